@@ -1,0 +1,50 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type ClusterLoadAssignment,
+  ClusterLoadAssignmentSchema,
+} from "../../proto-gen/es/envoy/config/endpoint/v3/endpoint_pb.js";
+import type { Endpoint } from "../view/mesh-view.js";
+import { socketAddress } from "./address.js";
+import { type EnvoyResource, encode } from "./resource.js";
+
+const byCode = (a: string, b: string) => (a < b ? -1 : 1);
+
+function message(clusterName: string, endpoints: readonly Endpoint[]): ClusterLoadAssignment {
+  if (endpoints.length === 0) return create(ClusterLoadAssignmentSchema, { clusterName });
+  return create(ClusterLoadAssignmentSchema, {
+    clusterName,
+    endpoints: [
+      {
+        lbEndpoints: endpoints.map(({ address, port, tags }) => ({
+          hostIdentifier: { case: "endpoint" as const, value: { address: socketAddress(address, port) } },
+          metadata: {
+            filterMetadata: {
+              "envoy.lb": Object.fromEntries(Object.entries(tags).sort(([a], [b]) => byCode(a, b))),
+            },
+          },
+        })),
+      },
+    ],
+  });
+}
+
+/** Assignments of one endpoint list by cluster name: the list is immutable, so its encodings are too. */
+const encoded = new WeakMap<readonly Endpoint[], Map<string, EnvoyResource>>();
+
+const nobody: readonly Endpoint[] = Object.freeze([]);
+
+/** The ClusterLoadAssignment of a cluster; without endpoints it is empty, which Envoy takes as an answer. */
+export function assignment(clusterName: string, endpoints: readonly Endpoint[] = nobody): EnvoyResource {
+  let ofList = encoded.get(endpoints);
+  if (ofList === undefined) {
+    ofList = new Map();
+    // Names under the shared empty list come from clients too; a table of those would grow for ever.
+    if (endpoints !== nobody) encoded.set(endpoints, ofList);
+  }
+  let resource = ofList.get(clusterName);
+  if (resource === undefined) {
+    resource = encode(ClusterLoadAssignmentSchema, clusterName, message(clusterName, endpoints));
+    ofList.set(clusterName, resource);
+  }
+  return resource;
+}

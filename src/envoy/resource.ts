@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
+
+/** The discovery services we speak, by the key DataplaneInsight uses for them. */
+export type XdsKind = "cds" | "eds" | "lds" | "rds" | "sds";
+
+export const kinds: readonly XdsKind[] = ["cds", "eds", "lds", "rds", "sds"];
+
+export const typeUrls: Readonly<Record<XdsKind, string>> = {
+  cds: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+  eds: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+  lds: "type.googleapis.com/envoy.config.listener.v3.Listener",
+  rds: "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+  sds: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+};
+
+/** One Envoy resource, encoded. Equal meaning has equal bytes and so an equal version, on every instance. */
+export interface EnvoyResource {
+  readonly name: string;
+  /** Hash of the bytes. */
+  readonly version: string;
+  readonly bytes: Uint8Array;
+  /** Clusters that a listener sends traffic to: they must outlive it on the way down. */
+  readonly clusters: readonly string[];
+  /** Whether a cluster learns its endpoints by EDS. */
+  readonly usesEds: boolean;
+  /** Comes from a ProxyTemplate: travels in a response of its own, so that it can't cost another resource. */
+  readonly raw: boolean;
+}
+
+/** Everything one proxy is told, by kind and resource name, in sending order. */
+export type ProxyConfig = Readonly<Record<XdsKind, ReadonlyMap<string, EnvoyResource>>>;
+
+export const emptyConfig: ProxyConfig = {
+  cds: new Map(),
+  eds: new Map(),
+  lds: new Map(),
+  rds: new Map(),
+  sds: new Map(),
+};
+
+const held = new Map<string, WeakRef<EnvoyResource>>();
+const released = new FinalizationRegistry<string>((key) => {
+  if (held.get(key)?.deref() === undefined) held.delete(key);
+});
+
+/**
+ * Encodes a message. The same content gives the same object for as long as anyone holds it, so a
+ * thousand proxies with one cluster share its bytes.
+ */
+export function encode<Desc extends DescMessage>(
+  schema: Desc,
+  name: string,
+  message: MessageShape<Desc>,
+  about: Partial<Pick<EnvoyResource, "clusters" | "usesEds" | "raw">> = {},
+): EnvoyResource {
+  const bytes = toBinary(schema, message);
+  const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+  const key = `${schema.typeName} ${about.raw === true} ${version}`;
+  const known = held.get(key)?.deref();
+  if (known !== undefined) return known;
+  const resource: EnvoyResource = {
+    name,
+    version,
+    bytes,
+    clusters: about.clusters ?? [],
+    usesEds: about.usesEds ?? false,
+    raw: about.raw ?? false,
+  };
+  held.set(key, new WeakRef(resource));
+  released.register(resource, key);
+  return resource;
+}

@@ -1,0 +1,43 @@
+import { type Dataplane, parseInboundInterface, parseOutboundInterface } from "../resources/dataplane.js";
+import type { Stored } from "../store/store.js";
+import type { Endpoint, Inbound, Outbound, Proxy } from "./mesh-view.js";
+
+/** Reads a stored Dataplane; what does not parse is named in `unusable` instead of failing the mesh. */
+export function readProxy(stored: Stored<Dataplane>): Proxy {
+  const inbounds: Inbound[] = [];
+  const outbounds: Outbound[] = [];
+  const unusable: string[] = [];
+  const networking = stored.spec.networking;
+
+  networking?.inbound?.forEach((inbound, index) => {
+    const parsed = parseInboundInterface(inbound.interface ?? "");
+    const service = inbound.tags?.["service"];
+    if (parsed === undefined || service === undefined) unusable.push(`networking.inbound[${index}]`);
+    else {
+      const { ip, port, servicePort } = parsed;
+      inbounds.push({ address: ip, port, servicePort, service, tags: inbound.tags ?? {} });
+    }
+  });
+  networking?.outbound?.forEach((outbound, index) => {
+    const parsed = parseOutboundInterface(outbound.interface ?? "");
+    const service = outbound.service;
+    if (parsed === undefined || service === undefined) unusable.push(`networking.outbound[${index}]`);
+    else outbounds.push({ address: parsed.ip, port: parsed.port, service });
+  });
+
+  const redirectPort = networking?.transparentProxying?.redirectPort ?? 0;
+  return { name: stored.name, inbounds, outbounds, redirectPort, unusable };
+}
+
+/** What a proxy offers to the mesh, by service. */
+export function offers(proxy: Proxy): Map<string, Endpoint[]> {
+  const byService = new Map<string, Endpoint[]>();
+  if (proxy.unusable.length > 0) return byService;
+  for (const { address, port, service, tags } of proxy.inbounds) {
+    const endpoints = byService.get(service);
+    const endpoint = { address, port, tags };
+    if (endpoints === undefined) byService.set(service, [endpoint]);
+    else endpoints.push(endpoint);
+  }
+  return byService;
+}

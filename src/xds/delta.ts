@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { type ServerDuplexStream, status } from "@grpc/grpc-js";
+import type { Logger } from "../lib/logger.js";
+import { parseNodeId } from "./node.js";
+import type { StreamObserver } from "./observer.js";
+import type { Client, Proxies } from "./proxies.js";
+import { createSession } from "./session.js";
+import { decodeDeltaRequest, encodeDeltaResponse } from "./wire.js";
+
+export type DiscoveryCall = ServerDuplexStream<Buffer, Buffer>;
+
+interface Surroundings {
+  readonly proxies: Proxies;
+  readonly observer: StreamObserver;
+  readonly logger: Logger;
+  readonly now: () => Date;
+}
+
+/** Serves one DeltaAggregatedResources stream until it ends; returns how to end it from our side. */
+export function serveDelta(call: DiscoveryCall, { proxies, observer, logger, now }: Surroundings): () => void {
+  const id = randomUUID();
+  let client: Client | undefined;
+  let ended = false;
+
+  const session = createSession({
+    send(response) {
+      observer.sent(id, response.kind, now());
+      // What waits in the socket's queue is bounded: a type's next response follows its acknowledgement.
+      call.write(encodeDeltaResponse(response));
+    },
+    acknowledged: (kind) => observer.acknowledged(id, kind, now()),
+    refused(kind, reason) {
+      logger.error("proxy refused configuration", { ...client?.id, type: kind, reason });
+      observer.rejected(id, kind, now(), reason);
+    },
+  });
+
+  function leave(): void {
+    if (ended) return;
+    ended = true;
+    if (client === undefined) return;
+    proxies.leave(client);
+    observer.closed(id, now());
+  }
+
+  function refuse(details: string): void {
+    logger.info("discovery stream refused", { peer: call.getPeer(), reason: details });
+    leave();
+    call.emit("error", { code: status.INVALID_ARGUMENT, details });
+  }
+
+  call.on("data", (bytes: Buffer) => {
+    if (ended) return;
+    let message: ReturnType<typeof decodeDeltaRequest>;
+    try {
+      message = decodeDeltaRequest(bytes);
+    } catch {
+      refuse("the message is not a DeltaDiscoveryRequest");
+      return;
+    }
+    if (message.typeUrl === "") {
+      refuse("type_url is required on an aggregated stream");
+      return;
+    }
+    if (client === undefined) {
+      const proxy = parseNodeId(message.nodeId);
+      if (proxy === undefined) {
+        refuse(`the first request must carry a node id of the form <mesh>.<name>, not "${message.nodeId.slice(0, 200)}"`);
+        return;
+      }
+      client = {
+        id: proxy,
+        get configured() {
+          return session.configured;
+        },
+        configure: (config) => session.configure(config),
+      };
+      observer.opened({ id, ...proxy, at: now() });
+      proxies.join(client);
+    }
+    if (message.request === undefined) {
+      logger.debug("request for a type that is not served", { ...client.id, typeUrl: message.typeUrl });
+      return;
+    }
+    session.request(message.request);
+  });
+  call.on("end", () => {
+    leave();
+    call.end();
+  });
+  call.on("cancelled", leave);
+  call.on("close", leave);
+  // grpc-js reports a stream that broke here; it has ended, and nothing else is concerned.
+  call.on("error", leave);
+
+  return () => {
+    if (ended) return;
+    leave();
+    call.emit("error", { code: status.UNAVAILABLE, details: "the control plane is shutting down" });
+  };
+}

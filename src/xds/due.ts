@@ -1,0 +1,50 @@
+import { assignment } from "../envoy/assignments.js";
+import type { EnvoyResource, ProxyConfig } from "../envoy/resource.js";
+import { absent, type Subscription } from "./subscription.js";
+
+/** What a client should have of a name it asked for; undefined: there is no such resource. */
+function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
+  const resource = config[subscription.kind].get(name);
+  if (resource !== undefined || subscription.kind !== "eds") return resource;
+  // On the way down the listeners go first; emptying the assignment before would break what they still carry.
+  if (subscription.held.has(name) && !config.cds.has(name)) return undefined;
+  // Envoy's cluster warms until its assignment comes, and a removal is not one: a service without
+  // endpoints and a cluster we know nothing about are both answered with an empty assignment.
+  return assignment(name);
+}
+
+function differs(subscription: Subscription, resource: EnvoyResource): boolean {
+  const { name, version } = resource;
+  if (subscription.owed.has(name)) return true;
+  return subscription.held.get(name)?.version !== version && subscription.refused.get(name)?.version !== version;
+}
+
+/** Resources the client should have and has not been sent, or not in this content. */
+export function dueResources(subscription: Subscription, config: ProxyConfig): EnvoyResource[] {
+  const due: EnvoyResource[] = [];
+  if (subscription.wildcard) {
+    for (const resource of config[subscription.kind].values()) {
+      if (differs(subscription, resource)) due.push(resource);
+    }
+  }
+  for (const name of subscription.names) {
+    if (subscription.wildcard && config[subscription.kind].has(name)) continue;
+    const resource = wanted(subscription, config, name);
+    if (resource !== undefined && differs(subscription, resource)) due.push(resource);
+  }
+  return due;
+}
+
+/** Names the client has, or asked for, and that do not exist. */
+export function dueRemovals(subscription: Subscription, config: ProxyConfig): string[] {
+  const { kind, held, names } = subscription;
+  if (kind === "eds") return [];
+  const gone: string[] = [];
+  for (const [name, { version }] of held) {
+    if (version !== absent.version && !config[kind].has(name)) gone.push(name);
+  }
+  for (const name of names) {
+    if (!held.has(name) && !config[kind].has(name)) gone.push(name);
+  }
+  return gone;
+}

@@ -1,0 +1,15 @@
+/** Which proxy a client says it is. */
+export interface ProxyId {
+  readonly mesh: string;
+  readonly name: string;
+}
+
+/**
+ * Reads an Envoy node id `<mesh>.<name>`. Only the first dot divides: mesh names have none, names of
+ * Dataplanes on Kubernetes do (`pod.namespace`). Undefined when either part is missing.
+ */
+export function parseNodeId(id: string): ProxyId | undefined {
+  const dot = id.indexOf(".");
+  if (dot <= 0 || dot === id.length - 1) return undefined;
+  return { mesh: id.slice(0, dot), name: id.slice(dot + 1) };
+}

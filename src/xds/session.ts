@@ -1,0 +1,191 @@
+import { type EnvoyResource, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
+import { dueRemovals, dueResources } from "./due.js";
+import { contentHash, type Response } from "./response.js";
+import {
+  createSubscription,
+  forget,
+  noteAcknowledged,
+  noteRefused,
+  noteSent,
+  type Refusal,
+  type Subscription,
+} from "./subscription.js";
+
+/** A discovery request, whichever protocol it came by. */
+export interface Request {
+  readonly kind: XdsKind;
+  /** Nonce of the response this acknowledges or refuses; empty when it does neither. */
+  readonly nonce: string;
+  /** The client's words when it refuses. */
+  readonly refusal: string | undefined;
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+  /** Versions the client brought along from an earlier stream. */
+  readonly initialVersions: ReadonlyMap<string, string>;
+}
+
+export interface SessionEvents {
+  send(response: Response): void;
+  acknowledged(kind: XdsKind): void;
+  refused(kind: XdsKind, reason: string): void;
+}
+
+/**
+ * One discovery stream: who asked for what, what was sent, acknowledged and refused, and what is due.
+ * It knows nothing of the wire, the clock or the store; `configure` and `request` may be called in any
+ * order, and each sends at once whatever has become due.
+ */
+export interface Session {
+  request(request: Request): void;
+  /** The proxy's present configuration; until the first call nothing is answered. */
+  configure(config: ProxyConfig): void;
+  readonly configured: boolean;
+  /** What the client refuses to take at present, by kind and name. */
+  refusals(): ReadonlyMap<XdsKind, ReadonlyMap<string, Refusal>>;
+}
+
+const wildcardKinds: ReadonlySet<XdsKind> = new Set(["cds", "lds"]);
+
+/** What goes into the next response: all generated resources together, a raw one always by itself. */
+function nextBatch(due: readonly EnvoyResource[]): readonly EnvoyResource[] {
+  const generated = due.filter((resource) => !resource.raw);
+  return generated.length > 0 ? generated : due.slice(0, 1);
+}
+
+export function createSession(events: SessionEvents): Session {
+  const subscriptions = new Map<XdsKind, Subscription>(kinds.map((kind) => [kind, createSubscription(kind)]));
+  const of = (kind: XdsKind) => subscriptions.get(kind) as Subscription;
+  let config: ProxyConfig | undefined;
+
+  function send(subscription: Subscription, resources: readonly EnvoyResource[], removed: readonly string[]): void {
+    const { kind } = subscription;
+    const response = { kind, resources, removed, nonce: subscription.nonce(contentHash(kind, resources, removed)) };
+    noteSent(subscription, response);
+    subscription.answered = true;
+    if (kind === "cds") {
+      // In delta, Envoy does not ask again for the assignment of a cluster it re-creates, since its
+      // watch on the name never ended: unasked, the cluster would warm until its fetch timeout of 15 s.
+      const eds = of("eds");
+      for (const { name, usesEds } of resources) if (usesEds) eds.owed.add(name);
+      for (const name of removed) eds.owed.delete(name);
+    }
+    events.send(response);
+  }
+
+  /** Sends the next refused part that still says what it should; false when none is left. */
+  function sendAlone(subscription: Subscription, present: ProxyConfig): boolean {
+    for (let part = subscription.alone.shift(); part !== undefined; part = subscription.alone.shift()) {
+      const due = dueResources(subscription, present);
+      const resources = part.resources.filter((resource) => due.includes(resource));
+      const gone = part.removed.length === 0 ? [] : dueRemovals(subscription, present);
+      const removed = part.removed.filter((name) => gone.includes(name));
+      if (resources.length === 0 && removed.length === 0) continue;
+      send(subscription, resources, removed);
+      return true;
+    }
+    return false;
+  }
+
+  /** Sends what is due of a kind; false when there was nothing to send, or a response is still on its way. */
+  function sendDue(subscription: Subscription, present: ProxyConfig, removals: readonly string[]): boolean {
+    if (!subscription.asked || subscription.unacknowledged !== undefined) return false;
+    if (sendAlone(subscription, present)) return true;
+    const batch = nextBatch(dueResources(subscription, present));
+    const firstAnswer = subscription.wildcard && !subscription.answered;
+    if (batch.length === 0 && removals.length === 0 && !firstAnswer) return false;
+    const rawWaits = removals.length > 0 && batch.some((resource) => resource.raw);
+    send(subscription, rawWaits ? [] : batch, removals);
+    return true;
+  }
+
+  /** Whether the client has, or has refused, all that it should be told of a kind. */
+  function settled(subscription: Subscription, present: ProxyConfig): boolean {
+    if (!subscription.asked) return true;
+    const { unacknowledged, alone } = subscription;
+    return unacknowledged === undefined && alone.length === 0 && dueResources(subscription, present).length === 0;
+  }
+
+  /** Clusters that are gone and that no listener of the client uses any more. */
+  function removableClusters(present: ProxyConfig): string[] {
+    const lds = of("lds");
+    // A reconnecting client names its clusters before its listeners: those that it still uses are
+    // only known once the first answer is acknowledged.
+    if (!of("cds").answered) return [];
+    if (!settled(lds, present) || (lds.asked && dueRemovals(lds, present).length > 0)) return [];
+    const used = new Set<string>();
+    for (const { clusters } of lds.held.values()) for (const name of clusters) used.add(name);
+    return dueRemovals(of("cds"), present).filter((name) => !used.has(name));
+  }
+
+  /** Make before break: clusters, endpoints, listeners on the way up, the reverse on the way down. */
+  function step(): void {
+    if (config === undefined) return;
+    const present = config;
+    const [cds, eds, lds, rds, sds] = [of("cds"), of("eds"), of("lds"), of("rds"), of("sds")];
+    sendDue(cds, present, removableClusters(present));
+    sendDue(eds, present, []);
+    const endpointsSent = !eds.asked || dueResources(eds, present).length === 0;
+    if (settled(cds, present) && endpointsSent) sendDue(lds, present, dueRemovals(lds, present));
+    sendDue(rds, present, dueRemovals(rds, present));
+    sendDue(sds, present, dueRemovals(sds, present));
+  }
+
+  function answerNonce(subscription: Subscription, { nonce, refusal }: Request): void {
+    if (nonce === "" || subscription.unacknowledged?.nonce !== nonce) return;
+    if (refusal === undefined) {
+      noteAcknowledged(subscription);
+      events.acknowledged(subscription.kind);
+    } else {
+      noteRefused(subscription, refusal);
+      events.refused(subscription.kind, refusal);
+    }
+  }
+
+  function subscribe(subscription: Subscription, request: Request): void {
+    const first = !subscription.asked;
+    subscription.asked = true;
+    const star = request.subscribe.includes("*");
+    if (first && wildcardKinds.has(subscription.kind)) subscription.wildcard = star || request.subscribe.length === 0;
+    else if (star) subscription.wildcard = true;
+
+    for (const name of request.unsubscribe) {
+      if (name === "*") {
+        subscription.wildcard = false;
+        for (const known of [...subscription.held.keys()]) {
+          if (!subscription.names.has(known)) forget(subscription, known);
+        }
+      } else {
+        subscription.names.delete(name);
+        if (!subscription.wildcard) forget(subscription, name);
+      }
+    }
+    for (const name of request.subscribe) {
+      if (name === "*") continue;
+      subscription.names.add(name);
+      forget(subscription, name);
+    }
+    if (!first) return;
+    for (const [name, version] of request.initialVersions) {
+      if (version !== "") subscription.held.set(name, { version, clusters: config?.[subscription.kind].get(name)?.clusters ?? [] });
+    }
+  }
+
+  return {
+    request(request) {
+      const subscription = of(request.kind);
+      answerNonce(subscription, request);
+      subscribe(subscription, request);
+      step();
+    },
+    configure(next) {
+      config = next;
+      step();
+    },
+    get configured() {
+      return config !== undefined;
+    },
+    refusals() {
+      return new Map([...subscriptions].map(([kind, { refused }]) => [kind, refused]));
+    },
+  };
+}

@@ -1,0 +1,125 @@
+import type { EnvoyResource, XdsKind } from "../envoy/resource.js";
+import { createNonces, type Response } from "./response.js";
+
+/** What the client has of a resource, as far as it acknowledged it. */
+export interface Held {
+  readonly version: string;
+  /** Clusters that the held listener sends traffic to; unknown for what it brought along from an earlier stream. */
+  readonly clusters: readonly string[];
+}
+
+/** Stands for "the client knows that there is no such resource". */
+export const absent: Held = { version: "", clusters: [] };
+
+/** Content the client refused, with its own words. */
+export interface Refusal {
+  readonly version: string;
+  readonly reason: string;
+}
+
+interface Batch {
+  readonly resources: readonly EnvoyResource[];
+  readonly removed: readonly string[];
+}
+
+/** One response on its way; names the client dropped or asked for again meanwhile no longer count as delivered by it. */
+interface Unacknowledged extends Batch {
+  readonly nonce: string;
+  readonly stale: Set<string>;
+}
+
+/**
+ * The client's interest in one resource type on one stream, and what it has of it. The stages of a
+ * resource: due (it differs from what is held), sent (part of the one unacknowledged response), then
+ * held or refused.
+ */
+export interface Subscription {
+  readonly kind: XdsKind;
+  /** Whether the client asked for the type at all. */
+  asked: boolean;
+  wildcard: boolean;
+  /** Whether the first wildcard request has been answered. */
+  answered: boolean;
+  readonly names: Set<string>;
+  readonly held: Map<string, Held>;
+  readonly refused: Map<string, Refusal>;
+  /** Assignments that must be sent although unchanged, because their cluster was sent since. */
+  readonly owed: Set<string>;
+  /** Parts of a refused response, each to be sent once more by itself. */
+  readonly alone: Batch[];
+  unacknowledged: Unacknowledged | undefined;
+  readonly nonce: (hash: string) => string;
+}
+
+export function createSubscription(kind: XdsKind): Subscription {
+  return {
+    kind,
+    asked: false,
+    wildcard: false,
+    answered: false,
+    names: new Set(),
+    held: new Map(),
+    refused: new Map(),
+    owed: new Set(),
+    alone: [],
+    unacknowledged: undefined,
+    nonce: createNonces(),
+  };
+}
+
+/** Forgets a name, so that a later request for it is answered in full (xDS: delta, unsubscribing). */
+export function forget(subscription: Subscription, name: string): void {
+  subscription.held.delete(name);
+  subscription.refused.delete(name);
+  subscription.unacknowledged?.stale.add(name);
+}
+
+export function noteSent(subscription: Subscription, response: Response): void {
+  const { resources, removed, nonce } = response;
+  subscription.unacknowledged = { resources, removed, nonce, stale: new Set() };
+  for (const { name } of resources) subscription.owed.delete(name);
+}
+
+export function noteAcknowledged(subscription: Subscription): void {
+  const sent = subscription.unacknowledged;
+  if (sent === undefined) return;
+  subscription.unacknowledged = undefined;
+  for (const { name, version, clusters } of sent.resources) {
+    if (sent.stale.has(name)) continue;
+    subscription.held.set(name, { version, clusters });
+    subscription.refused.delete(name);
+  }
+  noteRemoved(subscription, sent);
+}
+
+function noteRemoved(subscription: Subscription, { removed, stale }: Unacknowledged): void {
+  for (const name of removed) {
+    if (stale.has(name)) continue;
+    if (subscription.names.has(name)) subscription.held.set(name, absent);
+    else subscription.held.delete(name);
+  }
+}
+
+/**
+ * A client refuses a response as a whole, although only one of its resources may be at fault: Envoy
+ * even drops all of them when one does not decode. Each part is therefore tried by itself, once; what
+ * is refused alone stays refused until its content changes.
+ */
+export function noteRefused(subscription: Subscription, reason: string): void {
+  const sent = subscription.unacknowledged;
+  if (sent === undefined) return;
+  subscription.unacknowledged = undefined;
+  const parts = sent.resources.length + (sent.removed.length > 0 ? 1 : 0);
+  if (parts > 1) {
+    if (sent.removed.length > 0) subscription.alone.push({ resources: [], removed: sent.removed });
+    for (const resource of sent.resources) {
+      if (!sent.stale.has(resource.name)) subscription.alone.push({ resources: [resource], removed: [] });
+    }
+    return;
+  }
+  for (const { name, version } of sent.resources) {
+    if (!sent.stale.has(name)) subscription.refused.set(name, { version, reason });
+  }
+  // A refused removal would be due again at once, for ever: what the client wants to keep, it keeps.
+  noteRemoved(subscription, sent);
+}

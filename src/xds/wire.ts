@@ -1,0 +1,74 @@
+import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
+import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
+import { kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
+import type { Response } from "./response.js";
+import type { Request } from "./session.js";
+
+const { DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource } = envoy.service.discovery.v3;
+
+const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
+
+/** A delta request as it came, its type already looked up. */
+export interface DeltaRequest {
+  readonly nodeId: string;
+  readonly typeUrl: string;
+  /** Undefined for a type we don't serve. */
+  readonly request: Request | undefined;
+}
+
+/** @throws when the bytes are not a DeltaDiscoveryRequest */
+export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
+  const message = DeltaDiscoveryRequest.deserialize(bytes);
+  const typeUrl = message.type_url;
+  const kind = kindOf.get(typeUrl);
+  return {
+    nodeId: message.has_node ? message.node.id : "",
+    typeUrl,
+    request:
+      kind === undefined
+        ? undefined
+        : {
+            kind,
+            nonce: message.response_nonce,
+            refusal: message.has_error_detail ? message.error_detail.message : undefined,
+            subscribe: message.resource_names_subscribe,
+            unsubscribe: message.resource_names_unsubscribe,
+            initialVersions: message.initial_resource_versions,
+          },
+  };
+}
+
+function encodeDelta({ kind, resources, removed, nonce }: Response): Buffer {
+  const typeUrl = typeUrls[kind];
+  const message = new DeltaDiscoveryResponse({
+    type_url: typeUrl,
+    nonce,
+    removed_resources: [...removed],
+    resources: resources.map(
+      ({ name, version, bytes }) =>
+        new Resource({ name, version, resource: new google.protobuf.Any({ type_url: typeUrl, value: bytes }) }),
+    ),
+  });
+  const encoded = message.serialize();
+  return Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+}
+
+/** Messages encoded lately by nonce; a nonce is a hash of the content, so equal nonces mean equal bytes. */
+const lately = new Map<string, Buffer>();
+const kept = 256;
+
+/** The bytes of a response, encoded once for all streams that are told the same. */
+export function encodeDeltaResponse(response: Response): Buffer {
+  const key = `${response.kind} ${response.nonce}`;
+  let bytes = lately.get(key);
+  if (bytes === undefined) bytes = encodeDelta(response);
+  else lately.delete(key);
+  lately.set(key, bytes);
+  if (lately.size > kept) {
+    for (const oldest of lately.keys()) {
+      lately.delete(oldest);
+      break;
+    }
+  }
+  return bytes;
+}
