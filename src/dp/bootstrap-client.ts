@@ -1,0 +1,167 @@
+import { backoff, sleep } from "../lib/deadline.js";
+import { messageOf, UserError } from "../lib/errors.js";
+import { type Answer, exchange, isTrustFailure } from "./http-exchange.js";
+
+/** What the control plane is told about this proxy. */
+export interface BootstrapRequest {
+  readonly mesh: string;
+  readonly name: string;
+  /** 0 leaves the choice to the control plane. */
+  readonly adminPort: number;
+  /** As Envoy will see it, relative to its working directory. */
+  readonly dataplaneTokenPath?: string;
+}
+
+/** Where to ask: a bootstrap server, or an API server whose catalogue names one. */
+export interface ControlPlane {
+  readonly kind: "bootstrap-server" | "api-server";
+  readonly url: string;
+  /** PEM certificates to trust for https instead of the system's. */
+  readonly ca?: string;
+}
+
+export interface Retry {
+  /** Longest pause between two attempts, in milliseconds. */
+  readonly pause: number;
+  /** After this many milliseconds the last failure is final. */
+  readonly giveUp: number;
+  /** Told of every failure that will be tried again. */
+  readonly waiting: (reason: string) => void;
+}
+
+const requestTimeout = 10_000;
+const bodyLimit = 4 * 1024 * 1024;
+
+/** The control plane cannot be reached or says that the failure is its own: worth another attempt. */
+class Unavailable extends Error {}
+
+function at(base: string, path: string): URL {
+  // Whatever path the user's URL has is replaced.
+  return new URL(path, base);
+}
+
+async function ask(
+  method: "GET" | "POST",
+  url: URL,
+  cp: ControlPlane,
+  signal: AbortSignal,
+  body?: string,
+): Promise<Answer> {
+  const target = cp.ca === undefined ? { url } : { url, ca: cp.ca };
+  const payload = body === undefined ? {} : { body, contentType: "application/json" };
+  let answer: Answer;
+  try {
+    answer = await exchange({ method, target, timeout: requestTimeout, limit: bodyLimit, signal, ...payload });
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = messageOf(error);
+    if (isTrustFailure(error)) {
+      throw new UserError(
+        "control-plane.untrusted",
+        `the certificate of ${url.origin} is not trusted: ${reason}. Name the certificate of its authority with --ca-cert-file`,
+        { cause: error },
+      );
+    }
+    throw new Unavailable(`could not reach ${url.href}: ${reason}`, { cause: error });
+  }
+  if (answer.status >= 500) throw new Unavailable(`${url.href} answered with status ${answer.status}`);
+  return answer;
+}
+
+function parseJson(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    // Not JSON is an answer too: it came from somebody else.
+    return undefined;
+  }
+}
+
+/** Our error body as one sentence; undefined when the answer is a stranger's. */
+function ourError(answer: Answer): string | undefined {
+  const body = parseJson(answer.body);
+  if (typeof body?.title !== "string") return undefined;
+  return typeof body.details === "string" && body.details !== "" ? `${body.title} (${body.details})` : body.title;
+}
+
+function bootstrapUrlIn(catalogue: Answer): URL | undefined {
+  const apis = parseJson(catalogue.body)?.apis;
+  if (typeof apis !== "object" || apis === null || !("bootstrap" in apis)) return undefined;
+  const { bootstrap } = apis;
+  if (typeof bootstrap !== "object" || bootstrap === null || !("url" in bootstrap)) return undefined;
+  const url = typeof bootstrap.url === "string" ? URL.parse(bootstrap.url) : null;
+  return url === null || !/^https?:$/.test(url.protocol) ? undefined : at(url.href, "/bootstrap");
+}
+
+async function lookUp(cp: ControlPlane, tried: readonly string[], signal: AbortSignal): Promise<URL> {
+  const attempts = [...tried];
+  for (const path of ["/catalog", "/catalogue"]) {
+    const url = at(cp.url, path);
+    const answer = await ask("GET", url, cp, signal);
+    const found = answer.status === 200 ? bootstrapUrlIn(answer) : undefined;
+    if (found !== undefined) return found;
+    attempts.push(`GET ${url.href} (status ${answer.status})`);
+  }
+  throw new UserError(
+    "control-plane.foreign",
+    `no control plane answers at ${cp.url}; tried ${attempts.join(", ")}. The address must be a bootstrap server's, by default port 5682`,
+  );
+}
+
+/** What a bootstrap server's answer means: the bootstrap, or undefined when it came from somebody else. */
+function read(url: URL, answer: Answer): string | undefined {
+  if (answer.status === 200) return answer.body;
+  const ours = ourError(answer);
+  // Only this title: our API server, whose URL may have been given instead, answers unknown paths with JSON as well.
+  if (answer.status === 404 && ours?.startsWith("Could not find a Dataplane")) {
+    throw new UserError(
+      "bootstrap.no-dataplane",
+      `the control plane does not know this dataplane: ${ours}, status: 404. Did you first apply a Dataplane resource?`,
+    );
+  }
+  if (answer.status === 404 || answer.status === 405) return undefined;
+  const detail = ours === undefined ? "" : `: ${ours}`;
+  throw new UserError("bootstrap.refused", `${url.href}: unexpected status code: ${answer.status}${detail}`);
+}
+
+async function attempt(cp: ControlPlane, body: string, signal: AbortSignal): Promise<string> {
+  const tried: string[] = [];
+  if (cp.kind === "bootstrap-server") {
+    const direct = at(cp.url, "/bootstrap");
+    const answer = await ask("POST", direct, cp, signal, body);
+    const bootstrap = read(direct, answer);
+    if (bootstrap !== undefined) return bootstrap;
+    tried.push(`POST ${direct.href} (status ${answer.status})`);
+  }
+  const found = await lookUp(cp, tried, signal);
+  const answer = await ask("POST", found, cp, signal, body);
+  const bootstrap = read(found, answer);
+  if (bootstrap !== undefined) return bootstrap;
+  throw new UserError("bootstrap.refused", `${found.href}: unexpected status code: ${answer.status}`);
+}
+
+/**
+ * Fetches the Envoy bootstrap (YAML text) of one proxy. Connection errors and 5xx answers are tried again until
+ * `retry.giveUp`; everything else is final at once and throws a UserError. Rejects with the signal's reason when aborted.
+ */
+export async function fetchBootstrap(
+  cp: ControlPlane,
+  request: BootstrapRequest,
+  retry: Retry,
+  signal: AbortSignal,
+): Promise<string> {
+  const body = JSON.stringify(request);
+  const pauses = backoff({ first: Math.min(250, retry.pause), max: retry.pause, jitter: true });
+  const deadline = Date.now() + retry.giveUp;
+  for (;;) {
+    try {
+      return await attempt(cp, body, signal);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      if (Date.now() >= deadline) throw new UserError("control-plane.unavailable", error.message, { cause: error });
+      retry.waiting(error.message);
+    }
+    await sleep(pauses.next(), signal).catch(() => signal.throwIfAborted());
+  }
+}

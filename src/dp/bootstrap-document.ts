@@ -1,0 +1,65 @@
+import { isIP } from "node:net";
+import { messageOf, UserError } from "../lib/errors.js";
+import { files } from "./config-dir.js";
+
+/** Where Envoy's admin interface listens. */
+export type AdminAddress =
+  | { readonly kind: "socket"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+
+export interface PreparedBootstrap {
+  /** What Envoy is started with. */
+  readonly yaml: string;
+  /** Undefined when the control plane chose an address that we cannot read: then there is no draining. */
+  readonly admin: AdminAddress | undefined;
+}
+
+function field(value: unknown, ...spellings: string[]): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  const entries: Record<string, unknown> = { ...value };
+  return spellings.map((name) => entries[name]).find((found) => found !== undefined);
+}
+
+/** An address to connect to for one that is listened on: the unspecified addresses are reached over loopback. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return isIP(host) === 6 && /^[0:]+$/.test(host) ? "::1" : host;
+}
+
+function readAdmin(admin: unknown): AdminAddress | undefined {
+  const address = field(admin, "address");
+  const path = field(field(address, "pipe"), "path");
+  if (typeof path === "string") return { kind: "socket", path };
+  const socket = field(address, "socketAddress", "socket_address");
+  const host = field(socket, "address");
+  const port = field(socket, "portValue", "port_value");
+  return typeof host === "string" && typeof port === "number"
+    ? { kind: "tcp", host: reachable(host), port }
+    : undefined;
+}
+
+/**
+ * Checks the control plane's answer and sees to it that there is an admin interface: without one it is added on
+ * a Unix socket in the config dir, because draining and readiness go through it. A bootstrap that has one is passed on
+ * byte for byte. Throws UserError("bootstrap.malformed") unless the text is a YAML mapping.
+ */
+export async function prepareBootstrap(text: string): Promise<PreparedBootstrap> {
+  const { dump, load } = await import("js-yaml");
+  let document: unknown;
+  try {
+    document = load(text);
+  } catch (error) {
+    // The parser's message continues with an excerpt of the text.
+    const reason = messageOf(error).split("\n", 1)[0];
+    throw new UserError("bootstrap.malformed", `the control plane's bootstrap is not YAML: ${reason}`, {
+      cause: error,
+    });
+  }
+  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+    throw new UserError("bootstrap.malformed", "the control plane's bootstrap is not a YAML mapping");
+  }
+  const present = field(document, "admin");
+  if (present !== undefined && present !== null) return { yaml: text, admin: readAdmin(present) };
+  const admin = { address: { pipe: { path: files.adminSocket, mode: 0o600 } } };
+  return { yaml: dump({ ...document, admin }, { lineWidth: -1 }), admin: { kind: "socket", path: files.adminSocket } };
+}

@@ -1,0 +1,58 @@
+import type { AdminAddress } from "./bootstrap-document.js";
+import { type Answer, exchange } from "./http-exchange.js";
+
+/** What kuma-dp asks of its Envoy; every call rejects when Envoy does not answer in time. */
+export interface EnvoyAdmin {
+  /** Starts the graceful drain of all listeners; Envoy itself stays up. */
+  drain(): Promise<void>;
+  /** Connections that applications and other proxies have open to it; the admin interface's own are not counted. */
+  connections(): Promise<number>;
+  /** True once Envoy is initialised and serves. */
+  live(): Promise<boolean>;
+}
+
+const timeoutMs = 2000;
+const limit = 8 * 1024 * 1024;
+
+/**
+ * Sums the per-listener gauges out of Envoy's stats text. They are live, unlike `server.total_connections`, which
+ * changes only when stats are flushed. The per-worker gauges repeat the same connections.
+ */
+export function countConnections(stats: string): number {
+  let sum = 0;
+  for (const line of stats.split("\n")) {
+    const match = /^listener\.(.+)\.downstream_cx_active: (\d+)$/.exec(line);
+    const listener = match?.[1];
+    if (listener === undefined || /^admin(\.|$)/.test(listener) || /\.worker_\d+$/.test(listener)) continue;
+    sum += Number(match?.[2]);
+  }
+  return sum;
+}
+
+/** A client of the admin interface at `address`. */
+export function envoyAdmin(address: AdminAddress): EnvoyAdmin {
+  const ask = async (method: "GET" | "POST", path: string): Promise<Answer> => {
+    const target =
+      address.kind === "socket"
+        ? { socketPath: address.path, path }
+        : {
+            url: new URL(
+              path,
+              `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`,
+            ),
+          };
+    return exchange({ method, target, timeout: timeoutMs, limit });
+  };
+  const expectOk = async (method: "GET" | "POST", path: string): Promise<string> => {
+    const answer = await ask(method, path);
+    if (answer.status !== 200) throw new Error(`Envoy's admin answered ${method} ${path} with status ${answer.status}`);
+    return answer.body;
+  };
+  return {
+    drain: async () => {
+      await expectOk("POST", "/drain_listeners?graceful&skip_exit");
+    },
+    connections: async () => countConnections(await expectOk("GET", "/stats?filter=downstream_cx_active")),
+    live: async () => (await ask("GET", "/ready")).status === 200,
+  };
+}

@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { messageOf, UserError } from "../lib/errors.js";
+import type { Child } from "./supervisor.js";
+
+export interface EnvoyStart {
+  readonly binary: string;
+  readonly configDir: string;
+  readonly bootstrapFile: string;
+  /** Milliseconds; Envoy takes whole seconds. */
+  readonly drainTime: number;
+  readonly concurrency: number;
+  readonly logLevel: string;
+}
+
+export function envoyArguments(start: EnvoyStart): string[] {
+  return [
+    "-c",
+    start.bootstrapFile,
+    "--drain-time-s",
+    String(Math.max(1, Math.round(start.drainTime / 1000))),
+    "--disable-hot-restart",
+    "--concurrency",
+    String(start.concurrency),
+    "--log-level",
+    start.logLevel,
+  ];
+}
+
+/**
+ * Starts Envoy in its config dir with our output. It gets a session of its own: Ctrl-C in a terminal goes to every
+ * process of the session in the foreground, and Envoy would end at once instead of being drained.
+ * Throws UserError("envoy.not-started").
+ */
+export async function startEnvoy(start: EnvoyStart): Promise<Child & { readonly pid: number }> {
+  const child = spawn(start.binary, envoyArguments(start), {
+    cwd: start.configDir,
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
+  });
+  const exit = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  });
+  const pid = await new Promise<number>((resolve, reject) => {
+    child.once("spawn", () =>
+      child.pid === undefined ? reject(new Error("it has no process id")) : resolve(child.pid),
+    );
+    child.once("error", reject);
+  }).catch((error: unknown) => {
+    throw new UserError("envoy.not-started", `could not start Envoy ${start.binary}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  });
+  return { pid, exit, kill: (signal) => void child.kill(signal) };
+}

@@ -1,0 +1,67 @@
+import type { Server } from "node:http";
+import { messageOf, UserError } from "../lib/errors.js";
+
+export interface Health {
+  /** Envoy's process is there. */
+  readonly running: () => boolean;
+  /** Envoy serves, and nobody asked us to stop. */
+  readonly ready: () => Promise<boolean>;
+}
+
+export interface HealthServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+async function listen(server: Server, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, resolve);
+  });
+}
+
+/**
+ * Serves `GET /healthy` and `GET /ready` on all interfaces: 200 or 503, other paths 404. Answers come out of this
+ * process, so a probe starts none. Throws UserError("health.port") when the port cannot be had.
+ */
+export async function serveHealth(port: number, health: Health): Promise<HealthServer> {
+  const { createServer } = await import("node:http");
+  const answers: Readonly<Record<string, () => Promise<boolean>>> = {
+    "/healthy": async () => health.running(),
+    "/ready": health.ready,
+  };
+  const status = async (method: string | undefined, url: string | undefined): Promise<number> => {
+    const path = (url ?? "").split("?", 1)[0] ?? "";
+    const answer = Object.hasOwn(answers, path) ? answers[path] : undefined;
+    if (answer === undefined) return 404;
+    if (method !== "GET" && method !== "HEAD") return 405;
+    // An Envoy that does not answer is an Envoy that is not ready.
+    return (await answer().catch(() => false)) ? 200 : 503;
+  };
+  const server = createServer(
+    { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
+    (request, response) => {
+      status(request.method, request.url).then((code) => {
+        response.writeHead(code, { "content-type": "text/plain", connection: "close" });
+        response.end(code === 200 ? "OK\n" : "");
+      });
+    },
+  );
+  server.maxConnections = 64;
+  try {
+    await listen(server, port);
+  } catch (error) {
+    throw new UserError("health.port", `could not listen on --health-port ${port}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,105 @@
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { sleep } from "../lib/deadline.js";
+import type { ProcessTable } from "./process-facts.js";
+
+interface Recorded {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+/** The content of `envoy.pid`: who runs which Envoy for which dataplane. */
+export interface PidRecord {
+  readonly mesh: string;
+  readonly name: string;
+  readonly kumaDp: Recorded;
+  /** Absent until Envoy was started. */
+  readonly envoy?: Recorded & { readonly executable: string };
+}
+
+/** What to do about a config dir that somebody left or still uses. */
+export type Verdict =
+  /** No record, or nothing of it lives any more: the directory is free. */
+  | { readonly kind: "free" }
+  /** Its kuma-dp lives. */
+  | { readonly kind: "in-use"; readonly pid: number }
+  /** Its kuma-dp is gone and its Envoy still holds the dataplane's ports. */
+  | { readonly kind: "orphan"; readonly envoy: Recorded };
+
+export const pidFile = "envoy.pid";
+
+function isRecorded(value: unknown): value is Recorded {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "pid" in value &&
+    Number.isSafeInteger(value.pid) &&
+    Number(value.pid) > 1 &&
+    "startTime" in value &&
+    typeof value.startTime === "string"
+  );
+}
+
+/** Reads a pid file's text; undefined when it is not one of ours. */
+export function parsePidRecord(text: string): PidRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { mesh, name, kumaDp, envoy } = value as Partial<Record<keyof PidRecord, unknown>>;
+  if (typeof mesh !== "string" || typeof name !== "string" || !isRecorded(kumaDp)) return undefined;
+  if (envoy === undefined) return { mesh, name, kumaDp };
+  if (!isRecorded(envoy) || !("executable" in envoy) || typeof envoy.executable !== "string") return undefined;
+  return { mesh, name, kumaDp, envoy: { ...envoy, executable: envoy.executable } };
+}
+
+/** Writes the pid file in one step, so that a reader never sees half of it. */
+export function writePidRecord(directory: string, record: PidRecord): void {
+  const fresh = path.join(directory, `.${pidFile}.new`);
+  writeFileSync(fresh, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  renameSync(fresh, path.join(directory, pidFile));
+}
+
+/** The record in a config dir, undefined when there is none that we can read. */
+export function readPidRecord(directory: string): PidRecord | undefined {
+  try {
+    return parsePidRecord(readFileSync(path.join(directory, pidFile), "utf8"));
+  } catch {
+    // Absent, or another user's: either way nothing that we may act upon.
+    return undefined;
+  }
+}
+
+/**
+ * Judges a record by what runs now. An Envoy is an orphan only when it is ours by uid, started when the record
+ * says, still runs the recorded Envoy binary, and its kuma-dp is gone. A reused process number fails one of
+ * these; names of processes never count.
+ */
+export function judge(record: PidRecord | undefined, processes: ProcessTable, uid: number): Verdict {
+  if (record === undefined) return { kind: "free" };
+  const owner = processes(record.kumaDp.pid);
+  if (owner !== undefined && owner.startTime === record.kumaDp.startTime) {
+    return { kind: "in-use", pid: record.kumaDp.pid };
+  }
+  const { envoy } = record;
+  const facts = envoy && processes(envoy.pid);
+  const same = facts?.uid === uid && facts.startTime === envoy?.startTime && facts.executable === envoy.executable;
+  return envoy !== undefined && same ? { kind: "orphan", envoy } : { kind: "free" };
+}
+
+/**
+ * Ends an orphaned Envoy: SIGTERM, and SIGKILL after `patience` milliseconds. Resolves once it is gone.
+ * It is not drained: its successor takes over the ports at once, and two Envoys must not share them.
+ */
+export async function endOrphan(envoy: Recorded, processes: ProcessTable, patience = 3000): Promise<void> {
+  const lives = () => processes(envoy.pid)?.startTime === envoy.startTime;
+  const deadline = Date.now() + patience;
+  if (lives()) process.kill(envoy.pid, "SIGTERM");
+  while (lives()) {
+    if (Date.now() >= deadline) process.kill(envoy.pid, "SIGKILL");
+    await sleep(20);
+  }
+}

@@ -1,0 +1,195 @@
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import { UserError } from "../lib/errors.js";
+import { durationSetting, int, type Parser, port, resolveSettings, str } from "../lib/settings.js";
+
+/** Text that must be there, even when a variable is set to nothing. */
+const required: Parser<string> = Object.assign(
+  (raw: unknown, name: string): string => {
+    const text = str(raw, name);
+    if (text.trim() === "") throw new UserError("setting.invalid", `${name} must not be empty`);
+    return text;
+  },
+  { takesEmpty: true },
+);
+
+const httpUrl: Parser<string> = Object.assign(
+  (raw: unknown, name: string): string => {
+    const text = str(raw, name);
+    const url = URL.parse(text);
+    if (url !== null && /^https?:$/.test(url.protocol) && url.hostname !== "") return text;
+    throw new UserError(
+      "setting.invalid",
+      `${name} is "${text}", but has to be an absolute URL such as http://localhost:5682`,
+    );
+  },
+  { takesEmpty: true },
+);
+
+/**
+ * Worker threads of an Envoy when nobody says: a sidecar serves one application. A worker of its own for each core
+ * would multiply connection pools and per-worker copies of the configuration by the cores of the machine, for each sidecar on it.
+ */
+const defaultConcurrency = Math.min(2, availableParallelism());
+
+/** Every knob of kuma-dp, once. A key is its flag's name, where run has such a flag. */
+export const table = {
+  name: {
+    path: "dataplane.name",
+    env: ["KUMA_DATAPLANE_NAME"],
+    default: "",
+    parse: required,
+    sentence: "Name of the Dataplane; required.",
+  },
+  mesh: {
+    path: "dataplane.mesh",
+    env: ["KUMA_DATAPLANE_MESH"],
+    default: "default",
+    parse: required,
+    sentence: "Mesh of the Dataplane.",
+  },
+  cpAddress: {
+    path: "controlPlane.bootstrapServer.url",
+    env: ["KUMA_CONTROL_PLANE_BOOTSTRAP_SERVER_URL"],
+    default: "http://localhost:5682",
+    parse: httpUrl,
+    sentence: "URL of the control plane's bootstrap server.",
+  },
+  apiServerUrl: {
+    path: "controlPlane.apiServer.url",
+    env: ["KUMA_CONTROL_PLANE_API_SERVER_URL"],
+    default: "",
+    parse: httpUrl,
+    sentence:
+      "URL of the control plane's API server, whose catalogue names the bootstrap server; used when that is not given.",
+  },
+  caCertFile: {
+    path: "controlPlane.caCertFile",
+    env: ["KUMA_CONTROL_PLANE_CA_CERT_FILE"],
+    default: "",
+    parse: str,
+    sentence: "Certificates (PEM) to trust for an https control plane; empty for those of the system.",
+  },
+  retryBackoff: {
+    path: "controlPlane.retry.backoff",
+    env: ["KUMA_CONTROL_PLANE_RETRY_BACKOFF"],
+    default: 3000,
+    parse: durationSetting(1),
+    sentence: "Longest pause between two attempts to reach the control plane.",
+  },
+  retryMaxDuration: {
+    path: "controlPlane.retry.maxDuration",
+    env: ["KUMA_CONTROL_PLANE_RETRY_MAX_DURATION"],
+    default: 300_000,
+    parse: durationSetting(1),
+    sentence: "After this time without a control plane kuma-dp gives up.",
+  },
+  adminPort: {
+    path: "dataplane.adminPort",
+    env: ["KUMA_DATAPLANE_ADMIN_PORT"],
+    default: 0,
+    parse: port,
+    sentence:
+      "Port of Envoy's admin interface; 0 leaves it to the control plane, or else to a Unix socket in the config dir.",
+  },
+  healthPort: {
+    path: "dataplane.healthPort",
+    env: ["KUMA_DATAPLANE_HEALTH_PORT"],
+    default: 0,
+    parse: port,
+    sentence: "Port of /healthy and /ready on all interfaces; 0 for none.",
+  },
+  drainTime: {
+    path: "dataplane.drainTime",
+    env: ["KUMA_DATAPLANE_DRAIN_TIME"],
+    default: 30_000,
+    parse: durationSetting(1),
+    sentence: "Longest wait for open connections when a listener changes or kuma-dp is stopped.",
+  },
+  binaryPath: {
+    path: "dataplaneRuntime.binaryPath",
+    env: ["KUMA_DATAPLANE_RUNTIME_BINARY_PATH"],
+    default: "envoy",
+    parse: required,
+    sentence: "Envoy's executable: a path, or a name to look up in PATH, beside kuma-dp and in the working directory.",
+  },
+  configDir: {
+    path: "dataplaneRuntime.configDir",
+    env: ["KUMA_DATAPLANE_RUNTIME_CONFIG_DIR"],
+    default: "",
+    parse: str,
+    sentence: "Directory for Envoy's configuration; empty for a temporary one.",
+  },
+  dataplaneTokenFile: {
+    path: "dataplaneRuntime.tokenPath",
+    env: ["KUMA_DATAPLANE_RUNTIME_TOKEN_PATH"],
+    default: "",
+    parse: str,
+    sentence: "File with the token made by `kumactl generate dataplane-token`.",
+  },
+  concurrency: {
+    path: "dataplaneRuntime.concurrency",
+    env: ["KUMA_DATAPLANE_RUNTIME_CONCURRENCY"],
+    default: 0,
+    parse: int(0, 1024),
+    sentence: "Worker threads of Envoy; 0 for two, or one on a machine with a single core.",
+  },
+} as const;
+
+/** What kuma-dp works with: paths are absolute, what was not given is undefined, times are milliseconds. */
+export interface Settings {
+  readonly name: string;
+  readonly mesh: string;
+  readonly controlPlane: { readonly kind: "bootstrap-server" | "api-server"; readonly url: string };
+  readonly caCertFile: string | undefined;
+  readonly retryBackoff: number;
+  readonly retryMaxDuration: number;
+  readonly adminPort: number;
+  readonly healthPort: number;
+  readonly drainTime: number;
+  readonly binaryPath: string;
+  readonly configDir: string | undefined;
+  readonly tokenFile: string | undefined;
+  readonly concurrency: number;
+}
+
+export type Flags = Readonly<Partial<Record<keyof typeof table, string | undefined>>>;
+
+/** Settings from flags and environment. Throws UserError("settings.invalid") with everything that is wrong. */
+export function readSettings(
+  flags: Flags,
+  env: Readonly<Record<string, string | undefined>>,
+  workingDirectory: string,
+): { settings: Settings; warnings: readonly string[] } {
+  // The name has no default: left out it is refused like an empty one, together with whatever else is wrong.
+  const name = flags.name ?? (table.name.env.every((variable) => env[variable] === undefined) ? "" : undefined);
+  const { values, origins, warnings } = resolveSettings(table, { env, flags: { ...flags, name } });
+  const absolute = (file: string) => (file === "" ? undefined : path.resolve(workingDirectory, file));
+  const viaApi = origins.cpAddress === "default" && origins.apiServerUrl !== "default";
+  const configDir = absolute(values.configDir);
+  const tokenFile = absolute(values.dataplaneTokenFile);
+  if (tokenFile !== undefined && configDir !== undefined && tokenFile === path.join(configDir, "token")) {
+    throw new UserError(
+      "settings.invalid",
+      `Invalid configuration: --dataplane-token-file is ${tokenFile}, where kuma-dp keeps its own copy; move it out of --config-dir`,
+    );
+  }
+  const settings: Settings = {
+    name: values.name,
+    mesh: values.mesh,
+    controlPlane: viaApi
+      ? { kind: "api-server", url: values.apiServerUrl }
+      : { kind: "bootstrap-server", url: values.cpAddress },
+    caCertFile: absolute(values.caCertFile),
+    retryBackoff: values.retryBackoff,
+    retryMaxDuration: values.retryMaxDuration,
+    adminPort: values.adminPort,
+    healthPort: values.healthPort,
+    drainTime: values.drainTime,
+    binaryPath: values.binaryPath,
+    configDir,
+    tokenFile,
+    concurrency: values.concurrency === 0 ? defaultConcurrency : values.concurrency,
+  };
+  return { settings, warnings };
+}

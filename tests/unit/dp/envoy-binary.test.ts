@@ -1,0 +1,75 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import * as assert from "uvu/assert";
+import { candidates, diagnose, explainLoaderFailure, findEnvoy } from "../../../src/dp/envoy-binary.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("kuma-dp looks for Envoy");
+
+const place = { searchPath: "/usr/bin:bin::/bin", self: "/opt/kuma/bin/kuma", workingDirectory: "/home/me" };
+
+test("in PATH, then beside kuma-dp, then in the working directory; never in relative entries of PATH", () => {
+  assert.equal(candidates("envoy", place), ["/usr/bin/envoy", "/bin/envoy", "/opt/kuma/bin/envoy", "/home/me/envoy"]);
+});
+
+test("a configured path is that path, seen from the working directory", () => {
+  assert.equal(candidates("builds/envoy-1.36", place)[0], "/home/me/builds/envoy-1.36");
+  assert.equal(candidates("/srv/envoy", place)[0], "/srv/envoy");
+});
+
+test("a place named twice is tried once", () => {
+  assert.equal(candidates("./envoy", place), ["/home/me/envoy", "/opt/kuma/bin/envoy"]);
+});
+
+test("files that cannot be executed are passed over, links are resolved", () => {
+  const root = realpathSync(mkdtempSync(path.join(tmpdir(), "lookup-")));
+  try {
+    const [first, second] = [path.join(root, "first"), path.join(root, "second")];
+    mkdirSync(path.join(first, "envoy"), { recursive: true });
+    mkdirSync(second);
+    writeFileSync(path.join(root, "real"), "#!/bin/sh\n", { mode: 0o755 });
+    symlinkSync("../real", path.join(second, "envoy"));
+    const found = findEnvoy("envoy", {
+      searchPath: `${first}:${second}`,
+      self: "/nowhere/kuma",
+      workingDirectory: root,
+    });
+    assert.is(found, path.join(root, "real"));
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test("finding none lists every place that was tried", () => {
+  const nowhere = { searchPath: "/no/such", self: "/no/kuma/kuma", workingDirectory: "/no/where" };
+  assert.throws(
+    () => findEnvoy("envoy", nowhere),
+    (error: Error) =>
+      ["/no/such/envoy", "/no/kuma/envoy", "/no/where/envoy"].every((file) => error.message.includes(file)),
+  );
+});
+
+test("the loader's complaint about an old C library is put into words", () => {
+  const output = "envoy: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.30' not found (required by envoy)\n";
+  assert.match(explainLoaderFailure(output) ?? "", /glibc 2\.30.*2\.31/);
+  const library = "envoy: error while loading shared libraries: libm.so.6: cannot open shared object file\n";
+  assert.match(explainLoaderFailure(library) ?? "", /libm\.so\.6/);
+  assert.is(explainLoaderFailure("some error of Envoy's own"), undefined);
+});
+
+test("a binary whose loader is missing is diagnosed, one that runs is not", async () => {
+  const root = mkdtempSync(path.join(tmpdir(), "lookup-"));
+  try {
+    const noLoader = path.join(root, "no-loader");
+    writeFileSync(noLoader, "#!/no/such/loader\n", { mode: 0o755 });
+    assert.match((await diagnose(noLoader, 5000)) ?? "", /glibc/);
+    const fine = path.join(root, "fine");
+    writeFileSync(fine, "#!/bin/sh\nexit 0\n", { mode: 0o755 });
+    assert.is(await diagnose(fine, 5000), undefined);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test.run();
