@@ -1,0 +1,152 @@
+// npm run build: one executable, its symlinks and Envoy, in dist/bin.
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { generate } from "./proto-gen/generate.mjs";
+import { cacheDirectory, fetchEnvoy } from "./scripts/fetch-envoy.mjs";
+import { ensureInstalled, pinnedNode, root, runPinned, script } from "./scripts/pinned-node.mjs";
+
+const bin = path.join(root, "dist", "bin");
+const programs = ["kuma-cp", "kuma-dp", "kumactl", "kuma-injector", "kuma-tcp-echo", "kuma-init"];
+/** Start-up time and memory of these programs rest on never loading what only kuma-cp needs. */
+const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
+const heavy = /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable)\/|proto-gen\//;
+
+function git(...args) {
+  const { status, stdout } = spawnSync("git", args, { cwd: root, encoding: "utf8" });
+  return status === 0 ? stdout.trim() : "";
+}
+
+/** What `version --detailed` says; the date is the commit's, so that two builds of one commit are alike. */
+function stamp() {
+  const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+  return {
+    version,
+    gitTag: git("describe", "--tags", "--exact-match") || "unknown",
+    gitCommit: git("rev-parse", "HEAD") || "unknown",
+    buildDate: git("log", "-1", "--format=%cI") || "unknown",
+  };
+}
+
+async function step(text, body) {
+  const start = performance.now();
+  const result = await body();
+  console.log(`${text} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  return result;
+}
+
+/** Follows imports of a program through esbuild's metafile and refuses what must not be among them. */
+function assertLight(metafile) {
+  for (const entry of light.filter((file) => metafile.inputs[file] !== undefined)) {
+    const seen = new Map([[entry, undefined]]);
+    for (const file of seen.keys()) {
+      for (const { path: imported } of metafile.inputs[file]?.imports ?? []) {
+        if (!seen.has(imported)) seen.set(imported, file);
+        if (heavy.test(imported)) throw new Error(`${entry} reaches ${imported} through ${file}: only kuma-cp may load it`);
+      }
+    }
+  }
+}
+
+async function bundle(outfile) {
+  const { build } = await import("esbuild");
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: ["src/main.ts"],
+    outfile,
+    bundle: true,
+    minify: true,
+    lineLimit: 200,
+    platform: "node",
+    target: "node24",
+    format: "cjs",
+    metafile: true,
+    logLevel: "error",
+    define: { __BUILD__: JSON.stringify(stamp()) },
+  });
+  assertLight(metafile);
+}
+
+/** The pinned Node without symbols. Stripping must come before injection: afterwards it breaks the executable. */
+function strippedNode() {
+  const node = pinnedNode();
+  const key = createHash("sha256").update(fs.readFileSync(node)).digest("hex").slice(0, 16);
+  const stripped = path.join(cacheDirectory, `node-stripped-${key}`);
+  if (fs.existsSync(stripped)) return stripped;
+  fs.mkdirSync(cacheDirectory, { recursive: true });
+  const work = `${stripped}.${process.pid}`;
+  fs.copyFileSync(node, work);
+  if (spawnSync("strip", [work], { stdio: "ignore" }).status !== 0) {
+    fs.rmSync(work);
+    console.log("  strip is not installed: the executable will be some 18 MB larger");
+    return node;
+  }
+  fs.chmodSync(work, 0o755);
+  fs.renameSync(work, stripped);
+  return stripped;
+}
+
+async function executable(bundled, output) {
+  const sea = createRequire(import.meta.url)("@yao-pkg/pkg/lib-es5/sea.js").default;
+  await sea(bundled, {
+    targets: [{ nodeRange: "node24", platform: "linux", arch: process.arch, output }],
+    nodePath: strippedNode(),
+    seaConfig: { useCodeCache: true, disableExperimentalSEAWarning: true },
+  });
+}
+
+/** A hash of all that goes into dist/bin, by which an up-to-date build is known. */
+function inputs() {
+  const hash = createHash("sha256").update(JSON.stringify(stamp()));
+  const files = ["src", "scripts/envoy.json", "build.mjs", "proto-gen/generate.mjs", "package-lock.json"];
+  for (const name of files) {
+    const full = path.join(root, name);
+    const list = fs.statSync(full).isDirectory() ? fs.readdirSync(full, { recursive: true }).sort() : [""];
+    for (const file of list) {
+      const target = path.join(full, file);
+      if (fs.statSync(target).isFile()) hash.update(`\n${name}/${file}\n`).update(fs.readFileSync(target));
+    }
+  }
+  return hash.digest("hex");
+}
+
+function link(name, make) {
+  const temporary = path.join(bin, `.${name}.${process.pid}`);
+  make(temporary);
+  fs.renameSync(temporary, path.join(bin, name));
+}
+
+async function build() {
+  const wanted = inputs();
+  const done = path.join(root, "dist", ".build");
+  if (fs.existsSync(done) && fs.readFileSync(done, "utf8") === wanted && fs.existsSync(path.join(bin, "envoy"))) {
+    console.log("dist/bin is up to date");
+    return;
+  }
+  fs.mkdirSync(bin, { recursive: true });
+  await step("Generated protobuf code", () => generate());
+  const bundled = path.join(root, "dist", "kuma.cjs");
+  await step("Bundled", () => bundle(bundled));
+  await step("Made the executable", async () => {
+    const output = path.join(root, "dist", `kuma.${process.pid}`);
+    await executable(bundled, output);
+    fs.chmodSync(output, 0o755);
+    fs.renameSync(output, path.join(bin, "kuma"));
+  });
+  for (const name of programs) link(name, (file) => fs.symlinkSync("kuma", file));
+  await step("Fetched and checked Envoy", async () => {
+    const envoy = await fetchEnvoy();
+    link("envoy", (file) => fs.copyFileSync(envoy, file, fs.constants.COPYFILE_FICLONE));
+  });
+  execFileSync(path.join(bin, "kuma"), ["ctl", "version"], { stdio: "ignore" });
+  fs.writeFileSync(done, wanted);
+}
+
+await script(async () => {
+  ensureInstalled();
+  if (process.execPath !== fs.realpathSync(pinnedNode())) return runPinned([fileURLToPath(import.meta.url)]);
+  await build();
+});

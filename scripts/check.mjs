@@ -1,0 +1,17 @@
+// Types, lint and the import arrows.
+import path from "node:path";
+import { spawnSync } from "node:child_process";
+import { generate } from "../proto-gen/generate.mjs";
+import { violations } from "./arrows.mjs";
+import { ensureInstalled, root, script } from "./pinned-node.mjs";
+
+await script(() => {
+  ensureInstalled();
+  generate();
+  const tool = (name, ...args) =>
+    spawnSync(path.join(root, "node_modules", ".bin", name), args, { cwd: root, stdio: "inherit" }).status === 0;
+  const results = [tool("tsc", "-p", "."), tool("biome", "check", "--error-on-warnings", "src", "tests", "scripts")];
+  const broken = violations(path.join(root, "src"));
+  for (const line of broken) console.error(line);
+  return results.every(Boolean) && broken.length === 0 ? 0 : 1;
+});

@@ -1,0 +1,39 @@
+// Runs one test file and reports uvu's own results to the runner; uvu itself prints no count of failures.
+import { pathToFileURL } from "node:url";
+
+type Result = readonly [errors: unknown, passed: number, skipped: number, total: number];
+type Run = () => Promise<Result>;
+
+const state = globalThis as unknown as { UVU_DEFER: number; UVU_QUEUE: Run[][]; UVU_INDEX: number };
+state.UVU_DEFER = 1;
+state.UVU_QUEUE = [[]];
+state.UVU_INDEX = 0;
+
+const [file = ""] = process.argv.slice(2);
+const uvu = await import("uvu");
+await import(pathToFileURL(file).href);
+
+const report = { passed: 0, failed: 0, skipped: 0 };
+state.UVU_QUEUE = state.UVU_QUEUE.map((queue) =>
+  queue.map((run) => async () => {
+    try {
+      const result = await run();
+      const [, passed, skipped, total] = result;
+      report.passed += passed;
+      report.skipped += skipped;
+      report.failed += total - passed;
+      return result;
+    } catch (error) {
+      report.failed += 1;
+      throw error;
+    }
+  }),
+);
+try {
+  await (uvu as unknown as { exec(bail?: boolean): Promise<void> }).exec();
+} catch (error) {
+  console.error(error);
+  if (report.failed === 0) report.failed = 1;
+}
+process.exitCode = report.failed > 0 || report.passed + report.skipped === 0 ? 1 : 0;
+process.send?.(report, () => process.exit());

@@ -1,0 +1,104 @@
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+const fileDeadlineMs = Number(process.env["TEST_FILE_DEADLINE_MS"] ?? 180_000);
+
+interface Outcome {
+  file: string;
+  passed: number;
+  failed: number;
+  skipped: number;
+  seconds: number;
+  output: string;
+}
+
+/** What a test file tells this process when it is done; a file that tells nothing has failed. */
+interface Report {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+function find(directory: string): string[] {
+  if (!fs.existsSync(directory)) return [];
+  const names = fs.readdirSync(directory, { recursive: true }) as string[];
+  return names.filter((name) => name.endsWith(".test.ts")).map((name) => path.join(directory, name));
+}
+
+/** Runs one file in a process group of its own, which is ended whole: nothing a test started may outlive it. */
+function run(file: string): Promise<Outcome> {
+  const start = performance.now();
+  const child = spawn(process.execPath, ["--import", "tsx", path.join(root, "tests", "support", "file.ts"), file], {
+    cwd: root,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: { ...process.env, KUMA_BIN: path.join(root, "dist", "bin") },
+  });
+  let output = "";
+  let report: Report | undefined;
+  let late = false;
+  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.on("message", (message) => (report = message as Report));
+  const endGroup = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  };
+  const deadline = setTimeout(() => {
+    late = true;
+    endGroup();
+  }, fileDeadlineMs);
+  return new Promise((resolve) => {
+    child.on("exit", (code, signal) => {
+      clearTimeout(deadline);
+      endGroup();
+      const seconds = (performance.now() - start) / 1000;
+      const died = report === undefined || (code !== 0 && report.failed === 0);
+      if (late) output += `\nended after its deadline of ${fileDeadlineMs / 1000} s\n`;
+      else if (died) output += `\nended without a result (exit code ${code}, signal ${signal})\n`;
+      const { passed, failed, skipped } = report ?? { passed: 0, failed: 0, skipped: 0 };
+      resolve({ file, passed, failed: failed + (died ? 1 : 0), skipped, seconds, output });
+    });
+  });
+}
+
+function print({ file, passed, failed, skipped, seconds, output }: Outcome): void {
+  const counts = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+  console.log(`${failed > 0 ? "FAIL" : "ok  "}  ${path.relative(root, file)}  ${counts}  ${seconds.toFixed(1)} s`);
+  if (failed > 0 || skipped > 0) console.log(output.trim().replaceAll(/^/gm, "      "));
+}
+
+async function runAll(files: readonly string[], atOnce: number): Promise<Outcome[]> {
+  const queue = [...files];
+  const outcomes: Outcome[] = [];
+  async function worker(): Promise<void> {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const outcome = await run(file);
+      print(outcome);
+      outcomes.push(outcome);
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return outcomes;
+}
+
+const pattern = process.argv[2];
+const wanted = (file: string) => pattern === undefined || new RegExp(pattern).test(path.relative(root, file));
+const unit = find(path.join(root, "tests", "unit")).filter(wanted).sort();
+const system = find(path.join(root, "tests", "system")).filter(wanted).sort();
+const outcomes = [...(await runAll(unit, 3)), ...(await runAll(system, 2))];
+const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0);
+const passed = sum((outcome) => outcome.passed);
+const failed = sum((outcome) => outcome.failed);
+const skipped = sum((outcome) => outcome.skipped);
+console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+if (passed + failed === 0) console.error("no test was found");
+const skippedInCi = process.env["CI"] === "true" && skipped > 0;
+if (skippedInCi) console.error("tests were skipped, which counts as a failure with CI=true");
+process.exitCode = failed > 0 || passed === 0 || skippedInCi ? 1 : 0;
