@@ -1,0 +1,194 @@
+import { Cli, Command as Clipanion, Option } from "clipanion";
+import type { Flag, Flags, Node } from "./command.js";
+import { messageOf, UserError } from "./errors.js";
+import { nearest } from "./suggest.js";
+
+/** What the words of a command line lead to. */
+export interface Located {
+  readonly node: Node;
+  /** The words left over: flags, arguments and, in a group, the word that names no command. */
+  readonly rest: readonly string[];
+  readonly wantsHelp: boolean;
+}
+
+function usage(id: string, message: string): UserError {
+  return new UserError(id, message, { usage: true });
+}
+
+function namesOf(flag: Flag<unknown>): string[] {
+  const long = [flag.name, ...flag.aliases].map((name) => `--${name}`);
+  return flag.short === undefined ? long : [`-${flag.short}`, ...long];
+}
+
+function below(node: Node): Flags[] {
+  return [node.command?.flags ?? {}, ...node.children.flatMap(below)];
+}
+
+/**
+ * Finds the command. Flags may stand before, between and after its words, so it takes the flags of all
+ * commands below to know which words are values of flags. Nothing behind `--` is a command or asks for help.
+ */
+export function locate(root: Node, globalFlags: Flags, args: readonly string[]): Located {
+  const valued = new Set(
+    [globalFlags, ...below(root)]
+      .flatMap((flags) => Object.values(flags))
+      .filter((flag) => flag.kind !== "toggle")
+      .flatMap(namesOf),
+  );
+  const rest: string[] = [];
+  let node = root;
+  let lost = false;
+  let wantsHelp = false;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? "";
+    if (arg === "--") {
+      rest.push(...args.slice(i));
+      break;
+    }
+    if (arg === "-h" || arg === "--help") {
+      wantsHelp = true;
+    } else if (arg.startsWith("-") && arg !== "-") {
+      rest.push(arg);
+      const value = args[i + 1];
+      if (valued.has(arg) && value !== undefined) {
+        rest.push(value);
+        i++;
+      }
+    } else {
+      const child = lost ? undefined : childOf(node, arg);
+      if (child) node = child;
+      else {
+        lost = true;
+        rest.push(arg);
+      }
+    }
+  }
+  return { node, rest, wantsHelp };
+}
+
+function childOf(node: Node, word: string): Node | undefined {
+  return node.children.find((child) => child.words.at(-1) === word || child.aliases.includes(word));
+}
+
+/** The error for a word that is no command here. */
+export function unknownCommand(program: string, node: Node, word: string): UserError {
+  const parent = [program, ...node.words].join(" ");
+  const meant = nearest(word, [...node.children.flatMap((child) => child.words.at(-1) ?? []), "help"]);
+  const question = meant === undefined ? "" : `\n\nDid you mean this?\n\t${meant}`;
+  return new UserError(
+    "command.unknown",
+    `unknown command "${word}" for "${parent}"${question}\n\nRun '${parent} --help' for usage.`,
+  );
+}
+
+/** The first flag among the words that none of the given flags is; undefined when all are known. */
+function unknownFlag(flags: Flags, rest: readonly string[]): UserError | undefined {
+  const known = Object.values(flags).flatMap(namesOf);
+  for (const arg of rest) {
+    if (arg === "--") return undefined;
+    if (!arg.startsWith("-") || arg === "-") continue;
+    const name = arg.split("=", 1)[0] ?? arg;
+    if (known.includes(name)) continue;
+    const meant = name.startsWith("--") ? nearest(name, [...known.filter(isLong), "--help"]) : undefined;
+    const kind = name.startsWith("--") ? "flag" : "shorthand flag";
+    return usage("flag.unknown", `unknown ${kind}: ${name}${meant === undefined ? "" : `; did you mean ${meant}?`}`);
+  }
+  return undefined;
+}
+
+function isLong(name: string): boolean {
+  return name.startsWith("--");
+}
+
+/** `-ojson` and `-o=json` as people write them, in the two words that the parser takes. */
+function detachShort(flags: Flags, rest: readonly string[]): string[] {
+  const end = rest.indexOf("--");
+  return rest.flatMap((arg, index) => {
+    const [, name, value] = (end < 0 || index < end ? /^-([A-Za-z])=?(.+)$/s.exec(arg) : null) ?? [];
+    const flag = Object.values(flags).find(({ short, kind }) => short === name && kind !== "toggle");
+    return name !== undefined && value !== undefined && flag ? [`-${name}`, value] : [arg];
+  });
+}
+
+/** The parser for one command: each flag under its key, and the positional arguments under one of our own. */
+function parserOf(flags: Flags): Cli {
+  const positionals = Option.Rest({ name: "args" });
+  const options = Object.entries(flags).map(([key, flag]) => {
+    const descriptor = namesOf(flag).join(",");
+    if (flag.kind === "toggle") return [key, Option.Boolean(descriptor)];
+    return [key, flag.kind === "list" ? Option.Array(descriptor) : Option.String(descriptor)];
+  });
+  class Parsed extends Clipanion {
+    constructor() {
+      super();
+      Object.assign(this, Object.fromEntries(options), { [positionalKey]: positionals });
+    }
+    async execute(): Promise<void> {}
+  }
+  return Cli.from(Parsed, { binaryName: "" });
+}
+
+const positionalKey = "positional arguments";
+
+export interface Parsed {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly args: readonly string[];
+}
+
+/**
+ * The values of a command's flags (global ones included) and its arguments, as many as are expected, or any
+ * number where nothing is. Throws UserErrors with `usage` set for a command line that doesn't fit.
+ */
+export function parseWords(flags: Flags, rest: readonly string[], expected?: readonly string[]): Parsed {
+  const words = detachShort(flags, rest);
+  let found: Readonly<Record<string, unknown>>;
+  try {
+    found = Object.fromEntries(Object.entries(parserOf(flags).process(words)));
+  } catch (error) {
+    throw explain(flags, words) ?? usage("arguments.invalid", messageOf(error).split("\n", 1)[0] ?? "");
+  }
+  const args = Array.isArray(found[positionalKey]) ? found[positionalKey].map(String) : [];
+  if (expected && args.length !== expected.length) {
+    throw usage("arguments.count", `accepts ${expected.length} arg(s), received ${args.length}`);
+  }
+  const missing = Object.entries(flags).filter(([key, flag]) => flag.required && found[key] === undefined);
+  if (missing.length > 0) {
+    const names = missing.map(([, flag]) => `"${flag.name}"`).sort();
+    throw usage("flag.required", `required flag(s) ${names.join(", ")} not set`);
+  }
+  const values = Object.entries(flags).map(([key, flag]) => [key, resolveValue(flag, found[key])]);
+  return { values: Object.fromEntries(values), args };
+}
+
+/** Why the parser refused the words: its own messages speak of neither the flag nor a way out. */
+function explain(flags: Flags, words: readonly string[]): UserError | undefined {
+  const unknown = unknownFlag(flags, words);
+  if (unknown) return unknown;
+  for (const [index, word] of words.entries()) {
+    if (word === "--") return undefined;
+    const [name = word, ...bound] = word.split("=");
+    const flag = Object.values(flags).find((candidate) => namesOf(candidate).includes(name));
+    if (!flag) continue;
+    if (flag.kind === "toggle") {
+      if (bound.length > 0) return usage("flag.value", `flag ${name} takes no value`);
+      continue;
+    }
+    const next = words[index + 1];
+    if (bound.length > 0 || (next !== undefined && (next === "-" || !next.startsWith("-")))) continue;
+    const hint = next === undefined ? "" : `; for a value that starts with a dash write ${name}=${next}`;
+    return usage("flag.value", `flag needs an argument: ${name}${hint}`);
+  }
+  return undefined;
+}
+
+function resolveValue(flag: Flag<unknown>, raw: unknown): unknown {
+  if (raw === undefined) return flag.default;
+  if (flag.kind === "list" && Array.isArray(raw)) return raw.flatMap((value) => String(value).split(","));
+  if (flag.parse === undefined || typeof raw !== "string") return raw;
+  try {
+    return flag.parse(raw);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw usage("flag.value", `invalid argument "${raw}" for "--${flag.name}" flag: ${error.message}`);
+  }
+}

@@ -1,0 +1,168 @@
+import type { Readable } from "node:stream";
+import type { LogLevel } from "./logger.js";
+
+/** A flag of a command, made by `text`, `toggle` or `list`; `T` is what the command gets. */
+export interface Flag<T> {
+  readonly kind: "text" | "toggle" | "list";
+  /** The long name without its dashes: letters and dashes only. */
+  readonly name: string;
+  readonly short?: string;
+  /** Other long names that mean the same and are not listed in the help. */
+  readonly aliases: readonly string[];
+  readonly help: string;
+  /** The kind of value that the help shows behind the name: `string`, `duration`. */
+  readonly placeholder: string;
+  readonly required: boolean;
+  readonly default: T;
+  /** What completion may offer as a value. */
+  readonly choices?: readonly string[];
+  /** From the given text to the value; a UserError becomes `invalid argument "x" for "--name" flag: …`. */
+  readonly parse?: (raw: string) => T;
+}
+
+interface FlagOptions {
+  readonly short?: string;
+  readonly aliases?: readonly string[];
+  readonly help: string;
+  readonly placeholder?: string;
+  readonly required?: boolean;
+  readonly choices?: readonly string[];
+}
+
+const plainFlag = { aliases: [], placeholder: "string", required: false };
+
+/** A flag with a value. Without a default it is undefined when not given; a required one is never undefined. */
+export function text(name: string, options: FlagOptions & { default: string }): Flag<string>;
+export function text(name: string, options: FlagOptions & { required: true }): Flag<string>;
+export function text<T>(name: string, options: FlagOptions & { parse: (raw: string) => T; default: T }): Flag<T>;
+export function text<T>(name: string, options: FlagOptions & { parse: (raw: string) => T }): Flag<T | undefined>;
+export function text(name: string, options: FlagOptions): Flag<string | undefined>;
+export function text(name: string, options: FlagOptions & { default?: unknown }): Flag<unknown> {
+  return { ...plainFlag, ...options, kind: "text", name, default: options.default };
+}
+
+/** A flag without a value: true when given. */
+export function toggle(name: string, options: FlagOptions): Flag<boolean> {
+  return { ...plainFlag, ...options, kind: "toggle", name, placeholder: "", default: false };
+}
+
+/** A flag that may be repeated and whose values may be separated by commas. */
+export function list(name: string, options: FlagOptions): Flag<readonly string[]> {
+  return { ...plainFlag, placeholder: "strings", ...options, kind: "list", name, default: [] };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: flags of different types stand in one record, whose own type keeps them
+export type Flags = Readonly<Record<string, Flag<any>>>;
+export type FlagValues<F extends Flags> = { readonly [Key in keyof F]: F[Key]["default"] };
+
+/** The world outside, as a parameter: tests pass their own. */
+export interface Io {
+  readonly stdin: Readable;
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Colours are wanted: standard output is a terminal and NO_COLOR is not set. */
+  readonly color: boolean;
+}
+
+export interface Sink {
+  write(text: string): unknown;
+}
+
+export interface Invocation<F extends Flags, G extends Flags> {
+  readonly flags: FlagValues<F>;
+  /** The words that are neither command nor flag, as many as `args` says. */
+  readonly args: readonly string[];
+  /** Values of the program's own global flags. */
+  readonly globals: FlagValues<G>;
+  readonly logLevel: LogLevel;
+  readonly io: Io;
+}
+
+export interface Definition<F extends Flags, G extends Flags> {
+  /** The words after the program's name: "config control-planes add"; "" is the program itself. */
+  readonly path: string;
+  /** Other last words that mean the same command. */
+  readonly aliases?: readonly string[];
+  /** One line, in the list of commands and on top of the command's help. */
+  readonly summary: string;
+  /** More paragraphs for the command's own help. */
+  readonly details?: string;
+  readonly examples?: readonly string[];
+  /** The positional arguments in order, as the usage line shows them: ["TYPE", "NAME"]. */
+  readonly args?: readonly string[];
+  /** What completion may offer for a positional argument. */
+  readonly argChoices?: readonly (readonly string[])[];
+  readonly flags?: F;
+  /** Returns the exit code, 0 when it returns nothing. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: an async function without a return is of this type
+  readonly run: (invocation: Invocation<F, G>) => Promise<number | void>;
+}
+
+/** A definition with its types forgotten, as the shell handles it. */
+// biome-ignore lint/suspicious/noExplicitAny: what a command gets was checked where it was defined
+export type Command = Definition<any, any>;
+
+/** Ties a command's `run` to the types of its flags. */
+export function command<const F extends Flags = Record<never, never>>(
+  definition: Definition<F, Record<never, never>>,
+): Command {
+  return definition;
+}
+
+/** `command` for a program with global flags: `const command = commandsWith<typeof globalFlags>()`. */
+export function commandsWith<G extends Flags>() {
+  return <const F extends Flags = Record<never, never>>(definition: Definition<F, G>): Command => definition;
+}
+
+export interface Group {
+  readonly path: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly details?: string;
+}
+
+export interface Program {
+  readonly name: string;
+  readonly description: string;
+  readonly commands: readonly Command[];
+  /** Commands that only hold commands: `config` of `config view`. */
+  readonly groups?: readonly Group[];
+  /** Flags of every command. `--log-level` is there without being named here. */
+  readonly globalFlags?: Flags;
+  /** The default of `--log-level`; a program without it has no such flag. */
+  readonly logLevel?: LogLevel;
+}
+
+/** A place in the tree of commands: a command, a group, or (the root of most programs) just a set of commands. */
+export interface Node {
+  readonly words: readonly string[];
+  readonly summary: string;
+  readonly details?: string;
+  readonly aliases: readonly string[];
+  readonly command?: Command;
+  /** In the order of the program's definition. */
+  readonly children: readonly Node[];
+}
+
+/** The program's commands as a tree. */
+export function commandTree(program: Program): Node {
+  const commands = new Map(program.commands.map((entry) => [entry.path, entry]));
+  const groups = new Map((program.groups ?? []).map((entry) => [entry.path, entry]));
+  const paths = [...commands.keys(), ...groups.keys()].filter((path) => path !== "");
+  function build(words: readonly string[]): Node {
+    const path = words.join(" ");
+    const own = commands.get(path);
+    const about = own ?? groups.get(path);
+    const children = paths.filter((other) => other.split(" ").slice(0, -1).join(" ") === path);
+    return {
+      words,
+      summary: about?.summary ?? program.description,
+      aliases: about?.aliases ?? [],
+      ...(about?.details === undefined ? {} : { details: about.details }),
+      ...(own === undefined ? {} : { command: own }),
+      children: children.map((child) => build(child.split(" "))),
+    };
+  }
+  return build([]);
+}
