@@ -1,0 +1,55 @@
+import type { Cause } from "../lib/errors.js";
+import { mismatch } from "./malformed.js";
+import type { Resource, ResourceType } from "./resource.js";
+import { text } from "./scalars.js";
+import { decode, isJsonObject, type Mode } from "./schema.js";
+
+/** The keys every resource has next to its spec's. */
+const envelopeKeys = ["type", "mesh", "name"] as const;
+
+/** What a document says it is; a key that is missing, null or empty is undefined. */
+export interface Envelope {
+  readonly type: string | undefined;
+  readonly mesh: string | undefined;
+  readonly name: string | undefined;
+}
+
+export interface ReadDocument<Spec> {
+  readonly envelope: Envelope;
+  readonly spec: Spec;
+  /** Unknown fields, in strict mode. */
+  readonly unknown: Cause[];
+}
+
+/** The form of a resource in the API and in files: flat, `type`, `mesh` (not of global types) and `name` first. */
+export function toJson({ type, mesh, name, spec }: Resource): Record<string, unknown> {
+  const fields = spec as Record<string, unknown>;
+  return type === "Mesh" || mesh === "" ? { type, name, ...fields } : { type, mesh, name, ...fields };
+}
+
+const word = text();
+
+/**
+ * Reads what a document says it is, without looking at the rest.
+ * @throws UserError("resource.malformed") when it is no object, or one of the three is no text.
+ */
+export function readEnvelope(document: unknown): Envelope {
+  if (!isJsonObject(document)) throw mismatch([], "an object", document);
+  const read = (key: (typeof envelopeKeys)[number]) => {
+    const value = document[key];
+    if (value === undefined || value === null) return undefined;
+    return word.read(value, { mode: "strict", path: [key], unknown: [] }) || undefined;
+  };
+  return { type: read("type"), mesh: read("mesh"), name: read("name") };
+}
+
+/**
+ * Reads a document as a resource of the type: its envelope as written (whether it fits is for the caller to say) and its
+ * spec in normal form, before defaults and validation.
+ * @throws UserError("resource.malformed") for a wrong JSON type anywhere.
+ */
+export function fromJson<Spec>(type: ResourceType<Spec>, document: unknown, mode: Mode): ReadDocument<Spec> {
+  const envelope = readEnvelope(document);
+  const { value: spec, unknown } = decode(type.schema, document, mode, { beside: envelopeKeys });
+  return { envelope, spec, unknown };
+}

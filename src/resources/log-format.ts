@@ -1,0 +1,124 @@
+import { nearest } from "../lib/suggest.js";
+import { quoted } from "./path.js";
+
+/** A piece of an access-log format, as written in `text`. */
+export type FormatPart =
+  | { readonly kind: "text"; readonly text: string }
+  /** `%NAME%`, `%NAME(args)%`, `%NAME(args):LENGTH%`; `args` is undefined without parentheses. */
+  | { readonly kind: "operator"; readonly text: string; readonly name: string; readonly args: string | undefined };
+
+/** Why a format can't be used; `position` counts characters from 1. */
+export interface FormatProblem {
+  readonly position: number;
+  readonly message: string;
+}
+
+/** The operators the control plane replaces before Envoy sees the format. */
+export const kumaOperators = [
+  "KUMA_SOURCE_ADDRESS",
+  "KUMA_SOURCE_ADDRESS_WITHOUT_PORT",
+  "KUMA_SOURCE_SERVICE",
+  "KUMA_DESTINATION_SERVICE",
+] as const;
+
+/** Envoy's operators that mean nothing without an argument (its access log documentation). */
+const needArguments: ReadonlySet<string> = new Set([
+  "COMMON_DURATION",
+  "DYNAMIC_METADATA",
+  "ENVIRONMENT",
+  "FILTER_STATE",
+  "REQ",
+  "RESP",
+  "TRAILER",
+]);
+
+/** Envoy's operators for TCP that take no argument. Unknown names are left to Envoy: it knows newer ones than we do. */
+const takeNone: ReadonlySet<string> = new Set([
+  "BYTES_RECEIVED",
+  "BYTES_SENT",
+  "CONNECTION_ID",
+  "CONNECTION_TERMINATION_DETAILS",
+  "DURATION",
+  "HOSTNAME",
+  "PROTOCOL",
+  "RESPONSE_CODE",
+  "RESPONSE_FLAGS",
+  "ROUTE_NAME",
+  "UPSTREAM_CLUSTER",
+  "UPSTREAM_HOST",
+  "UPSTREAM_TRANSPORT_FAILURE_REASON",
+]);
+
+// Envoy's grammar of an operator, between two percent signs.
+const operator = /%([A-Z0-9_]+)(?:\(([^)]*)\))?(:[0-9]+)?%/y;
+const started = /%([A-Z0-9_]*)/y;
+
+function at<T>(pattern: RegExp, text: string, position: number, use: (match: RegExpExecArray) => T): T | undefined {
+  pattern.lastIndex = position;
+  const match = pattern.exec(text);
+  return match === null ? undefined : use(match);
+}
+
+/** Why the percent sign at the position starts no operator. */
+function explain(format: string, position: number): string {
+  const name = at(started, format, position, (match) => match[1]) ?? "";
+  const next = format[position + 1 + name.length];
+  if (name === "") {
+    return 'malformed operator: "%" has to be followed by a name in upper case, or by another "%" for a percent sign';
+  }
+  if (next === undefined) return `malformed operator: "%${name}" has no closing "%"`;
+  if (next === "(" && !format.includes(")", position)) return `malformed operator: "%${name}(" has no closing ")"`;
+  if (next === "(")
+    return `malformed operator: the arguments of "%${name}" have to be followed by "%" or by ":LENGTH%"`;
+  if (next === ":") return `malformed operator: "%${name}:" has to be followed by a length and "%"`;
+  return `malformed operator: "%${name}" has to be followed by "%", "(" or ":", not by ${quoted(next)}`;
+}
+
+function misuse(name: string, args: string | undefined, length: string | undefined): string | undefined {
+  if (name.startsWith("KUMA_")) {
+    if (!kumaOperators.some((known) => known === name)) {
+      const meant = nearest(name, kumaOperators);
+      return `unknown operator "%${name}%"; ${meant === undefined ? `known are: ${kumaOperators.map((known) => `%${known}%`).join(", ")}` : `did you mean "%${meant}%"?`}`;
+    }
+    if (args !== undefined || length !== undefined) return `malformed operator: "%${name}%" takes no arguments`;
+  }
+  if (takeNone.has(name) && args !== undefined) return `malformed operator: "%${name}%" takes no arguments`;
+  if (needArguments.has(name) && (args === undefined || args === "")) {
+    return `malformed operator: "%${name}%" needs arguments, as in "%${name}(…)%"`;
+  }
+  return undefined;
+}
+
+/**
+ * Takes an access-log format apart, `%%` (a literal percent sign) staying within its text. The first operator that Envoy
+ * would refuse is the problem; one of a name we don't know is not.
+ */
+export function parseLogFormat(format: string): readonly FormatPart[] | FormatProblem {
+  const parts: FormatPart[] = [];
+  let text = 0;
+  let position = format.indexOf("%");
+  while (position >= 0) {
+    if (format[position + 1] === "%") {
+      position = format.indexOf("%", position + 2);
+      continue;
+    }
+    const start = position;
+    const match = at(operator, format, start, (found) => found);
+    if (match === undefined) return { position: start + 1, message: explain(format, start) };
+    const [whole, name = "", args, length] = match;
+    const message = misuse(name, args, length);
+    if (message !== undefined) return { position: start + 1, message };
+    if (start > text) parts.push({ kind: "text", text: format.slice(text, start) });
+    parts.push({ kind: "operator", text: whole, name, args });
+    text = start + whole.length;
+    position = format.indexOf("%", text);
+  }
+  if (text < format.length) parts.push({ kind: "text", text: format.slice(text) });
+  return parts;
+}
+
+/** What is wrong with a format, and where; undefined when nothing is. */
+export function logFormatProblem(format: string): string | undefined {
+  const parsed = parseLogFormat(format);
+  return "message" in parsed ? `${parsed.message} (at character ${parsed.position})` : undefined;
+}

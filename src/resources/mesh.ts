@@ -1,0 +1,119 @@
+import type { Cause } from "../lib/errors.js";
+import { logFormatProblem } from "./log-format.js";
+import { resourceType } from "./resource.js";
+import { flag, text, uint32 } from "./scalars.js";
+import { type Infer, list, object } from "./schema.js";
+
+const empty = object({});
+
+const loggingBackend = object({
+  name: text(),
+  format: text(),
+  file: object({ path: text() }),
+  tcp: object({ address: text() }),
+});
+
+export const meshSchema = object({
+  mtls: object({
+    enabled: flag(),
+    ca: object({ builtin: empty, provided: empty }),
+  }),
+  /** Without effect, as are `metrics` and `logging.accessLogs`: other versions of Kuma write them. */
+  tracing: object({ zipkin: object({ address: text() }) }),
+  logging: object({
+    defaultBackend: text(),
+    backends: list(loggingBackend),
+    accessLogs: object({ enabled: flag(), filePath: text() }),
+  }),
+  metrics: object({ prometheus: object({ port: uint32(), path: text() }) }),
+});
+
+export type LoggingBackend = Infer<typeof loggingBackend>;
+export type Mesh = Infer<typeof meshSchema>;
+
+/** A CA that the user did not choose is the built-in one. */
+function defaults(spec: Mesh): Mesh {
+  const ca = spec.mtls?.ca;
+  if (ca?.builtin !== undefined || ca?.provided !== undefined) return spec;
+  return { ...spec, mtls: { ...spec.mtls, ca: { ...ca, builtin: {} } } };
+}
+
+const cannotBeEmpty = "cannot be empty";
+const hostAndPort = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+):([0-9]{1,5})$/;
+
+function isHostAndPort(address: string): boolean {
+  const port = Number(hostAndPort.exec(address)?.[1]);
+  return port >= 1 && port <= 65_535;
+}
+
+function validateBackend({ name = "", format = "", file, tcp }: LoggingBackend, path: string, causes: Cause[]): void {
+  if (name === "") causes.push({ field: `${path}.name`, message: cannotBeEmpty });
+  if ((file === undefined) === (tcp === undefined)) {
+    causes.push({ field: path, message: 'must have exactly one of "file" and "tcp"' });
+  }
+  const problem = logFormatProblem(format);
+  if (problem !== undefined) causes.push({ field: `${path}.format`, message: problem });
+  if (file !== undefined && (file.path ?? "") === "")
+    causes.push({ field: `${path}.file.path`, message: cannotBeEmpty });
+  if (tcp === undefined) return;
+  const address = tcp.address ?? "";
+  if (address === "") causes.push({ field: `${path}.tcp.address`, message: cannotBeEmpty });
+  else if (!isHostAndPort(address)) {
+    causes.push({ field: `${path}.tcp.address`, message: "has to be in format HOST:PORT" });
+  }
+}
+
+function validateCa({ mtls }: Mesh, causes: Cause[]): void {
+  const { builtin, provided } = mtls?.ca ?? {};
+  if (mtls?.enabled === true && builtin === undefined && provided === undefined) {
+    causes.push({ field: "mtls.ca", message: "has to be set when mTLS is enabled" });
+  }
+  if (builtin !== undefined && provided !== undefined) {
+    causes.push({ field: "mtls.ca", message: 'must have exactly one of "builtin" and "provided"' });
+  }
+  // Uploading needs an admin server, which this version does not have.
+  if (provided !== undefined) {
+    const message = 'no signing certificate uploaded yet for this mesh; this version only has the "builtin" CA';
+    causes.push({ field: "mtls.ca.provided", message });
+  }
+}
+
+function validate(spec: Mesh): Cause[] {
+  const causes: Cause[] = [];
+  validateCa(spec, causes);
+  const { backends = [], defaultBackend = "" } = spec.logging ?? {};
+  const names = new Set<string>();
+  backends.forEach((backend, index) => {
+    const path = `logging.backends[${index}]`;
+    validateBackend(backend, path, causes);
+    const { name = "" } = backend;
+    if (names.has(name)) {
+      causes.push({
+        field: `${path}.name`,
+        message: `${JSON.stringify(name)} name is already used for another backend`,
+      });
+    }
+    if (name !== "") names.add(name);
+  });
+  if (defaultBackend !== "" && !names.has(defaultBackend)) {
+    causes.push({
+      field: "logging.defaultBackend",
+      message: "has to be set to one of the logging backends in the mesh",
+    });
+  }
+  return causes;
+}
+
+export const meshType = resourceType<Mesh>({
+  name: "Mesh",
+  scope: "global",
+  path: "meshes",
+  cli: { singular: "mesh", plural: "meshes", aliases: [] },
+  schema: meshSchema,
+  defaults,
+  validate,
+  columns: [
+    { title: "NAME", cell: ({ name }) => name },
+    { title: "mTLS", cell: ({ spec }) => (spec.mtls?.enabled === true ? "on" : "off") },
+  ],
+});

@@ -1,0 +1,37 @@
+import { dataplaneType } from "./dataplane.js";
+import { dataplaneInsightType } from "./dataplane-insight.js";
+import { meshType } from "./mesh.js";
+import type { ResourceType } from "./resource.js";
+
+export interface Registry {
+  readonly types: readonly ResourceType[];
+  byName(name: string): ResourceType | undefined;
+  /** Of a segment of the API's path or an alias of it; internal types have none. */
+  byPath(segment: string): ResourceType | undefined;
+  /** Of a singular, a plural or an alias of either. */
+  byCliWord(word: string): ResourceType | undefined;
+}
+
+function index(types: readonly ResourceType[], words: (type: ResourceType) => readonly string[]) {
+  const known = new Map<string, ResourceType>();
+  for (const type of types) {
+    for (const word of words(type)) {
+      const other = known.get(word);
+      if (other !== undefined) throw new Error(`"${word}" names both ${other.name} and ${type.name}`);
+      known.set(word, type);
+    }
+  }
+  return (word: string) => known.get(word);
+}
+
+export function createRegistry(types: readonly ResourceType[]): Registry {
+  return {
+    types,
+    byName: index(types, ({ name }) => [name]),
+    byPath: index(types, ({ access, path, pathAliases }) => (access === "internal" ? [] : [path, ...pathAliases])),
+    byCliWord: index(types, ({ cli }) => (cli === undefined ? [] : [cli.singular, cli.plural, ...cli.aliases])),
+  };
+}
+
+/** Every type of resource there is, in the order kumactl lists them. */
+export const registry: Registry = createRegistry([meshType, dataplaneType, dataplaneInsightType]);
