@@ -1,7 +1,45 @@
-import { versionText, wantsDetails } from "../lib/version.js";
+import { command, runProgram, text } from "../lib/cli.js";
+import { table } from "./settings.js";
 
-// Placeholder so that the door builds; the program's own author replaces it.
-export async function main(args: string[]): Promise<number> {
-  process.stdout.write(`${versionText(args[0] === "version" ? (wantsDetails(args.slice(1)) ?? false) : false)}\n`);
-  return args[0] === "version" ? 0 : 1;
+/** A flag of the setting with this key; what is not given is left to the environment and the default. */
+function flag(key: keyof typeof table, name: string, placeholder = "string") {
+  const { sentence, env, default: preset } = table[key];
+  const value = typeof preset === "string" && preset !== "" ? ` (default "${preset}")` : "";
+  return text(name, { help: `${sentence} [$${env[0]}]${value}`, placeholder });
+}
+
+const run = command({
+  path: "run",
+  summary: "Run Envoy as the proxy of one Dataplane",
+  details: "Everything can be given by a flag or by the environment variable beside it; the flag wins.",
+  examples: ["kuma-dp run --name=backend-1 --mesh=default --cp-address=http://localhost:5682"],
+  flags: {
+    name: flag("name", "name"),
+    mesh: flag("mesh", "mesh"),
+    cpAddress: flag("cpAddress", "cp-address"),
+    caCertFile: flag("caCertFile", "ca-cert-file"),
+    adminPort: flag("adminPort", "admin-port", "port"),
+    healthPort: flag("healthPort", "health-port", "port"),
+    concurrency: flag("concurrency", "concurrency", "int"),
+    binaryPath: flag("binaryPath", "binary-path"),
+    configDir: flag("configDir", "config-dir"),
+    dataplaneTokenFile: flag("dataplaneTokenFile", "dataplane-token-file"),
+  },
+  async run({ flags, io, logLevel }) {
+    const { readSettings } = await import("./settings.js");
+    const { createLogger } = await import("../lib/logger.js");
+    const { runDataplane, thisMachine } = await import("./run.js");
+    const logger = createLogger({ name: "kuma-dp.run", level: logLevel, write: (line) => void io.stderr.write(line) });
+    const notice = (sentence: string) => void io.stderr.write(`Warning: ${sentence}\n`);
+    const { settings, warnings } = readSettings(flags, io.env, process.cwd());
+    for (const warning of warnings) notice(warning);
+    logger.info("effective configuration", { ...settings });
+    return runDataplane(settings, thisMachine(io.env, notice), logger);
+  },
+});
+
+/** kuma-dp; resolves with the exit code. */
+export function main(args: string[]): Promise<number> {
+  const description = "Runs beside a service: fetches the configuration of its proxy and keeps Envoy running with it";
+  return runProgram({ name: "kuma-dp", description, commands: [run], logLevel: "off" }, args);
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
@@ -10,7 +11,7 @@ import { diagnose, findEnvoy, type LookupPlace } from "./envoy-binary.js";
 import { startEnvoy } from "./envoy-process.js";
 import { serveHealth } from "./health.js";
 import { type PidRecord, writePidRecord } from "./orphan.js";
-import type { ProcessTable } from "./process-facts.js";
+import { type ProcessTable, processTable } from "./process-facts.js";
 import type { Settings } from "./settings.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
@@ -24,6 +25,17 @@ export interface Machine {
   readonly processes: ProcessTable;
   /** Shows the user a sentence, whatever the log level is. */
   readonly notice: (sentence: string) => void;
+}
+
+/** The machine that this process runs on. */
+export function thisMachine(env: Readonly<Record<string, string | undefined>>, notice: Machine["notice"]): Machine {
+  return {
+    place: { searchPath: env.PATH ?? "", self: process.execPath, workingDirectory: process.cwd() },
+    temporary: tmpdir(),
+    uid: process.getuid?.() ?? -1,
+    processes: processTable,
+    notice,
+  };
 }
 
 interface Context {

@@ -1,7 +1,49 @@
-import { versionText, wantsDetails } from "../lib/version.js";
+import { command, runProgram, text } from "../lib/cli.js";
 
-// Placeholder so that the door builds; the program's own author replaces it.
-export async function main(args: string[]): Promise<number> {
-  process.stdout.write(`${versionText(args[0] === "version" ? (wantsDetails(args.slice(1)) ?? false) : false)}\n`);
-  return args[0] === "version" ? 0 : 1;
+/** `2026/11/24 06:20:00`, in local time. */
+function dateTime(date: Date): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("/");
+  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")}`;
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  });
+}
+
+const serve = command({
+  path: "",
+  summary: "Sends back whatever it receives over TCP: a service to try a mesh with",
+  details:
+    "An HTTP request is sent back as it came and the connection closed; any other bytes come back as they arrive.",
+  examples: ["kuma-tcp-echo -port 8000"],
+  flags: {
+    port: text("port", {
+      help: "port to listen on, on all interfaces; 0 for any free one; -port works as well",
+      default: "8000",
+    }),
+  },
+  async run({ flags, io }) {
+    const { port } = await import("../lib/settings.js");
+    const { startEcho } = await import("./server.js");
+    const log = (line: string) => void io.stderr.write(`${dateTime(new Date())} ${line}\n`);
+    const stopped = stopSignal();
+    const server = await startEcho(port(flags.port, "--port"), log);
+    log(`listening on port ${server.port}`);
+    await stopped;
+    await server.close();
+  },
+});
+
+/** The documentation writes the flag with one dash, as Go programs do. */
+function twoDashes(arg: string): string {
+  return /^-port(=|$)/.test(arg) ? `-${arg}` : arg;
+}
+
+/** kuma-tcp-echo; resolves with the exit code. */
+export function main(args: string[]): Promise<number> {
+  const description = "Sends back whatever it receives over TCP";
+  return runProgram({ name: "kuma-tcp-echo", description, commands: [serve] }, args.map(twoDashes));
 }

@@ -1,0 +1,336 @@
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import * as assert from "uvu/assert";
+import { suite } from "../support/suite.js";
+import {
+  alive,
+  configDirs,
+  envoyBinary,
+  envoyOf,
+  eventually,
+  freePort,
+  onlyEnvoy,
+  onStage,
+  type Run,
+  type Stage,
+  staticBootstrap,
+} from "./dp-stage.js";
+
+const test = suite("kuma-dp run");
+
+/** A kuma-dp whose Envoy serves on `port`, in front of an echoing application. */
+async function serving(stage: Stage, args: string[] = [], env: Record<string, string> = {}) {
+  const port = await freePort();
+  const upstream = await stage.echo();
+  const cp = await stage.controlPlane(() => ({ status: 200, body: staticBootstrap(port, upstream) }));
+  const command = ["run", "--name=a", `--cp-address=${cp.url}`, `--binary-path=${envoyBinary}`, ...args];
+  const start = () => stage.start("kuma-dp", command, env);
+  const kumaDp = start();
+  await accepts(stage, port, kumaDp);
+  return { kumaDp, port, cp, start };
+}
+
+async function accepts(stage: Stage, port: number, kumaDp: Run): Promise<void> {
+  let over = false;
+  kumaDp.ended.then(() => {
+    over = true;
+  });
+  await eventually(`a listener on ${port}`, async () => {
+    if (over) throw new Error(`kuma-dp has ended: ${kumaDp.output()}`);
+    return stage.connect(port).then(
+      ({ socket }) => socket.destroy(),
+      () => false,
+    );
+  });
+}
+
+/** Envoy's connection counts take a moment to follow. */
+async function refused(stage: Stage, port: number): Promise<void> {
+  await eventually(`port ${port} to be closed`, () =>
+    stage.connect(port).then(
+      ({ socket }) => {
+        socket.destroy();
+        return false;
+      },
+      () => true,
+    ),
+  );
+}
+
+test("without a name it refuses to start before any request", () =>
+  onStage(async (stage) => {
+    const cp = await stage.controlPlane(() => ({ status: 500, body: "" }));
+    const kumaDp = stage.start("kuma-dp", ["run", `--cp-address=${cp.url}`]);
+    assert.is((await kumaDp.ended).code, 1);
+    assert.match(kumaDp.output(), "Invalid configuration: --name must not be empty");
+    assert.is(cp.requests.length, 0);
+  }));
+
+test("a token file that is missing or empty is named before any request", () =>
+  onStage(async (stage) => {
+    const cp = await stage.controlPlane(() => ({ status: 500, body: "" }));
+    const file = path.join(stage.temporary, "dataplane-token");
+    const args = ["run", "--name=a", `--cp-address=${cp.url}`, `--dataplane-token-file=${file}`];
+    const missing = stage.start("kuma-dp", args);
+    assert.is((await missing.ended).code, 1);
+    assert.ok(missing.output().includes(`could not read file ${file}`), missing.output());
+    writeFileSync(file, "\n");
+    const empty = stage.start("kuma-dp", args);
+    assert.is((await empty.ended).code, 1);
+    assert.ok(empty.output().includes(`token under file ${file} is empty`), empty.output());
+    assert.is(cp.requests.length, 0);
+  }));
+
+test("an unknown dataplane ends it with a hint, and nothing is left behind", () =>
+  onStage(async (stage) => {
+    const body = JSON.stringify({ title: "Could not find a Dataplane", details: "Not found" });
+    const cp = await stage.controlPlane(() => ({ status: 404, body }));
+    const kumaDp = stage.start("kuma-dp", [
+      "run",
+      "--name=a",
+      `--cp-address=${cp.url}`,
+      `--binary-path=${envoyBinary}`,
+    ]);
+    assert.is((await kumaDp.ended).code, 1);
+    assert.match(kumaDp.output(), "status: 404. Did you first apply a Dataplane resource?");
+    assert.is(cp.requests.length, 1);
+    assert.equal(readdirSync(stage.temporary), []);
+  }));
+
+test("a missing Envoy lists the places that were tried", () =>
+  onStage(async (stage) => {
+    const kumaDp = stage.start("kuma-dp", ["run", "--name=a", "--binary-path=no-such-envoy"], {
+      PATH: "/nowhere:/bin",
+    });
+    // Beside the built executable there is an Envoy, and it is found: that is the order of the places.
+    const outcome = await Promise.race([
+      kumaDp.ended.then(({ code }) => code),
+      eventually("a search for the control plane", () => kumaDp.output().includes("Waiting for the control plane")),
+    ]);
+    if (outcome === true) return;
+    assert.is(outcome, 1);
+    assert.match(kumaDp.output(), /no-such-envoy\n(.*\n)*.*\/envoy/);
+  }));
+
+test("it waits for a control plane that is not there yet, and starts when it comes", () =>
+  onStage(async (stage) => {
+    const [cpPort, port] = [await freePort(), await freePort()];
+    const args = ["run", "--name=a", `--cp-address=http://127.0.0.1:${cpPort}`, `--binary-path=${envoyBinary}`];
+    const kumaDp = stage.start("kuma-dp", args);
+    await eventually("a word about waiting", () => kumaDp.output().includes("Waiting for the control plane"));
+    const upstream = await stage.echo();
+    await stage.controlPlane(() => ({ status: 200, body: staticBootstrap(port, upstream) }), cpPort);
+    await accepts(stage, port, kumaDp);
+    kumaDp.signal("SIGTERM");
+    assert.is((await kumaDp.ended).code, 0);
+  }));
+
+test("a signal while it waits ends it", () =>
+  onStage(async (stage) => {
+    const cp = await stage.controlPlane(() => ({ status: 503, body: "" }));
+    const env = { KUMA_CONTROL_PLANE_RETRY_BACKOFF: "1h" };
+    const kumaDp = stage.start(
+      "kuma-dp",
+      ["run", "--name=a", `--cp-address=${cp.url}`, `--binary-path=${envoyBinary}`],
+      env,
+    );
+    await eventually("a word about waiting", () => kumaDp.output().includes("Waiting for the control plane"));
+    kumaDp.signal("SIGTERM");
+    assert.equal(await kumaDp.ended, { code: 0, signal: null });
+    assert.equal(readdirSync(stage.temporary), []);
+  }));
+
+test("without a token it warns, names both the command and the flag, and serves", () =>
+  onStage(async (stage) => {
+    const { kumaDp, port, cp } = await serving(stage);
+    assert.match(kumaDp.output(), /kumactl generate dataplane-token.*--dataplane-token-file/);
+    assert.equal(JSON.parse(cp.requests[0]?.body ?? ""), { mesh: "default", name: "a", adminPort: 0 });
+    assert.is(await (await stage.connect(port)).say("hello"), "hello");
+  }));
+
+test("its files are private, its admin interface is a Unix socket", () =>
+  onStage(async (stage) => {
+    await serving(stage);
+    const { directory } = await onlyEnvoy(stage);
+    const mode = (name: string) => statSync(path.join(directory, name)).mode & 0o777;
+    assert.is(mode("."), 0o700);
+    assert.is(mode("bootstrap.yaml"), 0o600);
+    assert.is(mode("envoy.pid"), 0o600);
+    assert.is(mode("admin.sock"), 0o600);
+  }));
+
+test("the token is copied clean, sent as a relative path, and follows its source", () =>
+  onStage(async (stage) => {
+    const source = path.join(stage.temporary, "source");
+    writeFileSync(source, "first\n");
+    const { cp } = await serving(stage, ["--dataplane-token-file=source"]);
+    const { directory } = await onlyEnvoy(stage);
+    assert.is(JSON.parse(cp.requests[0]?.body ?? "").dataplaneTokenPath, "token");
+    const copy = path.join(directory, "token");
+    assert.is(readFileSync(copy, "utf8"), "first");
+    assert.is(statSync(copy).mode & 0o777, 0o600);
+    writeFileSync(source, "second\n\n");
+    await eventually("the copy to follow", () => readFileSync(copy, "utf8") === "second");
+  }));
+
+test("SIGTERM lets open connections end, then Envoy goes and nothing is left", () =>
+  onStage(async (stage) => {
+    const health = await freePort();
+    const { kumaDp, port } = await serving(stage, [`--health-port=${health}`], { KUMA_DATAPLANE_DRAIN_TIME: "10m" });
+    const envoy = await onlyEnvoy(stage);
+    const status = async (page: string) => (await fetch(`http://127.0.0.1:${health}/${page}`)).status;
+    await eventually("readiness", async () => (await status("ready")) === 200);
+    const talk = await stage.connect(port);
+    assert.is(await talk.say("before"), "before");
+    kumaDp.signal("SIGTERM");
+    await eventually("the drain to be seen at /ready", async () => (await status("ready")) === 503);
+    assert.is(await status("healthy"), 200);
+    assert.is(await talk.say("while draining"), "while draining");
+    talk.socket.end();
+    assert.equal(await kumaDp.ended, { code: 0, signal: null });
+    assert.not(alive(envoy.pid));
+    assert.equal(readdirSync(stage.temporary), []);
+    await refused(stage, port);
+  }));
+
+test("a connection that never ends is cut when the drain time is over", () =>
+  onStage(async (stage) => {
+    const { kumaDp, port } = await serving(stage, [], { KUMA_DATAPLANE_DRAIN_TIME: "1s" });
+    const envoy = await onlyEnvoy(stage);
+    const talk = await stage.connect(port);
+    assert.is(await talk.say("hello"), "hello");
+    kumaDp.signal("SIGINT");
+    await talk.closed;
+    assert.equal(await kumaDp.ended, { code: 0, signal: null });
+    assert.not(alive(envoy.pid));
+  }));
+
+test("a second signal ends Envoy at once, exit code 1", () =>
+  onStage(async (stage) => {
+    const health = await freePort();
+    const { kumaDp, port } = await serving(stage, [`--health-port=${health}`], { KUMA_DATAPLANE_DRAIN_TIME: "10m" });
+    const envoy = await onlyEnvoy(stage);
+    const talk = await stage.connect(port);
+    await talk.say("hello");
+    kumaDp.signal("SIGTERM");
+    const ready = async () => (await fetch(`http://127.0.0.1:${health}/ready`)).status;
+    await eventually("the drain", async () => (await ready()) === 503);
+    kumaDp.signal("SIGTERM");
+    assert.equal(await kumaDp.ended, { code: 1, signal: null });
+    assert.not(alive(envoy.pid));
+    assert.equal(readdirSync(stage.temporary), []);
+  }));
+
+test("an Envoy that is killed ends kuma-dp with an error", () =>
+  onStage(async (stage) => {
+    const { kumaDp } = await serving(stage);
+    const envoy = await onlyEnvoy(stage);
+    process.kill(envoy.pid, "SIGKILL");
+    assert.is((await kumaDp.ended).code, 1);
+    assert.match(kumaDp.output(), "Envoy terminated with an error: killed by SIGKILL");
+    assert.equal(readdirSync(stage.temporary), []);
+  }));
+
+test("an Envoy that is asked to quit by itself ends kuma-dp well", () =>
+  onStage(async (stage) => {
+    const { kumaDp } = await serving(stage);
+    const envoy = await onlyEnvoy(stage);
+    process.kill(envoy.pid, "SIGTERM");
+    assert.equal(await kumaDp.ended, { code: 0, signal: null });
+  }));
+
+test("a bootstrap that Envoy refuses ends kuma-dp with an error, Envoy's words before it", () =>
+  onStage(async (stage) => {
+    const cp = await stage.controlPlane(() => ({ status: 200, body: "nonsense: true\n" }));
+    const kumaDp = stage.start("kuma-dp", [
+      "run",
+      "--name=a",
+      `--cp-address=${cp.url}`,
+      `--binary-path=${envoyBinary}`,
+    ]);
+    assert.is((await kumaDp.ended).code, 1);
+    assert.match(kumaDp.output(), /nonsense[\s\S]*Envoy terminated with an error: exit status 1/);
+    assert.equal(readdirSync(stage.temporary), []);
+  }));
+
+test("a bootstrap that is not a mapping starts no Envoy", () =>
+  onStage(async (stage) => {
+    const cp = await stage.controlPlane(() => ({ status: 200, body: "<html>login</html>\n" }));
+    const kumaDp = stage.start("kuma-dp", [
+      "run",
+      "--name=a",
+      `--cp-address=${cp.url}`,
+      `--binary-path=${envoyBinary}`,
+    ]);
+    assert.is((await kumaDp.ended).code, 1);
+    assert.match(kumaDp.output(), "not a YAML mapping");
+  }));
+
+test("an Envoy for a newer C library is reported as that", () =>
+  onStage(async (stage) => {
+    const binary = path.join(stage.temporary, "old-machine-envoy");
+    writeFileSync(binary, '#!/bin/sh\necho "envoy: libc.so.6: version \\`GLIBC_2.31\' not found" >&2\nexit 1\n');
+    chmodSync(binary, 0o755);
+    const cp = await stage.controlPlane(() => ({ status: 200, body: "node: {}\n" }));
+    const kumaDp = stage.start("kuma-dp", ["run", "--name=a", `--cp-address=${cp.url}`, `--binary-path=${binary}`]);
+    assert.is((await kumaDp.ended).code, 1);
+    assert.match(kumaDp.output(), /Envoy terminated with an error: .*glibc 2\.31/);
+  }));
+
+test("after a SIGKILL of kuma-dp the next start ends the orphaned Envoy and takes its ports", () =>
+  onStage(async (stage) => {
+    const { kumaDp, port, start } = await serving(stage);
+    const first = await onlyEnvoy(stage);
+    stage.holds(first.pid);
+    kumaDp.signal("SIGKILL");
+    await kumaDp.ended;
+    assert.ok(alive(first.pid), "the orphan serves on until its successor comes");
+    const again = start();
+    const second = await eventually("a second Envoy", async () => {
+      const [directory] = configDirs(stage.temporary).filter((name) => name !== first.directory);
+      return directory === undefined ? undefined : { directory, pid: await envoyOf(directory) };
+    });
+    assert.not(alive(first.pid));
+    assert.equal(configDirs(stage.temporary), [second.directory]);
+    await accepts(stage, port, again);
+    assert.is(await (await stage.connect(port)).say("hello"), "hello");
+    again.signal("SIGTERM");
+    assert.is((await again.ended).code, 0);
+    assert.equal(readdirSync(stage.temporary), []);
+  }));
+
+test("two dataplanes run side by side, and ending one leaves the other alone", () =>
+  onStage(async (stage) => {
+    const one = await serving(stage);
+    const two = await serving(stage, ["--name=b"]);
+    assert.is(configDirs(stage.temporary).length, 2);
+    one.kumaDp.signal("SIGTERM");
+    assert.is((await one.kumaDp.ended).code, 0);
+    assert.is(await (await stage.connect(two.port)).say("still here"), "still here");
+    assert.is(configDirs(stage.temporary).length, 1);
+  }));
+
+test("a config dir that the user names is created, kept, and cleaned of what a crash left", () =>
+  onStage(async (stage) => {
+    // Longer than a Unix socket's path may be.
+    const directory = path.join(stage.temporary, "deep", "x".repeat(120));
+    const { kumaDp, port, start } = await serving(stage, [`--config-dir=${directory}`]);
+    const first = await envoyOf(directory);
+    stage.holds(first);
+    kumaDp.signal("SIGKILL");
+    await kumaDp.ended;
+    writeFileSync(path.join(directory, "mine.txt"), "keep me");
+    const again = start();
+    await eventually("a second Envoy", async () => (await envoyOf(directory)) !== first);
+    assert.not(alive(first));
+    await accepts(stage, port, again);
+    const rival = start();
+    assert.is((await rival.ended).code, 1);
+    assert.match(rival.output(), `in use by kuma-dp with process id ${again.pid}`);
+    again.signal("SIGTERM");
+    assert.is((await again.ended).code, 0);
+    assert.equal(readdirSync(directory).sort(), ["bootstrap.yaml", "mine.txt"]);
+    assert.is(statSync(directory).mode & 0o777, 0o755);
+  }));
+
+test.run();
