@@ -45,7 +45,8 @@ function assertLight(metafile) {
     for (const file of seen.keys()) {
       for (const { path: imported } of metafile.inputs[file]?.imports ?? []) {
         if (!seen.has(imported)) seen.set(imported, file);
-        if (heavy.test(imported)) throw new Error(`${entry} reaches ${imported} through ${file}: only kuma-cp may load it`);
+        if (heavy.test(imported))
+          throw new Error(`${entry} reaches ${imported} through ${file}: only kuma-cp may load it`);
       }
     }
   }

@@ -23,7 +23,8 @@ const mayBuildStores = new Set(["cp", "store"]);
 /** Rooms whose output follows from their input alone, so that every instance computes the same. */
 const pure = new Set(["resources", "policy", "view", "envoy"]);
 const impureModules = /^node:(fs|net|http|https|http2|os|child_process|timers|process|dns|tls|worker_threads)/;
-const impureWords = /\b(Date\.now\(|new Date\(\)|Math\.random\(|process\.\w|setTimeout\(|setInterval\(|performance\.now\()/;
+const impureWords =
+  /\b(Date\.now\(|new Date\(\)|Math\.random\(|process\.\w|setTimeout\(|setInterval\(|performance\.now\()/;
 
 const floorOf = new Map(floors.flatMap((rooms, index) => rooms.map((room) => [room, index])));
 
@@ -41,7 +42,8 @@ export function violations(source) {
     const room = roomOf(source, file);
     const say = (reason) => found.push(`src/${name}: ${reason}`);
     if (!floorOf.has(room)) say(`${room} is not a room of the architecture`);
-    if (pure.has(room) && impureWords.test(text)) say(`${room} is pure: ${impureWords.exec(text)[0]} does not belong here`);
+    if (pure.has(room) && impureWords.test(text))
+      say(`${room} is pure: ${impureWords.exec(text)[0]} does not belong here`);
     for (const [statement, kind, , target] of text.matchAll(/^(import|export)( type)?[^;]*?from "([^"]+)";/gm)) {
       if (pure.has(room) && impureModules.test(target)) say(`${room} is pure and may not import ${target}`);
       if (!target.startsWith(".")) continue;
@@ -51,7 +53,8 @@ export function violations(source) {
       if (from === undefined || to === undefined) continue;
       if (to <= from) say(`${room} may not import ${other}`);
       const onlyTypes = kind === "import" && /^import type /.test(statement);
-      if (typesOnly.has(other) && !mayBuildStores.has(room) && !onlyTypes) say(`${room} may import only types of ${other}`);
+      if (typesOnly.has(other) && !mayBuildStores.has(room) && !onlyTypes)
+        say(`${room} may import only types of ${other}`);
     }
   }
   return found;

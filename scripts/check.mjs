@@ -1,6 +1,7 @@
 // Types, lint and the import arrows.
-import path from "node:path";
+
 import { spawnSync } from "node:child_process";
+import path from "node:path";
 import { generate } from "../proto-gen/generate.mjs";
 import { violations } from "./arrows.mjs";
 import { ensureInstalled, root, script } from "./pinned-node.mjs";

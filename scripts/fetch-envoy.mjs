@@ -71,7 +71,9 @@ export async function fetchEnvoy({
 } = {}) {
   const expected = manifest.sha256[target];
   if (expected === undefined) {
-    throw new Error(`there is no pinned Envoy for ${target}; there is one for ${Object.keys(manifest.sha256).join(", ")}`);
+    throw new Error(
+      `there is no pinned Envoy for ${target}; there is one for ${Object.keys(manifest.sha256).join(", ")}`,
+    );
   }
   const given = fromEnvironment(expected);
   if (given !== undefined) return given;

@@ -21,7 +21,10 @@ export function ensureInstalled() {
   const installed = path.join(root, "node_modules", ".package-lock.json");
   if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs) return;
   console.log("Installing dependencies (npm ci)");
-  const { status } = spawnSync("npm", ["ci", "--loglevel=error"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  const { status } = spawnSync("npm", ["ci", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   if (status !== 0) throw new Error("npm ci failed; its message stands above");
   fs.utimesSync(installed, new Date(), new Date());
 }

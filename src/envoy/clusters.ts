@@ -1,8 +1,15 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
-import { Cluster_DiscoveryType, Cluster_LbPolicy, ClusterSchema } from "../../proto-gen/es/envoy/config/cluster/v3/cluster_pb.js";
-import { ApiVersion, ConfigSourceSchema } from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
-import { AggregatedConfigSourceSchema } from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
+import {
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../../proto-gen/es/envoy/config/cluster/v3/cluster_pb.js";
+import {
+  AggregatedConfigSourceSchema,
+  ApiVersion,
+  ConfigSourceSchema,
+} from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
 import { socketAddress } from "./address.js";
 import { type EnvoyResource, encode } from "./resource.js";
 

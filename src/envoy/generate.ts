@@ -1,4 +1,4 @@
-import type { MeshView, Proxy } from "../view/mesh-view.js";
+import type { MeshView, ProxyView } from "../view/mesh-view.js";
 import { assignment } from "./assignments.js";
 import { localCluster, localClusterName, passThroughCluster, serviceCluster } from "./clusters.js";
 import { catchAllListener, inboundListener, outboundListener } from "./listeners.js";
@@ -26,7 +26,7 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
  * The Envoy configuration of one proxy: a pure function of its Dataplane and its mesh. Resource names
  * and contents follow Kuma's `default-proxy` profile.
  */
-export function generate(proxy: Proxy, mesh: MeshView, shape: Shape = defaultShape): Generated {
+export function generate(proxy: ProxyView, mesh: MeshView, shape: Shape = defaultShape): Generated {
   const cds = new Map<string, EnvoyResource>();
   const eds = new Map<string, EnvoyResource>();
   const lds = new Map<string, EnvoyResource>();

@@ -49,12 +49,22 @@ function listener(
 
 /** Takes connections from the mesh and hands them to the service on this machine. */
 export function inboundListener(place: Place, cluster: string, bind: boolean): EnvoyResource {
-  return listener(`inbound:${place.address}:${place.port}`, place, { cluster, statPrefix: statName(cluster) }, { bind });
+  return listener(
+    `inbound:${place.address}:${place.port}`,
+    place,
+    { cluster, statPrefix: statName(cluster) },
+    { bind },
+  );
 }
 
 /** Takes connections from the service on this machine and hands them to a service of the mesh. */
 export function outboundListener(place: Place, service: string, cluster: string, bind: boolean): EnvoyResource {
-  return listener(`outbound:${place.address}:${place.port}`, place, { cluster, statPrefix: statName(service) }, { bind });
+  return listener(
+    `outbound:${place.address}:${place.port}`,
+    place,
+    { cluster, statPrefix: statName(service) },
+    { bind },
+  );
 }
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */

@@ -1,6 +1,6 @@
 import type { Registry } from "../resources/registry.js";
 import type { Resource } from "../resources/resource.js";
-import { type Change, type Key, type Store, StoreError, type Stored } from "./store.js";
+import { type Change, type Key, type Store, type Stored, StoreError } from "./store.js";
 
 interface Watcher {
   readonly queue: Change[];
@@ -77,7 +77,9 @@ export function createMemoryStore(registry: Registry): Store {
       return resources.get(text(key));
     },
     async list(type, mesh) {
-      return [...resources.values()].filter((stored) => stored.type === type && (mesh === undefined || stored.mesh === mesh));
+      return [...resources.values()].filter(
+        (stored) => stored.type === type && (mesh === undefined || stored.mesh === mesh),
+      );
     },
     async create(resource) {
       if (resources.has(text(resource))) throw new StoreError("already-exists", resource);

@@ -78,7 +78,8 @@ function put(view: View, stored: Stored, touched: TouchedMeshes): View {
     touch(touched, stored.mesh).mesh = true;
     return view.set(stored.mesh, { ...mesh, mesh: stored });
   }
-  if (isDataplane(stored)) return view.set(stored.mesh, withProxy(mesh, stored.name, stored, touch(touched, stored.mesh)));
+  if (isDataplane(stored))
+    return view.set(stored.mesh, withProxy(mesh, stored.name, stored, touch(touched, stored.mesh)));
   return view;
 }
 

@@ -25,7 +25,7 @@ export interface Outbound {
 }
 
 /** A Dataplane as the translate stage reads it: interfaces parsed, unusable ones left out and named. */
-export interface Proxy {
+export interface ProxyView {
   readonly name: string;
   readonly inbounds: readonly Inbound[];
   readonly outbounds: readonly Outbound[];
@@ -46,7 +46,7 @@ export interface MeshView {
   readonly name: string;
   /** Undefined while only resources of the mesh are known, not the mesh itself. */
   readonly mesh: Stored<Mesh> | undefined;
-  readonly proxies: PersistentMap<string, Proxy>;
+  readonly proxies: PersistentMap<string, ProxyView>;
   readonly services: PersistentMap<string, Service>;
 }
 

@@ -1,9 +1,9 @@
 import { type Dataplane, parseInboundInterface, parseOutboundInterface } from "../resources/dataplane.js";
 import type { Stored } from "../store/store.js";
-import type { Endpoint, Inbound, Outbound, Proxy } from "./mesh-view.js";
+import type { Endpoint, Inbound, Outbound, ProxyView } from "./mesh-view.js";
 
 /** Reads a stored Dataplane; what does not parse is named in `unusable` instead of failing the mesh. */
-export function readProxy(stored: Stored<Dataplane>): Proxy {
+export function readProxy(stored: Stored<Dataplane>): ProxyView {
   const inbounds: Inbound[] = [];
   const outbounds: Outbound[] = [];
   const unusable: string[] = [];
@@ -30,7 +30,7 @@ export function readProxy(stored: Stored<Dataplane>): Proxy {
 }
 
 /** What a proxy offers to the mesh, by service. */
-export function offers(proxy: Proxy): Map<string, Endpoint[]> {
+export function offers(proxy: ProxyView): Map<string, Endpoint[]> {
   const byService = new Map<string, Endpoint[]>();
   if (proxy.unusable.length > 0) return byService;
   for (const { address, port, service, tags } of proxy.inbounds) {

@@ -65,7 +65,9 @@ export function serveDelta(call: DiscoveryCall, { proxies, observer, logger, now
     if (client === undefined) {
       const proxy = parseNodeId(message.nodeId);
       if (proxy === undefined) {
-        refuse(`the first request must carry a node id of the form <mesh>.<name>, not "${message.nodeId.slice(0, 200)}"`);
+        refuse(
+          `the first request must carry a node id of the form <mesh>.<name>, not "${message.nodeId.slice(0, 200)}"`,
+        );
         return;
       }
       client = {

@@ -2,7 +2,7 @@ import type { Generated } from "../envoy/generate.js";
 import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
-import type { MeshView, Proxy, View } from "../view/mesh-view.js";
+import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
 import type { ProxyId } from "./node.js";
 
 /** A stream as this index sees it. */
@@ -13,7 +13,7 @@ export interface Client {
   configure(config: ProxyConfig): void;
 }
 
-export type Generate = (proxy: Proxy, mesh: MeshView) => Generated;
+export type Generate = (proxy: ProxyView, mesh: MeshView) => Generated;
 
 /** All streams of one proxy, and the services its configuration was read from. */
 interface Entry {
@@ -82,7 +82,8 @@ export function createProxies(options: { readonly generate: Generate; readonly l
     try {
       const generated = generate(proxy, mesh);
       consume(entry, generated.services);
-      if (proxy.unusable.length > 0) logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
+      if (proxy.unusable.length > 0)
+        logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
       return generated.config;
     } catch (error) {
       logger.error("no configuration could be made; the dataplane keeps its last one", { ...entry.id, error });

@@ -166,7 +166,8 @@ export function createSession(events: SessionEvents): Session {
     }
     if (!first) return;
     for (const [name, version] of request.initialVersions) {
-      if (version !== "") subscription.held.set(name, { version, clusters: config?.[subscription.kind].get(name)?.clusters ?? [] });
+      if (version !== "")
+        subscription.held.set(name, { version, clusters: config?.[subscription.kind].get(name)?.clusters ?? [] });
     }
   }
 

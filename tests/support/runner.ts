@@ -90,8 +90,12 @@ async function runAll(files: readonly string[], atOnce: number): Promise<Outcome
 
 const pattern = process.argv[2];
 const wanted = (file: string) => pattern === undefined || new RegExp(pattern).test(path.relative(root, file));
-const unit = find(path.join(root, "tests", "unit")).filter(wanted).sort();
-const system = find(path.join(root, "tests", "system")).filter(wanted).sort();
+const unit = find(path.join(root, "tests", "unit"))
+  .filter(wanted)
+  .sort();
+const system = find(path.join(root, "tests", "system"))
+  .filter(wanted)
+  .sort();
 const outcomes = [...(await runAll(unit, 3)), ...(await runAll(system, 2))];
 const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0);
 const passed = sum((outcome) => outcome.passed);

@@ -1,0 +1,58 @@
+import { choose, programList, type Word } from "./lib/programs.js";
+import { versionText, wantsDetails } from "./lib/version.js";
+
+interface Loaded {
+  main(args: string[]): Promise<number>;
+}
+
+/** Only the chosen program's module is ever evaluated: this is what keeps `kumactl version` at the runtime's own start-up time. */
+const load: Readonly<Record<Word, () => Promise<Loaded>>> = {
+  cp: () => import("./cp/main.js"),
+  dp: () => import("./dp/main.js"),
+  ctl: () => import("./ctl/main.js"),
+  injector: () => import("./injector/main.js"),
+  echo: () => import("./echo/main.js"),
+  init: () => import("./redirect/main.js"),
+};
+
+async function start(): Promise<number> {
+  const args = process.argv.slice(2);
+  const choice = choose(process.argv0, args);
+  switch (choice.kind) {
+    case "program":
+      return (await load[choice.program.word]()).main([...choice.args]);
+    case "help":
+      process.stdout.write(programList());
+      return 0;
+    case "none":
+      process.stderr.write(programList());
+      return 1;
+    case "unknown": {
+      const details = choice.word === "version" ? wantsDetails(args.slice(1)) : undefined;
+      if (details !== undefined) {
+        process.stdout.write(`${versionText(details)}\n`);
+        return 0;
+      }
+      process.stderr.write(`Error: unknown program "${choice.word}"\n\n${programList()}`);
+      return 1;
+    }
+  }
+}
+
+// A reader that has seen enough (`kumactl ... | head`) is not an error of ours.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
+// The exit code is only set, and the loop drains by itself: process.exit would cut output that is still in a pipe.
+start().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.stderr.write(`Internal error, please report it: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 1;
+  },
+);
