@@ -1,7 +1,14 @@
 import { dataplaneType } from "./dataplane.js";
 import { dataplaneInsightType } from "./dataplane-insight.js";
+import { dataplaneOverviewType } from "./dataplane-overview.js";
+import { healthCheckType } from "./health-check.js";
 import { meshType } from "./mesh.js";
+import { proxyTemplateType } from "./proxy-template.js";
 import type { ResourceType } from "./resource.js";
+import { secretType } from "./secret.js";
+import { trafficLogType } from "./traffic-log.js";
+import { trafficPermissionType } from "./traffic-permission.js";
+import { trafficRouteType } from "./traffic-route.js";
 
 export interface Registry {
   readonly types: readonly ResourceType[];
@@ -34,4 +41,15 @@ export function createRegistry(types: readonly ResourceType[]): Registry {
 }
 
 /** Every type of resource there is, in the order kumactl lists them. */
-export const registry: Registry = createRegistry([meshType, dataplaneType, dataplaneInsightType]);
+export const registry: Registry = createRegistry([
+  meshType,
+  dataplaneType,
+  dataplaneInsightType,
+  dataplaneOverviewType,
+  proxyTemplateType,
+  trafficPermissionType,
+  trafficLogType,
+  trafficRouteType,
+  healthCheckType,
+  secretType,
+]);

@@ -1,0 +1,58 @@
+import { malformed, mismatch } from "./malformed.js";
+import { isJsonObject, type Reading, type Schema, setOwn } from "./schema.js";
+
+/** Bounds of an object: what is kept without being understood still has to be written out again, recursively. */
+interface Bounds {
+  readonly deepest: number;
+  readonly largest: number;
+}
+
+interface Size extends Bounds {
+  depth: number;
+  values: number;
+}
+
+function copy(input: unknown, reading: Reading, size: Size): unknown {
+  const { path } = reading;
+  size.values += 1;
+  // A YAML alias may repeat a large value many times, or hold itself.
+  if (size.values > size.largest) throw malformed(path, `the object has more than ${size.largest} values`);
+  if (size.depth > size.deepest) {
+    throw malformed(path, `the object is nested deeper than ${size.deepest} levels`);
+  }
+  size.depth += 1;
+  let result: unknown = input;
+  if (Array.isArray(input)) {
+    result = input.map((member: unknown, index) => {
+      path.push(index);
+      const read = copy(member, reading, size);
+      path.pop();
+      return read;
+    });
+  } else if (isJsonObject(input)) {
+    const members = {};
+    for (const key of Object.keys(input)) {
+      path.push(key);
+      setOwn(members, key, copy(input[key], reading, size));
+      path.pop();
+    }
+    result = members;
+  } else if (typeof input === "number" ? !Number.isFinite(input) : typeof input === "object" && input !== null) {
+    throw mismatch(path, "a JSON value", input);
+  }
+  size.depth -= 1;
+  return result;
+}
+
+/** An object that is accepted, kept and given back without being looked at; each part of it is a value of its own. */
+export function anyObject(
+  { deepest, largest }: Bounds = { deepest: 32, largest: 10_000 },
+): Schema<Readonly<Record<string, unknown>>> {
+  return {
+    read(input, reading) {
+      if (!isJsonObject(input)) throw mismatch(reading.path, "an object", input);
+      return copy(input, reading, { deepest, largest, depth: 0, values: 0 }) as Record<string, unknown>;
+    },
+    isDefault: () => false,
+  };
+}

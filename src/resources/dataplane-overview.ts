@@ -1,0 +1,31 @@
+import { type Dataplane, dataplaneSchema } from "./dataplane.js";
+import { type DataplaneInsight, dataplaneInsightSchema } from "./dataplane-insight.js";
+import { type Resource, resourceType } from "./resource.js";
+import { type Infer, object } from "./schema.js";
+
+export const dataplaneOverviewSchema = object({
+  dataplane: dataplaneSchema,
+  dataplaneInsight: dataplaneInsightSchema,
+});
+
+/** A Dataplane with what its proxy did. Never stored: put together when it is read. */
+export type DataplaneOverview = Infer<typeof dataplaneOverviewSchema>;
+
+export const dataplaneOverviewType = resourceType<DataplaneOverview>({
+  name: "DataplaneOverview",
+  path: "dataplanes+insights",
+  pathAliases: ["dataplane+insights"],
+  access: "read",
+  feeds: false,
+  schema: dataplaneOverviewSchema,
+});
+
+/** The overview of a Dataplane; without an insight when its proxy never connected. */
+export function overviewOf(
+  { mesh, name, spec }: Resource<Dataplane>,
+  insight: DataplaneInsight | undefined,
+): Resource<DataplaneOverview> {
+  const { name: type } = dataplaneOverviewType;
+  const overview = insight === undefined ? { dataplane: spec } : { dataplane: spec, dataplaneInsight: insight };
+  return { type, mesh, name, spec: overview };
+}

@@ -1,0 +1,80 @@
+import type { Cause } from "../lib/errors.js";
+import { durationNanos, inRange } from "./duration.js";
+import { resourceType } from "./resource.js";
+import { duration, uint32 } from "./scalars.js";
+import { type Infer, object } from "./schema.js";
+import { selectorsSchema, validateSelectors } from "./selector.js";
+
+export const healthCheckSchema = object({
+  sources: selectorsSchema,
+  destinations: selectorsSchema,
+  conf: object({
+    activeChecks: object({
+      interval: duration(),
+      timeout: duration(),
+      unhealthyThreshold: uint32(),
+      healthyThreshold: uint32(),
+    }),
+    passiveChecks: object({ unhealthyThreshold: uint32(), penaltyInterval: duration() }),
+  }),
+});
+
+/** How to find out which endpoints of a service are not well. */
+export type HealthCheck = Infer<typeof healthCheckSchema>;
+
+/** In the order their rules are reported: durations are text, thresholds numbers. */
+const activeFields = ["interval", "timeout", "unhealthyThreshold", "healthyThreshold"] as const;
+const passiveFields = ["unhealthyThreshold", "penaltyInterval"] as const;
+
+type Value = string | number | undefined;
+
+const nanosOf = (value: Value) => (typeof value === "string" ? (durationNanos(value) ?? 0n) : BigInt(value ?? 0));
+
+function problemOf(value: Value): string | undefined {
+  const nanos = nanosOf(value);
+  if (!inRange(nanos)) return "must have a valid value";
+  return nanos > 0n ? undefined : "must have a positive value";
+}
+
+/** Checks of which nothing is set count as absent. */
+function isConfigured<Field extends string>(
+  checks: { readonly [K in Field]?: string | number } | undefined,
+  fields: readonly Field[],
+): checks is { readonly [K in Field]?: string | number } {
+  return checks !== undefined && fields.some((field) => nanosOf(checks[field]) !== 0n);
+}
+
+function validateChecks<Field extends string>(
+  checks: { readonly [K in Field]?: string | number } | undefined,
+  fields: readonly Field[],
+  path: string,
+  causes: Cause[],
+): boolean {
+  if (!isConfigured(checks, fields)) return false;
+  for (const field of fields) {
+    const message = problemOf(checks[field]);
+    if (message !== undefined) causes.push({ field: `${path}.${field}`, message });
+  }
+  return true;
+}
+
+function validate({ sources, destinations, conf }: HealthCheck): Cause[] {
+  const causes: Cause[] = [];
+  validateSelectors(sources, "sources", "withService", causes);
+  validateSelectors(destinations, "destinations", "service", causes);
+  const active = validateChecks(conf?.activeChecks, activeFields, "conf.activeChecks", causes);
+  const passive = validateChecks(conf?.passiveChecks, passiveFields, "conf.passiveChecks", causes);
+  if (!active && !passive) {
+    causes.push({ field: "conf", message: "must have either active or passive checks configured" });
+  }
+  return causes;
+}
+
+export const healthCheckType = resourceType<HealthCheck>({
+  name: "HealthCheck",
+  path: "health-checks",
+  pathAliases: ["healthchecks"],
+  cli: { singular: "healthcheck", plural: "healthchecks", aliases: ["health-check", "health-checks"] },
+  schema: healthCheckSchema,
+  validate,
+});

@@ -1,0 +1,82 @@
+import type { Cause } from "../lib/errors.js";
+import { parseNativeResource } from "./native-resource.js";
+import { resourceType } from "./resource.js";
+import { text } from "./scalars.js";
+import { type Infer, list, object } from "./schema.js";
+import { selectorsSchema, validateSelectors } from "./selector.js";
+
+const rawResource = object({
+  /** Labels only: Envoy goes by the name inside the message. */
+  name: text(),
+  version: text(),
+  resource: text({ hint: 'write the Envoy resource as a block of text, after "resource: |"' }),
+});
+
+const content = { imports: list(text()), resources: list(rawResource) } as const;
+
+export const proxyTemplateSchema = object({ selectors: selectorsSchema, ...content, conf: object(content) });
+
+export type RawResource = Infer<typeof rawResource>;
+/** What Envoy is given besides, or instead of, what we generate. Read it through `contentOf`. */
+export type ProxyTemplate = Infer<typeof proxyTemplateSchema>;
+
+interface Content {
+  readonly imports?: readonly string[];
+  readonly resources?: readonly RawResource[];
+}
+
+/** The sets of generated resources that can be imported. */
+export const profiles: readonly string[] = ["default-proxy"];
+
+/** What a template holds in either of its two layouts; what is at the top level comes first. */
+export function contentOf(spec: ProxyTemplate): Required<Content> {
+  const { imports = [], resources = [], conf } = spec;
+  return {
+    imports: [...imports, ...(conf?.imports ?? [])],
+    resources: [...resources, ...(conf?.resources ?? [])],
+  };
+}
+
+const cannotBeEmpty = "cannot be empty";
+
+function importProblem(profile: string): string | undefined {
+  if (profile === "") return cannotBeEmpty;
+  return profiles.includes(profile) ? undefined : `profile not found. Available profiles: ${profiles.join(", ")}`;
+}
+
+function resourceProblem(resource: string): string | undefined {
+  if (resource === "") return cannotBeEmpty;
+  const parsed = parseNativeResource(resource);
+  return "reason" in parsed ? `native Envoy resource is not valid: ${parsed.reason}` : undefined;
+}
+
+function validateContent({ imports = [], resources = [] }: Content, prefix: string, causes: Cause[]): void {
+  const check = (field: string, message: string | undefined) => {
+    if (message !== undefined) causes.push({ field: `${prefix}${field}`, message });
+  };
+  imports.forEach((profile, index) => {
+    check(`imports[${index}]`, importProblem(profile));
+  });
+  resources.forEach(({ name = "", version = "", resource = "" }, index) => {
+    if (name === "") check(`resources[${index}].name`, cannotBeEmpty);
+    if (version === "") check(`resources[${index}].version`, cannotBeEmpty);
+    check(`resources[${index}].resource`, resourceProblem(resource));
+  });
+}
+
+function validate(spec: ProxyTemplate): Cause[] {
+  const causes: Cause[] = [];
+  validateSelectors(spec.selectors, "selectors", "any", causes);
+  validateContent(spec, "", causes);
+  validateContent(spec.conf ?? {}, "conf.", causes);
+  return causes;
+}
+
+export const proxyTemplateType = resourceType<ProxyTemplate>({
+  name: "ProxyTemplate",
+  path: "proxytemplates",
+  pathAliases: ["proxy-templates"],
+  cli: { singular: "proxytemplate", plural: "proxytemplates", aliases: ["proxy-template", "proxy-templates"] },
+  schema: proxyTemplateSchema,
+  validate,
+});

@@ -1,0 +1,43 @@
+import type { Cause } from "../lib/errors.js";
+import { requireElements, type Selectors, validateSelectors } from "./selector.js";
+
+/** From whom to whom, and for some types how. */
+interface Rule<Conf> {
+  readonly sources?: Selectors;
+  readonly destinations?: Selectors;
+  readonly conf?: Conf;
+}
+
+/** A policy in either of its two forms, or in both: `rules`, and one rule written flat beside them. */
+interface Ruled<Conf> extends Rule<Conf> {
+  readonly rules?: readonly Rule<Conf>[];
+}
+
+/** The rule that is written flat. A `conf` alone is no rule, but one beside `rules` was surely meant as a part of one. */
+function flatRule<Conf>({ rules, ...flat }: Ruled<Conf>): Rule<Conf> | undefined {
+  if (flat.sources !== undefined || flat.destinations !== undefined) return flat;
+  return flat.conf !== undefined && rules !== undefined ? flat : undefined;
+}
+
+/** All rules of a policy, the flat one first; each is a candidate of its own, and the index settles ties. */
+export function rulesOf<Conf>(spec: Ruled<Conf>): readonly Rule<Conf>[] {
+  const flat = flatRule(spec);
+  const rules = spec.rules ?? [];
+  return flat === undefined ? rules : [flat, ...rules];
+}
+
+function validateRule({ sources, destinations }: Rule<unknown>, prefix: string, causes: Cause[]): void {
+  validateSelectors(sources, `${prefix}sources`, "withService", causes);
+  validateSelectors(destinations, `${prefix}destinations`, "withService", causes);
+}
+
+export function validateRules(spec: Ruled<unknown>): Cause[] {
+  const causes: Cause[] = [];
+  const flat = flatRule(spec);
+  if (flat === undefined) requireElements(spec.rules, "rules", causes);
+  else validateRule(flat, "", causes);
+  spec.rules?.forEach((rule, index) => {
+    validateRule(rule, `rules[${index}].`, causes);
+  });
+  return causes;
+}

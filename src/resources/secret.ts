@@ -1,0 +1,18 @@
+import { resourceType } from "./resource.js";
+import { bytes } from "./scalars.js";
+import { type Infer, object } from "./schema.js";
+
+export const secretSchema = object({
+  /** Bytes, as base64. */
+  value: bytes(),
+});
+
+/** A key or a certificate with its key. Its mesh is "" for those that belong to no mesh and outlive them all. */
+export type Secret = Infer<typeof secretSchema>;
+
+export const secretType = resourceType<Secret>({
+  name: "Secret",
+  path: "secrets",
+  access: "internal",
+  schema: secretSchema,
+});

@@ -1,0 +1,59 @@
+import type { Cause } from "../lib/errors.js";
+import { atKey } from "./path.js";
+import { text } from "./scalars.js";
+import { type Infer, list, map, object } from "./schema.js";
+import { serviceTag, type Tags } from "./tags.js";
+
+export const tagsSchema = map(text());
+const selector = object({ match: tagsSchema });
+export const selectorsSchema = list(selector);
+
+/** Chooses Dataplanes, or services, by their tags; without `match` it chooses all. */
+export type Selector = Infer<typeof selector>;
+export type Selectors = readonly Selector[];
+
+/**
+ * What a set of tags may be: `service` means exactly that tag, `withService` that tag among others, `any` includes none
+ * at all.
+ */
+export type TagsRule = "service" | "withService" | "any";
+
+/** Checks one set of tags; for `service` and `withService`, none at all breaks more than one rule. */
+export function validateTags(tags: Tags, path: string, rule: TagsRule, causes: Cause[]): void {
+  const keys = Object.keys(tags).sort();
+  if (rule !== "any" && keys.length === 0) causes.push({ field: path, message: "must have at least one tag" });
+  if (rule === "service" && (keys.length !== 1 || keys[0] !== serviceTag)) {
+    causes.push({ field: path, message: `must consist of exactly one tag "${serviceTag}"` });
+  }
+  for (const key of keys) {
+    if (key === "") causes.push({ field: path, message: "tag key must be non-empty" });
+    if (rule === "service" && key !== serviceTag) {
+      causes.push({ field: atKey(path, key), message: `tag ${JSON.stringify(key)} is not allowed` });
+    }
+    if (tags[key] === "") causes.push({ field: atKey(path, key), message: "tag value must be non-empty" });
+  }
+  if (rule !== "any" && !keys.includes(serviceTag)) {
+    causes.push({ field: path, message: `mandatory tag "${serviceTag}" is missing` });
+  }
+}
+
+const none: Tags = {};
+
+/** Checks a list of selectors, which may only be empty where any tags will do. */
+export function validateSelectors(
+  selectors: Selectors | undefined,
+  path: string,
+  rule: TagsRule,
+  causes: Cause[],
+): void {
+  if (rule !== "any") requireElements(selectors, path, causes);
+  selectors?.forEach(({ match = none }, index) => {
+    validateTags(match, `${path}[${index}].match`, rule, causes);
+  });
+}
+
+export function requireElements(elements: readonly unknown[] | undefined, path: string, causes: Cause[]): void {
+  if (elements === undefined || elements.length === 0) {
+    causes.push({ field: path, message: "must have at least one element" });
+  }
+}

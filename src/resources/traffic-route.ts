@@ -1,0 +1,40 @@
+import type { Cause } from "../lib/errors.js";
+import { resourceType } from "./resource.js";
+import { uint32 } from "./scalars.js";
+import { type Infer, list, object } from "./schema.js";
+import { requireElements, selectorsSchema, tagsSchema, validateSelectors, validateTags } from "./selector.js";
+
+const share = object({
+  /** Relative to the others' weights; 0 sends nothing. */
+  weight: uint32(),
+  destination: tagsSchema,
+});
+
+export const trafficRouteSchema = object({
+  sources: selectorsSchema,
+  destinations: selectorsSchema,
+  conf: list(share),
+});
+
+/** How the connections to a service are divided over endpoints. */
+export type TrafficRoute = Infer<typeof trafficRouteSchema>;
+
+function validate({ sources, destinations, conf }: TrafficRoute): Cause[] {
+  const causes: Cause[] = [];
+  validateSelectors(sources, "sources", "withService", causes);
+  validateSelectors(destinations, "destinations", "service", causes);
+  requireElements(conf, "conf", causes);
+  conf?.forEach(({ destination = {} }, index) => {
+    validateTags(destination, `conf[${index}].destination`, "withService", causes);
+  });
+  return causes;
+}
+
+export const trafficRouteType = resourceType<TrafficRoute>({
+  name: "TrafficRoute",
+  path: "traffic-routes",
+  pathAliases: ["trafficroutes"],
+  cli: { singular: "traffic-route", plural: "traffic-routes", aliases: ["trafficroute", "trafficroutes"] },
+  schema: trafficRouteSchema,
+  validate,
+});
