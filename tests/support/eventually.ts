@@ -1,0 +1,17 @@
+/** Tries until `probe` neither throws nor says false, or the deadline is over; then its last failure is thrown. */
+export async function eventually<T>(what: string, probe: () => T | Promise<T>, deadlineMs = 10_000): Promise<T> {
+  const until = performance.now() + deadlineMs;
+  let last: unknown = "it said no";
+  while (performance.now() < until) {
+    try {
+      const result = await probe();
+      if (result !== false && result !== undefined) return result;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(
+    `not within ${deadlineMs / 1000} s: ${what} (${last instanceof Error ? last.message : String(last)})`,
+  );
+}

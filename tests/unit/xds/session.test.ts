@@ -1,0 +1,304 @@
+import * as assert from "uvu/assert";
+import { type EnvoyResource, emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
+import type { Response } from "../../../src/xds/response.js";
+import { createSession, type Request } from "../../../src/xds/session.js";
+import { runSeed, seeded } from "../../support/random.js";
+import { suite } from "../../support/suite.js";
+import { backend, type DataplaneSketch, generated, redis, viewOf } from "./meshes.js";
+import { createSimulatedClient, type SimulatedClient } from "./simulated-client.js";
+
+const test = suite("a discovery session");
+
+const names = (response: Response | undefined) => response?.resources.map((resource) => resource.name);
+
+function drain(client: SimulatedClient, refuse?: (resource: EnvoyResource) => boolean): void {
+  for (let steps = 0; client.handle(refuse); steps++) {
+    if (steps > 10_000) throw new Error("the session never comes to rest");
+  }
+}
+
+/** Whether the client has exactly what the generator gives. */
+function assertHas(client: SimulatedClient, config: ProxyConfig, message = ""): void {
+  for (const kind of ["cds", "eds", "lds"] as const) {
+    const has = [...client.resources[kind]].map(([name, { version }]) => `${name} ${version}`).sort();
+    const wanted = [...config[kind]].map(([name, { version }]) => `${name} ${version}`).sort();
+    assert.equal(has, wanted, `${kind} ${message}`);
+  }
+}
+
+const backendConfig = (sketches: readonly DataplaneSketch[] = [backend, redis], connectTimeoutMs = 5000) =>
+  generated(viewOf(sketches), "backend-1", { connectTimeoutMs }).config;
+
+function bare() {
+  const sent: Response[] = [];
+  const session = createSession({ send: (response) => sent.push(response), acknowledged() {}, refused() {} });
+  const ask = (about: Partial<Request> & Pick<Request, "kind">) =>
+    session.request({
+      nonce: "",
+      refusal: undefined,
+      subscribe: [],
+      unsubscribe: [],
+      initialVersions: new Map(),
+      ...about,
+    });
+  return { sent, session, ask };
+}
+
+test("gives a new client all it needs, clusters before endpoints before listeners", () => {
+  const client = createSimulatedClient();
+  const config = backendConfig();
+  client.connect(config);
+  drain(client);
+  assertHas(client, config);
+  assert.equal(
+    client.responses.map((response) => response.kind),
+    ["cds", "eds", "lds"],
+  );
+});
+
+test("sends nothing when nothing changed", () => {
+  const client = createSimulatedClient();
+  client.connect(backendConfig());
+  drain(client);
+  const before = client.responses.length;
+  client.configure(backendConfig());
+  assert.is(client.responses.length, before);
+});
+
+test("answers the first wildcard requests even with nothing", () => {
+  const { sent, session, ask } = bare();
+  session.configure(emptyConfig);
+  ask({ kind: "cds" });
+  ask({ kind: "cds", nonce: sent[0]?.nonce ?? "" });
+  ask({ kind: "lds" });
+  assert.equal(
+    sent.map(({ kind, resources, removed }) => [kind, resources.length, removed.length]),
+    [
+      ["cds", 0, 0],
+      ["lds", 0, 0],
+    ],
+  );
+});
+
+test("says nothing to a client whose Dataplane is unknown, whatever versions it brings", () => {
+  const { sent, ask } = bare();
+  ask({ kind: "cds", initialVersions: new Map([["redis", "v1"]]) });
+  ask({ kind: "lds", initialVersions: new Map([["outbound:127.0.0.1:10000", "v1"]]) });
+  assert.is(sent.length, 0);
+});
+
+test("on reconnect sends only what differs, and names what is gone", () => {
+  const client = createSimulatedClient();
+  client.connect(backendConfig());
+  drain(client);
+
+  client.connect(backendConfig());
+  drain(client);
+  assert.is(
+    client.responses.reduce((count, { resources, removed }) => count + resources.length + removed.length, 0),
+    0,
+  );
+
+  const lonely = backendConfig([{ ...backend, outbound: [] }, redis]);
+  client.connect(lonely);
+  drain(client);
+  assertHas(client, lonely);
+  assert.equal(client.responses.flatMap((response) => response.removed).sort(), ["outbound:127.0.0.1:10000", "redis"]);
+});
+
+test("sends the assignment again right after a changed cluster, although it is unchanged", () => {
+  const client = createSimulatedClient();
+  client.connect(backendConfig());
+  drain(client);
+  const before = client.responses.length;
+  client.configure(backendConfig(undefined, 1000));
+  const [clusters, endpoints] = client.responses.slice(before);
+  assert.equal(names(clusters), ["localhost:80", "redis"]);
+  assert.is(endpoints?.kind, "eds");
+  assert.equal(names(endpoints), ["redis"]);
+  drain(client);
+  assert.equal(
+    client.responses.slice(before).map((response) => response.kind),
+    ["cds", "eds"],
+  );
+});
+
+test("sends the assignment of a cluster that changed while the client was away", () => {
+  const client = createSimulatedClient();
+  client.connect(backendConfig());
+  drain(client);
+  client.connect(backendConfig(undefined, 1000));
+  drain(client);
+  assert.equal(
+    client.responses.filter((response) => response.kind === "eds").map((response) => names(response)),
+    [["redis"]],
+  );
+});
+
+test("gives equal proxies equal responses, nonces included, and never the same nonce twice on a stream", () => {
+  const [one, two] = [createSimulatedClient(), createSimulatedClient()];
+  for (const client of [one, two]) {
+    client.connect(backendConfig());
+    drain(client);
+  }
+  assert.equal(one.responses, two.responses);
+  for (const timeout of [1000, 5000, 1000, 5000]) {
+    one.configure(backendConfig(undefined, timeout));
+    drain(one);
+  }
+  const nonces = one.responses.map((response) => `${response.kind} ${response.nonce}`);
+  assert.is(new Set(nonces).size, nonces.length);
+  assert.ok(
+    nonces.some((nonce) => nonce.endsWith("-1")),
+    "content that is sent again has a nonce of its own",
+  );
+});
+
+test("after a refusal tries each resource alone, once, and keeps the others", () => {
+  const client = createSimulatedClient();
+  const config = backendConfig();
+  client.connect(config);
+  drain(client, (resource) => resource.name === "localhost:80");
+  assert.equal([...client.resources.cds.keys()], ["redis"]);
+  assert.equal([...client.resources.lds.keys()].sort(), ["inbound:127.0.0.1:8000", "outbound:127.0.0.1:10000"]);
+  const times = client.responses.filter((response) => names(response)?.includes("localhost:80")).length;
+  assert.is(times, 2);
+  assert.match(client.session.refusals().get("cds")?.get("localhost:80")?.reason ?? "", "cannot take localhost:80");
+
+  client.configure(backendConfig());
+  assert.not.ok(client.handle(), "refused content is not sent again");
+  client.configure(backendConfig(undefined, 1000));
+  drain(client);
+  assertHas(client, backendConfig(undefined, 1000));
+});
+
+test("removes listeners before the clusters they use, and empties no assignment before", () => {
+  const client = createSimulatedClient();
+  client.connect(backendConfig());
+  drain(client);
+  const before = client.responses.length;
+  client.configure(emptyConfig);
+  drain(client);
+  const sent = client.responses.slice(before);
+  assert.equal(
+    sent.map(({ kind, resources, removed }) => [kind, resources.length, [...removed].sort()]),
+    [
+      ["lds", 0, ["inbound:127.0.0.1:8000", "outbound:127.0.0.1:10000"]],
+      ["cds", 0, ["localhost:80", "redis"]],
+    ],
+  );
+  assertHas(client, emptyConfig);
+});
+
+test("answers a service without endpoints and a name nobody generates with an empty assignment", () => {
+  const { sent, session, ask } = bare();
+  session.configure(backendConfig([backend]));
+  ask({ kind: "eds", subscribe: ["redis", "elsewhere"] });
+  assert.equal(names(sent[0]), ["redis", "elsewhere"]);
+  assert.equal(sent[0]?.removed, []);
+});
+
+test("answers a name again in full after it was unsubscribed, even while an answer is on its way", () => {
+  const { sent, session, ask } = bare();
+  session.configure(backendConfig());
+  ask({ kind: "eds", subscribe: ["redis"] });
+  ask({ kind: "eds", unsubscribe: ["redis"] });
+  ask({ kind: "eds", subscribe: ["redis"] });
+  assert.is(sent.length, 1);
+  ask({ kind: "eds", nonce: sent[0]?.nonce ?? "" });
+  assert.equal(names(sent[1]), ["redis"]);
+  assert.is.not(sent[1]?.nonce, sent[0]?.nonce);
+});
+
+test("has at most one unacknowledged response of a type, and then sends the newest state", () => {
+  const { sent, session, ask } = bare();
+  session.configure(backendConfig());
+  ask({ kind: "eds", subscribe: ["redis"] });
+  for (const port of [9001, 9002, 9003]) {
+    const moved = { ...redis, inbound: [{ interface: `127.0.0.1:${port}:6379`, tags: { service: "redis" } }] };
+    session.configure(backendConfig([backend, moved]));
+  }
+  assert.is(sent.length, 1);
+  ask({ kind: "eds", nonce: sent[0]?.nonce ?? "" });
+  const moved = { ...redis, inbound: [{ interface: "127.0.0.1:9003:6379", tags: { service: "redis" } }] };
+  assert.is(sent.length, 2);
+  assert.is(sent[1]?.resources[0], backendConfig([backend, moved]).eds.get("redis"));
+});
+
+test("ignores a nonce that is not the last one", () => {
+  const { sent, session, ask } = bare();
+  session.configure(backendConfig());
+  ask({ kind: "eds", subscribe: ["redis"] });
+  ask({ kind: "eds", nonce: "stale", refusal: "no" });
+  assert.is(session.refusals().get("eds")?.size, 0);
+  assert.is(sent.length, 1);
+});
+
+test("sends raw resources one by one, after the generated ones", () => {
+  const { sent, session, ask } = bare();
+  const config = backendConfig();
+  const raw = (name: string): EnvoyResource => ({
+    name,
+    version: name,
+    bytes: new Uint8Array(),
+    clusters: [],
+    usesEds: false,
+    raw: true,
+  });
+  session.configure({ ...config, cds: new Map([["raw-1", raw("raw-1")], ...config.cds, ["raw-2", raw("raw-2")]]) });
+  ask({ kind: "cds" });
+  for (let index = 0; index < 3; index++) ask({ kind: "cds", nonce: sent[index]?.nonce ?? "" });
+  assert.equal(
+    sent.map((response) => names(response)),
+    [["localhost:80", "redis"], ["raw-1"], ["raw-2"]],
+  );
+});
+
+test("50 clients end with exactly what the generator gives, through changes, refusals, reconnects and unsubscribes", () => {
+  const random = seeded(runSeed);
+  const services = ["a", "b", "c", "d", "e", "f"];
+  const count = 50;
+  const sketch = (index: number): DataplaneSketch => {
+    const used = services.filter(() => random.chance(0.5));
+    return {
+      name: `dp-${index}`,
+      inbound: [
+        { interface: `10.0.0.${index + 1}:${8000 + random.below(3)}:80`, tags: { service: random.pick(services) } },
+      ],
+      outbound: used.map((service) => ({ interface: `:${10_000 + services.indexOf(service)}`, service })),
+    };
+  };
+  const sketches = Array.from({ length: count }, (_, index) => sketch(index));
+  const clients = Array.from({ length: count }, () => createSimulatedClient());
+  let shape = { connectTimeoutMs: 5000 };
+  let view = viewOf(sketches);
+  const configOf = (index: number) => generated(view, `dp-${index}`, shape).config;
+  clients.forEach((client, index) => client.connect(configOf(index)));
+
+  for (let round = 0; round < 400; round++) {
+    const index = random.below(count);
+    const client = clients[index] as SimulatedClient;
+    const action = random.next();
+    if (action < 0.3) {
+      sketches[index] = sketch(index);
+      if (random.chance(0.1)) shape = { connectTimeoutMs: 1000 + random.below(5) * 1000 };
+      view = viewOf(sketches);
+      clients.forEach((each, other) => {
+        each.configure(configOf(other));
+      });
+    } else if (action < 0.4) client.connect(random.chance(0.5) ? configOf(index) : undefined);
+    else if (action < 0.5) client.resubscribe(random.pick(services));
+    else for (let steps = random.below(4); steps > 0; steps--) client.handle(() => random.chance(0.1));
+    clients.forEach((each, other) => {
+      if (!each.session.configured && random.chance(0.5)) each.configure(configOf(other));
+    });
+  }
+
+  clients.forEach((client, index) => {
+    client.connect(configOf(index));
+    drain(client);
+    assertHas(client, configOf(index), `of client ${index}; TEST_SEED=${runSeed}`);
+  });
+});
+
+test.run();
