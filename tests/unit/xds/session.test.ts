@@ -273,7 +273,7 @@ test("50 clients end with exactly what the generator gives, through changes, ref
   let shape = { connectTimeoutMs: 5000 };
   let view = viewOf(sketches);
   const configOf = (index: number) => generated(view, `dp-${index}`, shape).config;
-  clients.forEach((client, index) => client.connect(configOf(index)));
+  for (const [index, client] of clients.entries()) client.connect(configOf(index));
 
   for (let round = 0; round < 400; round++) {
     const index = random.below(count);
