@@ -1,7 +1,7 @@
-import { versionText, wantsDetails } from "../lib/version.js";
+import { runProgram } from "../lib/cli.js";
+import { registry } from "../resources/registry.js";
+import { kumactl } from "./program.js";
 
-// Placeholder so that the door builds; the program's own author replaces it.
-export async function main(args: string[]): Promise<number> {
-  process.stdout.write(`${versionText(args[0] === "version" ? (wantsDetails(args.slice(1)) ?? false) : false)}\n`);
-  return args[0] === "version" ? 0 : 1;
+export function main(args: string[]): Promise<number> {
+  return runProgram(kumactl(registry), args);
 }

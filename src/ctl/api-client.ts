@@ -1,0 +1,107 @@
+import { type Cause, messageOf, UserError } from "../lib/errors.js";
+import type { Resource, ResourceType } from "../resources/resource.js";
+import { type Answer, below, type Request, send } from "./http.js";
+
+const resourceTimeout = 60_000;
+const catalogueTimeout = 10_000;
+
+/** The HTTP API of one control plane. Every method throws UserErrors whose text is the whole message. */
+export interface ApiClient {
+  /** The items as the control plane sent them. */
+  list(path: string): Promise<readonly unknown[]>;
+  /** The resource as sent, undefined when there is none. */
+  find(type: ResourceType, mesh: string, name: string): Promise<unknown>;
+  /** True when the resource was new. With `dryRun` the control plane only says what it would do. */
+  put(type: ResourceType, resource: Resource, body: unknown, dryRun?: boolean): Promise<boolean>;
+  /** False when there was nothing to delete. */
+  delete(type: ResourceType, mesh: string, name: string): Promise<boolean>;
+  catalogue(): Promise<unknown>;
+}
+
+/** The path of a type's resources. */
+export function collectionPath(type: ResourceType, mesh: string): string {
+  return type.scope === "global" ? type.path : `meshes/${segment(mesh)}/${type.path}`;
+}
+
+/** Resolving a URL would take `.` and `..` for directories, and so another path than the one that was meant. */
+function segment(name: string): string {
+  if (name === "" || name === "." || name === "..") throw new UserError("name.invalid", `"${name}" can't be a name`);
+  return encodeURIComponent(name);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+function readCauses(value: unknown): Cause[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(isObject).map(({ field, message }) => ({ field: String(field), message: String(message) }));
+}
+
+/** The error of an answer that is no success: the control plane's own words, or status and body of a stranger's. */
+export function failure({ status, body }: Answer): UserError {
+  const error = parse(body);
+  if (isObject(error) && typeof error.title === "string" && typeof error.details === "string") {
+    return new UserError("api.refused", `${error.title} (${error.details})`, { causes: readCauses(error.causes) });
+  }
+  return new UserError("api.unexpected", `(${status}): ${body.trim()}`);
+}
+
+export function createApiClient(address: URL): ApiClient {
+  async function ask(method: Request["method"], path: string, more: Partial<Request> = {}): Promise<Answer> {
+    try {
+      return await send({ method, url: below(address, path), timeout: resourceTimeout, ...more });
+    } catch (error) {
+      throw new UserError(
+        "api.unreachable",
+        `could not reach the Control Plane at ${address.href.replace(/\/$/, "")}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async function read(path: string, more?: Partial<Request>): Promise<unknown> {
+    const answer = await ask("GET", path, more);
+    if (answer.status !== 200) throw failure(answer);
+    const value = parse(answer.body);
+    if (value !== undefined) return value;
+    throw new UserError("api.unexpected", `${address.href} answered with something that is not JSON`);
+  }
+
+  const itemPath = (type: ResourceType, mesh: string, name: string) => `${collectionPath(type, mesh)}/${segment(name)}`;
+
+  return {
+    async list(path) {
+      const value = await read(path);
+      if (isObject(value) && Array.isArray(value.items)) return value.items;
+      throw new UserError("api.unexpected", `${address.href} answered with something that is not a list of resources`);
+    },
+    async find(type, mesh, name) {
+      const answer = await ask("GET", itemPath(type, mesh, name));
+      if (answer.status === 404) return undefined;
+      if (answer.status !== 200) throw failure(answer);
+      return parse(answer.body);
+    },
+    async put(type, { mesh, name }, body, dryRun = false) {
+      const path = `${itemPath(type, mesh, name)}${dryRun ? "?dry-run=true" : ""}`;
+      const answer = await ask("PUT", path, { body: JSON.stringify(body) });
+      if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
+      return answer.status === 201;
+    },
+    async delete(type, mesh, name) {
+      const answer = await ask("DELETE", itemPath(type, mesh, name));
+      if (answer.status === 404) return false;
+      if (answer.status !== 200) throw failure(answer);
+      return true;
+    },
+    catalogue: () => read("catalogue", { timeout: catalogueTimeout }),
+  };
+}

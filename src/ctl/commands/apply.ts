@@ -1,0 +1,77 @@
+import { list, text, toggle } from "../../lib/cli.js";
+import type { Command } from "../../lib/command.js";
+import { UserError } from "../../lib/errors.js";
+import { toJson } from "../../resources/envelope.js";
+import type { Registry } from "../../resources/registry.js";
+import type { ApiClient } from "../api-client.js";
+import { connect } from "../connection.js";
+import { describeDifference, differences } from "../diff.js";
+import { type Applicable, readDocuments } from "../documents.js";
+import { command } from "../globals.js";
+import { readSource } from "../source.js";
+import { parseVariables, renderTemplate } from "../template.js";
+
+const details = `Reads resources as YAML or JSON, one document or several with --- between them, and creates or
+replaces each in order. Nothing is sent unless all of them can be read. The text is a Mustache template first:
+{{name}} becomes the value of the variable "name", and nothing is escaped.`;
+
+export function applyCommand(registry: Registry): Command {
+  return command({
+    path: "apply",
+    summary: "Create or modify Kuma resources",
+    details,
+    examples: [
+      "kumactl apply -f dataplane.yaml",
+      "kumactl apply -f mesh.yaml -v name=demo",
+      "cat mesh.yaml | kumactl apply",
+    ],
+    flags: {
+      file: text("file", {
+        short: "f",
+        placeholder: "FILE",
+        help: "file or URL to apply, - for standard input (the default)",
+      }),
+      variables: list("var", { short: "v", placeholder: "key=value", help: "variable of the template" }),
+      dryRun: toggle("dry-run", {
+        help: "have the control plane check everything and say what would change, without changing it",
+      }),
+    },
+    async run({ flags, globals, io }) {
+      const variables = parseVariables(flags.variables);
+      const template = await readSource(flags.file, io);
+      const documents = await readDocuments(registry, await renderTemplate(template, variables));
+      const { client } = await connect(globals, io);
+      for (const [index, document] of documents.entries()) {
+        const step = flags.dryRun
+          ? tryOut(client, document).then((report) => void io.stdout.write(report))
+          : apply(client, document);
+        await step.catch((error: unknown) => {
+          throw documents.length > 1 ? located(error, document, index, documents.length) : error;
+        });
+      }
+    },
+  });
+}
+
+async function apply(client: ApiClient, { type, resource }: Applicable): Promise<void> {
+  await client.put(type, resource, toJson(resource));
+}
+
+/** What applying the document would do, as text; the control plane's refusal is thrown as it is when applying. */
+async function tryOut(client: ApiClient, { type, resource }: Applicable): Promise<string> {
+  const { mesh, name } = resource;
+  const before = await client.find(type, mesh, name);
+  await client.put(type, resource, toJson(resource), true);
+  const what = `${type.name} "${name}"`;
+  if (before === undefined) return `would create ${what}\n`;
+  const after = toJson({ ...resource, spec: type.defaults(resource.spec) });
+  const changes = differences(before, after).map((change) => `  ${describeDifference(change)}\n`);
+  return changes.length === 0 ? `unchanged ${what}\n` : `would update ${what}\n${changes.join("")}`;
+}
+
+/** Of several documents: which one it was, and that those before it stay applied. */
+function located(error: unknown, { resource }: Applicable, index: number, count: number): unknown {
+  if (!(error instanceof UserError)) return error;
+  const place = `in document ${index + 1} of ${count}, ${resource.type} "${resource.name}"`;
+  return new UserError(error.id, `${error.message}\n${place}`, { causes: error.causes, cause: error });
+}

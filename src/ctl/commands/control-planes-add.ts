@@ -1,0 +1,90 @@
+import { text, toggle } from "../../lib/cli.js";
+import { messageOf, UserError } from "../../lib/errors.js";
+import { type Config, type Context, configLocation, loadConfig, saveConfig } from "../config-file.js";
+import { command } from "../globals.js";
+import { below, parseAddress, send } from "../http.js";
+
+const probeTimeout = 5_000;
+
+export const controlPlanesAdd = command({
+  path: "config control-planes add",
+  summary: "Add a Control Plane and make it active",
+  examples: ["kumactl config control-planes add --name demo --address http://localhost:5681"],
+  flags: {
+    name: text("name", { help: "reference name for the Control Plane", required: true }),
+    address: text("address", { help: "URL of the Control Plane API Server", required: true }),
+    overwrite: toggle("overwrite", { help: "replace a Control Plane of the same name" }),
+    clientCert: text("dataplane-token-client-cert", {
+      placeholder: "FILE",
+      aliases: ["admin-client-cert"],
+      help: "certificate for generating dataplane tokens from another machine",
+    }),
+    clientKey: text("dataplane-token-client-key", {
+      placeholder: "FILE",
+      aliases: ["admin-client-key"],
+      help: "key of that certificate",
+    }),
+  },
+  async run({ flags, globals, io }) {
+    const { name, address, clientCert, clientKey } = flags;
+    if (name === "") throw new UserError("control-plane.invalid", "the name of a Control Plane cannot be empty");
+    const url = parseAddress(address);
+    if (!url) {
+      throw new UserError("control-plane.invalid", `"${address}" is not a URL such as http://localhost:5681`);
+    }
+    if ((clientCert === undefined) !== (clientKey === undefined)) {
+      throw new UserError(
+        "control-plane.invalid",
+        "--dataplane-token-client-cert and --dataplane-token-client-key have to be given together",
+      );
+    }
+    await probe(url);
+    const location = configLocation(globals.configFile, io.env);
+    const config = await loadConfig(location);
+    if (!flags.overwrite && config.controlPlanes?.some((known) => known.name === name)) {
+      throw new UserError(
+        "control-plane.exists",
+        `Control Plane with name "${name}" already exists. Use --overwrite to replace an existing one.`,
+      );
+    }
+    const credentials = { ...(clientCert && { clientCert }), ...(clientKey && { clientKey }) };
+    const context = { controlPlane: name, credentials: { dataplaneTokenApi: credentials }, name };
+    await saveConfig(location, withControlPlane(config, context, address));
+    io.stdout.write(`added Control Plane "${name}"\nswitched active Control Plane to "${name}"\n`);
+  },
+});
+
+/** Asks the address whether a control plane answers there. */
+async function probe(url: URL): Promise<void> {
+  const answer = await send({ method: "GET", url: below(url, ""), timeout: probeTimeout }).catch((error: unknown) => {
+    throw new UserError(
+      "control-plane.unreachable",
+      `could not connect to the Control Plane API Server: ${messageOf(error)}`,
+    );
+  });
+  if (answer.status !== 200) {
+    throw new UserError("control-plane.silent", `Control Plane API Server is not responding: status ${answer.status}`);
+  }
+  let index: unknown;
+  try {
+    index = JSON.parse(answer.body);
+  } catch {
+    index = undefined;
+  }
+  if (typeof index !== "object" || index === null || !("tagline" in index) || index.tagline !== "Kuma") {
+    throw new UserError("control-plane.foreign", "provided address is not a valid Kuma Control Plane API Server");
+  }
+}
+
+/** Puts the control plane where one of that name was, or at the end, and makes its context the active one. */
+function withControlPlane(config: Config, context: Context & { name: string }, url: string): Config {
+  const { name } = context;
+  const replace = <T extends { readonly name?: string }>(all: readonly T[] = [], one: T) =>
+    all.some((known) => known.name === name) ? all.map((known) => (known.name === name ? one : known)) : [...all, one];
+  return {
+    ...config,
+    contexts: replace(config.contexts, context),
+    controlPlanes: replace(config.controlPlanes, { coordinates: { apiServer: { url } }, name }),
+    currentContext: name,
+  };
+}

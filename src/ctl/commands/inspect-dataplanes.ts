@@ -1,0 +1,54 @@
+import { list } from "../../lib/cli.js";
+import { UserError } from "../../lib/errors.js";
+import { dataplaneOverviewType } from "../../resources/dataplane-overview.js";
+import { overviewColumns } from "../../resources/overview-table.js";
+import { collectionPath } from "../api-client.js";
+import { connect } from "../connection.js";
+import { command } from "../globals.js";
+import { outputFlag, parseFormat, renderList } from "../output.js";
+import { resourceTable } from "../table.js";
+import { listFailure } from "./get.js";
+
+export const inspectDataplanes = command({
+  path: "inspect dataplanes",
+  summary: "Inspect Dataplanes: are they connected, and do they accept their configuration?",
+  examples: ["kumactl inspect dataplanes --tag service=backend --tag version=2"],
+  flags: {
+    output: outputFlag,
+    tags: list("tag", { placeholder: "key=value", help: "show only Dataplanes with this tag; several must all hold" }),
+  },
+  async run({ flags, globals, io }) {
+    const format = parseFormat(flags.output);
+    const query = tagQuery(flags.tags);
+    const { client } = await connect(globals, io);
+    const path = collectionPath(dataplaneOverviewType, globals.mesh);
+    const items = await client.list(path + query).catch((error: unknown) => {
+      throw listFailure("Dataplanes", error);
+    });
+    io.stdout.write(await renderList(format, items, () => inspectTable(items, new Date(), io.color)));
+  },
+});
+
+/** The query of the overview list; values may hold a colon themselves, the first one separates. */
+function tagQuery(tags: readonly string[]): string {
+  const pairs = tags.map((tag) => {
+    const at = tag.indexOf("=");
+    if (at > 0) return `tag=${encodeURIComponent(`${tag.slice(0, at)}:${tag.slice(at + 1)}`)}`;
+    throw new UserError("tag.invalid", `invalid argument "${tag}" for "--tag" flag: must be written key=value`, {
+      usage: true,
+    });
+  });
+  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+/** The table of overviews as they come from the API, as seen at a moment. */
+export function inspectTable(items: readonly unknown[], now: Date, color: boolean): string {
+  const columns = overviewColumns(now);
+  const status = columns.findIndex(({ title }) => title === "STATUS");
+  const paint = (cell: string, column: number) => (column === status ? paintStatus(cell) : cell);
+  return resourceTable(dataplaneOverviewType, columns, items, color ? paint : undefined);
+}
+
+function paintStatus(status: string): string {
+  return `\u001b[${status === "Online" ? 32 : 31}m${status}\u001b[39m`;
+}

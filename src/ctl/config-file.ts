@@ -1,0 +1,137 @@
+import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import type { Io } from "../lib/cli.js";
+import { messageOf, UserError } from "../lib/errors.js";
+import { anyObject } from "../resources/any-object.js";
+import { text } from "../resources/scalars.js";
+import { decode, type Infer, list, object } from "../resources/schema.js";
+import { parseAddress } from "./http.js";
+
+const credentialsSchema = object({ clientCert: text(), clientKey: text() });
+
+const configSchema = object({
+  contexts: list(
+    object({
+      name: text(),
+      controlPlane: text(),
+      defaults: anyObject(),
+      // The second is what newer releases of the reference write.
+      credentials: object({ dataplaneTokenApi: credentialsSchema, adminApi: credentialsSchema }),
+    }),
+  ),
+  controlPlanes: list(object({ name: text(), coordinates: object({ apiServer: object({ url: text() }) }) })),
+  currentContext: text(),
+});
+
+/** What the file holds: control planes, contexts (a control plane and how to use it), and which context is active. */
+export type Config = Infer<typeof configSchema>;
+export type Context = NonNullable<Config["contexts"]>[number];
+export type ControlPlane = NonNullable<Config["controlPlanes"]>[number];
+
+const firstConfig: Config = {
+  contexts: [{ controlPlane: "local", name: "local" }],
+  controlPlanes: [{ coordinates: { apiServer: { url: "http://localhost:5681" } }, name: "local" }],
+  currentContext: "local",
+};
+
+/** Where the configuration is, and whether the user named that place. */
+export interface Location {
+  readonly path: string;
+  readonly named: boolean;
+}
+
+export function configLocation(named: string | undefined, env: Io["env"]): Location {
+  if (named !== undefined && named !== "") return { path: named, named: true };
+  return { path: path.join(env.HOME || homedir(), ".kumactl", "config"), named: false };
+}
+
+function validate(config: Config): string | undefined {
+  for (const [index, { name, coordinates }] of (config.controlPlanes ?? []).entries()) {
+    if (name === undefined) return `controlPlanes[${index}].name cannot be empty`;
+    const url = coordinates?.apiServer?.url;
+    if (url === undefined || !parseAddress(url)) {
+      return `controlPlanes[${index}].coordinates.apiServer.url has to be a URL such as http://localhost:5681`;
+    }
+  }
+  const nameless = (config.contexts ?? []).findIndex(({ name }) => name === undefined);
+  return nameless < 0 ? undefined : `contexts[${nameless}].name cannot be empty`;
+}
+
+/** An older name of the credentials is read and never written. */
+function withOneName(context: Context): Context {
+  const { adminApi, ...credentials } = context.credentials ?? {};
+  return adminApi === undefined
+    ? context
+    : { ...context, credentials: { dataplaneTokenApi: adminApi, ...credentials } };
+}
+
+/** Reads the configuration; the default one is written on first use. Throws UserErrors that name the file. */
+export async function loadConfig({ path: file, named }: Location): Promise<Config> {
+  let content: string;
+  try {
+    content = await readFile(file, "utf8");
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (missing && !named) {
+      await saveConfig({ path: file, named }, firstConfig);
+      return firstConfig;
+    }
+    const reason = missing ? "it does not exist" : messageOf(error);
+    throw new UserError("config.unreadable", `Failed to access configuration file "${file}": ${reason}`);
+  }
+  const { load } = await import("js-yaml");
+  let config: Config;
+  try {
+    const document = content.trim() === "" ? {} : load(content);
+    const { value } = decode(configSchema, document ?? {}, "lenient");
+    config = value;
+  } catch (error) {
+    throw new UserError("config.invalid", `Failed to parse configuration file "${file}": ${messageOf(error)}`);
+  }
+  const problem = validate(config);
+  if (problem !== undefined)
+    throw new UserError("config.invalid", `Configuration file "${file}" is invalid: ${problem}`);
+  return config.contexts === undefined ? config : { ...config, contexts: config.contexts.map(withOneName) };
+}
+
+export async function renderConfig(config: Config): Promise<string> {
+  const { dump } = await import("js-yaml");
+  return dump(config, { sortKeys: true, noRefs: true, lineWidth: -1 });
+}
+
+/** Replaces the file as a whole: whoever reads it meanwhile sees the old one or the new one. */
+export async function saveConfig({ path: file }: Location, config: Config): Promise<void> {
+  const beside = `${file}.${process.pid}.tmp`;
+  try {
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
+    await writeFile(beside, await renderConfig(config), { mode: 0o600 });
+    // Over a umask that took more away.
+    await chmod(beside, 0o600);
+    await rename(beside, file);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw new UserError("config.unwritable", `Failed to write configuration file "${file}": ${messageOf(error)}`);
+  }
+}
+
+const addHint = "Use `kumactl config control-planes add` to add a Control Plane and make it active";
+
+export function noneActive(): UserError {
+  return new UserError("config.inactive", `active Control Plane is not set. ${addHint}`);
+}
+
+export { addHint };
+
+/** The active context and its control plane. */
+export function activeControlPlane(config: Config): { readonly context: Context; readonly address: URL } {
+  if (config.currentContext === undefined) throw noneActive();
+  const context = config.contexts?.find(({ name }) => name === config.currentContext);
+  const controlPlane = config.controlPlanes?.find(({ name }) => name === context?.controlPlane);
+  const address = parseAddress(controlPlane?.coordinates?.apiServer?.url ?? "");
+  if (context && address) return { context, address };
+  throw new UserError(
+    "config.broken",
+    `apparently, configuration is broken: the active context "${config.currentContext}" leads to no Control Plane. ${addHint}`,
+  );
+}

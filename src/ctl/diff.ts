@@ -1,0 +1,32 @@
+import { pathText, type Step } from "../resources/path.js";
+
+/** One place where two JSON values differ; undefined where one has nothing. */
+export interface Difference {
+  readonly path: string;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Where two JSON values differ, in the order of the first one's keys and then the second's. Lists compare by index. */
+export function differences(before: unknown, after: unknown, steps: readonly Step[] = []): Difference[] {
+  if (Array.isArray(before) && Array.isArray(after)) {
+    const length = Math.max(before.length, after.length);
+    return Array.from({ length }, (_, i) => differences(before[i], after[i], [...steps, i])).flat();
+  }
+  if (isObject(before) && isObject(after)) {
+    const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+    return [...keys].flatMap((key) => differences(before[key], after[key], [...steps, key]));
+  }
+  return before === after ? [] : [{ path: pathText(steps), before, after }];
+}
+
+/** `~ a.b: 1 → 2`, `+ a.b: 2`, `- a.b: 1`. */
+export function describeDifference({ path, before, after }: Difference): string {
+  if (before === undefined) return `+ ${path}: ${JSON.stringify(after)}`;
+  if (after === undefined) return `- ${path}: ${JSON.stringify(before)}`;
+  return `~ ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
+}

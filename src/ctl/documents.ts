@@ -1,0 +1,68 @@
+import { type Cause, messageOf, UserError } from "../lib/errors.js";
+import { nearest } from "../lib/suggest.js";
+import { fromJson, readEnvelope } from "../resources/envelope.js";
+import type { Registry } from "../resources/registry.js";
+import type { Resource, ResourceType } from "../resources/resource.js";
+
+/** A document that may be sent: complete, of a known type, without unknown fields. */
+export interface Applicable {
+  readonly type: ResourceType;
+  readonly resource: Resource;
+}
+
+const prefix = "YAML contains invalid resource: ";
+
+/** The resources of a YAML or JSON text, one or several documents. Nothing comes back unless all of them can be sent. */
+export async function readDocuments(registry: Registry, text: string): Promise<readonly Applicable[]> {
+  const documents = await parseYaml(text);
+  return documents.map((document, index) => {
+    try {
+      return readOne(registry, document);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const place = documents.length > 1 ? `document ${index + 1}: ` : "";
+      // One cause says in full what the message would repeat.
+      const causes = error.causes.length > 1 ? error.causes : [];
+      throw new UserError("document.invalid", `${prefix}${place}${error.message}`, { causes });
+    }
+  });
+}
+
+async function parseYaml(text: string): Promise<unknown[]> {
+  const { loadAll } = await import("js-yaml");
+  let documents: unknown[];
+  try {
+    documents = loadAll(text);
+  } catch (error) {
+    throw new UserError("document.unparsable", `${prefix}${messageOf(error)}`);
+  }
+  // What stands before a first, behind a last or between two separators may be nothing at all.
+  const filled = documents.filter((document) => document !== null && document !== undefined);
+  if (filled.length > 0) return filled;
+  throw new UserError("document.missing", `${prefix}the input is empty`);
+}
+
+function readOne(registry: Registry, document: unknown): Applicable {
+  const { type: word, mesh, name } = readEnvelope(document);
+  const type = registry.byName(word ?? "");
+  if (type?.access !== "full") throw unknownType(registry, word);
+  if (name === undefined) throw new UserError("name.missing", "Name field cannot be empty");
+  const home = type.scope === "global" ? name : mesh;
+  if (home === undefined) throw new UserError("mesh.missing", "Mesh field cannot be empty");
+  const { spec, unknown } = fromJson(type, document, "strict");
+  const [first] = unknown;
+  if (first) throw new UserError("field.unknown", unknownFields(unknown, first), { causes: unknown });
+  return { type, resource: { type: type.name, mesh: home, name, spec } };
+}
+
+function unknownFields(all: readonly Cause[], first: Cause): string {
+  return all.length === 1 ? `${first.field}: ${first.message}` : `${all.length} unknown fields`;
+}
+
+function unknownType(registry: Registry, word: string | undefined): UserError {
+  if (word === undefined) return new UserError("type.missing", "Type field cannot be empty");
+  const names = registry.types.filter(({ access }) => access === "full").map(({ name }) => name);
+  const meant = nearest(word, names);
+  const way = meant === undefined ? `known types are ${names.join(", ")}` : `did you mean "${meant}"?`;
+  return new UserError("type.unknown", `invalid type of resource type "${word}"; ${way}`);
+}

@@ -1,0 +1,37 @@
+import { text } from "../lib/cli.js";
+import { UserError } from "../lib/errors.js";
+import { nearest } from "../lib/suggest.js";
+
+const formats = ["table", "yaml", "json"] as const;
+export type Format = (typeof formats)[number];
+
+export const outputFlag = text("output", {
+  short: "o",
+  help: "output format: one of table|yaml|json",
+  default: "table",
+  choices: formats,
+});
+
+export function parseFormat(name: string): Format {
+  const format = formats.find((known) => known === name);
+  if (format) return format;
+  const meant = nearest(name, formats);
+  throw new UserError(
+    "output.unknown",
+    `unknown output format "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
+  );
+}
+
+/** A list as the API gives it, in the format that was asked for; `table` is only called for a table. */
+export async function renderList(format: Format, items: readonly unknown[], table: () => string): Promise<string> {
+  switch (format) {
+    case "table":
+      return table();
+    case "json":
+      return `${JSON.stringify({ items }, null, 2)}\n`;
+    case "yaml": {
+      const { dump } = await import("js-yaml");
+      return dump({ items }, { noRefs: true, lineWidth: -1 });
+    }
+  }
+}

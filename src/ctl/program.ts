@@ -1,0 +1,39 @@
+import type { Program } from "../lib/cli.js";
+import type { Registry } from "../resources/registry.js";
+import { applyCommand } from "./commands/apply.js";
+import { configView } from "./commands/config-view.js";
+import { controlPlanesAdd } from "./commands/control-planes-add.js";
+import { controlPlanesList } from "./commands/control-planes-list.js";
+import { controlPlanesRemove } from "./commands/control-planes-remove.js";
+import { controlPlanesSwitch } from "./commands/control-planes-switch.js";
+import { deleteCommand } from "./commands/delete.js";
+import { getCommands } from "./commands/get.js";
+import { inspectDataplanes } from "./commands/inspect-dataplanes.js";
+import { globalFlags } from "./globals.js";
+
+/** kumactl for the given types of resources: its kinds, its words and what it accepts follow from them. */
+export function kumactl(registry: Registry): Program {
+  return {
+    name: "kumactl",
+    description: "Management tool for Kuma.",
+    logLevel: "off",
+    globalFlags,
+    groups: [
+      { path: "config", summary: "Manage kumactl config" },
+      { path: "config control-planes", summary: "Manage known Control Planes" },
+      { path: "get", summary: "Show Kuma resources" },
+      { path: "inspect", summary: "Inspect Kuma resources" },
+    ],
+    commands: [
+      applyCommand(registry),
+      configView,
+      controlPlanesAdd,
+      controlPlanesList,
+      controlPlanesRemove,
+      controlPlanesSwitch,
+      deleteCommand(registry),
+      ...getCommands(registry),
+      inspectDataplanes,
+    ],
+  };
+}

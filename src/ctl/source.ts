@@ -1,0 +1,43 @@
+import { readFile } from "node:fs/promises";
+import type { Io } from "../lib/cli.js";
+import { messageOf, UserError } from "../lib/errors.js";
+import { parseAddress, send } from "./http.js";
+
+const downloadTimeout = 10_000;
+const mostRedirects = 5;
+
+async function readAll(stream: Io["stdin"]): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+async function download(first: URL): Promise<string> {
+  const deadline = Date.now() + downloadTimeout;
+  let url = first;
+  for (let redirects = 0; redirects <= mostRedirects; redirects++) {
+    const answer = await send({ method: "GET", url, timeout: Math.max(1, deadline - Date.now()) });
+    if (answer.status === 200) return answer.body;
+    const { location } = answer.headers;
+    const redirected = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
+    const next = redirected && URL.canParse(location, url.href) ? parseAddress(new URL(location, url).href) : undefined;
+    if (!next) throw new Error(`${url.href} answered with status ${answer.status}`);
+    // Otherwise whoever sits between could have replaced what the first, trusted address only pointed to.
+    if (url.protocol === "https:" && next.protocol === "http:") throw new Error(`${url.href} redirects to plain http`);
+    url = next;
+  }
+  throw new Error(`${first.href} redirects more than ${mostRedirects} times`);
+}
+
+/** The text behind what a user gives as FILE: a path, a URL, or `-` and nothing at all for standard input. */
+export async function readSource(source: string | undefined, io: Io): Promise<string> {
+  try {
+    if (source === undefined || source === "-") return await readAll(io.stdin);
+    const url = /^https?:\/\//i.test(source) ? parseAddress(source) : undefined;
+    return url ? await download(url) : await readFile(source, "utf8");
+  } catch (error) {
+    throw new UserError("source.unreadable", `error while reading provided file: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,50 @@
+import { messageOf, UserError } from "../lib/errors.js";
+
+/** `-v key=value`, several also in one flag with commas between them. */
+export function parseVariables(pairs: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at > 0) return [pair.slice(0, at).trim(), pair.slice(at + 1)];
+      throw new UserError(
+        "variable.invalid",
+        `invalid argument "${pair}" for "-v, --var" flag: must be written key=value`,
+        {
+          usage: true,
+        },
+      );
+    }),
+  );
+}
+
+type View = { [name: string]: View | string };
+
+/** Dotted names nest, because that is how a template looks them up. Without prototypes: nothing inherited has a name. */
+function nest(variables: ReadonlyMap<string, string>): View {
+  const root: View = Object.create(null);
+  for (const [name, value] of variables) {
+    const words = name.split(".");
+    const last = words.pop() ?? name;
+    let place = root;
+    for (const word of words) {
+      const inner = place[word];
+      const next: View = typeof inner === "object" ? inner : Object.create(null);
+      place[word] = next;
+      place = next;
+    }
+    place[last] = value;
+  }
+  return root;
+}
+
+/** Fills a Mustache template in. Nothing is escaped: the result is YAML or JSON, not HTML. Unknown names become empty. */
+export async function renderTemplate(template: string, variables: ReadonlyMap<string, string>): Promise<string> {
+  // Most documents hold no template, and the library then isn't loaded.
+  if (!template.includes("{{")) return template;
+  const { default: mustache } = await import("mustache");
+  try {
+    return mustache.render(template, nest(variables), {}, { escape: String });
+  } catch (error) {
+    throw new UserError("template.invalid", `the template can't be rendered: ${messageOf(error)}`);
+  }
+}
