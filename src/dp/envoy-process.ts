@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { messageOf, UserError } from "../lib/errors.js";
+import type { LogLevel } from "../lib/logger.js";
 import type { Child } from "./supervisor.js";
 
 export interface EnvoyStart {
@@ -9,8 +10,18 @@ export interface EnvoyStart {
   /** Milliseconds; Envoy takes whole seconds. */
   readonly drainTime: number;
   readonly concurrency: number;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
 }
+
+/**
+ * Without a wish Envoy speaks up from warnings on. At `info` its component `main` is kept quieter than the rest,
+ * because it greets with several screens of compiled-in extensions.
+ */
+const logArguments: Readonly<Record<LogLevel, readonly string[]>> = {
+  off: ["--log-level", "warning"],
+  info: ["--log-level", "info", "--component-log-level", "main:warning"],
+  debug: ["--log-level", "debug"],
+};
 
 export function envoyArguments(start: EnvoyStart): string[] {
   return [
@@ -21,8 +32,7 @@ export function envoyArguments(start: EnvoyStart): string[] {
     "--disable-hot-restart",
     "--concurrency",
     String(start.concurrency),
-    "--log-level",
-    start.logLevel,
+    ...logArguments[start.logLevel],
   ];
 }
 

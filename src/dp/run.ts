@@ -10,6 +10,7 @@ import { type EnvoyAdmin, envoyAdmin } from "./envoy-admin.js";
 import { diagnose, findEnvoy, type LookupPlace } from "./envoy-binary.js";
 import { startEnvoy } from "./envoy-process.js";
 import { serveHealth } from "./health.js";
+import { releaseStartUpMemory } from "./memory.js";
 import { type PidRecord, writePidRecord } from "./orphan.js";
 import { type ProcessTable, processTable } from "./process-facts.js";
 import type { Settings } from "./settings.js";
@@ -155,7 +156,7 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
     bootstrapFile: path.join(configDir.path, files.bootstrap),
     drainTime,
     concurrency,
-    logLevel: logger.level === "off" ? "warning" : logger.level,
+    logLevel: logger.level,
   });
   held.child = child;
   record(context, configDir.path, { pid: child.pid, binary });
@@ -173,6 +174,7 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   });
   held.supervisor = supervisor;
   if (stop.aborted) supervisor.signal();
+  setImmediate(releaseStartUpMemory);
 
   const outcome = await supervisor.outcome;
   if (outcome.kind === "failed") throw await terminated(binary, startedAt, outcome.reason);

@@ -1,14 +1,14 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import * as assert from "uvu/assert";
+import { eventually } from "../support/eventually.js";
+import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 import {
   alive,
   configDirs,
   envoyBinary,
   envoyOf,
-  eventually,
-  freePort,
   onlyEnvoy,
   onStage,
   type Run,
@@ -38,13 +38,15 @@ async function accepts(stage: Stage, port: number, kumaDp: Run): Promise<void> {
   await eventually(`a listener on ${port}`, async () => {
     if (over) throw new Error(`kuma-dp has ended: ${kumaDp.output()}`);
     return stage.connect(port).then(
-      ({ socket }) => socket.destroy(),
+      ({ socket }) => {
+        socket.destroy();
+        return true;
+      },
       () => false,
     );
   });
 }
 
-/** Envoy's connection counts take a moment to follow. */
 async function refused(stage: Stage, port: number): Promise<void> {
   await eventually(`port ${port} to be closed`, () =>
     stage.connect(port).then(
@@ -288,12 +290,15 @@ test("after a SIGKILL of kuma-dp the next start ends the orphaned Envoy and take
     const again = start();
     const second = await eventually("a second Envoy", async () => {
       const [directory] = configDirs(stage.temporary).filter((name) => name !== first.directory);
-      return directory === undefined ? undefined : { directory, pid: await envoyOf(directory) };
+      if (directory === undefined) throw new Error("no second config dir yet");
+      return { directory, pid: await envoyOf(directory) };
     });
     assert.not(alive(first.pid));
     assert.equal(configDirs(stage.temporary), [second.directory]);
     await accepts(stage, port, again);
-    assert.is(await (await stage.connect(port)).say("hello"), "hello");
+    const talk = await stage.connect(port);
+    assert.is(await talk.say("hello"), "hello");
+    talk.socket.end();
     again.signal("SIGTERM");
     assert.is((await again.ended).code, 0);
     assert.equal(readdirSync(stage.temporary), []);

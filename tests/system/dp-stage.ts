@@ -4,27 +4,11 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { eventually } from "../support/eventually.js";
 
 /** The directory of the built executables. */
 export const bin = process.env.KUMA_BIN ?? path.resolve("dist/bin");
 export const envoyBinary = path.join(bin, "envoy");
-
-const patience = 20_000;
-
-/** Waits until `look` gives something, and fails with `what` when it does not in time. */
-export async function eventually<T>(
-  what: string,
-  look: () => T | Promise<T>,
-  deadline = patience,
-): Promise<NonNullable<Exclude<T, false>>> {
-  const end = Date.now() + deadline;
-  for (;;) {
-    const found = await look();
-    if (found !== false && found !== undefined && found !== null) return found as NonNullable<Exclude<T, false>>;
-    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 export interface Run {
   readonly pid: number;
@@ -115,14 +99,6 @@ function listen(server: Server, port = 0): Promise<number> {
     server.once("error", reject);
     server.listen(port, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
   });
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export function alive(pid: number): boolean {
@@ -241,14 +217,19 @@ function envoysIn(temporary: string): number[] {
 
 /** The Envoy whose kuma-dp keeps `directory`, once it is there. */
 export function envoyOf(directory: string): Promise<number> {
-  return eventually(`Envoy's process id in ${directory}`, () => envoyIn(directory));
+  return eventually(`Envoy's process id in ${directory}`, () => {
+    const pid = envoyIn(directory);
+    if (pid === undefined) throw new Error("not there yet");
+    return pid;
+  });
 }
 
 /** The only config dir in the stage's temporary directory, and its Envoy. */
 export async function onlyEnvoy(stage: Stage): Promise<{ directory: string; pid: number }> {
-  const directory = await eventually("a config dir", () => {
-    const found = configDirs(stage.temporary);
-    return found.length === 1 ? found[0] : undefined;
+  const directory = await eventually("one config dir", () => {
+    const [found, ...others] = configDirs(stage.temporary);
+    if (found === undefined || others.length > 0) throw new Error(`there are ${found ? others.length + 1 : 0}`);
+    return found;
   });
   return { directory, pid: await envoyOf(directory) };
 }
