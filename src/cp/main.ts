@@ -1,7 +1,73 @@
-import { versionText, wantsDetails } from "../lib/version.js";
+import { command, type Io, runProgram, text } from "../lib/cli.js";
+import { UserError } from "../lib/errors.js";
+import type { LogFormat } from "../lib/logger.js";
 
-// Placeholder so that the door builds; the program's own author replaces it.
-export async function main(args: string[]): Promise<number> {
-  process.stdout.write(`${versionText(args[0] === "version" ? (wantsDetails(args.slice(1)) ?? false) : false)}\n`);
-  return args[0] === "version" ? 0 : 1;
+function logFormat(raw: string): LogFormat {
+  if (raw === "text" || raw === "json") return raw;
+  throw new UserError("log-format.unknown", `unknown log format "${raw}"; known ones are text and json`);
+}
+
+async function readFile(path: string): Promise<{ path: string; text: string }> {
+  const { readFileSync } = await import("node:fs");
+  try {
+    return { path, text: readFileSync(path, "utf8") };
+  } catch (error) {
+    throw new UserError("settings.file", `Failed to access configuration file "${path}"`, { cause: error });
+  }
+}
+
+/** What to type next: kumactl knows the default address by itself. */
+function nextCommand(host: string, apiPort: number): string {
+  const address = `http://${host}:${apiPort}`;
+  if (address === "http://localhost:5681") return "kumactl get meshes";
+  return `kumactl config control-planes add --name=local --address=${address} --overwrite`;
+}
+
+async function run(configFile: string | undefined, format: LogFormat, level: "off" | "info" | "debug", io: Io) {
+  const { createLogger } = await import("../lib/logger.js");
+  const { readSettings, settingsDocument } = await import("./settings.js");
+  const { startControlPlane } = await import("./run.js");
+  const { stopOnSignal } = await import("./signals.js");
+
+  const file = configFile === undefined ? undefined : await readFile(configFile);
+  const { settings, warnings } = readSettings(file, io.env);
+  const logger = createLogger({ name: "kuma-cp.run", level, format, write: (line) => void io.stderr.write(line) });
+  for (const warning of warnings) logger.info(`warning: ${warning}`);
+  logger.info("effective configuration", settingsDocument(settings));
+  const controlPlane = await startControlPlane(settings, logger);
+  const { ports } = controlPlane;
+  const host = settings.advertisedHostname;
+  logger.info("the memory store forgets everything when this process ends");
+  io.stdout.write(
+    `The control plane is ready.\n` +
+      `  HTTP API   http://${host}:${ports.api}\n` +
+      `  bootstrap  http://${host}:${ports.bootstrap}\n` +
+      `  xDS        ${host}:${ports.xds} (gRPC)\n` +
+      `  health     http://${host}:${ports.health}/ready\n` +
+      `Next, in another terminal:\n  ${nextCommand(host, ports.api)}\n`,
+  );
+  return stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
+}
+
+const runCommand = command({
+  path: "run",
+  summary: "Launch the control plane",
+  details: "Settings come from the configuration file and, before that, from the environment.",
+  examples: ["kuma-cp run", "KUMA_API_SERVER_PORT=0 kuma-cp run -c kuma-cp.conf.yaml"],
+  flags: {
+    configFile: text("config-file", { short: "c", help: "configuration file in YAML" }),
+    logFormat: text("log-format", {
+      help: "log format: one of text|json",
+      default: "text" as LogFormat,
+      parse: logFormat,
+      choices: ["text", "json"],
+    }),
+  },
+  run: ({ flags, io, logLevel }) => run(flags.configFile, flags.logFormat, logLevel, io),
+});
+
+/** kuma-cp; resolves with the exit code. */
+export function main(args: string[]): Promise<number> {
+  const description = "The control plane: keeps meshes, dataplanes and policies, and configures every Envoy";
+  return runProgram({ name: "kuma-cp", description, commands: [runCommand], logLevel: "info" }, args);
 }

@@ -1,0 +1,57 @@
+import type { Cause } from "../../lib/errors.js";
+import { errorReply, type HttpReply } from "../../net/exchange.js";
+
+/** What the API was doing when something went wrong: the `title` of its error bodies. */
+export const titles = {
+  retrieve: "Could not retrieve a resource",
+  list: "Could not retrieve resources",
+  retrieveOverview: "Could not retrieve a dataplane overview",
+  listOverviews: "Could not retrieve dataplane overviews",
+  process: "Could not process a resource",
+  find: "Could not find a resource",
+  create: "Could not create a resource",
+  update: "Could not update a resource",
+  delete: "Could not delete a resource",
+} as const;
+
+export type Title = (typeof titles)[keyof typeof titles];
+
+/** How long a client may wait before it tries an unavailable store again, in seconds. */
+const retryAfterSeconds = "5";
+
+/** Every error the HTTP API answers, besides those any server of ours may give (`net/exchange.ts`, `net/http-server.ts`). */
+export const errors = {
+  notFound: (title: Title): HttpReply => errorReply(404, title, "Not found"),
+
+  invalid: (title: Title, causes: readonly Cause[]): HttpReply =>
+    errorReply(400, title, "Resource is not valid", { causes }),
+
+  malformed: (reason: string, causes: readonly Cause[] = []): HttpReply =>
+    errorReply(400, titles.process, reason, { causes }),
+
+  unknownMesh: (mesh: string): HttpReply =>
+    errorReply(400, titles.create, "Mesh is not found", {
+      causes: [{ field: "mesh", message: `mesh of name ${mesh} is not found` }],
+    }),
+
+  badParameter: (name: string, value: string, expected: string): HttpReply =>
+    errorReply(400, titles.process, "Request is not valid", {
+      causes: [{ field: name, message: `"${value}" is not ${expected}` }],
+    }),
+
+  /** Somebody else wrote the same resource between our read and our write. */
+  conflict: (title: Title): HttpReply => errorReply(409, title, "Conflict"),
+
+  crossSite: (): HttpReply => errorReply(403, titles.process, "Cross-site request refused"),
+
+  notAcceptable: (): HttpReply => errorReply(406, "Not acceptable", "Answers are application/json"),
+
+  unsupportedMediaType: (sent: string): HttpReply =>
+    errorReply(415, "Unsupported media type", `Send the resource as application/json, not as ${sent}`),
+
+  storeUnavailable: (title: Title): HttpReply =>
+    errorReply(503, title, "Store is not available", { headers: { "Retry-After": retryAfterSeconds } }),
+
+  /** Anything unexpected is a bug of ours: the cause is logged, never sent. */
+  internal: (title: Title): HttpReply => errorReply(500, title, "Internal Server Error"),
+} as const;

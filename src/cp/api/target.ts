@@ -1,0 +1,95 @@
+import { nearest } from "../../lib/suggest.js";
+import type { Registry } from "../../resources/registry.js";
+import type { ResourceType } from "../../resources/resource.js";
+import type { Key } from "../../store/store.js";
+
+/** What a path of the API names. */
+export type Target =
+  | { readonly kind: "index" }
+  | { readonly kind: "catalogue" }
+  | { readonly kind: "config" }
+  /** `mesh` is absent for global types. */
+  | { readonly kind: "list"; readonly type: ResourceType; readonly mesh: string | undefined }
+  | { readonly kind: "item"; readonly type: ResourceType; readonly key: Key }
+  | { readonly kind: "overviews"; readonly mesh: string }
+  | { readonly kind: "overview"; readonly mesh: string; readonly name: string };
+
+const overviewPaths: readonly string[] = ["dataplanes+insights", "dataplane+insights"];
+const meshesPath = "meshes";
+
+/** The key of a resource: a Mesh is its own mesh, other global resources belong to none. */
+export function keyOf(type: ResourceType, mesh: string | undefined, name: string): Key {
+  return { type: type.name, mesh: mesh ?? (type.name === "Mesh" ? name : ""), name };
+}
+
+/** Reads paths for one registry; trailing slashes and percent-encoding are taken, anything unknown is undefined. */
+export function createTargets(registry: Registry) {
+  const reachable = registry.types.filter(({ access }) => access !== "internal");
+  const byPath = (scope: ResourceType["scope"]) =>
+    new Map(
+      reachable
+        .filter((type) => type.scope === scope)
+        .flatMap((type) => [type.path, ...type.pathAliases].map((path) => [path, type] as const)),
+    );
+  const globals = byPath("global");
+  const inMesh = byPath("mesh");
+  for (const path of overviewPaths) inMesh.delete(path);
+
+  function resolve(path: string): Target | undefined {
+    const segments = split(path);
+    if (segments === undefined) return undefined;
+    const [first, second, third, fourth] = segments;
+    if (first === undefined) return { kind: "index" };
+    if (first === meshesPath && second !== undefined && third !== undefined) {
+      if (segments.length > 4) return undefined;
+      if (overviewPaths.includes(third)) {
+        return fourth === undefined
+          ? { kind: "overviews", mesh: second }
+          : { kind: "overview", mesh: second, name: fourth };
+      }
+      return ofType(inMesh.get(third), second, fourth);
+    }
+    if (segments.length > 2) return undefined;
+    const type = globals.get(first);
+    if (type !== undefined) return ofType(type, undefined, second);
+    if (second !== undefined) return undefined;
+    if (first === "catalogue" || first === "catalog") return { kind: "catalogue" };
+    return first === "config" ? { kind: "config" } : undefined;
+  }
+
+  /** The path that was probably meant by one that does not exist. */
+  function suggest(path: string): string | undefined {
+    const [first = "", mesh, third, ...rest] = split(path) ?? [];
+    const top = nearest(first, [...globals.keys(), "catalogue", "config"]);
+    if (third === undefined || top !== meshesPath) return top === undefined ? undefined : `/${top}`;
+    const collection = nearest(third, [...inMesh.keys(), ...overviewPaths]);
+    return collection === undefined ? undefined : ["", top, mesh, collection, ...rest.slice(0, 1)].join("/");
+  }
+
+  return { resolve, suggest };
+}
+
+function ofType(
+  type: ResourceType | undefined,
+  mesh: string | undefined,
+  name: string | undefined,
+): Target | undefined {
+  if (type === undefined) return undefined;
+  return name === undefined ? { kind: "list", type, mesh } : { kind: "item", type, key: keyOf(type, mesh, name) };
+}
+
+/** Decoded segments, without the one trailing slash that is allowed; undefined for empty or undecodable ones. */
+function split(path: string): string[] | undefined {
+  if (!path.startsWith("/")) return undefined;
+  const end = path.endsWith("/") ? path.length - 1 : path.length;
+  if (end <= 0) return [];
+  const segments = path.slice(1, end).split("/");
+  if (segments.includes("")) return undefined;
+  if (!path.includes("%")) return segments;
+  try {
+    return segments.map(decodeURIComponent);
+  } catch {
+    // A stray percent sign names nothing that could exist.
+    return undefined;
+  }
+}

@@ -1,0 +1,100 @@
+import type { HttpReply, HttpRequest } from "../../net/exchange.js";
+import type { ResourceType } from "../../resources/resource.js";
+import { type Key, type Store, StoreError } from "../../store/store.js";
+import { readResource } from "./body.js";
+import { errors, type Title, titles } from "./errors.js";
+import { type Renderer, render } from "./rendering.js";
+
+const created: HttpReply = { status: 201 };
+const ok: HttpReply = { status: 200 };
+
+/** A failure together with what the API was doing, which the answer's title says. */
+export class FailedOperation extends Error {
+  readonly title: Title;
+
+  constructor(title: Title, cause: unknown) {
+    super(title, { cause });
+    this.title = title;
+  }
+}
+
+const during = <T>(title: Title, work: Promise<T>): Promise<T> =>
+  work.catch((error: unknown) => {
+    throw new FailedOperation(title, error);
+  });
+
+/**
+ * Creates or replaces the resource. With `dry-run=true` every check runs and every status is the same, but nothing is
+ * stored.
+ */
+export async function put(
+  { store, renderer }: { readonly store: Store; readonly renderer: Renderer },
+  type: ResourceType,
+  key: Key,
+  request: HttpRequest,
+): Promise<HttpReply> {
+  const dryRun = parseDryRun(request.query);
+  if (typeof dryRun === "object") return dryRun;
+  const read = readResource(type, key, request.body);
+  if (read.kind === "refused") return read.reply;
+  const stored = await during(titles.find, store.get(key));
+  const title = stored === undefined ? titles.create : titles.update;
+  const spec = type.defaults(read.spec);
+  const causes = type.validate(spec);
+  if (causes.length > 0) return errors.invalid(title, causes);
+  const resource = { ...key, spec };
+  try {
+    if (stored !== undefined) {
+      if (!dryRun && render(resource) !== renderer.text(stored)) await store.update(resource, stored.version);
+      return ok;
+    }
+    if (await meshIsMissing(store, type, key)) return errors.unknownMesh(key.mesh);
+    if (dryRun) return created;
+    await store.create(resource);
+    if (await meshIsMissing(store, type, key)) {
+      // The mesh was deleted while we wrote, after its resources were: this one must not outlive it.
+      await store.delete(key).catch(ignore("not-found"));
+      return errors.unknownMesh(key.mesh);
+    }
+    return created;
+  } catch (error) {
+    if (error instanceof StoreError && error.kind !== "unavailable") return errors.conflict(title);
+    throw new FailedOperation(title, error);
+  }
+}
+
+/** Deletes a resource and what belongs to it: a Mesh takes all its resources along, a Dataplane its insight. */
+export async function remove(store: Store, type: ResourceType, key: Key): Promise<HttpReply> {
+  if (type.name === "Mesh") {
+    // Leftovers of a deletion that was cut short go first: a missing Mesh is reported only after the clean-up.
+    const existed = (await store.get(key)) !== undefined;
+    await store.deleteMesh(key.mesh);
+    return existed ? ok : errors.notFound(titles.delete);
+  }
+  try {
+    await store.delete(key);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === "not-found") return errors.notFound(titles.delete);
+    throw error;
+  }
+  if (type.name === "Dataplane") await store.delete({ ...key, type: "DataplaneInsight" }).catch(ignore("not-found"));
+  return ok;
+}
+
+async function meshIsMissing(store: Store, { scope }: ResourceType, { mesh }: Key): Promise<boolean> {
+  return scope === "mesh" && (await store.get({ type: "Mesh", mesh, name: mesh })) === undefined;
+}
+
+function ignore(kind: StoreError["kind"]): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof StoreError && error.kind === kind)) throw error;
+  };
+}
+
+/** A misspelt value is refused: taking it for `false` would write what the user only wanted checked. */
+function parseDryRun(query: string): boolean | HttpReply {
+  if (!query.includes("dry-run")) return false;
+  const value = new URLSearchParams(query).get("dry-run") ?? "false";
+  if (value === "true" || value === "") return true;
+  return value === "false" ? false : errors.badParameter("dry-run", value, "true or false");
+}

@@ -1,0 +1,65 @@
+import { dump } from "js-yaml";
+import type { Logger } from "../../lib/logger.js";
+import type { SiteGuard } from "../../net/cross-site.js";
+import { errorReply, type HttpHandler, type HttpReply, jsonReply, route } from "../../net/exchange.js";
+import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
+import type { Store } from "../../store/store.js";
+import { type BootstrapParameters, bootstrapDocument } from "./document.js";
+import { parseBootstrapRequest } from "./request.js";
+
+export interface BootstrapOptions {
+  readonly store: Store;
+  readonly guard: SiteGuard;
+  readonly logger: Logger;
+  readonly admin: BootstrapParameters["admin"];
+  readonly xds: BootstrapParameters["xds"];
+  /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
+  readonly catalogue: unknown;
+}
+
+const notGenerated = "Could not generate a bootstrap";
+
+/** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a Dataplane that is registered. */
+export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
+  const catalogue = () => jsonReply(200, options.catalogue);
+  return route({
+    "/bootstrap": { POST: (request) => bootstrap(options, request) },
+    "/catalogue": { GET: catalogue },
+    "/catalog": { GET: catalogue },
+  });
+}
+
+async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHandler>[0]): Promise<HttpReply> {
+  if (options.guard.refuses(request.headers)) {
+    return errorReply(403, notGenerated, "Cross-site request refused");
+  }
+  const parsed = parseBootstrapRequest(request.body);
+  if (parsed.kind === "malformed") return errorReply(400, notGenerated, `The body is not valid JSON: ${parsed.reason}`);
+  if (parsed.kind === "invalid")
+    return errorReply(400, notGenerated, "Request is not valid", { causes: parsed.causes });
+  const { mesh, name, adminPort, dataplaneTokenPath } = parsed.request;
+  try {
+    const stored = await options.store.get({ type: "Dataplane", mesh, name });
+    if (stored === undefined) {
+      return errorReply(404, "Could not find a Dataplane", `There is no Dataplane "${name}" in mesh "${mesh}"`, {
+        causes: [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }],
+      });
+    }
+    const document = bootstrapDocument({
+      mesh,
+      name,
+      service: identifyingService(stored.spec as Dataplane),
+      ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
+      admin: { ...options.admin, port: adminPort ?? options.admin.port },
+      xds: options.xds,
+    });
+    return {
+      status: 200,
+      headers: { "Content-Type": "text/x-yaml" },
+      body: dump(document, { noRefs: true, lineWidth: -1 }),
+    };
+  } catch (error) {
+    options.logger.error("could not generate a bootstrap", { mesh, name, error });
+    return errorReply(500, notGenerated, "Internal Server Error");
+  }
+}

@@ -1,0 +1,230 @@
+import { load } from "js-yaml";
+import { UserError } from "../lib/errors.js";
+import {
+  bool,
+  durationSetting,
+  ipAddress,
+  list,
+  oneOf,
+  type Parser,
+  port,
+  resolveSettings,
+  type Setting,
+  type SettingsTable,
+  str,
+  type Values,
+} from "../lib/settings.js";
+import { fromJson } from "../resources/envelope.js";
+import { type Mesh, meshType } from "../resources/mesh.js";
+
+function setting<T>(
+  path: string,
+  env: string,
+  preset: T,
+  parse: Parser<T>,
+  sentence: string,
+  show?: (value: T) => unknown,
+): Setting<T> {
+  return { path, env: [env], default: preset, parse, sentence, ...(show === undefined ? {} : { show }) };
+}
+
+const coming: ReadonlySet<unknown> = new Set(["postgres", "kubernetes"]);
+
+const storeType: Parser<"memory"> = (raw, name) => {
+  if (raw === "memory") return raw;
+  if (coming.has(raw)) {
+    throw new UserError(
+      "setting.invalid",
+      `${name} is "${raw}", a store that this version doesn't have yet; use "memory"`,
+    );
+  }
+  throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory, postgres or kubernetes`);
+};
+
+const filled =
+  (what: string): Parser<string> =>
+  (raw, name) => {
+    const value = str(raw, name);
+    if (value === "") throw new UserError("setting.invalid", `${name} is empty, but has to be ${what}`);
+    return value;
+  };
+
+/** The Mesh that a new installation begins with, as a YAML document; only its spec counts. */
+const meshDocument: Parser<Mesh> = (raw, name) => {
+  try {
+    const document = typeof raw === "string" ? load(raw) : raw;
+    const { spec, unknown } = fromJson(meshType, document, "strict");
+    const completed = meshType.defaults(spec);
+    const [problem] = [...unknown, ...meshType.validate(completed)];
+    if (problem !== undefined) throw new UserError("setting.invalid", `${problem.field}: ${problem.message}`);
+    return completed;
+  } catch (error) {
+    throw new UserError(
+      "setting.invalid",
+      `${name} has to be a Mesh in YAML: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+};
+
+const asSeconds = (milliseconds: number) => `${milliseconds / 1000}s`;
+
+/** Every setting of kuma-cp. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
+export const table = {
+  environment: setting(
+    "environment",
+    "KUMA_ENVIRONMENT",
+    "universal",
+    oneOf("universal"),
+    "Where the control plane runs; Kubernetes mode is not in this version yet.",
+  ),
+  advertisedHostname: setting(
+    "general.advertisedHostname",
+    "KUMA_GENERAL_ADVERTISED_HOSTNAME",
+    "localhost",
+    filled("a host name or IP address"),
+    "Name under which dataplanes and kumactl reach this control plane.",
+  ),
+  storeType: setting("store.type", "KUMA_STORE_TYPE", "memory", storeType, "Where resources are kept."),
+  apiPort: setting("apiServer.port", "KUMA_API_SERVER_PORT", 5681, port, "Port of the HTTP API."),
+  apiInterface: setting(
+    "apiServer.interface",
+    "KUMA_API_SERVER_INTERFACE",
+    "0.0.0.0",
+    ipAddress,
+    "Address that the HTTP API listens on.",
+  ),
+  apiReadOnly: setting(
+    "apiServer.readOnly",
+    "KUMA_API_SERVER_READ_ONLY",
+    false,
+    bool,
+    "Whether the HTTP API refuses to change anything.",
+  ),
+  corsAllowedDomains: setting<readonly string[]>(
+    "apiServer.corsAllowedDomains",
+    "KUMA_API_SERVER_CORS_ALLOWED_DOMAINS",
+    [],
+    list,
+    "Origins, or regular expressions of origins, of other sites that may use the HTTP API from a browser.",
+  ),
+  bootstrapPort: setting(
+    "bootstrapServer.port",
+    "KUMA_BOOTSTRAP_SERVER_PORT",
+    5682,
+    port,
+    "Port of the server that gives kuma-dp its Envoy bootstrap.",
+  ),
+  adminAddress: setting(
+    "bootstrapServer.params.adminAddress",
+    "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ADDRESS",
+    "127.0.0.1",
+    ipAddress,
+    "Address of Envoy's admin server.",
+  ),
+  adminPort: setting(
+    "bootstrapServer.params.adminPort",
+    "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_PORT",
+    0,
+    port,
+    "Port of Envoy's admin server when kuma-dp asks for none; 0 means no port.",
+  ),
+  adminAccessLogPath: setting(
+    "bootstrapServer.params.adminAccessLogPath",
+    "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ACCESS_LOG_PATH",
+    "/dev/null",
+    filled("a path"),
+    "File that Envoy's admin server logs requests to.",
+  ),
+  xdsHost: setting(
+    "bootstrapServer.params.xdsHost",
+    "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST",
+    "",
+    str,
+    "Host that Envoys connect to for xDS; empty means the advertised hostname.",
+  ),
+  xdsPortForEnvoy: setting(
+    "bootstrapServer.params.xdsPort",
+    "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT",
+    0,
+    port,
+    "Port that Envoys connect to for xDS; 0 means the port of the xDS server.",
+  ),
+  xdsConnectTimeout: setting(
+    "bootstrapServer.params.xdsConnectTimeout",
+    "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_CONNECT_TIMEOUT",
+    1000,
+    durationSetting(1),
+    "How long Envoy waits for a connection to the xDS server.",
+    asSeconds,
+  ),
+  xdsPort: setting("xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT", 5678, port, "Port of the xDS server."),
+  diagnosticsPort: setting(
+    "xdsServer.diagnosticsPort",
+    "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
+    5680,
+    port,
+    "Port of /healthy and /ready.",
+  ),
+  refreshInterval: setting(
+    "xdsServer.dataplaneConfigurationRefreshInterval",
+    "KUMA_XDS_SERVER_DATAPLANE_CONFIGURATION_REFRESH_INTERVAL",
+    1000,
+    durationSetting(1),
+    "Bound on how long changes are gathered before proxies hear of them (never more than 100ms).",
+    asSeconds,
+  ),
+  statusFlushInterval: setting(
+    "xdsServer.dataplaneStatusFlushInterval",
+    "KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL",
+    1000,
+    durationSetting(1),
+    "How often the state of discovery streams is written to DataplaneInsights.",
+    asSeconds,
+  ),
+  defaultMesh: setting<Mesh>(
+    "defaults.mesh",
+    "KUMA_DEFAULTS_MESH",
+    meshType.defaults({}),
+    meshDocument,
+    'The Mesh "default" of a new installation, as YAML.',
+    (spec) => ({ type: "Mesh", name: "default", ...spec }),
+  ),
+} satisfies SettingsTable;
+
+export type Settings = Values<typeof table>;
+
+/** Reads settings from a YAML file, if given, and the environment, which wins. */
+export function readSettings(
+  file: { readonly path: string; readonly text: string } | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): { readonly settings: Settings; readonly warnings: readonly string[] } {
+  if (file === undefined) {
+    const { values, warnings } = resolveSettings(table, { env });
+    return { settings: values, warnings };
+  }
+  let document: unknown;
+  try {
+    document = file.text.trim() === "" ? {} : load(file.text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError("settings.unreadable", `Failed to parse configuration file "${file.path}": ${reason}`);
+  }
+  const { values, warnings } = resolveSettings(table, { env, file: { path: file.path, document } });
+  return { settings: values, warnings };
+}
+
+/** The settings as the YAML file would hold them. */
+export function settingsDocument(settings: Settings): Record<string, unknown> {
+  const document: Record<string, unknown> = {};
+  for (const [key, { path, show }] of Object.entries(table) as [keyof Settings, Setting<unknown>][]) {
+    const parts = path.split(".");
+    const last = parts.pop() ?? path;
+    let place = document;
+    for (const part of parts) {
+      place[part] ??= {};
+      place = place[part] as Record<string, unknown>;
+    }
+    place[last] = show === undefined ? settings[key] : show(settings[key]);
+  }
+  return document;
+}

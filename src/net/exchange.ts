@@ -1,0 +1,77 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Cause } from "../lib/errors.js";
+
+/** A request whose body has been read completely, within the server's limit. */
+export interface HttpRequest {
+  readonly method: string;
+  /** As sent, percent-encoding included, without the query. */
+  readonly path: string;
+  /** Without its question mark; empty when there is none. */
+  readonly query: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+
+export const jsonType = "application/json";
+
+const jsonHeaders = { "Content-Type": jsonType };
+
+/** Pretty-printed with one space a level, as the reference prints its answers. */
+export function jsonReply(status: number, value: unknown): HttpReply {
+  return { status, headers: jsonHeaders, body: `${JSON.stringify(value, null, 1)}\n` };
+}
+
+/** JSON text or bytes that were rendered earlier. */
+export function renderedReply(body: string | Buffer): HttpReply {
+  return { status: 200, headers: jsonHeaders, body };
+}
+
+/** The one error body of all our HTTP servers: `{title, details, causes?}`; `causes` is left out when empty. */
+export function errorReply(
+  status: number,
+  title: string,
+  details: string,
+  options: { readonly causes?: readonly Cause[]; readonly headers?: Readonly<Record<string, string>> } = {},
+): HttpReply {
+  const causes = options.causes ?? [];
+  const reply = jsonReply(status, causes.length > 0 ? { title, details, causes } : { title, details });
+  return options.headers === undefined ? reply : { ...reply, headers: { ...jsonHeaders, ...options.headers } };
+}
+
+/** 405: the path exists, the method does not; `allowed` become the `Allow` header. */
+export function methodNotAllowed(method: string, allowed: readonly string[]): HttpReply {
+  const list = allowed.join(", ");
+  return errorReply(405, "Method not allowed", `${method} is not possible here; possible: ${list || "nothing"}`, {
+    headers: { Allow: list },
+  });
+}
+
+/** 404 for a path that no server of ours has. */
+export function pathNotFound(path: string, suggestion?: string): HttpReply {
+  const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
+  return errorReply(404, "Not found", `There is nothing at "${path}"${hint}`);
+}
+
+/**
+ * Serves a fixed table: path → method → handler. Paths take an optional trailing slash, HEAD is answered like GET,
+ * an unknown path is 404 and a known one with another method 405.
+ */
+export function route(table: Readonly<Record<string, Readonly<Record<string, HttpHandler>>>>): HttpHandler {
+  const paths = new Map(Object.entries(table));
+  return (request) => {
+    const path = request.path.length > 1 && request.path.endsWith("/") ? request.path.slice(0, -1) : request.path;
+    const methods = paths.get(path);
+    if (methods === undefined) return pathNotFound(request.path);
+    const method = request.method === "HEAD" && methods.GET !== undefined ? "GET" : request.method;
+    const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
+    return handler === undefined ? methodNotAllowed(request.method, Object.keys(methods)) : handler(request);
+  };
+}

@@ -1,0 +1,49 @@
+import type { Server } from "node:net";
+import { UserError } from "../lib/errors.js";
+
+export interface Binding {
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** An IP address; every address of the machine when left out. */
+  readonly host?: string;
+  /** What a user changes to move this server, such as `KUMA_API_SERVER_PORT`. */
+  readonly setting: string;
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is already taken",
+  EACCES: "this user may not open it",
+  EADDRNOTAVAIL: "this machine does not have that address",
+};
+
+/** The error for a port that could not be bound, with the setting that moves it. */
+export function bindError({ port, host, setting }: Binding, error: unknown): UserError {
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+  const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
+  return new UserError(
+    "port.unavailable",
+    `Could not listen on ${where}: ${reason}. Change ${setting} (0 = any free port)`,
+    {
+      cause: error,
+    },
+  );
+}
+
+/**
+ * Opens the server's port.
+ * @returns the port it listens on
+ * @throws UserError `port.unavailable`
+ */
+export function listen(server: Server, binding: Binding): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) => reject(bindError(binding, error));
+    server.once("error", failed);
+    const options = binding.host === undefined ? { port: binding.port } : { port: binding.port, host: binding.host };
+    server.listen(options, () => {
+      server.off("error", failed);
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : binding.port);
+    });
+  });
+}
