@@ -8,6 +8,8 @@ interface Bounds {
 }
 
 interface Size extends Bounds {
+  /** Steps to the object as a whole, which is what a bound is about. */
+  readonly start: number;
   depth: number;
   values: number;
 }
@@ -16,9 +18,10 @@ function copy(input: unknown, reading: Reading, size: Size): unknown {
   const { path } = reading;
   size.values += 1;
   // A YAML alias may repeat a large value many times, or hold itself.
-  if (size.values > size.largest) throw malformed(path, `the object has more than ${size.largest} values`);
+  if (size.values > size.largest)
+    throw malformed(path.slice(0, size.start), `the object has more than ${size.largest} values`);
   if (size.depth > size.deepest) {
-    throw malformed(path, `the object is nested deeper than ${size.deepest} levels`);
+    throw malformed(path.slice(0, size.start), `the object is nested deeper than ${size.deepest} levels`);
   }
   size.depth += 1;
   let result: unknown = input;
@@ -51,7 +54,8 @@ export function anyObject(
   return {
     read(input, reading) {
       if (!isJsonObject(input)) throw mismatch(reading.path, "an object", input);
-      return copy(input, reading, { deepest, largest, depth: 0, values: 0 }) as Record<string, unknown>;
+      const size = { deepest, largest, start: reading.path.length, depth: 0, values: 0 };
+      return copy(input, reading, size) as Record<string, unknown>;
     },
     isDefault: () => false,
   };

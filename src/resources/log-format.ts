@@ -32,7 +32,7 @@ const needArguments: ReadonlySet<string> = new Set([
   "TRAILER",
 ]);
 
-/** Envoy's operators for TCP that take no argument. Unknown names are left to Envoy: it knows newer ones than we do. */
+/** Envoy's operators for TCP that take neither an argument nor a length. Unknown names are left to Envoy: it knows newer ones than we do. */
 const takeNone: ReadonlySet<string> = new Set([
   "BYTES_RECEIVED",
   "BYTES_SENT",
@@ -82,7 +82,8 @@ function misuse(name: string, args: string | undefined, length: string | undefin
     }
     if (args !== undefined || length !== undefined) return `malformed operator: "%${name}%" takes no arguments`;
   }
-  if (takeNone.has(name) && args !== undefined) return `malformed operator: "%${name}%" takes no arguments`;
+  if (takeNone.has(name) && (args !== undefined || length !== undefined))
+    return `malformed operator: "%${name}%" takes no arguments`;
   if (needArguments.has(name) && (args === undefined || args === "")) {
     return `malformed operator: "%${name}%" needs arguments, as in "%${name}(…)%"`;
   }

@@ -33,9 +33,10 @@ export type Mesh = Infer<typeof meshSchema>;
 
 /** A CA that the user did not choose is the built-in one. */
 function defaults(spec: Mesh): Mesh {
-  const ca = spec.mtls?.ca;
-  if (ca?.builtin !== undefined || ca?.provided !== undefined) return spec;
-  return { ...spec, mtls: { ...spec.mtls, ca: { ...ca, builtin: {} } } };
+  const { mtls, ...others } = spec;
+  if (mtls?.ca?.builtin !== undefined || mtls?.ca?.provided !== undefined) return spec;
+  // In the schema's order, so that what a user reads and writes back is no change.
+  return { mtls: { ...mtls, ca: { builtin: {}, ...mtls?.ca } }, ...others };
 }
 
 const cannotBeEmpty = "cannot be empty";
