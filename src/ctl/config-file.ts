@@ -7,6 +7,7 @@ import { anyObject } from "../resources/any-object.js";
 import { text } from "../resources/scalars.js";
 import { decode, type Infer, list, object } from "../resources/schema.js";
 import { parseAddress } from "./http.js";
+import { toYaml } from "./yaml.js";
 
 const credentialsSchema = object({ clientCert: text(), clientKey: text() });
 
@@ -95,9 +96,8 @@ export async function loadConfig({ path: file, named }: Location): Promise<Confi
   return config.contexts === undefined ? config : { ...config, contexts: config.contexts.map(withOneName) };
 }
 
-export async function renderConfig(config: Config): Promise<string> {
-  const { dump } = await import("js-yaml");
-  return dump(config, { sortKeys: true, noRefs: true, lineWidth: -1 });
+export function renderConfig(config: Config): Promise<string> {
+  return toYaml(config, { sortKeys: true });
 }
 
 /** Replaces the file as a whole: whoever reads it meanwhile sees the old one or the new one. */

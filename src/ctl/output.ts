@@ -1,6 +1,7 @@
 import { text } from "../lib/cli.js";
 import { UserError } from "../lib/errors.js";
 import { nearest } from "../lib/suggest.js";
+import { toYaml } from "./yaml.js";
 
 const formats = ["table", "yaml", "json"] as const;
 export type Format = (typeof formats)[number];
@@ -29,9 +30,7 @@ export async function renderList(format: Format, items: readonly unknown[], tabl
       return table();
     case "json":
       return `${JSON.stringify({ items }, null, 2)}\n`;
-    case "yaml": {
-      const { dump } = await import("js-yaml");
-      return dump({ items }, { noRefs: true, lineWidth: -1 });
-    }
+    case "yaml":
+      return toYaml({ items });
   }
 }

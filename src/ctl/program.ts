@@ -1,19 +1,23 @@
 import type { Program } from "../lib/cli.js";
 import type { Registry } from "../resources/registry.js";
 import { applyCommand } from "./commands/apply.js";
+import { completionCommands } from "./commands/completion.js";
 import { configView } from "./commands/config-view.js";
 import { controlPlanesAdd } from "./commands/control-planes-add.js";
 import { controlPlanesList } from "./commands/control-planes-list.js";
 import { controlPlanesRemove } from "./commands/control-planes-remove.js";
 import { controlPlanesSwitch } from "./commands/control-planes-switch.js";
 import { deleteCommand } from "./commands/delete.js";
+import { generateCertificate } from "./commands/generate-certificate.js";
+import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
 import { inspectDataplanes } from "./commands/inspect-dataplanes.js";
+import { installDatabaseSchema } from "./commands/install-database-schema.js";
 import { globalFlags } from "./globals.js";
 
 /** kumactl for the given types of resources: its kinds, its words and what it accepts follow from them. */
 export function kumactl(registry: Registry): Program {
-  return {
+  const program: Program = {
     name: "kumactl",
     description: "Management tool for Kuma.",
     logLevel: "off",
@@ -21,6 +25,9 @@ export function kumactl(registry: Registry): Program {
     groups: [
       { path: "config", summary: "Manage kumactl config" },
       { path: "config control-planes", summary: "Manage known Control Planes" },
+      { path: "completion", summary: "Print a completion script for a shell" },
+      { path: "generate", summary: "Generate what dataplanes and the Control Plane need: tokens, certificates" },
+      { path: "install", summary: "Print what prepares an installation" },
       { path: "get", summary: "Show Kuma resources" },
       { path: "inspect", summary: "Inspect Kuma resources" },
     ],
@@ -34,6 +41,11 @@ export function kumactl(registry: Registry): Program {
       deleteCommand(registry),
       ...getCommands(registry),
       inspectDataplanes,
+      generateCertificate,
+      generateDataplaneToken,
+      installDatabaseSchema,
+      ...completionCommands(() => program),
     ],
   };
+  return program;
 }

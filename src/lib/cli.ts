@@ -96,7 +96,7 @@ export async function runProgram(definition: Program, words: readonly string[], 
     const { command } = located.node;
     if (!command) return 0;
     const flags = { ...command.flags, ...globalFlags };
-    const { values, args } = parseWords(flags, located.rest, command.args ?? []);
+    const { values, args } = parseWords(flags, located.rest, command.args === "any" ? undefined : (command.args ?? []));
     if ("logLevel" in globalFlags) logLevel = parseLogLevel(String(values.logLevel));
     return (await command.run({ flags: values, globals: values, args, logLevel, io })) ?? 0;
   } catch (error) {

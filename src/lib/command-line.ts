@@ -1,5 +1,5 @@
 import { Cli, Command as Clipanion, Option } from "clipanion";
-import type { Flag, Flags, Node } from "./command.js";
+import { type Flag, type Flags, isHidden, type Node } from "./command.js";
 import { messageOf, UserError } from "./errors.js";
 import { nearest } from "./suggest.js";
 
@@ -73,12 +73,16 @@ function childOf(node: Node, word: string): Node | undefined {
 /** The error for a word that is no command here. */
 export function unknownCommand(program: string, node: Node, word: string): UserError {
   const parent = [program, ...node.words].join(" ");
-  const meant = nearest(word, [...node.children.flatMap((child) => child.words.at(-1) ?? []), "help"]);
+  const meant = nearest(word, knownWords(node));
   const question = meant === undefined ? "" : `\n\nDid you mean this?\n\t${meant}`;
   return new UserError(
     "command.unknown",
     `unknown command "${word}" for "${parent}"${question}\n\nRun '${parent} --help' for usage.`,
   );
+}
+
+function knownWords(node: Node): string[] {
+  return node.children.filter((child) => !isHidden(child)).flatMap((child) => child.words.at(-1) ?? []);
 }
 
 /** The first flag among the words that none of the given flags is; undefined when all are known. */

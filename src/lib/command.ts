@@ -71,7 +71,7 @@ export interface Sink {
 
 export interface Invocation<F extends Flags, G extends Flags> {
   readonly flags: FlagValues<F>;
-  /** The words that are neither command nor flag, as many as `args` says. */
+  /** The words that are neither command nor flag, as many as the definition's `args` says. */
   readonly args: readonly string[];
   /** Values of the program's own global flags. */
   readonly globals: FlagValues<G>;
@@ -89,8 +89,8 @@ export interface Definition<F extends Flags, G extends Flags> {
   /** More paragraphs for the command's own help. */
   readonly details?: string;
   readonly examples?: readonly string[];
-  /** The positional arguments in order, as the usage line shows them: ["TYPE", "NAME"]. */
-  readonly args?: readonly string[];
+  /** The positional arguments in order, as the usage line shows them: ["TYPE", "NAME"]; "any" for however many. */
+  readonly args?: readonly string[] | "any";
   /** What completion may offer for a positional argument. */
   readonly argChoices?: readonly (readonly string[])[];
   readonly flags?: F;
@@ -132,6 +132,11 @@ export interface Program {
   readonly globalFlags?: Flags;
   /** The default of `--log-level`; a program without it has no such flag. */
   readonly logLevel?: LogLevel;
+}
+
+/** Commands that other programs call, such as `__complete`: people are neither shown nor offered them. */
+export function isHidden(node: Node): boolean {
+  return node.words.at(-1)?.startsWith("__") === true;
 }
 
 /** A place in the tree of commands: a command, a group, or (the root of most programs) just a set of commands. */

@@ -1,4 +1,4 @@
-import type { Flag, Flags, Node } from "./command.js";
+import { type Command, type Flag, type Flags, isHidden, type Node } from "./command.js";
 
 /** Two columns: a name and what it is for. */
 type Row = readonly [name: string, about: string];
@@ -26,11 +26,15 @@ function flagRows(flags: Flags, more: readonly Row[] = []): Row[] {
   return [...Object.values(flags).map(flagRow), ...more].sort(([a], [b]) => (bare(a) < bare(b) ? -1 : 1));
 }
 
+function argWords({ args = [] }: Command): readonly string[] {
+  return args === "any" ? ["[ARGUMENT...]"] : args;
+}
+
 /** `Usage:` lines, indented. */
 function usageLines(program: string, node: Node): string[] {
   const name = [program, ...node.words].join(" ");
   const { command, children } = node;
-  const direct = command ? [[name, ...(command.args ?? []), "[flags]"].join(" ")] : [];
+  const direct = command ? [[name, ...argWords(command), "[flags]"].join(" ")] : [];
   return [...direct, ...(children.length > 0 ? [`${name} [command]`] : [])].map((line) => `  ${line}`);
 }
 
@@ -47,6 +51,7 @@ function body(program: string, node: Node, globalFlags: Flags): string[] {
     node.aliases.length === 0 ? [] : ["Aliases:", `  ${[node.words.at(-1), ...node.aliases].join(", ")}`, ""];
   const examples = command?.examples ?? [];
   const listed = children
+    .filter((child) => !isHidden(child))
     .map((child): Row => [child.words.at(-1) ?? "", child.summary])
     .sort(([a], [b]) => (a < b ? -1 : 1));
   const own = command?.flags ?? {};

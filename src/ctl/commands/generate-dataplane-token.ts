@@ -1,0 +1,36 @@
+import { text } from "../../lib/cli.js";
+import { parseDuration } from "../../lib/durations.js";
+import { messageOf, UserError } from "../../lib/errors.js";
+import { connect } from "../connection.js";
+import { command } from "../globals.js";
+import { findTokenServer, readTokenApi, requestToken } from "../token-client.js";
+
+export const generateDataplaneToken = command({
+  path: "generate dataplane-token",
+  summary: "Generate the token by which a dataplane proves its identity",
+  details: "Prints the token without a line break. Without --valid-for it never expires.",
+  examples: ["kumactl generate dataplane-token --name redis-1 --mesh demo > /tmp/redis-1-token"],
+  flags: {
+    name: text("name", { aliases: ["dataplane"], help: "name of the Dataplane", required: true }),
+    validFor: text("valid-for", {
+      placeholder: "duration",
+      help: "how long the token is valid, such as 720h",
+      parse: positive,
+    }),
+  },
+  async run({ flags: { name, validFor }, globals, io }) {
+    const { client, context, address } = await connect(globals, io);
+    const catalogue = await client.catalogue().catch((error: unknown) => {
+      throw new UserError("token.unavailable", `failed to create dataplane token client: ${messageOf(error)}`);
+    });
+    const server = await findTokenServer(readTokenApi(catalogue), address, context);
+    const request = { name, mesh: globals.mesh, ...(validFor === undefined ? {} : { validFor }) };
+    io.stdout.write(await requestToken(server, request));
+  },
+});
+
+/** The duration as it was written, for the control plane to read. */
+function positive(raw: string): string {
+  if (parseDuration(raw) > 0) return raw;
+  throw new UserError("duration.invalid", "has to be longer than nothing");
+}

@@ -1,0 +1,111 @@
+import { lookup } from "node:dns/promises";
+import { readFile } from "node:fs/promises";
+import { BlockList } from "node:net";
+import { messageOf, UserError } from "../lib/errors.js";
+import type { Context } from "./config-file.js";
+import { below, parseAddress, type Request, send } from "./http.js";
+
+const timeout = 10_000;
+
+/** Where tokens are issued, as the control plane's catalogue says it: empty for a server that isn't running. */
+export interface TokenApi {
+  readonly localUrl: string;
+  readonly publicUrl: string;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+export function readTokenApi(catalogue: unknown): TokenApi {
+  const apis = isObject(catalogue) && isObject(catalogue.apis) ? catalogue.apis : {};
+  const { localUrl, publicUrl } = isObject(apis.dataplaneToken) ? apis.dataplaneToken : {};
+  const word = (value: unknown) => (typeof value === "string" ? value : "");
+  return { localUrl: word(localUrl), publicUrl: word(publicUrl) };
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/** Whether the host is this machine's own: only there is the local token server within reach. */
+async function isLoopback(hostname: string): Promise<boolean> {
+  const { address, family } = await lookup(hostname.replace(/^\[|\]$/g, ""));
+  return loopback.check(address, family === 6 ? "ipv6" : "ipv4");
+}
+
+const remedies = `Possible solutions:
+1) Configure TLS on both sides: on the Control Plane with KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_*, and here with
+   \`kumactl config control-planes add --dataplane-token-client-cert FILE --dataplane-token-client-key FILE\`
+2) Run this command on the machine of the Control Plane
+3) Forward the port with SSH: ssh -L 5681:localhost:5681 -L 5679:localhost:5679 HOST, and use http://localhost:5681`;
+
+/** A way to the token server: where, and with which client certificate. */
+export interface TokenEndpoint {
+  readonly url: URL;
+  readonly client?: NonNullable<Request["client"]>;
+}
+
+function refuse(message: string): UserError {
+  return new UserError("token.unavailable", `failed to create dataplane token client: ${message}`);
+}
+
+function endpointUrl(text: string): URL {
+  const url = parseAddress(text);
+  if (url) return url;
+  throw refuse(`the Control Plane's catalogue gives "${text}" as the address of its Dataplane Token Server`);
+}
+
+/** Chooses between the local and the public token server. */
+export async function findTokenServer(api: TokenApi, address: URL, context: Context): Promise<TokenEndpoint> {
+  if (api.localUrl === "") {
+    throw refuse(
+      "Enable the server on the Control Plane to be able to generate tokens (KUMA_DATAPLANE_TOKEN_SERVER_ENABLED=true).",
+    );
+  }
+  const local = await isLoopback(address.hostname).catch((error: unknown) => {
+    throw refuse(messageOf(error));
+  });
+  if (local) return { url: endpointUrl(api.localUrl) };
+  const { clientCert, clientKey } = context.credentials?.dataplaneTokenApi ?? {};
+  const configured = clientCert !== undefined && clientKey !== undefined;
+  if (api.publicUrl === "" || !configured) {
+    const server = api.publicUrl === "" ? "the Control Plane has no public Dataplane Token Server" : "";
+    const client = configured ? "" : "kumactl has no client certificate for this Control Plane";
+    const sides = [server, client].filter((side) => side !== "").join(", and ");
+    throw refuse(`the Control Plane runs on another machine, but ${sides}.\n${remedies}`);
+  }
+  const [cert, key] = await Promise.all([readFile(clientCert, "utf8"), readFile(clientKey, "utf8")]).catch(
+    (error: unknown) => {
+      throw refuse(`the client certificate can't be read: ${messageOf(error)}`);
+    },
+  );
+  return { url: endpointUrl(api.publicUrl), client: { cert, key } };
+}
+
+export interface TokenRequest {
+  readonly name: string;
+  readonly mesh: string;
+  /** In the syntax of durations; without it the token never expires. */
+  readonly validFor?: string;
+}
+
+/** A token for one dataplane, without a line break. */
+export async function requestToken({ url, client }: TokenEndpoint, request: TokenRequest): Promise<string> {
+  const prefix = "failed to generate a dataplane token: ";
+  const answer = await send({
+    method: "POST",
+    url: below(url, "tokens"),
+    body: JSON.stringify(request),
+    timeout,
+    ...(client === undefined ? {} : { client }),
+  }).catch((error: unknown) => {
+    throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}`);
+  });
+  if (answer.status === 200) return answer.body;
+  const said = answer.body.trim();
+  throw new UserError(
+    "token.refused",
+    `${prefix}unexpected status code ${answer.status}${said === "" ? "" : `: ${said}`}. Expected 200`,
+  );
+}
