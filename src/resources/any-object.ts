@@ -40,7 +40,7 @@ function copy(input: unknown, reading: Reading, size: Size): unknown {
       path.pop();
     }
     result = members;
-  } else if (typeof input === "number" ? !Number.isFinite(input) : typeof input === "object" && input !== null) {
+  } else if (input !== null && typeof input !== "string" && typeof input !== "boolean" && !Number.isFinite(input)) {
     throw mismatch(path, "a JSON value", input);
   }
   size.depth -= 1;

@@ -21,8 +21,9 @@ export const kumaOperators = [
   "KUMA_DESTINATION_SERVICE",
 ] as const;
 
-/** Envoy's operators that mean nothing without an argument (its access log documentation). */
+/** Operators that Envoy (1.39) refuses without an argument. */
 const needArguments: ReadonlySet<string> = new Set([
+  "CLUSTER_METADATA",
   "COMMON_DURATION",
   "DYNAMIC_METADATA",
   "ENVIRONMENT",
@@ -30,9 +31,14 @@ const needArguments: ReadonlySet<string> = new Set([
   "REQ",
   "RESP",
   "TRAILER",
+  "UPSTREAM_FILTER_STATE",
+  "UPSTREAM_METADATA",
 ]);
 
-/** Envoy's operators for TCP that take neither an argument nor a length. Unknown names are left to Envoy: it knows newer ones than we do. */
+/**
+ * Operators that Envoy (1.39) refuses with an argument or a length. Names in neither list are left to Envoy, which knows
+ * newer ones than we do.
+ */
 const takeNone: ReadonlySet<string> = new Set([
   "BYTES_RECEIVED",
   "BYTES_SENT",

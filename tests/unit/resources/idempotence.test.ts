@@ -93,7 +93,9 @@ test("what was read, written and read again is the same, for mutations of every 
   for (let round = 0; round < 20_000; round++) {
     const example = random.pick(examples);
     const typeName = String(example.type);
-    const document = { ...(mutate(example, random) as object), type: typeName, mesh: "m", name: "n" };
+    const mutant = { ...(mutate(example, random) as object), type: typeName, mesh: "m", name: "n" };
+    // As it arrives: without minus zero, which JSON has no text for.
+    const document: Record<string, unknown> = JSON.parse(JSON.stringify(mutant));
     const place = `seed ${runSeed}, round ${round}: ${JSON.stringify(document)}`;
     const mode = random.pick(["strict", "lenient"] as const);
     const first = readOrRefuse(document, typeName, mode);
