@@ -1,10 +1,15 @@
-import { command, type Io, runProgram, text } from "../lib/cli.js";
+import { command, type Io, runProgram, text, toggle } from "../lib/cli.js";
 import { UserError } from "../lib/errors.js";
 import type { LogFormat } from "../lib/logger.js";
 
 function logFormat(raw: string): LogFormat {
   if (raw === "text" || raw === "json") return raw;
   throw new UserError("log-format.unknown", `unknown log format "${raw}"; known ones are text and json`);
+}
+
+function outputFormat(raw: string): "table" | "yaml" {
+  if (raw === "table" || raw === "yaml") return raw;
+  throw new UserError("output.unknown", `unknown output format "${raw}"; known ones are table and yaml`);
 }
 
 async function readFile(path: string): Promise<{ path: string; text: string }> {
@@ -49,13 +54,43 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   return stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
 }
 
+const configFile = text("config-file", { short: "c", help: "configuration file in YAML" });
+
+const configCommand = command({
+  path: "config",
+  summary: "Show every setting, its value and where it came from",
+  examples: ["kuma-cp config", "kuma-cp config -c kuma-cp.conf.yaml -o yaml", "kuma-cp config --example"],
+  flags: {
+    configFile,
+    output: text("output", {
+      short: "o",
+      help: "output format: one of table|yaml",
+      default: "table" as "table" | "yaml",
+      parse: outputFormat,
+      choices: ["table", "yaml"],
+    }),
+    example: toggle("example", { help: "print a configuration file that explains every setting, with its default" }),
+  },
+  async run({ flags, io }) {
+    const { readSettings } = await import("./settings.js");
+    const { exampleYaml, settingsTable, settingsYaml } = await import("./settings-pages.js");
+    if (flags.example) {
+      io.stdout.write(exampleYaml(readSettings(undefined, {}).settings));
+      return;
+    }
+    const read = readSettings(flags.configFile === undefined ? undefined : await readFile(flags.configFile), io.env);
+    for (const warning of read.warnings) io.stderr.write(`Warning: ${warning}\n`);
+    io.stdout.write(flags.output === "yaml" ? settingsYaml(read) : settingsTable(read));
+  },
+});
+
 const runCommand = command({
   path: "run",
   summary: "Launch the control plane",
   details: "Settings come from the configuration file and, before that, from the environment.",
   examples: ["kuma-cp run", "KUMA_API_SERVER_PORT=0 kuma-cp run -c kuma-cp.conf.yaml"],
   flags: {
-    configFile: text("config-file", { short: "c", help: "configuration file in YAML" }),
+    configFile,
     logFormat: text("log-format", {
       help: "log format: one of text|json",
       default: "text" as LogFormat,
@@ -69,5 +104,5 @@ const runCommand = command({
 /** kuma-cp; resolves with the exit code. */
 export function main(args: string[]): Promise<number> {
   const description = "The control plane: keeps meshes, dataplanes and policies, and configures every Envoy";
-  return runProgram({ name: "kuma-cp", description, commands: [runCommand], logLevel: "info" }, args);
+  return runProgram({ name: "kuma-cp", description, commands: [runCommand, configCommand], logLevel: "info" }, args);
 }

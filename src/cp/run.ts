@@ -11,6 +11,7 @@ import { apiHandler } from "./api/handler.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
+import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { createInsightRecorder } from "./insights/recorder.js";
 import { type Settings, settingsDocument } from "./settings.js";
@@ -132,6 +133,8 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     });
     servers.push(api);
 
+    const warning = await exposureWarning(store, settings.apiInterface);
+    if (warning !== undefined) logger.info(`warning: ${warning}`);
     state.ready = true;
     return { ports: { api: api.port, bootstrap: bootstrap.port, xds: xds.port, health: health.port }, close };
   } catch (error) {

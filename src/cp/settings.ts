@@ -1,13 +1,13 @@
 import { load } from "js-yaml";
-import { UserError } from "../lib/errors.js";
+import { messageOf, UserError } from "../lib/errors.js";
 import {
   bool,
   durationSetting,
   ipAddress,
   list,
-  oneOf,
   type Parser,
   port,
+  type Resolved,
   resolveSettings,
   type Setting,
   type SettingsTable,
@@ -16,6 +16,7 @@ import {
 } from "../lib/settings.js";
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
+import { effectiveDocument, effectiveEnvironment } from "./ineffective.js";
 
 function setting<T>(
   path: string,
@@ -41,6 +42,27 @@ const storeType: Parser<"memory"> = (raw, name) => {
   throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory, postgres or kubernetes`);
 };
 
+const environment: Parser<"universal"> = (raw, name) => {
+  if (raw === "universal") return raw;
+  const known = raw === "kubernetes" ? ", a mode that this version doesn't have yet; use" : ", but has to be";
+  throw new UserError("setting.invalid", `${name} is ${JSON.stringify(raw)}${known} "universal"`);
+};
+
+const allowedOrigins: Parser<readonly string[]> = (raw, name) => {
+  const domains = list(raw, name);
+  for (const domain of domains) {
+    try {
+      new RegExp(domain);
+    } catch {
+      throw new UserError(
+        "setting.invalid",
+        `${name} holds "${domain}", which is neither an origin nor a regular expression`,
+      );
+    }
+  }
+  return domains;
+};
+
 const filled =
   (what: string): Parser<string> =>
   (raw, name) => {
@@ -59,10 +81,7 @@ const meshDocument: Parser<Mesh> = (raw, name) => {
     if (problem !== undefined) throw new UserError("setting.invalid", `${problem.field}: ${problem.message}`);
     return completed;
   } catch (error) {
-    throw new UserError(
-      "setting.invalid",
-      `${name} has to be a Mesh in YAML: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new UserError("setting.invalid", `${name} has to be a Mesh in YAML: ${messageOf(error)}`);
   }
 };
 
@@ -74,7 +93,7 @@ export const table = {
     "environment",
     "KUMA_ENVIRONMENT",
     "universal",
-    oneOf("universal"),
+    environment,
     "Where the control plane runs; Kubernetes mode is not in this version yet.",
   ),
   advertisedHostname: setting(
@@ -104,7 +123,7 @@ export const table = {
     "apiServer.corsAllowedDomains",
     "KUMA_API_SERVER_CORS_ALLOWED_DOMAINS",
     [],
-    list,
+    allowedOrigins,
     "Origins, or regular expressions of origins, of other sites that may use the HTTP API from a browser.",
   ),
   bootstrapPort: setting(
@@ -193,38 +212,60 @@ export const table = {
 
 export type Settings = Values<typeof table>;
 
-/** Reads settings from a YAML file, if given, and the environment, which wins. */
+export interface ReadSettings {
+  readonly settings: Settings;
+  readonly origins: Resolved<typeof table>["origins"];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads settings from a YAML file, if given, and the environment, which wins.
+ * @throws UserError `settings.invalid` with everything that is wrong, `settings.unreadable` for a file that is no YAML
+ */
 export function readSettings(
   file: { readonly path: string; readonly text: string } | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): { readonly settings: Settings; readonly warnings: readonly string[] } {
-  if (file === undefined) {
-    const { values, warnings } = resolveSettings(table, { env });
-    return { settings: values, warnings };
-  }
-  let document: unknown;
-  try {
-    document = file.text.trim() === "" ? {} : load(file.text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError("settings.unreadable", `Failed to parse configuration file "${file.path}": ${reason}`);
-  }
-  const { values, warnings } = resolveSettings(table, { env, file: { path: file.path, document } });
-  return { settings: values, warnings };
+): ReadSettings {
+  const environment = effectiveEnvironment(env);
+  const document = effectiveDocument(file === undefined ? {} : parseFile(file));
+  const { values, origins, warnings } = resolveSettings(table, {
+    env: environment.rest,
+    ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
+  });
+  return { settings: values, origins, warnings: [...document.warnings, ...environment.warnings, ...warnings] };
 }
 
-/** The settings as the YAML file would hold them. */
+function parseFile({ path, text }: { readonly path: string; readonly text: string }): unknown {
+  try {
+    return text.trim() === "" ? {} : load(text);
+  } catch (error) {
+    throw new UserError("settings.unreadable", `Failed to parse configuration file "${path}": ${messageOf(error)}`);
+  }
+}
+
+const mask = "*****";
+
+/** A setting's value as YAML and JSON show it; secrets are masked. */
+export function shown(key: keyof Settings, settings: Settings): unknown {
+  const { secret, show } = table[key] as Setting<unknown>;
+  if (secret === true) return mask;
+  return show === undefined ? settings[key] : show(settings[key]);
+}
+
+export const settingKeys = Object.keys(table) as readonly (keyof Settings)[];
+
+/** The settings as the YAML file would hold them, secrets masked. */
 export function settingsDocument(settings: Settings): Record<string, unknown> {
   const document: Record<string, unknown> = {};
-  for (const [key, { path, show }] of Object.entries(table) as [keyof Settings, Setting<unknown>][]) {
-    const parts = path.split(".");
-    const last = parts.pop() ?? path;
+  for (const key of settingKeys) {
+    const parts = table[key].path.split(".");
+    const last = parts.pop() ?? "";
     let place = document;
     for (const part of parts) {
       place[part] ??= {};
       place = place[part] as Record<string, unknown>;
     }
-    place[last] = show === undefined ? settings[key] : show(settings[key]);
+    place[last] = shown(key, settings);
   }
   return document;
 }

@@ -1,4 +1,5 @@
-import { UserError } from "../../lib/errors.js";
+import { isUtf8 } from "node:buffer";
+import { messageOf, UserError } from "../../lib/errors.js";
 import type { HttpReply } from "../../net/exchange.js";
 import { fromJson } from "../../resources/envelope.js";
 import { nameCauses } from "../../resources/name.js";
@@ -14,11 +15,14 @@ const refused = (reply: HttpReply): ReadResult => ({ kind: "refused", reply });
 
 /** Reads the body of a PUT and holds it against the URL; all mismatches are reported together. */
 export function readResource(type: ResourceType, key: Key, body: Buffer): ReadResult {
+  if (body.length === 0) return refused(errors.malformed(`The body is empty; send the ${type.name} as JSON`));
+  // Bytes that are no text would be replaced one by one, and read back different from what was sent.
+  if (!isUtf8(body)) return refused(errors.malformed("The body is not valid JSON: it is not UTF-8 text"));
   let document: unknown;
   try {
     document = JSON.parse(body.toString());
   } catch (error) {
-    return refused(errors.malformed(`The body is not valid JSON: ${error instanceof Error ? error.message : error}`));
+    return refused(errors.malformed(`The body is not valid JSON: ${messageOf(error)}`));
   }
   let read: ReturnType<typeof fromJson>;
   try {

@@ -1,0 +1,70 @@
+/** Settings of Kuma 0.3 that this version takes without effect, so that its configuration files keep working. */
+interface Ineffective {
+  /** A YAML path and everything below it. */
+  readonly path: string;
+  /** How its environment variables begin. */
+  readonly variables: string;
+  readonly reason: string;
+}
+
+const identity = "mutual TLS is not in this version yet";
+const stores = "only the memory store is in this version yet";
+const kubernetes = "Kubernetes mode is not in this version yet";
+
+const ineffective: readonly Ineffective[] = [
+  { path: "guiServer", variables: "KUMA_GUI_SERVER_", reason: "there is no GUI server and nothing listens" },
+  { path: "reports", variables: "KUMA_REPORTS_", reason: "usage is never reported to anyone" },
+  { path: "adminServer", variables: "KUMA_ADMIN_SERVER_", reason: "there is no admin server" },
+  { path: "dataplaneTokenServer", variables: "KUMA_DATAPLANE_TOKEN_SERVER_", reason: identity },
+  { path: "sdsServer", variables: "KUMA_SDS_SERVER_", reason: identity },
+  { path: "ca", variables: "KUMA_CA_", reason: identity },
+  { path: "store.postgres", variables: "KUMA_STORE_POSTGRES_", reason: stores },
+  { path: "store.kubernetes", variables: "KUMA_STORE_KUBERNETES_", reason: kubernetes },
+  { path: "discovery", variables: "KUMA_DISCOVERY_", reason: "changes are announced, not polled for" },
+  { path: "runtime.kubernetes", variables: "KUMA_KUBERNETES_", reason: kubernetes },
+];
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Effective<T> {
+  /** What is left for the settings table to read. */
+  readonly rest: T;
+  readonly warnings: readonly string[];
+}
+
+/** The environment without variables that have no effect, and a warning for each that is set. */
+export function effectiveEnvironment(env: Environment): Effective<Environment> {
+  const warnings: string[] = [];
+  const rest: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(env)) {
+    const entry = ineffective.find(({ variables }) => name.startsWith(variables));
+    if (entry === undefined) rest[name] = value;
+    else warnings.push(`${name} has no effect: ${entry.reason}`);
+  }
+  return { rest, warnings };
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A configuration file's document without the parts that have no effect, and a warning for each. */
+export function effectiveDocument(document: unknown): Effective<unknown> {
+  if (!isMap(document)) return { rest: document, warnings: [] };
+  const warnings: string[] = [];
+  const prune = (node: Record<string, unknown>, prefix: string): Record<string, unknown> => {
+    const kept: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(node)) {
+      const path = prefix + key;
+      const entry = ineffective.find((known) => known.path === path);
+      if (entry !== undefined) warnings.push(`${path} has no effect: ${entry.reason}`);
+      else if (!isMap(value) || !ineffective.some((known) => known.path.startsWith(`${path}.`))) kept[key] = value;
+      else {
+        // A branch that only held parts without effect is not a setting of ours: left empty it would be unknown.
+        const below = prune(value, `${path}.`);
+        if (Object.keys(below).length > 0) kept[key] = below;
+      }
+    }
+    return kept;
+  };
+  return { rest: prune(document, ""), warnings };
+}

@@ -1,0 +1,66 @@
+import { dump } from "js-yaml";
+import { type ReadSettings, type Settings, settingKeys, settingsDocument, shown, table } from "./settings.js";
+
+const inline = (value: unknown) => (typeof value === "string" && value !== "" ? value : JSON.stringify(value));
+
+/** Every setting, its value and where that came from, in aligned columns. */
+export function settingsTable({ settings, origins }: ReadSettings): string {
+  const rows = settingKeys.map((key) => [
+    table[key].path,
+    table[key].env.join(", "),
+    inline(shown(key, settings)),
+    origins[key],
+  ]);
+  const lines = [["SETTING", "VARIABLE", "VALUE", "FROM"], ...rows];
+  const widths = [0, 1, 2].map((column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  return lines
+    .map((cells) => `${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("   ")}\n`)
+    .join("");
+}
+
+/** The settings as a configuration file. */
+export function settingsYaml({ settings }: ReadSettings): string {
+  return dump(settingsDocument(settings), { noRefs: true, lineWidth: -1 });
+}
+
+type Branch = Map<string, Branch | keyof Settings>;
+
+/** A configuration file with every setting at its default, and above each what it is for. */
+export function exampleYaml(defaults: Settings): string {
+  const root: Branch = new Map();
+  for (const key of settingKeys) {
+    const parts = table[key].path.split(".");
+    const last = parts.pop() ?? "";
+    let place = root;
+    for (const part of parts) {
+      const next = place.get(part);
+      const branch: Branch = next instanceof Map ? next : new Map();
+      place.set(part, branch);
+      place = branch;
+    }
+    place.set(last, key);
+  }
+  return branchText(root, "", defaults);
+}
+
+function branchText(branch: Branch, indent: string, defaults: Settings): string {
+  return [...branch]
+    .map(([name, node]) => {
+      if (node instanceof Map) return `${indent}${name}:\n${branchText(node, `${indent}  `, defaults)}`;
+      const { sentence, env } = table[node];
+      const value = dump({ [name]: shown(node, defaults) }, { lineWidth: -1 }).replaceAll(/^(?=.)/gm, indent);
+      return `${indent}# ${sentence}\n${indent}# Variable: ${env.join(", ")}\n${value}`;
+    })
+    .join("");
+}
+
+/** The settings as the table of the README. */
+export function settingsMarkdown(defaults: Settings): string {
+  const cell = (text: string) => text.replaceAll("|", "\\|");
+  const rows = settingKeys.map((key) => {
+    const { path, env, sentence } = table[key];
+    const variables = env.map((name) => `\`${name}\``).join(", ");
+    return `| \`${path}\` | ${variables} | \`${inline(shown(key, defaults))}\` | ${cell(sentence)} |\n`;
+  });
+  return `| YAML key | variable | default | what it is for |\n|---|---|---|---|\n${rows.join("")}`;
+}
