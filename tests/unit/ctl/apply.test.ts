@@ -1,0 +1,198 @@
+import * as assert from "uvu/assert";
+import { suite } from "../../support/suite.js";
+import { type ControlPlane, createHome, startControlPlane, startServer } from "./stage.js";
+
+const test = suite("kumactl apply");
+
+const redis = `type: Dataplane
+mesh: default
+name: redis-1
+networking:
+  inbound:
+  - interface: 127.0.0.1:9000:6379
+    tags:
+      service: redis
+`;
+
+const home = createHome();
+let cp: ControlPlane;
+
+test.before.each(async () => {
+  cp = await startControlPlane();
+  home.pointTo(cp.url);
+});
+test.after.each(() => cp.close());
+test.after(() => home.remove());
+
+const silent = { code: 0, out: "", err: "" };
+
+async function names(type: string): Promise<string[]> {
+  return (await cp.store.list(type)).map(({ name }) => name).sort();
+}
+
+test("the documentation's Redis example is applied from standard input, without a word", async () => {
+  assert.equal(await home.run(["apply", "-f", "-"], { stdin: redis }), silent);
+  assert.equal(await home.run(["apply"], { stdin: redis }), silent);
+  const listed = await home.run(["get", "dataplanes"]);
+  assert.is(listed.out, "MESH      NAME      TAGS\ndefault   redis-1   service=redis\n");
+});
+
+test("a file and JSON work as well", async () => {
+  const file = home.file("mesh.json", '{"type":"Mesh","name":"m1"}');
+  assert.equal(await home.run(["apply", "-f", file]), silent);
+  assert.equal(await names("Mesh"), ["default", "m1"]);
+});
+
+test("several documents are applied in order, empty ones are skipped", async () => {
+  const stdin = `---\ntype: Mesh\nname: m1\n---\n---\n${redis.replace("mesh: default", "mesh: m1")}---\n`;
+  assert.equal(await home.run(["apply"], { stdin }), silent);
+  assert.equal(await names("Dataplane"), ["redis-1"]);
+});
+
+test("nothing is sent unless every document can be read", async () => {
+  const { code, err } = await home.run(["apply"], {
+    stdin: `type: Mesh\nname: m1\n---\ntype: Mesh\nname: m2\nloging: {}\n`,
+  });
+  assert.is(code, 1);
+  assert.is(err, 'Error: YAML contains invalid resource: document 2: loging: unknown field; did you mean "logging"?\n');
+  assert.equal(await names("Mesh"), ["default"]);
+});
+
+test("a refusal among several names its document, and what came before it stays", async () => {
+  const { err } = await home.run(["apply"], {
+    stdin: `type: Mesh\nname: m1\n---\n${redis.replace("default", "ghost")}`,
+  });
+  assert.is(
+    err,
+    'Error: Could not create a resource (Mesh is not found)\nin document 2 of 2, Dataplane "redis-1"\n* mesh: mesh of name ghost is not found\n',
+  );
+  assert.equal(await names("Mesh"), ["default", "m1"]);
+});
+
+test("the control plane's causes are printed one a line", async () => {
+  const { code, err } = await home.run(["apply"], {
+    stdin: "type: Dataplane\nmesh: default\nname: a\nnetworking: {}\n",
+  });
+  assert.is(code, 1);
+  assert.is(
+    err,
+    "Error: Could not create a resource (Resource is not valid)\n* networking.inbound: has to contain at least one inbound interface\n",
+  );
+});
+
+test("documents that say too little are refused before anything is sent", async () => {
+  const cases: [string, RegExp][] = [
+    ["type: Dataplane\nname: a\n", /^Error: YAML contains invalid resource: Mesh field cannot be empty\n$/],
+    ["type: Mesh\n", /^Error: YAML contains invalid resource: Name field cannot be empty\n$/],
+    ["name: a\n", /YAML contains invalid resource: Type field cannot be empty/],
+    [
+      "type: Mehs\nname: a\n",
+      /YAML contains invalid resource: invalid type of resource type "Mehs"; did you mean "Mesh"\?/,
+    ],
+    ["type: Secret\nmesh: default\nname: a\n", /invalid type of resource type "Secret"/],
+    ["type: DataplaneInsight\nmesh: default\nname: a\n", /invalid type of resource type "DataplaneInsight"/],
+    ["type: Mesh\nname: 8\n", /YAML contains invalid resource: .*name.*quotes/],
+    ["- a\n", /YAML contains invalid resource: /],
+    ["type: [\n", /^Error: YAML contains invalid resource: /],
+    ["", /YAML contains invalid resource: the input is empty/],
+    ["---\n---\n# nothing\n", /YAML contains invalid resource: the input is empty/],
+  ];
+  await cp.close();
+  for (const [stdin, expected] of cases) {
+    const { code, err, out } = await home.run(["apply"], { stdin });
+    assert.match(err, expected);
+    assert.is(code, 1);
+    assert.is(out, "");
+  }
+});
+
+test("several unknown fields are listed together", async () => {
+  const { err } = await home.run(["apply"], { stdin: "type: Mesh\nname: a\nloging: {}\nmtls: {enabeld: true}\n" });
+  assert.match(err, /^Error: YAML contains invalid resource: 2 unknown fields\n/);
+  assert.match(err, /\n\* loging: unknown field; did you mean "logging"\?\n/);
+  assert.match(err, /\n\* mtls\.enabeld: unknown field; did you mean "enabled"\?\n/);
+});
+
+test("variables fill the template in, unescaped, unknown ones become empty", async () => {
+  const file = home.file(
+    "t.yaml",
+    "type: Mesh\nname: '{{name}}{{unknown}}{{constructor}}'\nlogging:\n  backends:\n  - name: '{{a.b}}'\n    file: {path: '{{{p}}}'}\n",
+  );
+  assert.equal(await home.run(["apply", "-f", file, "-v", "name=m2,a.b=x", "--var", "p=/a&<b>"]), silent);
+  const listed = await home.run(["get", "meshes", "-o", "json"]);
+  const [, mesh] = JSON.parse(listed.out).items;
+  assert.equal(mesh.logging, { backends: [{ name: "x", file: { path: "/a&<b>" } }] });
+});
+
+test("a bad template and a bad variable are explained", async () => {
+  assert.match((await home.run(["apply"], { stdin: "name: {{a" })).err, /^Error: the template can't be rendered: /);
+  const { code, err } = await home.run(["apply", "-v", "name"], { stdin: redis });
+  assert.is(code, 1);
+  assert.match(err, /^Error: invalid argument "name" for "-v, --var" flag: must be written key=value\nUsage:\n/);
+});
+
+test("a URL is downloaded, redirects included", async () => {
+  const web = await startServer((request, response) => {
+    if (request.url === "/moved") response.writeHead(302, { location: "/redis.yaml" }).end();
+    else if (request.url === "/redis.yaml") response.end(redis);
+    else if (request.url === "/loop") response.writeHead(302, { location: "/loop" }).end();
+    else response.writeHead(404).end("no");
+  });
+  assert.equal(await home.run(["apply", "-f", `${web.url}/moved`]), silent);
+  assert.equal(await names("Dataplane"), ["redis-1"]);
+  assert.match(
+    (await home.run(["apply", "-f", `${web.url}/x`])).err,
+    /^Error: error while reading provided file: .*status 404\n$/,
+  );
+  assert.match((await home.run(["apply", "-f", `${web.url}/loop`])).err, /redirects more than 5 times/);
+  await web.close();
+});
+
+test("a missing file is named", async () => {
+  const { code, err } = await home.run(["apply", "-f", "/missing.yaml"]);
+  assert.is(code, 1);
+  assert.match(err, /^Error: error while reading provided file: ENOENT: .*'\/missing\.yaml'\n$/);
+});
+
+test("a dry run says what would change and changes nothing", async () => {
+  const created = await home.run(["apply", "--dry-run"], { stdin: redis });
+  assert.equal(created, { ...silent, out: 'would create Dataplane "redis-1"\n' });
+  assert.equal(await names("Dataplane"), []);
+  await home.run(["apply"], { stdin: redis });
+  assert.is((await home.run(["apply", "--dry-run"], { stdin: redis })).out, 'unchanged Dataplane "redis-1"\n');
+  const edited = redis.replace("9000", "9001").replace("service: redis", "service: redis\n      version: '2'");
+  assert.is(
+    (await home.run(["apply", "--dry-run"], { stdin: `${edited}---\ntype: Mesh\nname: default\n` })).out,
+    `would update Dataplane "redis-1"
+  ~ networking.inbound[0].interface: "127.0.0.1:9000:6379" → "127.0.0.1:9001:6379"
+  + networking.inbound[0].tags.version: "2"
+unchanged Mesh "default"
+`,
+  );
+  const stored = await cp.store.get({ type: "Dataplane", mesh: "default", name: "redis-1" });
+  assert.is(stored?.version, 1);
+});
+
+test("a dry run gets the control plane's own refusal", async () => {
+  const { code, err } = await home.run(["apply", "--dry-run"], { stdin: "type: Dataplane\nmesh: default\nname: a\n" });
+  assert.is(code, 1);
+  assert.match(err, /^Error: Could not create a resource \(Resource is not valid\)\n\* networking\.inbound: /);
+});
+
+test("a read-only control plane's answer is passed on", async () => {
+  const reader = await startControlPlane({ readOnly: true });
+  home.pointTo(reader.url);
+  const { code, err } = await home.run(["apply"], { stdin: redis });
+  assert.is(code, 1);
+  assert.match(err, /^Error: Method not allowed \(PUT is not possible here/);
+  await reader.close();
+});
+
+test("an answer that is not a control plane's is shown with its status", async () => {
+  const stranger = await startServer((_, response) => response.writeHead(405).end("405 Method Not Allowed\n"));
+  home.pointTo(stranger.url);
+  assert.is((await home.run(["apply"], { stdin: redis })).err, "Error: (405): 405 Method Not Allowed\n");
+  await stranger.close();
+});
+
+test.run();
