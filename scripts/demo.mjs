@@ -178,6 +178,11 @@ async function demo() {
   const requests = 10;
   await until("traffic flows", () => echo(ports.backendOut, "PING 0\n"));
   for (let index = 1; index < requests; index++) await echo(ports.backendOut, `PING ${index}\n`);
+  const inspected = await until("both dataplanes are online", () => {
+    const table = kumactl(["inspect", "dataplanes"]);
+    if (table.split("Online").length !== 3) throw new Error("not both are online");
+    return table;
+  });
 
   console.log(`
   WHAT                 WHERE
@@ -187,7 +192,7 @@ async function demo() {
   backend to redis     127.0.0.1:${ports.backendOut}: ${requests} messages sent, ${requests} came back
   logs                 ${work}
 `);
-  console.log(kumactl(["inspect", "dataplanes"]));
+  console.log(inspected);
   if (once) return;
   console.log(`Try:  printf 'hello\\n' | nc -q 1 127.0.0.1 ${ports.backendOut}`);
   console.log(`      dist/bin/kumactl --config-file ${path.join(work, "kumactl.yaml")} inspect dataplanes`);

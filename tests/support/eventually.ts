@@ -1,11 +1,15 @@
 /** Tries until `probe` neither throws nor says false, or the deadline is over; then its last failure is thrown. */
-export async function eventually<T>(what: string, probe: () => T | Promise<T>, deadlineMs = 10_000): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  deadlineMs = 10_000,
+): Promise<NonNullable<Exclude<T, false>>> {
   const until = performance.now() + deadlineMs;
   let last: unknown = "it said no";
   while (performance.now() < until) {
     try {
       const result = await probe();
-      if (result !== false && result !== undefined) return result;
+      if (result !== false && result !== undefined && result !== null) return result as NonNullable<Exclude<T, false>>;
     } catch (error) {
       last = error;
     }

@@ -21,5 +21,13 @@ export function suite(name: string) {
         clearTimeout(timer);
       }
     });
-  return Object.assign(test, { before: inner.before, after: inner.after, run: () => inner.run() });
+  type Hook = () => unknown;
+  const awaited = (hook: Hook) => async () => {
+    await hook();
+  };
+  return Object.assign(test, {
+    before: (hook: Hook) => inner.before(awaited(hook)),
+    after: (hook: Hook) => inner.after(awaited(hook)),
+    run: () => inner.run(),
+  });
 }

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import path from "node:path";
+import { eventually } from "./eventually.js";
+
+/** Where the build put the programs. */
+export const bin = path.resolve(process.env.KUMA_BIN ?? "dist/bin");
+
+/** This machine's environment without settings of ours. */
+function cleanEnvironment(extra: Readonly<Record<string, string>>) {
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("KUMA_"));
+  return { ...Object.fromEntries(kept), ...extra };
+}
+
+export interface Running {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Exit code, or null after a signal. */
+  readonly ended: Promise<number | null>;
+  /** Ends it by SIGTERM and waits. */
+  stop(): Promise<number | null>;
+  kill(): Promise<number | null>;
+}
+
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Running {
+  const child = spawn(path.join(bin, program), args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: cleanEnvironment(env),
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  }
+  const ended = new Promise<number | null>((resolve) => child.on("exit", (code) => resolve(code)));
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return ended;
+  };
+  return { child, output: () => text, ended, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+}
+
+export interface ControlPlane extends Running {
+  readonly api: string;
+  readonly bootstrap: string;
+  readonly health: string;
+  readonly xdsPort: number;
+}
+
+/** A control plane on free ports, or on those given; ready when this resolves. */
+export async function startControlPlane(env: Readonly<Record<string, string>> = {}): Promise<ControlPlane> {
+  const running = startProgram("kuma-cp", ["run"], {
+    KUMA_API_SERVER_PORT: "0",
+    KUMA_BOOTSTRAP_SERVER_PORT: "0",
+    KUMA_XDS_SERVER_GRPC_PORT: "0",
+    KUMA_XDS_SERVER_DIAGNOSTICS_PORT: "0",
+    ...env,
+  });
+  await eventually("the control plane is ready", () => {
+    if (running.child.exitCode !== null) throw new Error(running.output());
+    return running.output().includes("Next, in another terminal");
+  });
+  const find = (pattern: RegExp) => pattern.exec(running.output())?.[1] ?? "";
+  const local = (url: string) => url.replace("localhost", "127.0.0.1");
+  return {
+    ...running,
+    api: local(find(/HTTP API +(\S+)/)),
+    bootstrap: local(find(/bootstrap +(\S+)/)),
+    health: local(find(/health +(\S+)\/ready/)),
+    xdsPort: Number(find(/xDS +\S+:(\d+)/)),
+  };
+}
+
+export async function put(api: string, path: string, body: unknown): Promise<number> {
+  const response = await fetch(`${api}${path}`, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+/** Runs a program to its end. */
+export function runProgram(program: string, args: readonly string[], input = "") {
+  const { status, stdout, stderr } = spawnSync(path.join(bin, program), args, {
+    input,
+    encoding: "utf8",
+    env: cleanEnvironment({}),
+    timeout: 30_000,
+  });
+  return { status, stdout, stderr };
+}

@@ -1,0 +1,200 @@
+import http2 from "node:http2";
+import net from "node:net";
+import * as assert from "uvu/assert";
+import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
+import { eventually } from "../support/eventually.js";
+import { type ControlPlane, put, startControlPlane } from "../support/executable.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("xDS clients that misbehave");
+
+const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+const clusterType = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+const { DeltaDiscoveryRequest } = envoy.service.discovery.v3;
+
+let cp: ControlPlane;
+
+test.before(async () => {
+  cp = await startControlPlane();
+  const spec = { networking: { inbound: [{ interface: "127.0.0.1:9000:6379", tags: { service: "redis" } }] } };
+  assert.is(
+    await put(cp.api, "/meshes/default/dataplanes/redis-1", {
+      type: "Dataplane",
+      mesh: "default",
+      name: "redis-1",
+      ...spec,
+    }),
+    201,
+  );
+});
+
+test.after(async () => {
+  await cp.stop();
+});
+
+interface Stream {
+  readonly stream: http2.ClientHttp2Stream;
+  readonly session: http2.ClientHttp2Session;
+  /** Messages that came so far, without their gRPC frames. */
+  readonly messages: Buffer[];
+  /** grpc-status and grpc-message, once the server ended the stream. */
+  readonly status: Promise<string>;
+}
+
+function open(): Stream {
+  const session = http2.connect(`http://127.0.0.1:${cp.xdsPort}`);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": method,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  const messages: Buffer[] = [];
+  let rest = Buffer.alloc(0);
+  stream.on("data", (chunk: Buffer) => {
+    rest = Buffer.concat([rest, chunk]);
+    while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
+      messages.push(rest.subarray(5, 5 + rest.readUInt32BE(1)));
+      rest = rest.subarray(5 + rest.readUInt32BE(1));
+    }
+  });
+  const status = new Promise<string>((resolve) => {
+    const tell = (headers: http2.IncomingHttpHeaders) => {
+      if (headers["grpc-status"] === undefined) return;
+      resolve(`${headers["grpc-status"]} ${decodeURIComponent(String(headers["grpc-message"] ?? ""))}`);
+    };
+    stream.on("trailers", tell);
+    stream.on("response", tell);
+    stream.on("error", (error) => resolve(error.message));
+    stream.on("close", () => resolve("closed"));
+  });
+  session.on("error", () => session.destroy());
+  return { stream, session, messages, status };
+}
+
+function framed(message: Uint8Array, flag = 0): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(flag, 0);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+const request = (init: ConstructorParameters<typeof DeltaDiscoveryRequest>[0]) =>
+  framed(new DeltaDiscoveryRequest(init).serialize());
+
+/** A first request of a node; written by hand, since the generated class of Node is another module's. */
+function first(id: string, typeUrl: string): Buffer {
+  const text = (field: number, value: string) => {
+    const bytes = Buffer.from(value);
+    return Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes]);
+  };
+  const inner = text(1, id);
+  return framed(Buffer.concat([Buffer.from([(1 << 3) | 2, inner.length]), inner, text(2, typeUrl)]));
+}
+
+/** A well-behaved client is still served. */
+async function assertServes(): Promise<void> {
+  const { stream, session, messages } = open();
+  stream.write(first("default.redis-1", clusterType));
+  await eventually("a good client gets its clusters", () => messages.length > 0);
+  session.destroy();
+  assert.is(cp.child.exitCode, null);
+}
+
+test("a message that is no protobuf ends its stream with INVALID_ARGUMENT", async () => {
+  const { stream, session, status } = open();
+  stream.write(framed(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff])));
+  assert.match(await status, "3 the message is not a DeltaDiscoveryRequest");
+  session.destroy();
+  await assertServes();
+});
+
+test("a frame that announces gigabytes ends its stream", async () => {
+  const { stream, session, status } = open();
+  stream.write(Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]));
+  assert.match(await status, /^(8|13|closed|.*CANCEL|.*stream)/i);
+  session.destroy();
+  await assertServes();
+});
+
+test("a frame with an unknown compression flag ends its stream", async () => {
+  const { stream, session, status } = open();
+  stream.write(framed(Buffer.from([1]), 7));
+  assert.is.not(await status, "0 ");
+  session.destroy();
+  await assertServes();
+});
+
+test("a node id without a dot is refused with what would be right", async () => {
+  for (const id of ["nodot", "", ".x", "x."]) {
+    const { stream, session, status } = open();
+    stream.write(first(id, clusterType));
+    assert.match(await status, "3 the first request must carry a node id of the form <mesh>.<name>");
+    session.destroy();
+  }
+  await assertServes();
+});
+
+test("a request without a type ends its stream", async () => {
+  const { stream, session, status } = open();
+  stream.write(first("default.redis-1", ""));
+  assert.match(await status, "3 type_url is required");
+  session.destroy();
+});
+
+test("an unknown type gets no answer, and the stream goes on", async () => {
+  const { stream, session, messages } = open();
+  stream.write(first("default.redis-1", "type.googleapis.com/envoy.config.Nothing"));
+  stream.write(request({ type_url: clusterType }));
+  await eventually("the known type is answered", () => messages.length > 0);
+  assert.is(messages.length, 1);
+  session.destroy();
+});
+
+test("an unknown Dataplane gets no answer until it is applied", async () => {
+  const { stream, session, messages } = open();
+  stream.write(first("default.late-1", clusterType));
+  await assertServes();
+  assert.is(messages.length, 0);
+  const spec = { networking: { inbound: [{ interface: "127.0.0.1:9001:6380", tags: { service: "late" } }] } };
+  await put(cp.api, "/meshes/default/dataplanes/late-1", {
+    type: "Dataplane",
+    mesh: "default",
+    name: "late-1",
+    ...spec,
+  });
+  await eventually("it is answered", () => messages.length > 0);
+  session.destroy();
+});
+
+test("a client that never reads costs the others nothing", async () => {
+  const silent = open();
+  silent.stream.pause();
+  silent.stream.write(first("default.redis-1", clusterType));
+  for (let index = 0; index < 20; index++) {
+    const spec = {
+      networking: { inbound: [{ interface: `127.0.0.1:9000:${7000 + index}`, tags: { service: "redis" } }] },
+    };
+    await put(cp.api, "/meshes/default/dataplanes/redis-1", {
+      type: "Dataplane",
+      mesh: "default",
+      name: "redis-1",
+      ...spec,
+    });
+  }
+  await assertServes();
+  silent.session.destroy();
+});
+
+test("bytes that are no HTTP/2 close their connection only", async () => {
+  const socket = net.connect(cp.xdsPort, "127.0.0.1", () =>
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(10)),
+  );
+  socket.on("error", () => socket.destroy());
+  socket.resume();
+  await eventually("the connection is closed", () => socket.destroyed || socket.readableEnded);
+  socket.destroy();
+  await assertServes();
+});
+
+test.run();
