@@ -25,9 +25,11 @@ export function suite(name: string) {
   const awaited = (hook: Hook) => async () => {
     await hook();
   };
+  const before = (hook: Hook) => inner.before(awaited(hook));
+  const after = (hook: Hook) => inner.after(awaited(hook));
   return Object.assign(test, {
-    before: (hook: Hook) => inner.before(awaited(hook)),
-    after: (hook: Hook) => inner.after(awaited(hook)),
+    before: Object.assign(before, { each: (hook: Hook) => inner.before.each(awaited(hook)) }),
+    after: Object.assign(after, { each: (hook: Hook) => inner.after.each(awaited(hook)) }),
     run: () => inner.run(),
   });
 }
