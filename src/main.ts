@@ -15,27 +15,30 @@ const load: Readonly<Record<Word, () => Promise<Loaded>>> = {
   init: () => import("./redirect/main.js"),
 };
 
+/** Answers `version` for every program alike, before any of them is loaded; false when something else was asked. */
+function printVersion([word, ...rest]: readonly string[]): boolean {
+  const details = word === "version" ? wantsDetails(rest) : undefined;
+  if (details === undefined) return false;
+  process.stdout.write(`${versionText(details)}\n`);
+  return true;
+}
+
 async function start(): Promise<number> {
   const args = process.argv.slice(2);
   const choice = choose(process.argv0, args);
   switch (choice.kind) {
     case "program":
-      return (await load[choice.program.word]()).main([...choice.args]);
+      return printVersion(choice.args) ? 0 : (await load[choice.program.word]()).main([...choice.args]);
     case "help":
       process.stdout.write(programList());
       return 0;
     case "none":
       process.stderr.write(programList());
       return 1;
-    case "unknown": {
-      const details = choice.word === "version" ? wantsDetails(args.slice(1)) : undefined;
-      if (details !== undefined) {
-        process.stdout.write(`${versionText(details)}\n`);
-        return 0;
-      }
+    case "unknown":
+      if (printVersion(args)) return 0;
       process.stderr.write(`Error: unknown program "${choice.word}"\n\n${programList()}`);
       return 1;
-    }
   }
 }
 
