@@ -49,12 +49,13 @@ function candidates(
   }
   if (last.startsWith("-")) return flagCandidates(flags);
   const visible = node.children.filter((child) => !isHidden(child));
-  if (rest.length === 0 && visible.length > 0) {
+  const given = positionals(flags, rest);
+  if (given === 0 && visible.length > 0) {
     return visible
       .map((child) => ({ word: child.words.at(-1) ?? "", about: child.summary }))
       .sort((a, b) => (a.word < b.word ? -1 : 1));
   }
-  const choices = node.command?.argChoices?.[positionals(flags, rest)] ?? [];
+  const choices = node.command?.argChoices?.[given] ?? [];
   return choices.map((word) => ({ word, about: "" }));
 }
 
