@@ -1,5 +1,8 @@
+import { generateKeyPairSync } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import forge from "node-forge";
 import * as assert from "uvu/assert";
 import { type ControlPlane, fetchBootstrap } from "../../../src/dp/bootstrap-client.js";
 import { suite } from "../../support/suite.js";
@@ -188,6 +191,41 @@ test("a catalogue may not lead to anything but http", async () => {
       assert.match((await failure(fetchBootstrap(viaApi(origin), request, retry, idle))).message, "no control plane");
     },
   );
+});
+
+/** A key and a certificate for 127.0.0.1, signed by itself. */
+function selfSigned(): { key: string; cert: string } {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  const certificate = forge.pki.createCertificate();
+  certificate.publicKey = forge.pki.publicKeyFromPem(publicKey);
+  certificate.serialNumber = "01";
+  certificate.validity.notBefore = new Date(Date.now() - 60_000);
+  certificate.validity.notAfter = new Date(Date.now() + 3_600_000);
+  const subject = [{ name: "commonName", value: "control plane" }];
+  certificate.setSubject(subject);
+  certificate.setIssuer(subject);
+  certificate.setExtensions([{ name: "subjectAltName", altNames: [{ type: 7, ip: "127.0.0.1" }] }]);
+  certificate.sign(forge.pki.privateKeyFromPem(privateKey), forge.md.sha256.create());
+  return { key: privateKey, cert: forge.pki.certificateToPem(certificate) };
+}
+
+test("an https control plane is trusted by its CA file only; without it there is one attempt and a hint", async () => {
+  const identity = selfSigned();
+  const server = createTlsServer(identity, (_request, response) => response.end("d: 4"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    const error = await failure(fetchBootstrap(direct(url), request, retry, idle));
+    assert.match(error.message, /is not trusted: .*--ca-cert-file/);
+    assert.is(await fetchBootstrap({ ...direct(url), ca: identity.cert }, request, retry, idle), "d: 4");
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
 
 test.run();
