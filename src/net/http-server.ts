@@ -43,6 +43,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(limits.headersMs / 2)),
   };
   const state = { closing: false };
+  /** Connections that have not brought a request yet: Node doesn't count them as idle. */
+  const silent = new Set<Duplex>();
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readBody(request, limits.bodyBytes);
@@ -61,6 +63,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
 
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    silent.delete(request.socket);
     serve(request, response).catch((error: unknown) => {
       logger.error("request failed", { method: request.method, path: request.url, error });
       if (response.headersSent) response.destroy();
@@ -75,12 +78,17 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   server.maxConnections = limits.connections;
   server.setTimeout(limits.idleMs);
   server.on("clientError", refuseConnection);
+  server.on(options.tls === undefined ? "connection" : "secureConnection", (socket: Duplex) => {
+    silent.add(socket);
+    socket.once("close", () => silent.delete(socket));
+  });
   const port = await listen(server, options);
   server.on("error", (error: Error) => logger.error("server failed", { error }));
   return {
     port,
     close: () => {
       state.closing = true;
+      for (const socket of silent) socket.destroy();
       return closeServer(server);
     },
   };

@@ -1,0 +1,195 @@
+import { connect, type Socket } from "node:net";
+import * as assert from "uvu/assert";
+import { createLogger } from "../../../src/lib/logger.js";
+import { jsonReply, route } from "../../../src/net/exchange.js";
+import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
+import type { HttpLimits } from "../../../src/net/limits.js";
+import { eventually } from "../../support/eventually.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("our HTTP servers");
+
+const logger = createLogger({ name: "test", level: "off" });
+const running = new Set<HttpServer>();
+const sockets = new Set<Socket>();
+
+async function serve(limits: Partial<HttpLimits> = {}): Promise<HttpServer> {
+  const handler = route({
+    "/length": { POST: ({ body }) => jsonReply(200, { bytes: body.length }) },
+    "/hello": { GET: ({ query }) => ({ status: 200, body: `hello ${query}` }) },
+    "/broken": {
+      GET: () => {
+        throw new Error("secret inside");
+      },
+    },
+    "/slow": {
+      GET: () => {
+        slow.arrived += 1;
+        return new Promise((resolve) => {
+          slow.finish = () => resolve({ status: 200, body: "at last" });
+        });
+      },
+    },
+  });
+  const server = await startHttpServer({ port: 0, host: "127.0.0.1", setting: "TEST_PORT", handler, logger, limits });
+  running.add(server);
+  return server;
+}
+
+/** The request that waits until the test lets it go. */
+const slow = { arrived: 0, finish: () => {} };
+
+/** A raw connection: what was sent back so far, and whether the server ended it. */
+function dial({ port }: HttpServer) {
+  const socket = connect(port, "127.0.0.1");
+  sockets.add(socket);
+  const seen = { text: "", ended: false };
+  socket.on("data", (chunk: Buffer) => {
+    seen.text += chunk.toString("latin1");
+  });
+  socket.on("close", () => {
+    seen.ended = true;
+  });
+  socket.on("error", () => {
+    seen.ended = true;
+  });
+  return { socket, seen, until: (pattern: RegExp) => eventually(`${pattern}`, () => pattern.test(seen.text)) };
+}
+
+test.after(async () => {
+  for (const socket of sockets) socket.destroy();
+  for (const server of running) await server.close();
+});
+
+test("take trailing slashes, answer HEAD like GET, and say what they don't have", async () => {
+  const { port } = await serve();
+  const url = `http://127.0.0.1:${port}`;
+  assert.is(await (await fetch(`${url}/hello/?you`)).text(), "hello you");
+  const head = await fetch(`${url}/hello`, { method: "HEAD" });
+  assert.equal([head.status, head.headers.get("content-length"), await head.text()], [200, "6", ""]);
+  assert.is((await fetch(`${url}/nope`)).status, 404);
+  const wrong = await fetch(`${url}/hello`, { method: "DELETE" });
+  assert.equal([wrong.status, wrong.headers.get("allow")], [405, "GET"]);
+  assert.is((await fetch(`${url}/constructor`)).status, 404);
+});
+
+test("answer 500 without a word about what happened inside", async () => {
+  const { port } = await serve();
+  const answer = await fetch(`http://127.0.0.1:${port}/broken`);
+  assert.is(answer.status, 500);
+  assert.not.match(await answer.text(), /secret/);
+});
+
+test("read a body up to the limit and refuse a larger one with 413, however it is sent", async () => {
+  const server = await serve({ bodyBytes: 1000 });
+  const url = `http://127.0.0.1:${server.port}/length`;
+  const fits = await fetch(url, { method: "POST", body: "x".repeat(1000) });
+  assert.equal(await fits.json(), { bytes: 1000 });
+  const announced = await fetch(url, { method: "POST", body: "x".repeat(1001) });
+  assert.is(announced.status, 413);
+  assert.equal(Object.keys((await announced.json()) as object), ["title", "details"]);
+  const chunked = dial(server);
+  chunked.socket.write("POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  chunked.socket.write(`7d0\r\n${"x".repeat(2000)}\r\n0\r\n\r\n`);
+  await chunked.until(/^HTTP\/1\.1 413 [\s\S]*larger than 1000 bytes/);
+  await eventually("the connection is closed", () => chunked.seen.ended);
+});
+
+test("give the answer to a client that goes on sending a body that was refused", async () => {
+  const server = await serve();
+  const answer = await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: "x".repeat(3 << 20) });
+  assert.is(answer.status, 413);
+});
+
+test("refuse a header that is too long with 431", async () => {
+  const client = dial(await serve({ headerBytes: 2048 }));
+  client.socket.write(`GET /hello HTTP/1.1\r\nHost: a\r\nX-Long: ${"x".repeat(4096)}\r\n\r\n`);
+  await client.until(/^HTTP\/1\.1 431 [\s\S]*"title"/);
+  await eventually("the connection is closed", () => client.seen.ended);
+});
+
+test("answer 400 to what is no HTTP", async () => {
+  for (const noise of ["\x16\x03\x01 TLS hello", "GET /hello HTTP/9.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]) {
+    const client = dial(await serve());
+    client.socket.write(noise);
+    await eventually("the connection is closed", () => client.seen.ended);
+    assert.match(client.seen.text, /^HTTP\/1\.1 400 /);
+  }
+});
+
+test("end a request whose header or body does not come, with 408", async () => {
+  const server = await serve({ headersMs: 100, requestMs: 200 });
+  const header = dial(server);
+  header.socket.write("GET /hello HTTP/1.1\r\nHost: a");
+  const body = dial(server);
+  body.socket.write("POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+  for (const client of [header, body]) {
+    await client.until(/^HTTP\/1\.1 408 /);
+    await eventually("the connection is closed", () => client.seen.ended);
+  }
+});
+
+test("close connections that nobody uses", async () => {
+  const server = await serve({ idleMs: 100 });
+  const used = dial(server);
+  used.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  await used.until(/hello/);
+  const silent = dial(server);
+  for (const client of [used, silent]) await eventually("the connection is closed", () => client.seen.ended);
+});
+
+test("take requests one after the other on one connection, also when they come at once", async () => {
+  const client = dial(await serve());
+  client.socket.write("GET /hello?1 HTTP/1.1\r\nHost: a\r\n\r\nGET /hello?2 HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.until(/hello 1[\s\S]*hello 2/);
+});
+
+test("refuse connections beyond their number", async () => {
+  const server = await serve({ connections: 1 });
+  const first = dial(server);
+  first.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  await first.until(/hello/);
+  const second = dial(server);
+  await eventually("the second is closed", () => second.seen.ended);
+  assert.not(first.seen.ended);
+});
+
+test("close at once, with idle and silent connections open, and finish what is being answered", async () => {
+  const server = await serve();
+  const idle = dial(server);
+  idle.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  await idle.until(/hello/);
+  const silent = dial(server);
+  await eventually("it is connected", () => silent.socket.readyState === "open");
+  const busy = dial(server);
+  busy.socket.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  await eventually("the slow request is being answered", () => slow.arrived === 1);
+  const closed = server.close();
+  for (const client of [idle, silent]) await eventually("it is closed", () => client.seen.ended, 500);
+  assert.not(busy.seen.ended);
+  slow.finish();
+  await closed;
+  assert.match(busy.seen.text, /Connection: close[\s\S]*at last/);
+  assert.is(
+    await fetch(`http://127.0.0.1:${server.port}/hello`).then(
+      () => "open",
+      () => "refused",
+    ),
+    "refused",
+  );
+});
+
+test("name the setting when their port is taken", async () => {
+  const { port } = await serve();
+  const options = { port, host: "127.0.0.1", setting: "TEST_PORT", handler: () => ({ status: 200 }), logger };
+  const error = await startHttpServer(options).then(
+    () => "started",
+    (reason: Error) => reason.message,
+  );
+  assert.is(
+    error,
+    `Could not listen on 127.0.0.1, port ${port}: the port is already taken. Change TEST_PORT (0 = any free port)`,
+  );
+});
+
+test.run();
