@@ -1,4 +1,5 @@
 import { type Cause, messageOf, UserError } from "../lib/errors.js";
+import type { Logger } from "../lib/logger.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type Answer, below, type Request, send } from "./http.js";
 
@@ -55,11 +56,16 @@ export function failure({ status, body }: Answer): UserError {
   return new UserError("api.unexpected", `(${status}): ${body.trim()}`);
 }
 
-export function createApiClient(address: URL): ApiClient {
+/** Logs every exchange at debug. */
+export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function ask(method: Request["method"], path: string, more: Partial<Request> = {}): Promise<Answer> {
+    const url = below(address, path);
     try {
-      return await send({ method, url: below(address, path), timeout: resourceTimeout, ...more });
+      const answer = await send({ method, url, timeout: resourceTimeout, ...more });
+      logger.debug("answered", { method, url: url.href, status: answer.status, bytes: answer.body.length });
+      return answer;
     } catch (error) {
+      logger.debug("failed", { method, url: url.href, error });
       throw new UserError(
         "api.unreachable",
         `could not reach the Control Plane at ${address.href.replace(/\/$/, "")}: ${messageOf(error)}`,

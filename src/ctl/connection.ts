@@ -1,4 +1,5 @@
 import type { Io } from "../lib/cli.js";
+import { createLogger, type LogLevel } from "../lib/logger.js";
 import { type ApiClient, createApiClient } from "./api-client.js";
 import { activeControlPlane, type Context, configLocation, loadConfig } from "./config-file.js";
 
@@ -8,9 +9,16 @@ export interface Connection {
   readonly address: URL;
 }
 
+interface Surroundings {
+  readonly globals: { readonly configFile: string | undefined };
+  readonly io: Io;
+  readonly logLevel: LogLevel;
+}
+
 /** The active control plane of the configuration; nothing is sent yet. */
-export async function connect(globals: { readonly configFile: string | undefined }, io: Io): Promise<Connection> {
+export async function connect({ globals, io, logLevel }: Surroundings): Promise<Connection> {
   const config = await loadConfig(configLocation(globals.configFile, io.env));
   const { context, address } = activeControlPlane(config);
-  return { client: createApiClient(address), context, address };
+  const logger = createLogger({ name: "kumactl.api", level: logLevel, write: (line) => void io.stderr.write(line) });
+  return { client: createApiClient(address, logger), context, address };
 }

@@ -2,6 +2,7 @@ import { pathText, type Step } from "../resources/path.js";
 
 /** One place where two JSON values differ; undefined where one has nothing. */
 export interface Difference {
+  readonly kind: "added" | "removed" | "changed";
   readonly path: string;
   readonly before: unknown;
   readonly after: unknown;
@@ -21,12 +22,19 @@ export function differences(before: unknown, after: unknown, steps: readonly Ste
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...keys].flatMap((key) => differences(before[key], after[key], [...steps, key]));
   }
-  return before === after ? [] : [{ path: pathText(steps), before, after }];
+  if (before === after) return [];
+  const kind = before === undefined ? "added" : after === undefined ? "removed" : "changed";
+  return [{ kind, path: pathText(steps), before, after }];
 }
 
 /** `~ a.b: 1 → 2`, `+ a.b: 2`, `- a.b: 1`. */
-export function describeDifference({ path, before, after }: Difference): string {
-  if (before === undefined) return `+ ${path}: ${JSON.stringify(after)}`;
-  if (after === undefined) return `- ${path}: ${JSON.stringify(before)}`;
-  return `~ ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
+export function describeDifference({ kind, path, before, after }: Difference): string {
+  switch (kind) {
+    case "added":
+      return `+ ${path}: ${JSON.stringify(after)}`;
+    case "removed":
+      return `- ${path}: ${JSON.stringify(before)}`;
+    case "changed":
+      return `~ ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
+  }
 }

@@ -4,6 +4,7 @@ import { UserError } from "../../lib/errors.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Registry } from "../../resources/registry.js";
 import type { ApiClient } from "../api-client.js";
+import { paint } from "../color.js";
 import { connect } from "../connection.js";
 import { describeDifference, differences } from "../diff.js";
 import { type Applicable, readDocuments } from "../documents.js";
@@ -36,14 +37,14 @@ export function applyCommand(registry: Registry): Command {
         help: "have the control plane check everything and say what would change, without changing it",
       }),
     },
-    async run({ flags, globals, io }) {
+    async run({ flags, globals, io, logLevel }) {
       const variables = parseVariables(flags.variables);
       const template = await readSource(flags.file, io);
       const documents = await readDocuments(registry, await renderTemplate(template, variables));
-      const { client } = await connect(globals, io);
+      const { client } = await connect({ globals, io, logLevel });
       for (const [index, document] of documents.entries()) {
         const step = flags.dryRun
-          ? tryOut(client, document).then((report) => void io.stdout.write(report))
+          ? tryOut(client, document, io.color).then((report) => void io.stdout.write(report))
           : apply(client, document);
         await step.catch((error: unknown) => {
           throw documents.length > 1 ? located(error, document, index, documents.length) : error;
@@ -57,15 +58,20 @@ async function apply(client: ApiClient, { type, resource }: Applicable): Promise
   await client.put(type, resource, toJson(resource));
 }
 
+const colors = { added: "green", removed: "red", changed: "yellow" } as const;
+
 /** What applying the document would do, as text; the control plane's refusal is thrown as it is when applying. */
-async function tryOut(client: ApiClient, { type, resource }: Applicable): Promise<string> {
+async function tryOut(client: ApiClient, { type, resource }: Applicable, color: boolean): Promise<string> {
   const { mesh, name } = resource;
   const before = await client.find(type, mesh, name);
   await client.put(type, resource, toJson(resource), true);
   const what = `${type.name} "${name}"`;
   if (before === undefined) return `would create ${what}\n`;
   const after = toJson({ ...resource, spec: type.defaults(resource.spec) });
-  const changes = differences(before, after).map((change) => `  ${describeDifference(change)}\n`);
+  const changes = differences(before, after).map((change) => {
+    const line = `  ${describeDifference(change)}`;
+    return `${color ? paint(colors[change.kind], line) : line}\n`;
+  });
   return changes.length === 0 ? `unchanged ${what}\n` : `would update ${what}\n${changes.join("")}`;
 }
 

@@ -14,10 +14,10 @@ export function deleteCommand(registry: Registry): Command {
     examples: ["kumactl delete dataplane redis-1 --mesh demo"],
     args: ["TYPE", "NAME"],
     argChoices: [words],
-    async run({ args: [word = "", name = ""], globals, io }) {
+    async run({ args: [word = "", name = ""], globals, io, logLevel }) {
       const type = registry.byCliWord(word);
       if (type?.access !== "full") throw unknownWord(word, words);
-      const { client } = await connect(globals, io);
+      const { client } = await connect({ globals, io, logLevel });
       const mesh = type.scope === "global" ? name : globals.mesh;
       if (!(await client.delete(type, mesh, name))) {
         throw new UserError("resource.missing", `there is no ${type.name} with name "${name}"`);

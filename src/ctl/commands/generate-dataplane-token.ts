@@ -18,8 +18,8 @@ export const generateDataplaneToken = command({
       parse: positive,
     }),
   },
-  async run({ flags: { name, validFor }, globals, io }) {
-    const { client, context, address } = await connect(globals, io);
+  async run({ flags: { name, validFor }, globals, io, logLevel }) {
+    const { client, context, address } = await connect({ globals, io, logLevel });
     const catalogue = await client.catalogue().catch((error: unknown) => {
       throw new UserError("token.unavailable", `failed to create dataplane token client: ${messageOf(error)}`);
     });

@@ -20,9 +20,9 @@ function getCommand(type: ResourceType, { singular, plural, aliases }: NonNullab
     aliases: aliases.filter((alias) => alias !== singular),
     summary: `Show ${kinds}`,
     flags: { output: outputFlag },
-    async run({ flags, globals, io }) {
+    async run({ flags, globals, io, logLevel }) {
       const format = parseFormat(flags.output);
-      const { client } = await connect(globals, io);
+      const { client } = await connect({ globals, io, logLevel });
       const items = await client.list(collectionPath(type, globals.mesh)).catch((error: unknown) => {
         throw listFailure(kinds, error);
       });

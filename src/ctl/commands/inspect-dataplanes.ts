@@ -3,6 +3,7 @@ import { UserError } from "../../lib/errors.js";
 import { dataplaneOverviewType } from "../../resources/dataplane-overview.js";
 import { overviewColumns } from "../../resources/overview-table.js";
 import { collectionPath } from "../api-client.js";
+import { paint } from "../color.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
 import { outputFlag, parseFormat, renderList } from "../output.js";
@@ -17,10 +18,10 @@ export const inspectDataplanes = command({
     output: outputFlag,
     tags: list("tag", { placeholder: "key=value", help: "show only Dataplanes with this tag; several must all hold" }),
   },
-  async run({ flags, globals, io }) {
+  async run({ flags, globals, io, logLevel }) {
     const format = parseFormat(flags.output);
     const query = tagQuery(flags.tags);
-    const { client } = await connect(globals, io);
+    const { client } = await connect({ globals, io, logLevel });
     const path = collectionPath(dataplaneOverviewType, globals.mesh);
     const items = await client.list(path + query).catch((error: unknown) => {
       throw listFailure("Dataplanes", error);
@@ -45,10 +46,10 @@ function tagQuery(tags: readonly string[]): string {
 export function inspectTable(items: readonly unknown[], now: Date, color: boolean): string {
   const columns = overviewColumns(now);
   const status = columns.findIndex(({ title }) => title === "STATUS");
-  const paint = (cell: string, column: number) => (column === status ? paintStatus(cell) : cell);
-  return resourceTable(dataplaneOverviewType, columns, items, color ? paint : undefined);
+  const mark = (cell: string, column: number) => (column === status ? paintStatus(cell) : cell);
+  return resourceTable(dataplaneOverviewType, columns, items, color ? mark : undefined);
 }
 
 function paintStatus(status: string): string {
-  return `\u001b[${status === "Online" ? 32 : 31}m${status}\u001b[39m`;
+  return paint(status === "Online" ? "green" : "red", status);
 }

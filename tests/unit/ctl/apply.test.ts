@@ -173,6 +173,25 @@ unchanged Mesh "default"
   assert.is(stored?.version, 1);
 });
 
+test("a dry run's changes are coloured on a terminal only", async () => {
+  await home.run(["apply"], { stdin: redis });
+  const words = ["apply", "--dry-run"];
+  const stdin = redis.replace("9000", "9001");
+  assert.match(
+    (await home.run(words, { stdin, color: true })).out,
+    "\n\u001b[33m  ~ networking.inbound[0].interface: ",
+  );
+  assert.not.match((await home.run(words, { stdin })).out, "\u001b");
+});
+
+test("debug logs every exchange to standard error", async () => {
+  const { err } = await home.run(["apply", "--log-level=debug"], { stdin: redis });
+  assert.match(
+    err,
+    /\tDEBUG\tkumactl\.api\tanswered\t\{"method":"PUT","url":"[^"]+\/dataplanes\/redis-1","status":201,"bytes":0\}\n/,
+  );
+});
+
 test("a dry run gets the control plane's own refusal", async () => {
   const { code, err } = await home.run(["apply", "--dry-run"], { stdin: "type: Dataplane\nmesh: default\nname: a\n" });
   assert.is(code, 1);
