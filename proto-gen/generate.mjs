@@ -45,6 +45,10 @@ const model = [
 /** What travels on a discovery stream around the resources. */
 const envelopes = ["envoy/service/discovery/v3/discovery.proto"];
 
+// The binary's own package, not the wrapper: that one asks for the packages of platforms we don't build on.
+const bufPackage = `@bufbuild/buf-linux-${process.arch === "arm64" ? "aarch64" : "x64"}`;
+const buf = path.join(modules, bufPackage, "bin", "buf");
+
 const read = (name) => {
   for (const root of roots) {
     const file = path.join(root, name);
@@ -106,7 +110,7 @@ function run(template, files, out) {
     }
     fs.writeFileSync(path.join(work, "buf.yaml"), "version: v2\n");
     const config = JSON.stringify({ version: "v2", plugins: [{ ...template, out }] });
-    execFileSync(path.join(modules, ".bin", "buf"), ["generate", "--template", config, work], {
+    execFileSync(buf, ["generate", "--template", config, work], {
       cwd: work,
       stdio: ["ignore", "inherit", "inherit"],
     });
@@ -134,7 +138,7 @@ export function generate() {
   const envelopeFiles = closure(envelopes);
   const hash = createHash("sha256").update(fs.readFileSync(fileURLToPath(import.meta.url)));
   for (const [name, text] of [...modelFiles, ...envelopeFiles]) hash.update(name).update("\0").update(text);
-  for (const name of ["@bufbuild/buf", "@bufbuild/protoc-gen-es", "protoc-gen-ts"]) hash.update(packageVersion(name));
+  for (const name of [bufPackage, "@bufbuild/protoc-gen-es", "protoc-gen-ts"]) hash.update(packageVersion(name));
   const wanted = hash.digest("hex");
 
   const stamp = path.join(here, ".generated");

@@ -9,9 +9,11 @@ import { ensureInstalled, root, script } from "./pinned-node.mjs";
 await script(() => {
   ensureInstalled();
   generate();
-  const tool = (name, ...args) =>
-    spawnSync(path.join(root, "node_modules", ".bin", name), args, { cwd: root, stdio: "inherit" }).status === 0;
-  const results = [tool("tsc", "-p", "."), tool("biome", "check", "--error-on-warnings", "src", "tests", "scripts")];
+  const modules = path.join(root, "node_modules");
+  const tool = (file, ...args) =>
+    spawnSync(path.join(modules, file), args, { cwd: root, stdio: "inherit" }).status === 0;
+  const biome = path.join("@biomejs", `cli-linux-${process.arch}`, "biome");
+  const results = [tool(path.join(".bin", "tsc"), "-p", "."), tool(biome, "check", "--error-on-warnings", "src", "tests", "scripts")];
   const broken = violations(path.join(root, "src"));
   for (const line of broken) console.error(line);
   return results.every(Boolean) && broken.length === 0 ? 0 : 1;
