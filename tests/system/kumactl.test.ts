@@ -1,0 +1,127 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import * as assert from "uvu/assert";
+import { type ControlPlane, runProgram, startControlPlane } from "../support/executable.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("kumactl as built, against kuma-cp as built");
+
+const redis = `type: Dataplane
+mesh: default
+name: redis-1
+networking:
+  inbound:
+  - interface: 127.0.0.1:9000:6379
+    tags:
+      service: redis
+`;
+
+let cp: ControlPlane;
+let directory: string;
+let config: string;
+
+test.before(async () => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), "kumactl-system-"));
+  config = path.join(directory, "config");
+  fs.writeFileSync(config, "");
+  cp = await startControlPlane();
+});
+test.after(async () => {
+  await cp.stop();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+function kumactl(words: readonly string[], input?: string) {
+  return runProgram("kumactl", ["--config-file", config, ...words], input);
+}
+
+test("a control plane is added once and becomes the active one", () => {
+  const add = ["config", "control-planes", "add", "--name", "cp", "--address", cp.api];
+  const added = kumactl(add);
+  assert.equal(added, {
+    status: 0,
+    stdout: 'added Control Plane "cp"\nswitched active Control Plane to "cp"\n',
+    stderr: "",
+  });
+  assert.is(
+    kumactl(["config", "control-planes", "list"]).stdout,
+    `ACTIVE   NAME   ADDRESS\n*        cp     ${cp.api}\n`,
+  );
+  const again = kumactl(add);
+  assert.is(again.status, 1);
+  assert.match(again.stderr, /^Error: Control Plane with name "cp" already exists/);
+  assert.is(kumactl([...add, "--overwrite"]).status, 0);
+});
+
+test("the documentation's example is applied, listed, inspected and deleted", () => {
+  const dry = kumactl(["apply", "--dry-run"], redis);
+  assert.equal(dry, { status: 0, stdout: 'would create Dataplane "redis-1"\n', stderr: "" });
+  assert.equal(kumactl(["apply", "-f", "-"], redis), { status: 0, stdout: "", stderr: "" });
+  assert.is(kumactl(["get", "dataplanes"]).stdout, "MESH      NAME      TAGS\ndefault   redis-1   service=redis\n");
+  assert.is(
+    kumactl(["inspect", "dataplanes"]).stdout,
+    `MESH      NAME      TAGS            STATUS    LAST CONNECTED AGO   LAST UPDATED AGO   TOTAL UPDATES   TOTAL ERRORS
+default   redis-1   service=redis   Offline   never                never              0               0
+`,
+  );
+  assert.is(kumactl(["delete", "dataplane", "redis-1"]).stdout, 'deleted Dataplane "redis-1"\n');
+  assert.is(kumactl(["delete", "dataplane", "redis-1"]).stderr, 'Error: there is no Dataplane with name "redis-1"\n');
+});
+
+test("get prints the API's list as a table, JSON and YAML", async () => {
+  assert.match(kumactl(["get", "meshes"]).stdout, /^NAME {6}mTLS\ndefault {3}off\n/);
+  const api = await (await fetch(`${cp.api}/meshes`)).json();
+  assert.equal(JSON.parse(kumactl(["get", "meshes", "-o", "json"]).stdout), api);
+  assert.match(kumactl(["get", "meshes", "-o", "yaml"]).stdout, /^items:\n- type: Mesh\n {2}name: default\n/);
+});
+
+test("a template's variable is filled in", () => {
+  const file = path.join(directory, "mesh.yaml");
+  fs.writeFileSync(file, "type: Mesh\nname: {{name}}\n");
+  assert.is(kumactl(["apply", "-f", file, "-v", "name=m2"]).status, 0);
+  assert.match(kumactl(["get", "meshes"]).stdout, /\nm2 +off\n/);
+});
+
+test("refusals name the place and end with code 1", () => {
+  const cases: [string[], string, string][] = [
+    [["apply"], "type: Dataplane\nname: a\n", "Error: YAML contains invalid resource: Mesh field cannot be empty\n"],
+    [
+      ["apply"],
+      "type: Mesh\nname: a\nloging: {}\n",
+      'Error: YAML contains invalid resource: loging: unknown field; did you mean "logging"?\n',
+    ],
+    [
+      ["apply"],
+      "type: Dataplane\nmesh: default\nname: a\nnetworking: {}\n",
+      "Error: Could not create a resource (Resource is not valid)\n* networking.inbound: has to contain at least one inbound interface\n",
+    ],
+    [["delete", "mesh", "nope"], "", 'Error: there is no Mesh with name "nope"\n'],
+  ];
+  for (const [words, input, expected] of cases) {
+    assert.equal(kumactl(words, input), { status: 1, stdout: "", stderr: expected });
+  }
+});
+
+test("certificates and the database schema need no control plane", () => {
+  const [key, cert] = [path.join(directory, "k"), path.join(directory, "c")];
+  const made = kumactl(["generate", "certificate", `--cert=${cert}`, `--key=${key}`, "--type=server"]);
+  assert.equal(made, {
+    status: 0,
+    stdout: `Certificates generated\nKey was saved in: ${key}\nCert was saved in: ${cert}\n`,
+    stderr: "",
+  });
+  assert.is(fs.statSync(key).mode & 0o777, 0o400);
+  assert.match(kumactl(["install", "database-schema"]).stdout, /^CREATE TABLE IF NOT EXISTS resources/);
+});
+
+test("version and help answer at once and fully", () => {
+  assert.match(kumactl(["version"]).stdout, /^\S+\n$/);
+  assert.match(
+    kumactl(["version", "--detailed"]).stdout,
+    /^Version: {4}.+\nGit Tag: {4}.+\nGit Commit: .+\nBuild Date: .+\n$/,
+  );
+  assert.match(kumactl([]).stdout, /^Management tool for Kuma\.\n\nUsage:\n/);
+});
+
+test.run();
