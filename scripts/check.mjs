@@ -13,7 +13,10 @@ await script(() => {
   const tool = (file, ...args) =>
     spawnSync(path.join(modules, file), args, { cwd: root, stdio: "inherit" }).status === 0;
   const biome = path.join("@biomejs", `cli-linux-${process.arch}`, "biome");
-  const results = [tool(path.join(".bin", "tsc"), "-p", "."), tool(biome, "check", "--error-on-warnings", "src", "tests", "scripts")];
+  const results = [
+    tool(path.join(".bin", "tsc"), "-p", "."),
+    tool(biome, "check", "--error-on-warnings", "src", "tests", "scripts"),
+  ];
   const broken = violations(path.join(root, "src"));
   for (const line of broken) console.error(line);
   return results.every(Boolean) && broken.length === 0 ? 0 : 1;

@@ -11,7 +11,7 @@ export function readProxy(stored: Stored<Dataplane>): ProxyView {
 
   networking?.inbound?.forEach((inbound, index) => {
     const parsed = parseInboundInterface(inbound.interface ?? "");
-    const service = inbound.tags?.["service"];
+    const service = inbound.tags?.service;
     if (parsed === undefined || service === undefined) unusable.push(`networking.inbound[${index}]`);
     else {
       const { ip, port, servicePort } = parsed;

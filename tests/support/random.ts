@@ -21,4 +21,4 @@ export function seeded(seed: number) {
 }
 
 /** The seed of this run: TEST_SEED, or one drawn now and printed with a failure. */
-export const runSeed = Number(process.env["TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+export const runSeed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));

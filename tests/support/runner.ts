@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-const fileDeadlineMs = Number(process.env["TEST_FILE_DEADLINE_MS"] ?? 180_000);
+const fileDeadlineMs = Number(process.env.TEST_FILE_DEADLINE_MS ?? 180_000);
 
 interface Outcome {
   file: string;
@@ -103,6 +103,6 @@ const failed = sum((outcome) => outcome.failed);
 const skipped = sum((outcome) => outcome.skipped);
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 if (passed + failed === 0) console.error("no test was found");
-const skippedInCi = process.env["CI"] === "true" && skipped > 0;
+const skippedInCi = process.env.CI === "true" && skipped > 0;
 if (skippedInCi) console.error("tests were skipped, which counts as a failure with CI=true");
 process.exitCode = failed > 0 || passed === 0 || skippedInCi ? 1 : 0;
