@@ -21,27 +21,30 @@ export interface Traces {
 /**
  * Ends the Envoys that killed kuma-dps of this dataplane left and removes their temporary directories. Done right before
  * the new Envoy starts, so that the dataplane serves as long as it can; it must not be later, because two Envoys could
- * share one port. Throws UserError("config-dir.in-use") when the given directory belongs to a living kuma-dp.
+ * share one port. Throws UserError("config-dir.in-use") when the given directory belongs to a living kuma-dp, or to
+ * the Envoy of another dataplane, which is not ours to end.
  */
 export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger: Logger): Promise<void> {
-  const settle = async (directory: string): Promise<"free" | { inUseBy: number }> => {
-    const verdict = judge(readPidRecord(directory), traces.processes, traces.uid);
-    if (verdict.kind === "in-use") return { inUseBy: verdict.pid };
-    if (verdict.kind === "orphan") {
-      logger.info("ending the Envoy that a killed kuma-dp left", { pid: verdict.envoy.pid, directory });
-      await endOrphan(verdict.envoy, traces.processes);
+  /** Frees a directory; if that may not be done, who holds it. */
+  const settle = async (directory: string): Promise<string | undefined> => {
+    const record = readPidRecord(directory);
+    const verdict = judge(record, traces.processes, traces.uid);
+    if (verdict.kind === "free") return undefined;
+    if (verdict.kind === "in-use") return `kuma-dp with process id ${verdict.pid}`;
+    const { pid } = verdict.envoy;
+    if (record?.mesh !== mesh || record.name !== name) {
+      return `the Envoy of dataplane ${record?.name} of mesh ${record?.mesh}, process id ${pid}, whose kuma-dp is gone`;
     }
-    return "free";
+    logger.info("ending the Envoy that a killed kuma-dp left", { pid, directory });
+    await endOrphan(verdict.envoy, traces.processes);
+    return undefined;
   };
   for (const directory of leftOvers(traces.temporary, mesh, name, traces.uid)) {
-    if ((await settle(directory)) === "free") removeLeftOver(directory);
+    if ((await settle(directory)) === undefined) removeLeftOver(directory);
   }
   if (traces.given === undefined) return;
-  const given = await settle(traces.given);
-  if (given !== "free") {
-    throw new UserError(
-      "config-dir.in-use",
-      `--config-dir ${traces.given} is in use by kuma-dp with process id ${given.inUseBy}`,
-    );
+  const holder = await settle(traces.given);
+  if (holder !== undefined) {
+    throw new UserError("config-dir.in-use", `--config-dir ${traces.given} is in use by ${holder}`);
   }
 }

@@ -5,10 +5,13 @@ import * as assert from "uvu/assert";
 import { leftOvers, temporaryPrefix } from "../../../src/dp/config-dir.js";
 import { judge, type PidRecord, parsePidRecord, readPidRecord, writePidRecord } from "../../../src/dp/orphan.js";
 import { type ProcessFacts, processTable } from "../../../src/dp/process-facts.js";
+import { takeOver } from "../../../src/dp/take-over.js";
+import { createLogger } from "../../../src/lib/logger.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("kuma-dp ends the Envoy that a killed kuma-dp left, and no other process");
 
+const logger = createLogger({ name: "test", level: "off" });
 const uid = 1000;
 const record: PidRecord = {
   mesh: "default",
@@ -85,6 +88,21 @@ test("only real directories of the same mesh and name are looked into", () => {
     assert.equal(leftOvers(temporary, "default", "backend-1", own + 1), []);
   } finally {
     rmSync(temporary, { recursive: true });
+  }
+});
+
+test("a given directory with the Envoy of another dataplane is refused, and that Envoy is left alone", async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), "orphan-"));
+  try {
+    writePidRecord(directory, record);
+    const traces = { temporary: directory, given: directory, uid, processes: table({ 101: envoy }) };
+    let message = "";
+    await takeOver({ mesh: "default", name: "redis-1" }, traces, logger).catch((error: Error) => {
+      message = error.message;
+    });
+    assert.match(message, "in use by the Envoy of dataplane backend-1 of mesh default, process id 101");
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 });
 
