@@ -1,5 +1,6 @@
 import { type Cause, messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
+import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type Answer, below, type Request, send } from "./http.js";
 
@@ -12,8 +13,10 @@ export interface ApiClient {
   list(path: string): Promise<readonly unknown[]>;
   /** The resource as sent, undefined when there is none. */
   find(type: ResourceType, mesh: string, name: string): Promise<unknown>;
-  /** True when the resource was new. With `dryRun` the control plane only says what it would do. */
-  put(type: ResourceType, resource: Resource, body: unknown, dryRun?: boolean): Promise<boolean>;
+  /** True when the resource was new. */
+  put(type: ResourceType, resource: Resource): Promise<boolean>;
+  /** As `put`, except that the control plane only checks. Never stores anything, whatever kind of control plane it is. */
+  tryPut(type: ResourceType, resource: Resource): Promise<boolean>;
   /** False when there was nothing to delete. */
   delete(type: ResourceType, mesh: string, name: string): Promise<boolean>;
   catalogue(): Promise<unknown>;
@@ -84,6 +87,27 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
 
   const itemPath = (type: ResourceType, mesh: string, name: string) => `${collectionPath(type, mesh)}/${segment(name)}`;
 
+  async function write(path: string, body: unknown): Promise<boolean> {
+    const answer = await ask("PUT", path, { body: JSON.stringify(body) });
+    if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
+    return answer.status === 201;
+  }
+
+  /**
+   * A control plane that doesn't know dry runs would take one for the real thing. So the first question is one that
+   * nobody can obey: a bad value of the parameter, with a document that is no resource. Only who knows it objects to it.
+   */
+  async function checkDryRuns(path: string): Promise<void> {
+    const answer = await ask("PUT", `${path}?dry-run=unsure`, { body: "{}" });
+    const { status, body } = answer;
+    const error = parse(body);
+    if (isObject(error) && readCauses(error.causes).some(({ field }) => field === "dry-run")) return;
+    if (status !== 400 && status !== 500) throw failure(answer);
+    throw new UserError("dry-run.unknown", "this Control Plane can't do dry runs; nothing was changed");
+  }
+
+  let dryRuns: Promise<void> | undefined;
+
   return {
     async list(path) {
       const value = await read(path);
@@ -96,11 +120,11 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       if (answer.status !== 200) throw failure(answer);
       return parse(answer.body);
     },
-    async put(type, { mesh, name }, body, dryRun = false) {
-      const path = `${itemPath(type, mesh, name)}${dryRun ? "?dry-run=true" : ""}`;
-      const answer = await ask("PUT", path, { body: JSON.stringify(body) });
-      if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
-      return answer.status === 201;
+    put: (type, resource) => write(itemPath(type, resource.mesh, resource.name), toJson(resource)),
+    async tryPut(type, resource) {
+      const path = itemPath(type, resource.mesh, resource.name);
+      await (dryRuns ??= checkDryRuns(path));
+      return write(`${path}?dry-run=true`, toJson(resource));
     },
     async delete(type, mesh, name) {
       const answer = await ask("DELETE", itemPath(type, mesh, name));

@@ -55,7 +55,7 @@ export function applyCommand(registry: Registry): Command {
 }
 
 async function apply(client: ApiClient, { type, resource }: Applicable): Promise<void> {
-  await client.put(type, resource, toJson(resource));
+  await client.put(type, resource);
 }
 
 const colors = { added: "green", removed: "red", changed: "yellow" } as const;
@@ -64,7 +64,7 @@ const colors = { added: "green", removed: "red", changed: "yellow" } as const;
 async function tryOut(client: ApiClient, { type, resource }: Applicable, color: boolean): Promise<string> {
   const { mesh, name } = resource;
   const before = await client.find(type, mesh, name);
-  await client.put(type, resource, toJson(resource), true);
+  await client.tryPut(type, resource);
   const what = `${type.name} "${name}"`;
   if (before === undefined) return `would create ${what}\n`;
   const after = toJson({ ...resource, spec: type.defaults(resource.spec) });

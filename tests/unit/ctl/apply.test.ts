@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { suite } from "../../support/suite.js";
-import { type ControlPlane, createHome, startControlPlane, startServer } from "./stage.js";
+import { bodyOf, type ControlPlane, createHome, startControlPlane, startServer } from "./stage.js";
 
 const test = suite("kumactl apply");
 
@@ -196,6 +196,21 @@ test("a dry run gets the control plane's own refusal", async () => {
   const { code, err } = await home.run(["apply", "--dry-run"], { stdin: "type: Dataplane\nmesh: default\nname: a\n" });
   assert.is(code, 1);
   assert.match(err, /^Error: Could not create a resource \(Resource is not valid\)\n\* networking\.inbound: /);
+});
+
+test("a control plane that knows no dry runs is never sent the resource", async () => {
+  const bodies: string[] = [];
+  const older = await startServer(async (request, response) => {
+    if (request.method === "GET") return void response.writeHead(404).end();
+    bodies.push(await bodyOf(request));
+    response.writeHead(400).end('{"title":"Could not process a resource","details":"Resource is not valid"}');
+  });
+  home.pointTo(older.url);
+  const { code, err } = await home.run(["apply", "--dry-run"], { stdin: redis });
+  assert.is(code, 1);
+  assert.is(err, "Error: this Control Plane can't do dry runs; nothing was changed\n");
+  assert.equal(bodies, ["{}"]);
+  await older.close();
 });
 
 test("a read-only control plane's answer is passed on", async () => {
