@@ -123,7 +123,8 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     put: (type, resource) => write(itemPath(type, resource.mesh, resource.name), toJson(resource)),
     async tryPut(type, resource) {
       const path = itemPath(type, resource.mesh, resource.name);
-      await (dryRuns ??= checkDryRuns(path));
+      dryRuns ??= checkDryRuns(path);
+      await dryRuns;
       return write(`${path}?dry-run=true`, toJson(resource));
     },
     async delete(type, mesh, name) {
