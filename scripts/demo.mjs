@@ -8,6 +8,10 @@ import { ensureInstalled, root, script } from "./pinned-node.mjs";
 
 const bin = path.join(root, "dist", "bin");
 const once = process.argv.includes("--once");
+/** Ports from this one on instead of the documented ones, for a machine that has other plans with those. */
+const portBase = Number(
+  /^--port-base=(\d+)$/.exec(process.argv.find((word) => word.startsWith("--port-base")) ?? "")?.[1],
+);
 const children = [];
 const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-demo-"));
 
@@ -21,7 +25,8 @@ function isFree(port, host) {
 const given = new Set();
 
 /** The documented port when it can be had, another one with a word about it otherwise. */
-async function choosePort(what, wanted, host = "127.0.0.1") {
+async function choosePort(what, documented, host = "127.0.0.1") {
+  const wanted = Number.isNaN(portBase) ? documented : portBase + given.size;
   if (await isFree(wanted, host)) {
     given.add(wanted);
     return wanted;
@@ -194,7 +199,7 @@ async function demo() {
 `);
   console.log(inspected);
   if (once) return;
-  console.log(`Try:  printf 'hello\\n' | nc -q 1 127.0.0.1 ${ports.backendOut}`);
+  console.log(`Try:  bash -c 'exec 3<>/dev/tcp/127.0.0.1/${ports.backendOut}; echo hello >&3; head -n 1 <&3'`);
   console.log(`      dist/bin/kumactl --config-file ${path.join(work, "kumactl.yaml")} inspect dataplanes`);
   console.log("Ctrl-C ends the demo.");
   await Promise.race([interrupted, ...children.map((entry) => entry.done)]);
