@@ -1,0 +1,148 @@
+import { load } from "js-yaml";
+import * as assert from "uvu/assert";
+import { bootstrapDocument } from "../../../src/cp/bootstrap/document.js";
+import { bootstrapHandler } from "../../../src/cp/bootstrap/handler.js";
+import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { registry } from "../../../src/resources/registry.js";
+import { createMemoryStore } from "../../../src/store/memory.js";
+import { suite } from "../../support/suite.js";
+import { silent } from "./stage.js";
+
+const test = suite("the bootstrap of an Envoy");
+
+const admin = { address: "127.0.0.1", port: 0, accessLogPath: "/dev/null" };
+const xds = { host: "cp.host", port: 5678, connectTimeoutMs: 1000 };
+
+const golden = `
+node: {id: default.backend-1, cluster: backend, metadata: {dataplaneTokenPath: token}}
+admin:
+  accessLog:
+  - name: envoy.access_loggers.file
+    typedConfig: {'@type': type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/null}
+  address: {socketAddress: {address: 127.0.0.1, portValue: 9901}}
+dynamicResources:
+  ldsConfig: {ads: {}, resourceApiVersion: V3, initialFetchTimeout: 0s}
+  cdsConfig: {ads: {}, resourceApiVersion: V3, initialFetchTimeout: 0s}
+  adsConfig:
+    apiType: DELTA_GRPC
+    transportApiVersion: V3
+    setNodeOnFirstMessageOnly: true
+    grpcServices: [{envoyGrpc: {clusterName: ads_cluster}}]
+staticResources:
+  clusters:
+  - name: ads_cluster
+    type: STRICT_DNS
+    dnsLookupFamily: V4_PREFERRED
+    connectTimeout: 1s
+    upstreamConnectionOptions: {tcpKeepalive: {keepaliveProbes: 3, keepaliveTime: 10, keepaliveInterval: 10}}
+    typedExtensionProtocolOptions:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        '@type': type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicitHttpConfig: {http2ProtocolOptions: {}}
+    loadAssignment:
+      clusterName: ads_cluster
+      endpoints: [{lbEndpoints: [{endpoint: {address: {socketAddress: {address: cp.host, portValue: 5678}}}}]}]
+`;
+
+test("is exactly what is written down, with a token and an admin port", () => {
+  const document = bootstrapDocument({
+    mesh: "default",
+    name: "backend-1",
+    service: "backend",
+    dataplaneTokenPath: "token",
+    admin: { ...admin, port: 9901 },
+    xds,
+  });
+  assert.equal(document, load(golden));
+});
+
+test("has no metadata and no admin server unless they are asked for", () => {
+  const document = bootstrapDocument({ mesh: "m", name: "pod.ns", service: "unknown", admin, xds });
+  assert.equal(document.node, { id: "m.pod.ns", cluster: "unknown" });
+  assert.equal(Object.keys(document), ["node", "dynamicResources", "staticResources"]);
+});
+
+async function server(defaults: Partial<typeof admin> = {}) {
+  const store = createMemoryStore(registry);
+  const handle = bootstrapHandler({
+    store,
+    guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" }),
+    logger: silent,
+    admin: { ...admin, ...defaults },
+    xds,
+    catalogue: { apis: {} },
+  });
+  const inbound = [
+    { interface: "127.0.0.1:80:81", tags: { service: "web" } },
+    { interface: "127.0.0.1:82:83", tags: { service: "api" } },
+  ];
+  await store.create({ type: "Dataplane", mesh: "default", name: "web-1", spec: { networking: { inbound } } });
+  return async (body: unknown, method = "POST", path = "/bootstrap", headers = {}) => {
+    const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
+    const { status, headers: replied, body: text } = await handle({ method, path, query: "", headers, body: bytes });
+    return { status, type: replied?.["Content-Type"], text: String(text ?? "") };
+  };
+}
+
+test("is sent as YAML to a Dataplane that is registered", async () => {
+  const post = await server();
+  const answer = await post({ mesh: "default", name: "web-1", adminPort: 9901, dataplaneTokenPath: "token", later: 1 });
+  assert.equal([answer.status, answer.type], [200, "text/x-yaml"]);
+  const document = load(answer.text) as { node: unknown; admin: { address: unknown } };
+  assert.equal(document.node, {
+    id: "default.web-1",
+    cluster: "api",
+    metadata: { dataplaneTokenPath: "token" },
+  });
+  assert.equal(document.admin.address, { socketAddress: { address: "127.0.0.1", portValue: 9901 } });
+  assert.not.match(answer.text, /[&*]ref/);
+});
+
+test("takes the admin port from the control plane unless kuma-dp asks for one", async () => {
+  const post = await server({ port: 7000 });
+  assert.match((await post({ mesh: "default", name: "web-1" })).text, /portValue: 7000/);
+  assert.match((await post({ mesh: "default", name: "web-1", adminPort: 0 })).text, /portValue: 7000/);
+  assert.match((await post({ mesh: "default", name: "web-1", adminPort: 8000 })).text, /portValue: 8000/);
+});
+
+test("is refused to a Dataplane nobody registered, in a way that kuma-dp recognises", async () => {
+  const post = await server();
+  for (const proxy of [
+    { mesh: "default", name: "nope" },
+    { mesh: "ghost", name: "web-1" },
+  ]) {
+    const answer = await post(proxy);
+    assert.equal([answer.status, answer.type], [404, "application/json"]);
+    assert.is((JSON.parse(answer.text) as { title: string }).title, "Could not find a Dataplane");
+  }
+});
+
+test("is refused to requests that make no sense, with the fields", async () => {
+  const post = await server();
+  const causes = async (body: unknown) => {
+    const answer = await post(body);
+    assert.is(answer.status, 400);
+    return ((JSON.parse(answer.text) as { causes?: { field: string }[] }).causes ?? []).map(({ field }) => field);
+  };
+  assert.equal(await causes("{"), []);
+  assert.equal(await causes([]), []);
+  assert.equal(await causes({}), ["mesh", "name"]);
+  assert.equal(await causes({ mesh: 1, name: "" }), ["mesh", "name"]);
+  const wrong = { mesh: "default", name: "web-1", adminPort: 65536, dataplaneTokenPath: 1 };
+  assert.equal(await causes(wrong), ["adminPort", "dataplaneTokenPath"]);
+});
+
+test("has one path and one method, and is not for other web sites", async () => {
+  const post = await server();
+  const proxy = { mesh: "default", name: "web-1" };
+  assert.is((await post(proxy, "GET")).status, 405);
+  assert.is((await post(proxy, "POST", "/")).status, 404);
+  assert.is((await post(proxy, "GET", "/catalogue")).status, 200);
+  assert.is((await post(proxy, "GET", "/catalog/")).status, 200);
+  assert.is(
+    (await post(proxy, "POST", "/bootstrap", { origin: "http://evil.example", host: "localhost" })).status,
+    403,
+  );
+});
+
+test.run();

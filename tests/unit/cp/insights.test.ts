@@ -1,0 +1,196 @@
+import * as assert from "uvu/assert";
+import { keptSubscriptions, mergeSubscriptions } from "../../../src/cp/insights/merge.js";
+import { createInsightRecorder } from "../../../src/cp/insights/recorder.js";
+import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
+import { registry } from "../../../src/resources/registry.js";
+import { createMemoryStore } from "../../../src/store/memory.js";
+import type { Store } from "../../../src/store/store.js";
+import { eventually } from "../../support/eventually.js";
+import { suite } from "../../support/suite.js";
+import { silent } from "./stage.js";
+
+const test = suite("what proxies did");
+
+const at = (second: number) => new Date(Date.UTC(2019, 9, 24, 14, 4, second, 820));
+const stream = { id: "s-1", mesh: "default", name: "a", at: at(1) };
+const never = 2 ** 30;
+
+async function recording(options: { flushIntervalMs?: number; store?: (inner: Store) => Store } = {}) {
+  const inner = createMemoryStore(registry);
+  for (const name of ["a", "b"]) await inner.create({ type: "Dataplane", mesh: "default", name, spec: {} });
+  const recorder = createInsightRecorder({
+    store: options.store?.(inner) ?? inner,
+    instanceId: "cp-1",
+    flushIntervalMs: options.flushIntervalMs ?? never,
+    logger: silent,
+    vanished: (id) => id === "cp-crashed",
+    now: () => at(50),
+  });
+  const insight = async (name = "a") =>
+    (await inner.get({ type: "DataplaneInsight", mesh: "default", name }))?.spec as DataplaneInsight | undefined;
+  return { store: inner, recorder, insight };
+}
+
+test("is written as the product documentation shows it", async () => {
+  const { recorder, insight } = await recording();
+  recorder.opened(stream);
+  for (const kind of ["cds", "eds", "lds"] as const) {
+    recorder.sent("s-1", kind, at(2));
+    recorder.acknowledged("s-1", kind, at(3));
+  }
+  await recorder.flush();
+  const one = { responsesSent: "1", responsesAcknowledged: "1" };
+  assert.equal(await insight(), {
+    subscriptions: [
+      {
+        id: "s-1",
+        controlPlaneInstanceId: "cp-1",
+        connectTime: "2019-10-24T14:04:01.820Z",
+        status: {
+          lastUpdateTime: "2019-10-24T14:04:03.820Z",
+          total: { responsesSent: "3", responsesAcknowledged: "3" },
+          cds: one,
+          eds: one,
+          lds: one,
+          rds: {},
+        },
+      },
+    ],
+  });
+  await recorder.close();
+});
+
+test("is read back by the schema as it was written", async () => {
+  const { recorder, insight } = await recording();
+  recorder.opened({ ...stream, at: new Date(Date.UTC(2020, 0, 1)) });
+  recorder.rejected("s-1", "lds", at(2), "no such filter");
+  recorder.closed("s-1", at(4));
+  await recorder.close();
+  const spec = await insight();
+  const type = registry.byName("DataplaneInsight");
+  assert.equal(type?.schema.read(spec, { mode: "strict", path: [], unknown: [] }), spec);
+  assert.is(spec?.subscriptions?.[0]?.connectTime, "2020-01-01T00:00:00Z");
+});
+
+test("is gathered for an interval, and nothing runs while nothing happens", async () => {
+  let writes = 0;
+  const { recorder, insight } = await recording({
+    flushIntervalMs: 20,
+    store: (inner) => ({
+      ...inner,
+      create(resource) {
+        writes += 1;
+        return inner.create(resource);
+      },
+    }),
+  });
+  recorder.opened(stream);
+  for (let i = 0; i < 100; i++) recorder.sent("s-1", "eds", at(2));
+  await eventually("the insight is there", async () => (await insight()) !== undefined);
+  assert.is(writes, 1);
+  assert.is((await insight())?.subscriptions?.[0]?.status?.total?.responsesSent, "100");
+});
+
+test("counts secrets in the total only", async () => {
+  const { recorder, insight } = await recording();
+  recorder.opened(stream);
+  recorder.sent("s-1", "sds", at(2));
+  await recorder.flush();
+  const status = (await insight())?.subscriptions?.[0]?.status;
+  assert.equal([status?.total, status?.cds], [{ responsesSent: "1" }, {}]);
+});
+
+test("ends with the disconnect time, written before the control plane is gone", async () => {
+  const { recorder, insight } = await recording();
+  recorder.opened(stream);
+  recorder.closed("s-1", at(9));
+  recorder.sent("s-1", "eds", at(10));
+  await recorder.close();
+  const [subscription] = (await insight())?.subscriptions ?? [];
+  assert.is(subscription?.disconnectTime, "2019-10-24T14:04:09.820Z");
+  assert.is(subscription?.status?.lastUpdateTime, undefined);
+});
+
+test("closes the older stream of a proxy that connects again", async () => {
+  const { recorder, insight } = await recording();
+  recorder.opened(stream);
+  await recorder.flush();
+  recorder.opened({ ...stream, id: "s-2", at: at(5) });
+  await recorder.flush();
+  const times = (await insight())?.subscriptions?.map(({ id, disconnectTime }) => [id, disconnectTime]);
+  assert.equal(times, [
+    ["s-1", "2019-10-24T14:04:05.820Z"],
+    ["s-2", undefined],
+  ]);
+});
+
+test("closes what a control plane that crashed left open, and leaves a living one alone", () => {
+  const open = (id: string, controlPlaneInstanceId: string) => ({ id, controlPlaneInstanceId, connectTime: "x" });
+  const stored = [open("1", "cp-crashed"), open("2", "cp-alive"), open("3", "cp-me"), open("4", "cp-me")];
+  const context = {
+    now: at(7),
+    live: ({ id }: { id?: string }) => id === "4" || id === "5",
+    silent: (id: string) => id !== "cp-alive",
+  };
+  const closed = (subscriptions: readonly { id?: string; disconnectTime?: string }[]) =>
+    subscriptions.filter(({ disconnectTime }) => disconnectTime !== undefined).map(({ id }) => id);
+  assert.equal(closed(mergeSubscriptions(stored, [open("5", "cp-me")], context)), ["1", "3"]);
+  assert.equal(closed(mergeSubscriptions(stored, [open("4", "cp-me")], context)), []);
+});
+
+test("keeps ten subscriptions: the oldest closed ones go first, then the oldest", () => {
+  const context = { now: at(7), live: () => true, silent: () => false };
+  const many = Array.from({ length: 14 }, (_, i) => ({ id: `${i}`, ...(i < 2 ? {} : { disconnectTime: "x" }) }));
+  const kept = mergeSubscriptions(many, [], context).map(({ id }) => id);
+  assert.equal(kept, ["0", "1", "6", "7", "8", "9", "10", "11", "12", "13"]);
+  const open = Array.from({ length: 12 }, (_, i) => ({ id: `${i}` }));
+  assert.is(mergeSubscriptions(open, [], context).length, keptSubscriptions);
+});
+
+test("is not kept for a Dataplane that does not exist, until it does", async () => {
+  const { recorder, insight, store } = await recording();
+  recorder.opened({ ...stream, name: "later" });
+  await recorder.flush();
+  assert.is(await insight("later"), undefined);
+  await store.create({ type: "Dataplane", mesh: "default", name: "later", spec: {} });
+  recorder.sent("s-1", "cds", at(3));
+  await recorder.flush();
+  assert.is((await insight("later"))?.subscriptions?.[0]?.status?.total?.responsesSent, "1");
+});
+
+test("goes with a Dataplane that is deleted while it is written", async () => {
+  const { recorder, insight } = await recording({
+    store: (inner) => ({
+      ...inner,
+      async create(resource) {
+        await inner.delete({ type: "Dataplane", mesh: resource.mesh, name: resource.name });
+        return inner.create(resource);
+      },
+    }),
+  });
+  recorder.opened(stream);
+  await recorder.flush();
+  assert.is(await insight(), undefined);
+});
+
+test("is written again after a lost race or a failure, and costs no other proxy its record", async () => {
+  let failures = 2;
+  const { recorder, insight } = await recording({
+    flushIntervalMs: 5,
+    store: (inner) => ({
+      ...inner,
+      async create(resource) {
+        if (resource.name === "a" && failures-- > 0) throw new Error("away");
+        return inner.create(resource);
+      },
+    }),
+  });
+  recorder.opened(stream);
+  recorder.opened({ ...stream, id: "s-9", name: "b" });
+  await recorder.flush();
+  assert.is((await insight("b"))?.subscriptions?.length, 1);
+  await eventually("the insight is there", async () => (await insight("a")) !== undefined);
+  await recorder.close();
+});
+
+test.run();
