@@ -35,11 +35,15 @@ import { versionText } from "./version.js";
 
 export { type Command, command, commandsWith, type Io, list, type Program, text, toggle } from "./command.js";
 
+/** Colours are for terminals that can show them; NO_COLOR, set to anything but nothing, is the user's no. */
+export function wantsColor(stdout: { readonly isTTY?: boolean }, env: Io["env"]): boolean {
+  return stdout.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
+}
+
 /** The process's own streams and environment. */
 export function processIo(): Io {
   const { stdin, stdout, stderr, env } = process;
-  // The convention of no-color.org: set to anything but the empty string.
-  return { stdin, stdout, stderr, env, color: stdout.isTTY === true && !env.NO_COLOR };
+  return { stdin, stdout, stderr, env, color: wantsColor(stdout, env) };
 }
 
 const versionCommand: Command = {

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import * as assert from "uvu/assert";
-import { command, list, type Program, runProgram, text, toggle } from "../../../src/lib/cli.js";
+import { command, list, type Program, runProgram, text, toggle, wantsColor } from "../../../src/lib/cli.js";
 import { parseDuration } from "../../../src/lib/durations.js";
 import { UserError } from "../../../src/lib/errors.js";
 import { suite } from "../../support/suite.js";
@@ -193,6 +193,14 @@ test("version prints one line, in detail four", async () => {
     (await invoke("version", "-a")).out,
     /^Version: {4}\S+\nGit Tag: {4}.+\nGit Commit: .+\nBuild Date: .+\n$/,
   );
+});
+
+test("colours go to a terminal, unless NO_COLOR says no", () => {
+  assert.is(wantsColor({ isTTY: true }, {}), true);
+  assert.is(wantsColor({ isTTY: true }, { NO_COLOR: "" }), true);
+  assert.is(wantsColor({ isTTY: true }, { NO_COLOR: "0" }), false);
+  assert.is(wantsColor({ isTTY: true }, { TERM: "dumb" }), false);
+  assert.is(wantsColor({}, {}), false);
 });
 
 test.run();
