@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.js";
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("npm run demo");
+const test = suite("npm run demo", { needs: "envoy" });
 
 function demo(...args: string[]) {
   const child = spawn(process.execPath, [path.resolve("scripts/demo.mjs"), ...args], {

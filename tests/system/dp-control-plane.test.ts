@@ -9,7 +9,7 @@ import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 import { alive, configDirs, envoyBinary, envoyOf, onStage, type Run, type Stage } from "./dp-stage.js";
 
-const test = suite("kuma-dp and a real kuma-cp");
+const test = suite("kuma-dp and a real kuma-cp", { needs: "envoy" });
 
 interface ControlPlane {
   readonly api: string;

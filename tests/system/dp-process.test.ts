@@ -16,7 +16,7 @@ import {
   staticBootstrap,
 } from "./dp-stage.js";
 
-const test = suite("kuma-dp run");
+const test = suite("kuma-dp run", { needs: "envoy" });
 
 /** A kuma-dp whose Envoy serves on `port`, in front of an echoing application. */
 async function serving(stage: Stage, args: string[] = [], env: Record<string, string> = {}) {

@@ -8,7 +8,7 @@ import { type ControlPlane, put, type Running, startControlPlane, startProgram }
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("two services with sidecars");
+const test = suite("two services with sidecars", { needs: "envoy" });
 
 interface Insight {
   readonly subscriptions?: readonly {

@@ -14,7 +14,7 @@ import { eventually } from "../support/eventually.js";
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("our discovery server and a real Envoy");
+const test = suite("our discovery server and a real Envoy", { needs: "envoy" });
 
 const bin = process.env.KUMA_BIN ?? "dist/bin";
 const logger = createLogger({ name: "test", level: "off" });
