@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { generate } from "./proto-gen/generate.mjs";
-import { cacheDirectory, fetchEnvoy } from "./scripts/fetch-envoy.mjs";
+import { cacheDirectory, fetchEnvoy, Unreachable } from "./scripts/fetch-envoy.mjs";
 import { ensureInstalled, pinnedNode, root, runPinned, script } from "./scripts/pinned-node.mjs";
 
 const bin = path.join(root, "dist", "bin");
@@ -15,7 +15,11 @@ const programs = ["kuma-cp", "kuma-dp", "kumactl", "kuma-injector", "kuma-tcp-ec
 const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
 const heavy = /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable)\/|proto-gen\//;
 
+/** Sources without their repository, unpacked inside another one, must not wear that one's commit. */
+const ownRepository = fs.existsSync(path.join(root, ".git"));
+
 function git(...args) {
+  if (!ownRepository) return "";
   const { status, stdout } = spawnSync("git", args, { cwd: root, encoding: "utf8" });
   return status === 0 ? stdout.trim() : "";
 }
@@ -38,17 +42,30 @@ async function step(text, body) {
   return result;
 }
 
-/** Follows imports of a program through esbuild's metafile and refuses what must not be among them. */
-function assertLight(metafile) {
-  for (const entry of light.filter((file) => metafile.inputs[file] !== undefined)) {
-    const seen = new Map([[entry, undefined]]);
-    for (const file of seen.keys()) {
-      for (const { path: imported } of metafile.inputs[file]?.imports ?? []) {
-        if (!seen.has(imported)) seen.set(imported, file);
-        if (heavy.test(imported))
-          throw new Error(`${entry} reaches ${imported} through ${file}: only kuma-cp may load it`);
-      }
+/** Every module that `entry` reaches by imports of these kinds, each with the module that imports it. */
+function reached({ inputs }, entry, follow) {
+  const importers = new Map([[entry, undefined]]);
+  for (const file of importers.keys()) {
+    for (const { path: imported, kind } of inputs[file]?.imports ?? []) {
+      if (follow(kind) && !importers.has(imported)) importers.set(imported, file);
     }
+  }
+  return importers;
+}
+
+/**
+ * Refuses a bundle in which a light program can come to load heavy packages, or in which the door loads
+ * more than lib at once: one static import is enough to undo the lazy imports of the same module.
+ */
+function assertLight(metafile) {
+  for (const entry of light) {
+    for (const [file, importer] of reached(metafile, entry, () => true)) {
+      if (heavy.test(file)) throw new Error(`${entry} reaches ${file} through ${importer}: only kuma-cp may load it`);
+    }
+  }
+  for (const [file, importer] of reached(metafile, "src/main.ts", (kind) => kind !== "dynamic-import")) {
+    if (/^(src\/(main\.ts$|lib\/)|node:|<define:)/.test(file)) continue;
+    throw new Error(`every program would load ${file} at start, through ${importer}: import it lazily`);
   }
 }
 
@@ -91,7 +108,9 @@ function strippedNode() {
 }
 
 async function executable(bundled, output) {
-  const sea = createRequire(import.meta.url)("@yao-pkg/pkg/lib-es5/sea.js").default;
+  const require = createRequire(import.meta.url);
+  require("@yao-pkg/pkg/lib-es5/log.js").log.info = () => {};
+  const sea = require("@yao-pkg/pkg/lib-es5/sea.js").default;
   await sea(bundled, {
     targets: [{ nodeRange: "node24", platform: "linux", arch: process.arch, output }],
     nodePath: strippedNode(),
@@ -120,11 +139,15 @@ function link(name, make) {
   fs.renameSync(temporary, path.join(bin, name));
 }
 
-async function build() {
+function isComplete() {
+  return ["kuma", ...programs].every((name) => fs.existsSync(path.join(bin, name)));
+}
+
+async function placePrograms() {
   const wanted = inputs();
   const done = path.join(root, "dist", ".build");
-  if (fs.existsSync(done) && fs.readFileSync(done, "utf8") === wanted && fs.existsSync(path.join(bin, "envoy"))) {
-    console.log("dist/bin is up to date");
+  if (fs.existsSync(done) && fs.readFileSync(done, "utf8") === wanted && isComplete()) {
+    console.log("The executable is up to date");
     return;
   }
   fs.mkdirSync(bin, { recursive: true });
@@ -138,16 +161,42 @@ async function build() {
     fs.renameSync(output, path.join(bin, "kuma"));
   });
   for (const name of programs) link(name, (file) => fs.symlinkSync("kuma", file));
-  await step("Fetched and checked Envoy", async () => {
-    const envoy = await fetchEnvoy();
-    link("envoy", (file) => fs.copyFileSync(envoy, file, fs.constants.COPYFILE_FICLONE));
-  });
   execFileSync(path.join(bin, "kuma"), ["ctl", "version"], { stdio: "ignore" });
   fs.writeFileSync(done, wanted);
 }
 
+/** By size and time, as rsync has it: a copy gets the time of its source. */
+function isCopy(file, source) {
+  const [a, b] = [file, source].map((name) => fs.statSync(name, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.size === b.size && a.mtimeMs === b.mtimeMs;
+}
+
+/** Every build checks the cached Envoy's sum, also one that has nothing else to do. */
+async function placeEnvoy({ optional }) {
+  try {
+    await step("Envoy's checksum is right", async () => {
+      const envoy = await fetchEnvoy();
+      if (isCopy(path.join(bin, "envoy"), envoy)) return;
+      link("envoy", (file) => {
+        fs.copyFileSync(envoy, file, fs.constants.COPYFILE_FICLONE);
+        const { atime, mtime } = fs.statSync(envoy);
+        fs.utimesSync(file, atime, mtime);
+      });
+    });
+  } catch (error) {
+    if (!(optional && error instanceof Unreachable)) throw error;
+    fs.rmSync(path.join(bin, "envoy"), { force: true });
+    console.error(`Warning: built without Envoy. ${error.message}`);
+  }
+}
+
 await script(async () => {
   ensureInstalled();
-  if (process.execPath !== fs.realpathSync(pinnedNode())) return runPinned([fileURLToPath(import.meta.url)]);
-  await build();
+  const args = process.argv.slice(2);
+  if (process.execPath !== fs.realpathSync(pinnedNode())) {
+    return runPinned([fileURLToPath(import.meta.url), ...args]);
+  }
+  await placePrograms();
+  // Tests can do without: those that need Envoy are skipped then.
+  await placeEnvoy({ optional: args.includes("--envoy=optional") });
 });

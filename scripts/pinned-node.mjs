@@ -15,18 +15,32 @@ export function pinnedNode(arch = process.arch) {
   return file;
 }
 
-/** Installs what package-lock.json names, unless that has been done for this very lockfile. */
+/**
+ * Whether node_modules holds what package-lock.json names. By content, not by time: a checkout touches
+ * the lockfile, and an installation for nothing would pull the modules from under a running session.
+ */
+function isInstalled() {
+  const packages = (...file) => JSON.parse(fs.readFileSync(path.join(root, ...file), "utf8")).packages;
+  const hidden = path.join("node_modules", ".package-lock.json");
+  if (!fs.existsSync(path.join(root, hidden))) return false;
+  const installed = packages(hidden);
+  return Object.entries(packages("package-lock.json")).every(([name, { version, integrity, optional }]) => {
+    const present = installed[name];
+    // An optional package may be one for another machine.
+    if (present === undefined) return name === "" || optional === true;
+    return present.version === version && present.integrity === integrity;
+  });
+}
+
+/** Installs what package-lock.json names, unless that has been done. */
 export function ensureInstalled() {
-  const lock = path.join(root, "package-lock.json");
-  const installed = path.join(root, "node_modules", ".package-lock.json");
-  if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs) return;
+  if (isInstalled()) return;
   console.log("Installing dependencies (npm ci)");
   const { status } = spawnSync("npm", ["ci", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", "ignore", "inherit"],
   });
   if (status !== 0) throw new Error("npm ci failed; its message stands above");
-  fs.utimesSync(installed, new Date(), new Date());
 }
 
 /** Runs a program on the pinned Node with this terminal; returns its exit code. */
