@@ -91,7 +91,10 @@ test("Proxy Template", async () => {
 test("Traffic Permission", async () => {
   const item = "/meshes/mesh-1/traffic-permissions/tp-1";
   await lives(item, "/meshes/mesh-1/traffic-permissions", "trafficpermission", "trafficpermissions");
-  assert.equal(await curl("GET", "/meshes/mesh-1/trafficpermissions/tp-1"), { status: 200, json: parsed("trafficpermission") });
+  assert.equal(await curl("GET", "/meshes/mesh-1/trafficpermissions/tp-1"), {
+    status: 200,
+    json: parsed("trafficpermission"),
+  });
   // The documentation deletes pt-1 after creating tp-1.
   assert.is((await curl("DELETE", "/meshes/mesh-1/traffic-permissions/pt-1")).status, 404);
   await isDeleted(item);
