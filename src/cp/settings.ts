@@ -243,11 +243,13 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
   }
 }
 
+type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
+
 const mask = "*****";
 
 /** A setting's value as YAML and JSON show it; secrets are masked. */
-export function shown(key: keyof Settings, settings: Settings): unknown {
-  const { secret, show } = table[key] as Setting<unknown>;
+export function shown(key: keyof Settings, settings: Settings, from: Table = table): unknown {
+  const { secret, show } = from[key];
   if (secret === true) return mask;
   return show === undefined ? settings[key] : show(settings[key]);
 }
@@ -255,7 +257,7 @@ export function shown(key: keyof Settings, settings: Settings): unknown {
 export const settingKeys = Object.keys(table) as readonly (keyof Settings)[];
 
 /** The settings as the YAML file would hold them, secrets masked. */
-export function settingsDocument(settings: Settings): Record<string, unknown> {
+export function settingsDocument(settings: Settings, from: Table = table): Record<string, unknown> {
   const document: Record<string, unknown> = {};
   for (const key of settingKeys) {
     const parts = table[key].path.split(".");
@@ -265,7 +267,7 @@ export function settingsDocument(settings: Settings): Record<string, unknown> {
       place[part] ??= {};
       place = place[part] as Record<string, unknown>;
     }
-    place[last] = shown(key, settings);
+    place[last] = shown(key, settings, from);
   }
   return document;
 }
