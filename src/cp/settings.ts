@@ -63,13 +63,16 @@ const allowedOrigins: Parser<readonly string[]> = (raw, name) => {
   return domains;
 };
 
-const filled =
-  (what: string): Parser<string> =>
-  (raw, name) => {
-    const value = str(raw, name);
-    if (value === "") throw new UserError("setting.invalid", `${name} is empty, but has to be ${what}`);
-    return value;
-  };
+/** Text that has to be there, also when a variable is set to nothing. */
+const filled = (what: string): Parser<string> =>
+  Object.assign(
+    (raw: unknown, name: string): string => {
+      const value = str(raw, name);
+      if (value === "") throw new UserError("setting.invalid", `${name} is empty, but has to be ${what}`);
+      return value;
+    },
+    { takesEmpty: true },
+  );
 
 /** The Mesh that a new installation begins with, as a YAML document; only its spec counts. */
 const meshDocument: Parser<Mesh> = (raw, name) => {

@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import { load } from "js-yaml";
+import * as assert from "uvu/assert";
+import { exposureWarning } from "../../../src/cp/exposure.js";
+import { readSettings, type Settings, settingKeys, settingsDocument, table } from "../../../src/cp/settings.js";
+import { exampleYaml, settingsMarkdown, settingsTable, settingsYaml } from "../../../src/cp/settings-pages.js";
+import { registry } from "../../../src/resources/registry.js";
+import { createMemoryStore } from "../../../src/store/memory.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("the settings of kuma-cp");
+
+const file = (text: string) => ({ path: "cp.yaml", text });
+const defaults = readSettings(undefined, {}).settings;
+
+function refusal(text: string, env: Record<string, string> = {}): string {
+  try {
+    readSettings(file(text), env);
+    return "accepted";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+test("come from the defaults, the file and the environment, the later winning", () => {
+  const read = readSettings(file("apiServer: {port: 1, interface: 127.0.0.1}"), { KUMA_API_SERVER_PORT: "2" });
+  assert.equal(
+    [read.settings.apiPort, read.settings.apiInterface, read.settings.bootstrapPort],
+    [2, "127.0.0.1", 5682],
+  );
+  const { apiPort, apiInterface, bootstrapPort } = read.origins;
+  assert.equal([apiPort, apiInterface, bootstrapPort], ["env KUMA_API_SERVER_PORT", "file", "default"]);
+});
+
+test("are refused together, each by the name it was given under", () => {
+  const message = refusal("apiserver: {}\nbootstrapServer: {port: x}", { KUMA_API_SERVER_READ_ONLY: "maybe" });
+  assert.match(message, /^Invalid configuration: /);
+  assert.match(message, /unknown key apiserver; did you mean apiServer\?/);
+  assert.match(message, /bootstrapServer\.port is "x"/);
+  assert.match(message, /KUMA_API_SERVER_READ_ONLY is "maybe", but has to be true or false/);
+});
+
+test("say which values they take", () => {
+  assert.match(refusal("", { KUMA_STORE_TYPE: "bogus" }), /Type should be either memory, postgres or kubernetes/);
+  assert.match(refusal("", { KUMA_STORE_TYPE: "postgres" }), /this version doesn't have yet/);
+  assert.match(refusal("", { KUMA_ENVIRONMENT: "kubernetes" }), /this version doesn't have yet/);
+  assert.match(refusal("", { KUMA_ENVIRONMENT: "mars" }), /KUMA_ENVIRONMENT is "mars", but has to be "universal"/);
+  assert.match(refusal("", { KUMA_API_SERVER_INTERFACE: "eth0" }), /has to be an IP address/);
+  assert.match(refusal("", { KUMA_API_SERVER_CORS_ALLOWED_DOMAINS: "(" }), /neither an origin nor a regular/);
+  assert.match(refusal("", { KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ACCESS_LOG_PATH: "" }), /is empty/);
+  assert.match(refusal("", { KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL: "0s" }), /has to be a duration/);
+  assert.match(refusal("", { KUMA_DEFAULTS_MESH: "mtls: 1" }), /KUMA_DEFAULTS_MESH has to be a Mesh in YAML/);
+  assert.match(refusal("a: [", {}), /^Failed to parse configuration file "cp\.yaml"/);
+  assert.match(refusal("- a"), /has to be a map/);
+});
+
+test("take a Mesh for the start of a new installation", () => {
+  const mesh = { KUMA_DEFAULTS_MESH: "type: Mesh\nname: ignored\nmtls: {enabled: true}" };
+  assert.equal(readSettings(undefined, mesh).settings.defaultMesh, { mtls: { enabled: true, ca: { builtin: {} } } });
+});
+
+test("that have no effect here are warnings, and so are variables that mean nothing", () => {
+  const env = { KUMA_GUI_SERVER_PORT: "5683", KUMA_REPORTS_ENABLED: "true", KUMA_API_SERVR_PORT: "1", PATH: "/bin" };
+  const { warnings } = readSettings(file("adminServer: {local: {port: 1}}\nstore: {postgres: {host: a}}"), env);
+  assert.is(warnings.length, 5);
+  assert.match(warnings[0] ?? "", /^adminServer has no effect/);
+  assert.match(warnings[1] ?? "", /^store\.postgres has no effect/);
+  assert.match(warnings[2] ?? "", /^KUMA_GUI_SERVER_PORT has no effect: there is no GUI server/);
+  assert.match(warnings[3] ?? "", /^KUMA_REPORTS_ENABLED has no effect/);
+  assert.match(warnings[4] ?? "", /KUMA_API_SERVR_PORT .* did you mean KUMA_API_SERVER_PORT/);
+});
+
+test("are all in the example file, with their defaults, and it reads back as them", () => {
+  const { settings, origins, warnings } = readSettings(file(exampleYaml(defaults)), {});
+  assert.equal(settings, defaults);
+  assert.equal(new Set(Object.values(origins)), new Set(["file"]));
+  assert.equal(warnings, []);
+  for (const key of settingKeys) assert.ok(exampleYaml(defaults).includes(`# ${table[key].sentence}\n`), key);
+});
+
+test("are shown as YAML that reads back the same", () => {
+  const read = readSettings(file("apiServer: {port: 0, corsAllowedDomains: [a, b]}"), {});
+  const again = readSettings(file(settingsYaml(read)), {});
+  assert.equal(again.settings, read.settings);
+  assert.equal(load(settingsYaml(read)), settingsDocument(read.settings));
+});
+
+test("are shown in a table with where each came from", () => {
+  const rows = settingsTable(readSettings(undefined, { KUMA_API_SERVER_PORT: "7" }))
+    .trimEnd()
+    .split("\n");
+  assert.is(rows.length, settingKeys.length + 1);
+  assert.match(rows[0] ?? "", /^SETTING +VARIABLE +VALUE +FROM$/);
+  const port = rows.find((row) => row.startsWith("apiServer.port "));
+  assert.match(port ?? "", /KUMA_API_SERVER_PORT +7 +env KUMA_API_SERVER_PORT$/);
+});
+
+test("stand in the README as the program has them", () => {
+  const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+  const [, written] = /<!-- settings -->\n([\s\S]*?)<!-- \/settings -->/.exec(readme) ?? [];
+  assert.is(written?.trim(), settingsMarkdown(defaults).trim(), "run: node --import tsx scripts/settings-table.ts");
+});
+
+test("never show a secret", () => {
+  const secret = { ...table.xdsHost, secret: true };
+  const document = settingsDocument({ ...defaults, xdsHost: "hunter2" } as Settings, { ...table, xdsHost: secret });
+  assert.not.match(JSON.stringify(document), /hunter2/);
+  assert.match(JSON.stringify(document), /"xdsHost":"\*\*\*\*\*"/);
+});
+
+test("that open the API to other machines beside a mesh with mTLS are worth a warning", async () => {
+  const store = createMemoryStore(registry);
+  await store.create({ type: "Mesh", mesh: "plain", name: "plain", spec: {} });
+  assert.is(await exposureWarning(store, "0.0.0.0"), undefined);
+  await store.create({ type: "Mesh", mesh: "m", name: "m", spec: { mtls: { enabled: true } } });
+  assert.match((await exposureWarning(store, "0.0.0.0")) ?? "", /in mesh "m": .*KUMA_API_SERVER_INTERFACE/);
+  assert.match((await exposureWarning(store, "::")) ?? "", /without authentication/);
+  for (const local of ["127.0.0.1", "127.1.2.3", "::1"]) assert.is(await exposureWarning(store, local), undefined);
+});
+
+test.run();
