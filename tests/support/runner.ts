@@ -4,6 +4,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+/** Where unit/ and system/ are; the runner's own test has others. */
+const tests = process.env.TEST_DIRECTORY ?? path.join(root, "tests");
 const fileDeadlineMs = Number(process.env.TEST_FILE_DEADLINE_MS ?? 180_000);
 
 interface Outcome {
@@ -28,6 +30,25 @@ function find(directory: string): string[] {
   return names.filter((name) => name.endsWith(".test.ts")).map((name) => path.join(directory, name));
 }
 
+/** Process groups of the files that run now. */
+const groups = new Set<number>();
+
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+// Groups of their own don't hear the terminal's Ctrl-C.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    for (const leader of groups) endGroup(leader);
+    process.kill(process.pid, signal);
+  });
+}
+
 /** Runs one file in a process group of its own, which is ended whole: nothing a test started may outlive it. */
 function run(file: string): Promise<Outcome> {
   const start = performance.now();
@@ -43,21 +64,25 @@ function run(file: string): Promise<Outcome> {
   child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
   child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
   child.on("message", (message) => (report = message as Report));
-  const endGroup = () => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
-  };
+  const leader = child.pid;
+  if (leader === undefined) throw new Error(`${process.execPath} could not be started`);
+  groups.add(leader);
   const deadline = setTimeout(() => {
     late = true;
-    endGroup();
+    endGroup(leader);
   }, fileDeadlineMs);
   return new Promise((resolve) => {
-    child.on("exit", (code, signal) => {
+    child.on("exit", () => {
       clearTimeout(deadline);
-      endGroup();
+      endGroup(leader);
+      groups.delete(leader);
+      // Output ends with the last of the group; who left the group may hold it open, and is not waited for.
+      setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, 2_000).unref();
+    });
+    child.on("close", (code, signal) => {
       const seconds = (performance.now() - start) / 1000;
       const died = report === undefined || (code !== 0 && report.failed === 0);
       if (late) output += `\nended after its deadline of ${fileDeadlineMs / 1000} s\n`;
@@ -88,21 +113,35 @@ async function runAll(files: readonly string[], atOnce: number): Promise<Outcome
   return outcomes;
 }
 
+/** By a part of the path as it is written, or by a regular expression. */
+function selects(pattern: string): (file: string) => boolean {
+  try {
+    const expression = new RegExp(pattern);
+    return (file) => file.includes(pattern) || expression.test(file);
+  } catch {
+    return (file) => file.includes(pattern);
+  }
+}
+
 const pattern = process.argv[2];
-const wanted = (file: string) => pattern === undefined || new RegExp(pattern).test(path.relative(root, file));
-const unit = find(path.join(root, "tests", "unit"))
-  .filter(wanted)
-  .sort();
-const system = find(path.join(root, "tests", "system"))
-  .filter(wanted)
-  .sort();
-const outcomes = [...(await runAll(unit, 3)), ...(await runAll(system, 2))];
+const selected = pattern === undefined ? () => true : selects(pattern);
+const files = (kind: string) =>
+  find(path.join(tests, kind))
+    .filter((file) => selected(path.relative(root, file)))
+    .sort();
+const outcomes = [...(await runAll(files("unit"), 3)), ...(await runAll(files("system"), 2))];
 const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0);
 const passed = sum((outcome) => outcome.passed);
-const failed = sum((outcome) => outcome.failed);
 const skipped = sum((outcome) => outcome.skipped);
-console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-if (passed + failed === 0) console.error("no test was found");
+let failed = sum((outcome) => outcome.failed);
+if (outcomes.length === 0) {
+  console.error(pattern === undefined ? "there is no test" : `no test file matches ${pattern}`);
+  failed = 1;
+}
 const skippedInCi = process.env.CI === "true" && skipped > 0;
-if (skippedInCi) console.error("tests were skipped, which counts as a failure with CI=true");
-process.exitCode = failed > 0 || passed === 0 || skippedInCi ? 1 : 0;
+if (skippedInCi) console.error("\ntests were skipped, which is a failure with CI=true");
+for (const { file } of outcomes.filter((outcome) => outcome.failed > 0)) {
+  console.log(`failed: ${path.relative(root, file)}`);
+}
+console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exitCode = failed > 0 || skippedInCi ? 1 : 0;

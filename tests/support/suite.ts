@@ -28,7 +28,14 @@ export function suite(name: string, { needs }: { readonly needs?: "envoy" } = {}
     });
   type Hook = () => unknown;
   const awaited = (hook: Hook) => async () => {
-    if (!skipped) await hook();
+    if (skipped) return;
+    try {
+      await hook();
+    } catch (error) {
+      // uvu counts the tests that did not run, but keeps to itself why.
+      console.error(`\na hook of "${name}" failed:`, error);
+      throw error;
+    }
   };
   const before = (hook: Hook) => inner.before(awaited(hook));
   const after = (hook: Hook) => inner.after(awaited(hook));

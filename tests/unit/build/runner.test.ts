@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { suite } from "../../support/suite.js";
@@ -7,22 +8,28 @@ import { suite } from "../../support/suite.js";
 const test = suite("the test runner");
 
 const suiteFile = path.resolve("tests/support/suite.ts");
-const directory = path.resolve("tests/unit/build");
 
-/** Runs the runner over one file with this text; the file stands beside this one for the time of the run. */
+/** Runs the runner over one test file with this text. */
 function run(text: string, deadlineMs = 20_000) {
-  const work = fs.mkdtempSync(path.join(directory, "sample-"));
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-runner-"));
   try {
-    fs.writeFileSync(path.join(work, "sample.test.ts"), text);
-    const { status, stdout } = spawnSync(
-      process.execPath,
-      ["--import", "tsx", "tests/support/runner.ts", `${path.basename(work)}/sample`],
-      { encoding: "utf8", env: { ...process.env, TEST_FILE_DEADLINE_MS: String(deadlineMs), CI: "" } },
-    );
+    fs.mkdirSync(path.join(work, "unit"));
+    fs.writeFileSync(path.join(work, "package.json"), '{"type":"module"}');
+    fs.writeFileSync(path.join(work, "unit", "sample.test.ts"), text);
+    const { status, stdout } = spawnSync(process.execPath, ["--import", "tsx", "tests/support/runner.ts"], {
+      encoding: "utf8",
+      env: { ...process.env, TEST_DIRECTORY: work, TEST_FILE_DEADLINE_MS: String(deadlineMs), CI: "" },
+    });
     return { status, last: stdout.trim().split("\n").at(-1), stdout };
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** A zombie, which nobody has waited for yet, is no longer running. */
+function isAlive(pid: number): boolean {
+  const status = `/proc/${pid}/status`;
+  return fs.existsSync(status) && !/^State:\s+Z/m.test(fs.readFileSync(status, "utf8"));
 }
 
 const head = `import { suite } from ${JSON.stringify(suiteFile)};\nconst test = suite("sample");\n`;
@@ -55,8 +62,39 @@ test("a file that hangs is ended at its deadline and is a failure", () => {
 });
 
 test("no test at all is a failure", () => {
-  const { status } = run(`${head}test.run();\n`);
+  const { status, last } = run(`${head}test.run();\n`);
   assert.is(status, 1);
+  assert.is(last, "0 passed, 1 failed");
+});
+
+test("a pattern that selects nothing is a failure, also when it is no regular expression", () => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", "tsx", "tests/support/runner.ts", "no-such-(file"],
+    { encoding: "utf8" },
+  );
+  assert.is(status, 1);
+  assert.match(stderr, "no test file matches no-such-(file");
+  assert.is(stdout, "\n0 passed, 1 failed\n");
+});
+
+test("a failing hook fails the tests that wait for it, and says why", () => {
+  const text = `${head}test.before(() => { throw new Error("no ground"); });\ntest("one", () => {});\ntest.run();\n`;
+  const { status, last, stdout } = run(text);
+  assert.is(status, 1);
+  assert.is(last, "0 passed, 1 failed");
+  assert.match(stdout, "no ground");
+});
+
+test("what a test leaves running is ended with it", () => {
+  const text =
+    `import { spawn } from "node:child_process";\n${head}` +
+    'test("leaves", () => console.log("left", spawn("sleep", ["1000"], { stdio: "inherit" }).pid, "behind"));\n' +
+    'test("fails", () => { throw new Error("so that the output is shown"); });\ntest.run();\n';
+  const { stdout } = run(text);
+  const pid = /left (\d+) behind/.exec(stdout)?.[1];
+  assert.ok(pid, stdout);
+  assert.not.ok(isAlive(Number(pid)));
 });
 
 test.run();
