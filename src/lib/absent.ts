@@ -13,21 +13,22 @@ interface Absent {
 export function absentProgram({ name, does }: Absent): (args: readonly string[]) => Promise<number> {
   const notice = `${name} ${does}. It belongs to Kubernetes mode, which this version does not include yet.`;
   const usage = `${notice}\n\nUsage:\n  ${name} version [-a|--detailed]\n  ${name} -h|--help\n`;
-  return async ([word, ...rest]) => {
-    if (word === "-h" || word === "--help" || word === "help") {
+  return async (args) => {
+    const [word, ...rest] = args;
+    if (word === "help" || args.some((arg) => arg === "-h" || arg === "--help")) {
       process.stdout.write(usage);
       return 0;
     }
-    const details = word === "version" ? wantsDetails(rest) : undefined;
-    if (details !== undefined) {
-      process.stdout.write(`${versionText(details)}\n`);
-      return 0;
+    if (word !== "version") {
+      process.stderr.write(`Error: ${notice}\n`);
+      return 1;
     }
-    if (word === "version" && (rest.includes("-h") || rest.includes("--help"))) {
-      process.stdout.write(usage);
-      return 0;
+    const details = wantsDetails(rest);
+    if (details === undefined) {
+      process.stderr.write(`Error: version takes only -a, --detailed\n`);
+      return 1;
     }
-    process.stderr.write(word === "version" ? `Error: version takes only -a, --detailed\n` : `Error: ${notice}\n`);
-    return 1;
+    process.stdout.write(`${versionText(details)}\n`);
+    return 0;
   };
 }
