@@ -48,6 +48,21 @@ const aggregatedDiscovery: ServiceDefinition = {
 const quietMs = 10;
 const closeMs = 1000;
 
+/** Both families where the machine has IPv6; grpc-js, unlike node:net, doesn't fall back by itself. */
+const anyHost = ["[::]", "0.0.0.0"];
+
+async function bindAny(server: Server, hosts: readonly string[], port: number): Promise<number> {
+  for (const [index, host] of hosts.entries()) {
+    try {
+      return await bind(server, host, port);
+    } catch (error) {
+      const noSuchFamily = error instanceof Error && /EAFNOSUPPORT|EADDRNOTAVAIL/.test(error.message);
+      if (!noSuchFamily || index === hosts.length - 1) throw error;
+    }
+  }
+  throw new Error("no host to listen on");
+}
+
 /** Listens, or says why not; grpc-js reports a taken port only by its text. */
 function bind(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -121,7 +136,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
       call.on("close", () => streams.delete(end));
     },
   });
-  const port = await bind(server, options.host ?? "[::]", options.port);
+  const port = await bindAny(server, options.host === undefined ? anyHost : [options.host], options.port);
   follow().catch((error: unknown) => logger.error("the change feed broke; proxies keep what they have", { error }));
 
   return {
