@@ -1,8 +1,9 @@
 // The import arrows of the architecture: who may know whom. A new arrow is a design decision.
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 
-/** Rooms from the top down; a room may import rooms below it, and never a neighbour on its own floor. */
+/** Rooms from the top down: a room may import what stands below it. */
 const floors = [
   ["main.ts"],
   ["cp", "dp", "ctl", "injector", "echo"],
@@ -15,47 +16,130 @@ const floors = [
   ["net"],
   ["lib"],
 ];
+const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor])));
+const below = (from, to) => floorOf.get(to) > floorOf.get(from);
 
-/** Only programs and stores build stores; everyone else knows their types. */
-const typesOnly = new Set(["store"]);
-const mayBuildStores = new Set(["cp", "store"]);
-
-/** Rooms whose output follows from their input alone, so that every instance computes the same. */
+const programs = new Set(floors[1]);
 const pure = new Set(["resources", "policy", "view", "envoy"]);
-const impureModules = /^node:(fs|net|http|https|http2|os|child_process|timers|process|dns|tls|worker_threads)/;
-const impureWords =
-  /\b(Date\.now\(|new Date\(\)|Math\.random\(|process\.\w|setTimeout\(|setInterval\(|performance\.now\()/;
+const rightOfTheStore = new Set(["view", "policy", "envoy", "xds"]);
 
-const floorOf = new Map(floors.flatMap((rooms, index) => rooms.map((room) => [room, index])));
+/** What an import between two rooms may not do; the first rule that applies says why. */
+const roomRules = [
+  {
+    broken: ({ from, to }) => programs.has(from) && programs.has(to),
+    why: "programs never import each other: what two of them need belongs in a room below",
+  },
+  {
+    broken: ({ from, to }) => pure.has(from) && to === "net",
+    why: "a pure room has no network",
+  },
+  {
+    broken: ({ from, to }) => !below(from, to),
+    why: "arrows point down: what is below does not know what is above, nor its neighbour",
+  },
+  {
+    broken: ({ from, to, typesOnly }) => to === "store" && rightOfTheStore.has(from) && !typesOnly,
+    why: 'nothing right of the store reads it: the view does that for all, and "import type" is enough',
+  },
+  {
+    broken: ({ from, to, lazy }) => from === "main.ts" && to !== "lib" && !lazy,
+    why: "the door loads one program only: by import()",
+  },
+];
 
-function roomOf(source, file) {
-  return path.relative(source, file).split(path.sep)[0];
+/** What a pure room may not import from outside the tree, so that every instance computes the same from the same input. */
+const moduleRules = [
+  {
+    broken: ({ from, target, statement }) =>
+      target === "node:crypto" && !(from === "envoy" && /^import \{ createHash \} /.test(statement)),
+    why: "keys and randomness come in as values; only content hashes, by envoy's createHash, are pure",
+  },
+  {
+    broken: ({ target }) => target.startsWith("node:") && target !== "node:crypto",
+    why: "a pure room has no machine under it; what is pure of a node module belongs in lib",
+  },
+  {
+    broken: ({ target }) => /^(@grpc\/|postgres$|@kubernetes\/)/.test(target),
+    why: "a pure room talks to nobody",
+  },
+];
+
+/** Globals by which time, chance, environment or the outside would enter a pure room. */
+const impure = [
+  ...["Date.now", "Math.random", "process", "performance", "crypto", "fetch", "console"],
+  ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask"],
+];
+
+/** Every import of a file as statement, target, and whether it is of types only or by import(). */
+function importsOf(text) {
+  const statements = /^[ \t]*(?:(?:import|export)\b[^"';(]*?\bfrom|import)\s*"([^"]+)"/gm;
+  const found = [...text.matchAll(statements)].map(([statement, target]) => {
+    const typesOnly = /^\s*(import|export) type\b/.test(statement);
+    return { statement: statement.trim(), target, typesOnly, lazy: false };
+  });
+  const code = text.replace(/^\s*(\/\/|\/?\*).*$/gm, "");
+  for (const [statement, target] of code.matchAll(/\bimport\(\s*"([^"]+)"\s*\)/g)) {
+    found.push({ statement, target, typesOnly: false, lazy: true });
+  }
+  return found;
 }
 
-/** Every broken rule below `source`, one line each, as `file: reason`. */
-export function violations(source) {
+/** The impure globals that a file's code uses. esbuild tells a global from a word in a text, a comment or a type. */
+async function impureUses(text) {
+  const { transform } = await import("esbuild");
+  const mark = (name) => `impure_${name.replace(".", "_dot_")}`;
+  const define = Object.fromEntries([...impure, "Date"].map((name) => [name, mark(name)]));
+  const { code } = await transform(text, { loader: "ts", define });
+  const uses = impure.filter((name) => new RegExp(`\\b${mark(name)}\\b`).test(code));
+  // A date made from a value is a value; one made from nothing is the clock.
+  if (new RegExp(`\\b${mark("Date")}\\(\\)`).test(code)) uses.push("new Date()");
+  return uses;
+}
+
+function roomOf(source, file) {
+  const [first] = path.relative(source, file).split(path.sep);
+  return first === ".." ? undefined : first;
+}
+
+function brokenRule(rules, facts) {
+  return rules.find(({ broken }) => broken(facts))?.why;
+}
+
+/** Every broken rule below the directory `source`, one line each, as `file: what: why`. */
+export async function violations(source) {
   const found = [];
-  const files = fs.readdirSync(source, { recursive: true }).filter((name) => name.endsWith(".ts"));
-  for (const name of files.sort()) {
+  const names = fs.readdirSync(source, { recursive: true }).filter((name) => name.endsWith(".ts"));
+  for (const name of names.sort()) {
     const file = path.join(source, name);
     const text = fs.readFileSync(file, "utf8");
-    const room = roomOf(source, file);
-    const say = (reason) => found.push(`src/${name}: ${reason}`);
-    if (!floorOf.has(room)) say(`${room} is not a room of the architecture`);
-    if (pure.has(room) && impureWords.test(text))
-      say(`${room} is pure: ${impureWords.exec(text)[0]} does not belong here`);
-    for (const [statement, kind, , target] of text.matchAll(/^(import|export)( type)?[^;]*?from "([^"]+)";/gm)) {
-      if (pure.has(room) && impureModules.test(target)) say(`${room} is pure and may not import ${target}`);
-      if (!target.startsWith(".")) continue;
-      const other = roomOf(source, path.resolve(path.dirname(file), target));
-      if (other === room || other === "..") continue;
-      const [from, to] = [floorOf.get(room), floorOf.get(other)];
-      if (from === undefined || to === undefined) continue;
-      if (to <= from) say(`${room} may not import ${other}`);
-      const onlyTypes = kind === "import" && /^import type /.test(statement);
-      if (typesOnly.has(other) && !mayBuildStores.has(room) && !onlyTypes)
-        say(`${room} may import only types of ${other}`);
+    const from = roomOf(source, file);
+    const say = (what, why) => found.push(`src/${name}: ${what}: ${why}`);
+    if (!floorOf.has(from)) {
+      say(`${from} is not a room of the architecture`, "a new room has a floor in scripts/arrows.mjs");
+      continue;
+    }
+    if (pure.has(from)) {
+      for (const use of await impureUses(text))
+        say(`${from} may not use ${use}`, "a pure room's output follows from its input");
+    }
+    for (const { target, ...facts } of importsOf(text)) {
+      if (!target.startsWith(".")) {
+        const why = pure.has(from) ? brokenRule(moduleRules, { from, target, ...facts }) : undefined;
+        if (why !== undefined) say(`${from} may not import ${target}`, why);
+        continue;
+      }
+      const to = roomOf(source, path.resolve(path.dirname(file), target));
+      // Outside src is generated code; a room that does not exist is tsc's to report.
+      if (to === from || !floorOf.has(to)) continue;
+      const why = brokenRule(roomRules, { from, to, ...facts });
+      if (why !== undefined) say(`${from} may not import ${to}`, why);
     }
   }
   return found;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const found = await violations(path.join(path.dirname(path.dirname(process.argv[1])), "src"));
+  for (const line of found) console.error(line);
+  process.exitCode = found.length > 0 ? 1 : 0;
 }

@@ -9,7 +9,7 @@ import { ensureInstalled, root, script } from "./pinned-node.mjs";
 /** Not the fixtures: their form is what they are there to show. */
 const linted = ["src", "tests", "scripts", "proto-gen", "build.mjs", "package.json", "tsconfig.json", "biome.json"];
 
-await script(() => {
+await script(async () => {
   ensureInstalled();
   generate();
   const modules = path.join(root, "node_modules");
@@ -20,7 +20,7 @@ await script(() => {
     tool(path.join(".bin", "tsc"), "-p", "."),
     tool(biome, "check", "--diagnostic-level=warn", "--error-on-warnings", ...linted),
   ];
-  const broken = violations(path.join(root, "src"));
+  const broken = await violations(path.join(root, "src"));
   for (const line of broken) console.error(line);
   return results.every(Boolean) && broken.length === 0 ? 0 : 1;
 });
