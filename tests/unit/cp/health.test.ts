@@ -1,0 +1,19 @@
+import * as assert from "uvu/assert";
+import { healthHandler } from "../../../src/cp/health/handler.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("the health of the control plane");
+
+test("is good as soon as it answers, and ready when it says so", async () => {
+  let ready = false;
+  const handle = healthHandler(() => ready);
+  const ask = async (path: string, method = "GET") =>
+    await handle({ method, path, query: "", headers: {}, body: Buffer.alloc(0) });
+  assert.equal(await ask("/healthy"), { status: 200 });
+  assert.equal(await ask("/ready"), { status: 503 });
+  ready = true;
+  assert.equal(await ask("/ready", "DELETE"), { status: 200 });
+  assert.equal(await ask("/"), { status: 404 });
+});
+
+test.run();

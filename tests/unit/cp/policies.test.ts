@@ -1,0 +1,58 @@
+import * as assert from "uvu/assert";
+import { suite } from "../../support/suite.js";
+import { fields, type Stage, stage } from "./stage.js";
+
+const test = suite("policies over the HTTP API");
+
+const from = (match: object) => [{ match }];
+const web = from({ service: "web" });
+const named = (type: string, spec: object) => ({ type, mesh: "default", name: "x", ...spec });
+
+async function roundTrip(api: Stage, path: string, body: object): Promise<void> {
+  assert.is((await api.put(`/meshes/default/${path}/x`, body)).status, 201);
+  assert.equal((await api.get(`/meshes/default/${path}/x`)).json, body);
+  await api.delete(`/meshes/default/${path}/x`);
+}
+
+test("come back in the form they were written: flat or with rules, flat or nested", async () => {
+  const api = await stage();
+  const flat = { sources: web, destinations: web };
+  await roundTrip(api, "traffic-permissions", named("TrafficPermission", flat));
+  await roundTrip(api, "traffic-permissions", named("TrafficPermission", { rules: [flat] }));
+  await roundTrip(api, "traffic-logs", named("TrafficLog", { ...flat, conf: { backend: "b" } }));
+  await roundTrip(api, "trafficlogs", named("TrafficLog", { rules: [flat, { ...flat, conf: { backend: "b" } }] }));
+  await roundTrip(api, "proxytemplates", named("ProxyTemplate", { imports: ["default-proxy"] }));
+  await roundTrip(api, "proxytemplates", named("ProxyTemplate", { conf: { imports: ["default-proxy"] } }));
+  await roundTrip(
+    api,
+    "traffic-routes",
+    named("TrafficRoute", { ...flat, conf: [{ weight: 1, destination: { service: "web", version: "2" } }] }),
+  );
+  const passiveChecks = { unhealthyThreshold: 3, penaltyInterval: "5s" };
+  await roundTrip(api, "healthchecks", named("HealthCheck", { ...flat, conf: { passiveChecks } }));
+});
+
+test("are refused with the path of what is wrong in them", async () => {
+  const api = await stage();
+  const causes = async (path: string, body: object) => fields(await api.put(`/meshes/default/${path}/x`, body));
+  const rules = [{ sources: from({ version: "1" }), destinations: web }];
+  assert.equal(await causes("traffic-permissions", named("TrafficPermission", { rules })), [
+    "rules[0].sources[0].match",
+  ]);
+  assert.equal(await causes("traffic-permissions", named("TrafficPermission", {})), ["rules"]);
+  assert.equal(await causes("proxytemplates", named("ProxyTemplate", { imports: ["x"] })), ["imports[0]"]);
+  assert.equal(await causes("proxytemplates", named("ProxyTemplate", { conf: { imports: ["x"] } })), [
+    "conf.imports[0]",
+  ]);
+  assert.equal(await causes("traffic-routes", named("TrafficRoute", { sources: web, destinations: web })), ["conf"]);
+  assert.equal(await causes("health-checks", named("HealthCheck", { sources: web, destinations: web })), ["conf"]);
+});
+
+test("all go with their mesh", async () => {
+  const api = await stage();
+  await api.put("/meshes/default/traffic-logs/x", named("TrafficLog", { sources: web, destinations: web }));
+  assert.is((await api.delete("/meshes/default")).status, 200);
+  assert.equal((await api.get("/meshes/default/traffic-logs")).json, { items: [] });
+});
+
+test.run();
