@@ -1,39 +1,25 @@
 import { type HttpReply, jsonReply } from "../../net/exchange.js";
+import { matchesDataplane } from "../../policy/selector.js";
 import type { Dataplane } from "../../resources/dataplane.js";
+import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import { overviewOf } from "../../resources/dataplane-overview.js";
+import { toJson } from "../../resources/envelope.js";
+import type { Tags } from "../../resources/tags.js";
 import type { Store, Stored } from "../../store/store.js";
 import { errors, titles } from "./errors.js";
-
-type TagFilter = ReadonlyMap<string, string>;
 
 /**
  * The `tag=key:value` parameters: the first colon separates, so that a value may hold a port; parameters without one
  * are ignored, and of the same key the last counts.
  */
-export function tagFilter(query: string): TagFilter {
-  const wanted = new Map<string, string>();
-  if (query === "") return wanted;
-  for (const tag of new URLSearchParams(query).getAll("tag")) {
-    const colon = tag.indexOf(":");
-    if (colon >= 0) wanted.set(tag.slice(0, colon), tag.slice(colon + 1));
-  }
-  return wanted;
+export function tagFilter(query: string): Tags {
+  if (query === "") return {};
+  const tags = new URLSearchParams(query).getAll("tag").filter((tag) => tag.includes(":"));
+  return Object.fromEntries(tags.map((tag) => [tag.slice(0, tag.indexOf(":")), tag.slice(tag.indexOf(":") + 1)]));
 }
 
-/** True when one inbound carries all wanted tags; `*` stands for any value. */
-function passes({ networking }: Dataplane, wanted: TagFilter): boolean {
-  if (wanted.size === 0) return true;
-  return (networking?.inbound ?? []).some(({ tags = {} }) =>
-    [...wanted].every(([key, value]) => Object.hasOwn(tags, key) && (value === "*" || tags[key] === value)),
-  );
-}
-
-const overview = ({ mesh, name, spec }: Stored, insight: unknown) => ({
-  type: "DataplaneOverview",
-  mesh,
-  name,
-  dataplane: spec,
-  ...(insight === undefined ? {} : { dataplaneInsight: insight }),
-});
+const overview = (dataplane: Stored, insight: unknown) =>
+  toJson(overviewOf(dataplane as Stored<Dataplane>, insight as DataplaneInsight | undefined));
 
 /** The Dataplanes of a mesh, each joined with what its proxy did; without it when it never connected. */
 export async function listOverviews(store: Store, mesh: string, query: string): Promise<HttpReply> {
@@ -44,7 +30,7 @@ export async function listOverviews(store: Store, mesh: string, query: string): 
   ]);
   const byName = new Map(insights.map(({ name, spec }) => [name, spec]));
   const items = dataplanes
-    .filter(({ spec }) => passes(spec as Dataplane, wanted))
+    .filter(({ spec }) => matchesDataplane(wanted, spec as Dataplane))
     .map((dataplane) => overview(dataplane, byName.get(dataplane.name)));
   return jsonReply(200, { items });
 }
