@@ -293,4 +293,77 @@ test("logs one JSON object a line when asked to, and nothing at all with --log-l
   assert.is(said, "");
 });
 
+test("names every setting that cannot be used, alone and all together", async () => {
+  const wrong = {
+    KUMA_STORE_TYPE: "bogus",
+    KUMA_XDS_SERVER_GRPC_PORT: "http",
+    KUMA_API_SERVER_READ_ONLY: "perhaps",
+    KUMA_API_SERVER_INTERFACE: "everywhere",
+    KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL: "soon",
+    KUMA_ENVIRONMENT: "mars",
+    KUMA_DEFAULTS_MESH: "mtls: 7",
+  };
+  const all = await refused(wrong);
+  assert.is(all.match(/^Error: /gm)?.length, 1, all);
+  for (const [name, value] of Object.entries(wrong)) {
+    assert.match(all, name);
+    assert.match(await refused({ [name]: value }), name);
+  }
+});
+
+test("gives two control planes on one machine ports of their own, and frees them when it stops", async () => {
+  const both = [await start(), await start()];
+  const ports = both.flatMap((cp) => [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), cp.xdsPort]);
+  assert.is(new Set(ports).size, 8);
+  const [first] = both;
+  assert.ok(first);
+  assert.is(await first.stop(), 0);
+  const again = await start({
+    KUMA_API_SERVER_PORT: String(portOf(first.api)),
+    KUMA_BOOTSTRAP_SERVER_PORT: String(portOf(first.bootstrap)),
+    KUMA_XDS_SERVER_GRPC_PORT: String(first.xdsPort),
+    KUMA_XDS_SERVER_DIAGNOSTICS_PORT: String(portOf(first.health)),
+  });
+  assert.equal(
+    [again.api, again.bootstrap, again.health, again.xdsPort],
+    [first.api, first.bootstrap, first.health, first.xdsPort],
+  );
+});
+
+test("is not held up at its end by connections that say nothing or half of a request, on any port", async () => {
+  const cp = await start();
+  const sockets: net.Socket[] = [];
+  for (const port of [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), cp.xdsPort]) {
+    for (const text of ["", "PUT /meshes/m HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"]) {
+      const socket = net.connect(port, "127.0.0.1", () => socket.write(text));
+      socket.on("error", () => socket.destroy());
+      sockets.push(socket);
+      await eventually("it is connected", () => socket.readyState !== "opening");
+    }
+  }
+  assert.is(await status(`${cp.api}/`), 200);
+  cp.child.kill("SIGTERM");
+  await eventually("it ends", () => cp.child.exitCode !== null, 5_000);
+  assert.is(await cp.ended, 0, cp.output());
+  for (const socket of sockets) socket.destroy();
+});
+
+test("forgets what is in memory when it ends, and begins with the default mesh of its settings", async () => {
+  const first = await start();
+  assert.is(await status(`${first.api}/meshes/m`, ownMesh), 201);
+  await first.stop();
+  const logging = "logging: {backends: [{name: f, file: {path: /tmp/f}}]}";
+  const second = await start({ KUMA_DEFAULTS_MESH: `type: Mesh\nname: ignored\n${logging}` });
+  assert.equal(await (await fetch(`${second.api}/meshes`)).json(), {
+    items: [
+      {
+        type: "Mesh",
+        name: "default",
+        mtls: { ca: { builtin: {} } },
+        logging: { backends: [{ name: "f", file: { path: "/tmp/f" } }] },
+      },
+    ],
+  });
+});
+
 test.run();
