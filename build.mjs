@@ -2,11 +2,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { generate } from "./proto-gen/generate.mjs";
-import { cacheDirectory, fetchEnvoy, Unreachable } from "./scripts/fetch-envoy.mjs";
+import { executable } from "./scripts/executable.mjs";
+import { fetchEnvoy, Unreachable } from "./scripts/fetch-envoy.mjs";
 import { ensureInstalled, pinnedNode, root, runPinned, script } from "./scripts/pinned-node.mjs";
 
 const bin = path.join(root, "dist", "bin");
@@ -88,40 +88,10 @@ async function bundle(outfile) {
   assertLight(metafile);
 }
 
-/** The pinned Node without symbols. Stripping must come before injection: afterwards it breaks the executable. */
-function strippedNode() {
-  const node = pinnedNode();
-  const key = createHash("sha256").update(fs.readFileSync(node)).digest("hex").slice(0, 16);
-  const stripped = path.join(cacheDirectory, `node-stripped-${key}`);
-  if (fs.existsSync(stripped)) return stripped;
-  fs.mkdirSync(cacheDirectory, { recursive: true });
-  const work = `${stripped}.${process.pid}`;
-  fs.copyFileSync(node, work);
-  if (spawnSync("strip", [work], { stdio: "ignore" }).status !== 0) {
-    fs.rmSync(work);
-    console.log("  strip is not installed: the executable will be some 18 MB larger");
-    return node;
-  }
-  fs.chmodSync(work, 0o755);
-  fs.renameSync(work, stripped);
-  return stripped;
-}
-
-async function executable(bundled, output) {
-  const require = createRequire(import.meta.url);
-  require("@yao-pkg/pkg/lib-es5/log.js").log.info = () => {};
-  const sea = require("@yao-pkg/pkg/lib-es5/sea.js").default;
-  await sea(bundled, {
-    targets: [{ nodeRange: "node24", platform: "linux", arch: process.arch, output }],
-    nodePath: strippedNode(),
-    seaConfig: { useCodeCache: true, disableExperimentalSEAWarning: true },
-  });
-}
-
 /** A hash of all that goes into dist/bin, by which an up-to-date build is known. */
 function inputs() {
   const hash = createHash("sha256").update(JSON.stringify(stamp()));
-  const files = ["src", "scripts/envoy.json", "build.mjs", "proto-gen/generate.mjs", "package-lock.json"];
+  const files = ["src", "scripts/executable.mjs", "build.mjs", "proto-gen/generate.mjs", "package-lock.json"];
   for (const name of files) {
     const full = path.join(root, name);
     const list = fs.statSync(full).isDirectory() ? fs.readdirSync(full, { recursive: true }).sort() : [""];
@@ -157,7 +127,6 @@ async function placePrograms() {
   await step("Made the executable", async () => {
     const output = path.join(root, "dist", `kuma.${process.pid}`);
     await executable(bundled, output);
-    fs.chmodSync(output, 0o755);
     fs.renameSync(output, path.join(bin, "kuma"));
   });
   for (const name of programs) link(name, (file) => fs.symlinkSync("kuma", file));
