@@ -5,6 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { generate } from "./proto-gen/generate.mjs";
+import { bundle } from "./scripts/bundle.mjs";
 import { executable } from "./scripts/executable.mjs";
 import { fetchEnvoy, Unreachable } from "./scripts/fetch-envoy.mjs";
 import { ensureInstalled, pinnedNode, root, runPinned, script } from "./scripts/pinned-node.mjs";
@@ -69,29 +70,17 @@ function assertLight(metafile) {
   }
 }
 
-async function bundle(outfile) {
-  const { build } = await import("esbuild");
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: ["src/main.ts"],
-    outfile,
-    bundle: true,
-    minify: true,
-    lineLimit: 200,
-    platform: "node",
-    target: "node24",
-    format: "cjs",
-    metafile: true,
-    logLevel: "error",
-    define: { __BUILD__: JSON.stringify(stamp()) },
-  });
-  assertLight(metafile);
-}
-
 /** A hash of all that goes into dist/bin, by which an up-to-date build is known. */
 function inputs() {
   const hash = createHash("sha256").update(JSON.stringify(stamp()));
-  const files = ["src", "scripts/executable.mjs", "build.mjs", "proto-gen/generate.mjs", "package-lock.json"];
+  const files = [
+    "src",
+    "scripts/bundle.mjs",
+    "scripts/executable.mjs",
+    "build.mjs",
+    "proto-gen/generate.mjs",
+    "package-lock.json",
+  ];
   for (const name of files) {
     const full = path.join(root, name);
     const list = fs.statSync(full).isDirectory() ? fs.readdirSync(full, { recursive: true }).sort() : [""];
@@ -122,11 +111,15 @@ async function placePrograms() {
   }
   fs.mkdirSync(bin, { recursive: true });
   await step("Generated protobuf code", () => generate());
-  const bundled = path.join(root, "dist", "kuma.cjs");
-  await step("Bundled", () => bundle(bundled));
+  const { door, cp } = await step("Bundled", async () => {
+    const directory = path.join(root, "dist");
+    const made = await bundle({ root, directory, define: { __BUILD__: JSON.stringify(stamp()) } });
+    assertLight(made.metafile);
+    return made;
+  });
   await step("Made the executable", async () => {
     const output = path.join(root, "dist", `kuma.${process.pid}`);
-    await executable(bundled, output);
+    await executable(door, output, { "kuma-cp.cjs": cp });
     fs.renameSync(output, path.join(bin, "kuma"));
   });
   for (const name of programs) link(name, (file) => fs.symlinkSync("kuma", file));

@@ -26,15 +26,18 @@ function strippedNode() {
   return stripped;
 }
 
-/** Makes one executable, `output`, of the pinned Node and the CommonJS file `bundled`; both paths absolute. */
-export async function executable(bundled, output) {
+/**
+ * Makes one executable, `output`, of the pinned Node and the CommonJS file `bundled`; all paths absolute.
+ * `assets` are files it carries along, by the name it reads them under.
+ */
+export async function executable(bundled, output, assets = {}) {
   const require = createRequire(import.meta.url);
   require("@yao-pkg/pkg/lib-es5/log.js").log.info = () => {};
   const sea = require("@yao-pkg/pkg/lib-es5/sea.js").default;
   await sea(bundled, {
     targets: [{ nodeRange: "node24", platform: "linux", arch: process.arch, output }],
     nodePath: strippedNode(),
-    seaConfig: { useCodeCache: true, disableExperimentalSEAWarning: true },
+    seaConfig: { useCodeCache: true, disableExperimentalSEAWarning: true, assets },
   });
   fs.chmodSync(output, 0o755);
 }

@@ -1,0 +1,63 @@
+// Two bundles: what every program needs, and kuma-cp. A sidecar must not carry the control plane's code in
+// its memory, and V8 keeps the whole text of a script for as long as one of its functions lives.
+import fs from "node:fs";
+import path from "node:path";
+
+/** The module of src/main.ts's lazy import that goes into a bundle of its own. */
+const controlPlane = "src/cp/main.ts";
+
+/** Stands in the first bundle for the second one: reads it out of the executable when it is asked for. */
+const loader = `
+import { createRequire } from "node:module";
+import { getAsset, isSea } from "node:sea";
+import vm from "node:vm";
+
+function load() {
+  if (!isSea()) throw new Error("the control plane's bundle is inside the executable only");
+  const text = "(function (exports, require, module) {" + getAsset("kuma-cp.cjs", "utf8") + "\\n})";
+  const module = { exports: {} };
+  const run = vm.runInThisContext(text, { filename: "kuma-cp.cjs" });
+  run(module.exports, createRequire(process.execPath), module);
+  return module.exports;
+}
+
+export const main = (args) => load().main(args);
+`;
+
+const separate = {
+  name: "control plane apart",
+  setup(build) {
+    build.onResolve({ filter: /^\.\/cp\/main\.js$/ }, ({ importer, kind }) =>
+      kind === "dynamic-import" && importer.endsWith(path.join("src", "main.ts"))
+        ? { path: "kuma-cp", namespace: "apart" }
+        : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "apart" }, () => ({ contents: loader, loader: "js" }));
+  },
+};
+
+/**
+ * Bundles src/main.ts and src/cp/main.ts into `directory`.
+ * @returns both files, and esbuild's metafile of the first
+ */
+export async function bundle({ root, directory, define }) {
+  const { build } = await import("esbuild");
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: true,
+    lineLimit: 200,
+    platform: "node",
+    target: "node24",
+    format: "cjs",
+    metafile: true,
+    logLevel: "error",
+    define,
+  };
+  fs.mkdirSync(directory, { recursive: true });
+  const door = path.join(directory, "kuma.cjs");
+  const cp = path.join(directory, "kuma-cp.cjs");
+  const made = await build({ ...common, entryPoints: ["src/main.ts"], outfile: door, plugins: [separate] });
+  await build({ ...common, entryPoints: [controlPlane], outfile: cp });
+  return { door, cp, metafile: made.metafile };
+}
