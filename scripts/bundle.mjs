@@ -58,6 +58,7 @@ export async function bundle({ root, directory, define }) {
   const door = path.join(directory, "kuma.cjs");
   const cp = path.join(directory, "kuma-cp.cjs");
   const made = await build({ ...common, entryPoints: ["src/main.ts"], outfile: door, plugins: [separate] });
-  await build({ ...common, entryPoints: [controlPlane], outfile: cp });
+  // A script that vm runs has no import(): esbuild then writes require() for what stays outside the bundle.
+  await build({ ...common, entryPoints: [controlPlane], outfile: cp, supported: { "dynamic-import": false } });
   return { door, cp, metafile: made.metafile };
 }
