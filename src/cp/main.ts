@@ -1,11 +1,6 @@
 import { command, type Io, runProgram, text, toggle } from "../lib/cli.js";
 import { UserError } from "../lib/errors.js";
-import type { LogFormat } from "../lib/logger.js";
-
-function logFormat(raw: string): LogFormat {
-  if (raw === "text" || raw === "json") return raw;
-  throw new UserError("log-format.unknown", `unknown log format "${raw}"; known ones are text and json`);
-}
+import { type LogFormat, parseLogFormat } from "../lib/logger.js";
 
 function outputFormat(raw: string): "table" | "yaml" {
   if (raw === "table" || raw === "yaml") return raw;
@@ -94,7 +89,7 @@ const runCommand = command({
     logFormat: text("log-format", {
       help: "log format: one of text|json",
       default: "text" as LogFormat,
-      parse: logFormat,
+      parse: parseLogFormat,
       choices: ["text", "json"],
     }),
   },

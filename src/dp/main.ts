@@ -1,4 +1,5 @@
 import { command, runProgram, text } from "../lib/cli.js";
+import { type LogFormat, parseLogFormat } from "../lib/logger.js";
 import { table } from "./settings.js";
 
 /** A flag of the setting with this key; what is not given is left to the environment and the default. */
@@ -24,12 +25,23 @@ const run = command({
     binaryPath: flag("binaryPath", "binary-path"),
     configDir: flag("configDir", "config-dir"),
     dataplaneTokenFile: flag("dataplaneTokenFile", "dataplane-token-file"),
+    logFormat: text("log-format", {
+      help: "log format: one of text|json",
+      default: "text" as LogFormat,
+      parse: parseLogFormat,
+      choices: ["text", "json"],
+    }),
   },
-  async run({ flags, io, logLevel }) {
+  async run({ flags: { logFormat: format, ...flags }, io, logLevel }) {
     const { readSettings } = await import("./settings.js");
     const { createLogger } = await import("../lib/logger.js");
     const { runDataplane, thisMachine } = await import("./run.js");
-    const logger = createLogger({ name: "kuma-dp.run", level: logLevel, write: (line) => void io.stderr.write(line) });
+    const logger = createLogger({
+      name: "kuma-dp.run",
+      level: logLevel,
+      format,
+      write: (line) => void io.stderr.write(line),
+    });
     const notice = (sentence: string) => void io.stderr.write(`Warning: ${sentence}\n`);
     const { settings, warnings } = readSettings(flags, io.env, process.cwd());
     for (const warning of warnings) notice(warning);

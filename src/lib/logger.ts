@@ -30,6 +30,12 @@ export function parseLogLevel(text: string): LogLevel {
   throw new UserError("log-level.unknown", `unknown log level "${text}"`);
 }
 
+/** @throws UserError `log-format.unknown` */
+export function parseLogFormat(text: string): LogFormat {
+  if (text === "text" || text === "json") return text;
+  throw new UserError("log-format.unknown", `unknown log format "${text}"; known ones are text and json`);
+}
+
 /** `tokenPath` is not a secret, `dataplaneToken` is: the end of the name decides. */
 const secretName =
   /(password|passphrase|secret|token|credentials?|authorization|cookie|(private|signing|client)[-_]?key)$/i;

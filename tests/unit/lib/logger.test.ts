@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { createLogger, type LogFormat, type LogLevel, parseLogLevel } from "../../../src/lib/logger.js";
+import { createLogger, type LogFormat, type LogLevel, parseLogFormat, parseLogLevel } from "../../../src/lib/logger.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("logger");
@@ -95,6 +95,11 @@ test("identical messages are sampled: 100 a second, then every 100th", () => {
 test("an unknown level is refused by name", () => {
   assert.is(parseLogLevel("debug"), "debug");
   assert.throws(() => parseLogLevel("loud"), /^unknown log level "loud"$/);
+});
+
+test("an unknown format is refused with the known ones", () => {
+  assert.is(parseLogFormat("json"), "json");
+  assert.throws(() => parseLogFormat("xml"), /^unknown log format "xml"; known ones are text and json$/);
 });
 
 test.run();
