@@ -21,6 +21,7 @@ export function createMemoryStore(registry: Registry): Store {
   const resources = new Map<string, Stored>();
   const watchers = new Set<Watcher>();
   let sequence = 0;
+  let closed = false;
 
   const feeds = (type: string) => registry.byName(type)?.feeds ?? false;
 
@@ -56,7 +57,7 @@ export function createMemoryStore(registry: Registry): Store {
     try {
       const listing = [...resources.values()].filter((stored) => feeds(stored.type));
       yield { kind: "listing", sequence, resources: listing };
-      while (!signal.aborted) {
+      while (!signal.aborted && !closed) {
         const change = watcher.queue.shift();
         if (change !== undefined) yield change;
         else {
@@ -100,6 +101,7 @@ export function createMemoryStore(registry: Registry): Store {
     },
     changes,
     async close() {
+      closed = true;
       for (const watcher of watchers) watcher.wake?.();
     },
   };

@@ -36,7 +36,11 @@ export function startProgram(
       text += chunk.toString();
     });
   }
-  const ended = new Promise<number | null>((resolve) => child.on("exit", (code) => resolve(code)));
+  // Its last words may come after its end; a child of its own that holds the pipe must not keep us waiting, though.
+  const ended = new Promise<number | null>((resolve) => {
+    child.on("close", (code) => resolve(code));
+    child.on("exit", (code) => setTimeout(resolve, 1000, code).unref());
+  });
   const end = (signal: NodeJS.Signals) => {
     child.kill(signal);
     return ended;

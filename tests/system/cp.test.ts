@@ -152,6 +152,8 @@ test("refuses settings that make no sense, by name", async () => {
   assert.match(await refused({}, ["-c", "/missing"]), /Failed to access configuration file "\/missing"/);
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-cp-test-"));
   const file = path.join(directory, "cp.yaml");
+  fs.writeFileSync(file, "apiServer: [\n");
+  assert.match(await refused({}, ["-c", file]), /Failed to parse configuration file ".*cp\.yaml"/);
   fs.writeFileSync(file, "apiserver: {}\n");
   assert.match(await refused({}, ["-c", file]), /cp\.yaml: unknown key apiserver; did you mean apiServer/);
   fs.rmSync(directory, { recursive: true });
