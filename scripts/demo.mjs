@@ -27,7 +27,7 @@ const given = new Set();
 /** The documented port when it can be had, another one with a word about it otherwise. */
 async function choosePort(what, documented, host = "127.0.0.1") {
   const wanted = Number.isNaN(portBase) ? documented : portBase + given.size;
-  if (await isFree(wanted, host)) {
+  if (!given.has(wanted) && (await isFree(wanted, host))) {
     given.add(wanted);
     return wanted;
   }

@@ -1,12 +1,25 @@
 import net from "node:net";
 
-/** A port of 127.0.0.1 that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
+/**
+ * Each process has a block of ports of its own, below those that the kernel gives to outgoing
+ * connections and to port 0: a port from there could be taken again before the program under test binds it.
+ */
+const blockSize = 100;
+const first = 11_000 + (process.pid % 200) * blockSize;
+let next = 0;
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer().once("error", () => resolve(false));
+    server.listen({ port, host: "0.0.0.0", exclusive: true }, () => server.close(() => resolve(true)));
   });
+}
+
+/** A free port of this process's block, never the same twice. */
+export async function freePort(): Promise<number> {
+  while (next < blockSize) {
+    const port = first + next++;
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port from ${first} to ${first + blockSize - 1} is free`);
 }
