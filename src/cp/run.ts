@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { connectTimeoutMs, generate } from "../envoy/generate.js";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
 import { createSiteGuard } from "../net/cross-site.js";
@@ -6,6 +7,7 @@ import { startHttpServer } from "../net/http-server.js";
 import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
 import { createMemoryStore } from "../store/memory.js";
+import { followChanges } from "../xds/feed.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
@@ -73,12 +75,19 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     });
     stops.push(() => insights.close());
 
+    const view = await followChanges({
+      changes: store.changes(feed.signal),
+      logger: logger.child("view"),
+      coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
+    });
+    stops.push(async () => view.close());
     const xds: XdsServer = await startXdsServer({
       port: settings.xdsPort,
-      changes: store.changes(feed.signal),
+      feed: view,
       observer: insights,
       logger: logger.child("xds-server"),
-      coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
+      generate: (proxy, mesh, tokenPath) =>
+        generate(proxy, mesh, { connectTimeoutMs, secretServer: undefined }, tokenPath),
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, bindCode(error));
     });
