@@ -90,6 +90,16 @@ export interface TokenRequest {
   readonly validFor?: string;
 }
 
+const unknownClient =
+  "This is also how a Control Plane refuses a client certificate that it doesn't know: it has to be a .pem file in the " +
+  "directory KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR since before the Control Plane started";
+
+/** Whether the other side ended the connection without a word. */
+function isCut(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "ECONNRESET";
+}
+
 /** A token for one dataplane, without a line break. */
 export async function requestToken({ url, client }: TokenEndpoint, request: TokenRequest): Promise<string> {
   const prefix = "failed to generate a dataplane token: ";
@@ -100,7 +110,8 @@ export async function requestToken({ url, client }: TokenEndpoint, request: Toke
     timeout,
     ...(client === undefined ? {} : { client }),
   }).catch((error: unknown) => {
-    throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}`);
+    const hint = client !== undefined && isCut(error) ? `. ${unknownClient}` : "";
+    throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}${hint}`);
   });
   if (answer.status === 200) return answer.body;
   const said = answer.body.trim();

@@ -160,7 +160,10 @@ test("the public server is asked with the client certificate, and refuses strang
   assert.is(await requestToken({ url, client }, { name: "a", mesh: "m" }), token);
   await requestToken({ url, client: server }, { name: "a", mesh: "m" }).then(
     () => assert.unreachable(),
-    (error: Error) => assert.match(error.message, /^failed to generate a dataplane token: could not reach/),
+    (error: Error) => {
+      assert.match(error.message, /^failed to generate a dataplane token: could not reach/);
+      assert.match(error.message, /refuses a client certificate that it doesn't know: .*_PUBLIC_CLIENT_CERTS_DIR/);
+    },
   );
   tls.closeAllConnections();
   await new Promise((resolve) => tls.close(resolve));
