@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { BlockList } from "node:net";
@@ -75,12 +76,26 @@ export async function findTokenServer(api: TokenApi, address: URL, context: Cont
     const sides = [server, client].filter((side) => side !== "").join(", and ");
     throw refuse(`the Control Plane runs on another machine, but ${sides}.\n${remedies}`);
   }
-  const [cert, key] = await Promise.all([readFile(clientCert, "utf8"), readFile(clientKey, "utf8")]).catch(
+  return { url: endpointUrl(api.publicUrl), client: await readClient(clientCert, clientKey) };
+}
+
+async function readClient(certFile: string, keyFile: string): Promise<NonNullable<Request["client"]>> {
+  const [cert, key] = await Promise.all([readFile(certFile, "utf8"), readFile(keyFile, "utf8")]).catch(
     (error: unknown) => {
       throw refuse(`the client certificate can't be read: ${messageOf(error)}`);
     },
   );
-  return { url: endpointUrl(api.publicUrl), client: { cert, key } };
+  // TLS would say this in words of OpenSSL.
+  if (belongTogether(cert, key)) return { cert, key };
+  throw refuse(`"${certFile}" and "${keyFile}" are not a certificate and its key, both in PEM`);
+}
+
+function belongTogether(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }
 
 export interface TokenRequest {
