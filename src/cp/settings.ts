@@ -1,4 +1,5 @@
 import { load } from "js-yaml";
+import type { KeyType } from "../identity/key-pair.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import {
   bool,
@@ -93,9 +94,6 @@ const asSeconds = (milliseconds: number) => `${milliseconds / 1000}s`;
 const hour = 3_600_000;
 const asHours = (milliseconds: number) =>
   milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
-
-/** Kinds of keys of a mesh's certificates. */
-export type CaKeyType = "ecdsa-p256" | "rsa-2048";
 
 /** Every setting of kuma-cp. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
 export const table = {
@@ -288,7 +286,7 @@ export const table = {
     str,
     "Directory with the certificates of clients that may ask the public token server, in files that end in .pem.",
   ),
-  caKeyType: setting<CaKeyType>(
+  caKeyType: setting<KeyType>(
     "ca.builtin.keyType",
     "KUMA_CA_BUILTIN_KEY_TYPE",
     "ecdsa-p256",
