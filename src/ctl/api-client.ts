@@ -2,6 +2,7 @@ import { type Cause, messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
+import { type AuthorityStatus, readAuthority } from "./authority.js";
 import { type Answer, below, type Request, send } from "./http.js";
 
 const resourceTimeout = 60_000;
@@ -20,6 +21,10 @@ export interface ApiClient {
   /** False when there was nothing to delete. */
   delete(type: ResourceType, mesh: string, name: string): Promise<boolean>;
   catalogue(): Promise<unknown>;
+  /** The certificate authorities of all meshes; none from a control plane that doesn't tell. */
+  authorities(): Promise<readonly AuthorityStatus[]>;
+  /** Begins a rotation, or shows the one under way; undefined when there is no such mesh. */
+  rotateAuthority(mesh: string): Promise<{ readonly begun: boolean; readonly status: AuthorityStatus } | undefined>;
 }
 
 /** The path of a type's resources. */
@@ -134,5 +139,21 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       return true;
     },
     catalogue: () => read("catalogue", { timeout: catalogueTimeout }),
+    async authorities() {
+      const answer = await ask("GET", "certificate-authorities");
+      if (answer.status === 404) return [];
+      if (answer.status !== 200) throw failure(answer);
+      const value = parse(answer.body);
+      const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
+      return items.map(readAuthority).filter((status) => status !== undefined);
+    },
+    async rotateAuthority(mesh) {
+      const answer = await ask("POST", `meshes/${segment(mesh)}/certificate-authority/rotate`);
+      if (answer.status === 404) return undefined;
+      if (answer.status !== 200 && answer.status !== 202) throw failure(answer);
+      const status = readAuthority(parse(answer.body));
+      if (status !== undefined) return { begun: answer.status === 202, status };
+      throw new UserError("api.unexpected", `${address.href} answered with something that is no certificate authority`);
+    },
   };
 }

@@ -2,7 +2,10 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import type { FilterChainSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
-import { TcpProxySchema } from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import {
+  TcpProxySchema,
+  UpstreamConnectMode,
+} from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { Permitted } from "../policy/permissions.js";
 import { socketAddress } from "./address.js";
 import { passThroughName } from "./clusters.js";
@@ -23,8 +26,22 @@ interface Place {
 /** Envoy writes `:` and `.` of a prefix in its own ways; underscores read the same everywhere. */
 const statName = (text: string) => text.replaceAll(/[:.]/g, "_");
 
-function tcpProxy({ cluster, statPrefix }: Target) {
-  const proxy = create(TcpProxySchema, { statPrefix, clusterSpecifier: { case: "cluster", value: cluster } });
+/**
+ * By default the proxy connects to the service as soon as a client connects: whoever fails in the handshake would have
+ * been noticed by the service, and could hold connections to it. Nothing is read before the handshake, so there is
+ * nothing to keep meanwhile.
+ */
+const afterHandshake = {
+  upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE,
+  maxEarlyDataBytes: 0,
+};
+
+function tcpProxy({ cluster, statPrefix }: Target, guarded: boolean) {
+  const proxy = create(TcpProxySchema, {
+    statPrefix,
+    clusterSpecifier: { case: "cluster", value: cluster },
+    ...(guarded ? afterHandshake : {}),
+  });
   return {
     name: "envoy.filters.network.tcp_proxy",
     configType: { case: "typedConfig" as const, value: anyPack(TcpProxySchema, proxy) },
@@ -53,7 +70,7 @@ function listener(name: string, { address, port }: Place, target: Target, option
     enableReusePort: false,
     filterChains: [
       {
-        filters: [...(guard?.filters ?? []), tcpProxy(target)],
+        filters: [...(guard?.filters ?? []), tcpProxy(target, guard !== undefined)],
         ...(guard === undefined ? {} : { transportSocket: guard.transportSocket }),
       },
     ],
