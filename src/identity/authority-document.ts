@@ -63,7 +63,10 @@ export function beginRotation(document: AuthorityDocument, root: Root, by: strin
   };
 }
 
-/** Clocks of proxies may be this far behind: they take a certificate for alive that long after its end. */
+/**
+ * Clocks of proxies may be this far behind: they take a certificate for alive that long after its end. Where
+ * certificates live for less, clocks have to be better than that anyway.
+ */
 const clockSkewMs = 60_000;
 
 /** Lets the new root sign; the others stay trusted for as long as one of their certificates can live. */
@@ -73,7 +76,7 @@ export function switchSigning(document: AuthorityDocument, lifeMs: number, now: 
   return {
     ...document,
     roots: newest === undefined ? [] : [newest, ...others.reverse()],
-    rotation: { state: "retiring", until: new Date(now.getTime() + life + clockSkewMs).toISOString() },
+    rotation: { state: "retiring", until: new Date(now.getTime() + life + Math.min(life, clockSkewMs)).toISOString() },
   };
 }
 
