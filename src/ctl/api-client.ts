@@ -14,10 +14,10 @@ export interface ApiClient {
   list(path: string): Promise<readonly unknown[]>;
   /** The resource as sent, undefined when there is none. */
   find(type: ResourceType, mesh: string, name: string): Promise<unknown>;
-  /** True when the resource was new. */
-  put(type: ResourceType, resource: Resource): Promise<boolean>;
+  /** Creates or replaces; what the control plane warned of while it did. */
+  put(type: ResourceType, resource: Resource): Promise<readonly string[]>;
   /** As `put`, except that the control plane only checks. Never stores anything, whatever kind of control plane it is. */
-  tryPut(type: ResourceType, resource: Resource): Promise<boolean>;
+  tryPut(type: ResourceType, resource: Resource): Promise<readonly string[]>;
   /** False when there was nothing to delete. */
   delete(type: ResourceType, mesh: string, name: string): Promise<boolean>;
   catalogue(): Promise<unknown>;
@@ -64,6 +64,12 @@ export function failure({ status, body }: Answer): UserError {
   return new UserError("api.unexpected", `(${status}): ${body.trim()}`);
 }
 
+/** The texts of a `Warning` header, RFC 7234 5.5: `299 - "text", 299 - "text"`. */
+function readWarnings(header: string | undefined): string[] {
+  const values = header?.match(/\b\d{3} \S+ "(?:[^"\\]|\\.)*"/g) ?? [];
+  return values.map((value) => value.slice(value.indexOf('"') + 1, -1).replaceAll(/\\(.)/g, "$1"));
+}
+
 /** Logs every exchange at debug. */
 export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function ask(method: Request["method"], path: string, more: Partial<Request> = {}): Promise<Answer> {
@@ -92,10 +98,10 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
 
   const itemPath = (type: ResourceType, mesh: string, name: string) => `${collectionPath(type, mesh)}/${segment(name)}`;
 
-  async function write(path: string, body: unknown): Promise<boolean> {
+  async function write(path: string, body: unknown): Promise<readonly string[]> {
     const answer = await ask("PUT", path, { body: JSON.stringify(body) });
     if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
-    return answer.status === 201;
+    return readWarnings(answer.headers.warning);
   }
 
   /**

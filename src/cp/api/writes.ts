@@ -8,6 +8,12 @@ import { type Renderer, render } from "./rendering.js";
 const created: HttpReply = { status: 201 };
 const ok: HttpReply = { status: 200 };
 
+/** The reply with a `Warning` header of code 299, "miscellaneous persistent warning" of RFC 7234, for each. */
+function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply {
+  if (warnings.length === 0) return reply;
+  return { ...reply, headers: { Warning: warnings.map((text) => `299 - ${JSON.stringify(text)}`).join(", ") } };
+}
+
 /** Makes and takes back the certificate authority that a mesh is created with. */
 export interface MeshAuthorities {
   /** True when there was none and it was made. */
@@ -56,13 +62,14 @@ export async function put(
   const causes = type.validate(spec);
   if (causes.length > 0) return errors.invalid(title, causes);
   const resource = { ...key, spec };
+  const warnings = type.warnings(spec);
   try {
     if (stored !== undefined) {
       if (!dryRun && render(resource) !== renderer.text(stored)) await store.update(resource, stored.version);
-      return ok;
+      return withWarnings(ok, warnings);
     }
     if (await meshIsMissing(store, type, key)) return errors.unknownMesh(key.mesh);
-    if (dryRun) return created;
+    if (dryRun) return withWarnings(created, warnings);
     if (type.name === "Mesh") return await createMesh(store, authorities, resource);
     await store.create(resource);
     if (await meshIsMissing(store, type, key)) {
@@ -70,7 +77,7 @@ export async function put(
       await store.delete(key).catch(ignore("not-found"));
       return errors.unknownMesh(key.mesh);
     }
-    return created;
+    return withWarnings(created, warnings);
   } catch (error) {
     if (error instanceof StoreError && error.kind !== "unavailable") return errors.conflict(title);
     throw new FailedOperation(title, error);
