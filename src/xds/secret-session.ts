@@ -24,7 +24,10 @@ export interface SecretSessionEvents {
  */
 export interface SecretSession {
   request(request: SecretRequest): void;
-  /** The present content of a secret; sent when the client asks for that name and doesn't have, nor refused, just this. */
+  /**
+   * The present content of a secret; sent when the client asks for that name and doesn't have, nor refused, just this.
+   * Forgotten when the client drops the name: it may be out of date by the time that the name is asked for again.
+   */
   offer(secret: EnvoyResource): void;
   /** What the client asks for at present. */
   readonly names: ReadonlySet<string>;
@@ -55,8 +58,12 @@ export function createSecretSession(events: SecretSessionEvents): SecretSession 
     if (unacknowledged === undefined || unacknowledged.nonce !== nonce) return;
     const { resources } = unacknowledged;
     unacknowledged = undefined;
-    const told = refusal === undefined ? taken : refused;
-    for (const { name, version } of resources) told.set(name, version);
+    for (const { name, version } of resources) {
+      if (refusal === undefined) {
+        taken.set(name, version);
+        refused.delete(name);
+      } else refused.set(name, version);
+    }
     if (refusal === undefined) events.acknowledged(resources);
     else events.refused(resources, refusal);
   }
@@ -68,9 +75,10 @@ export function createSecretSession(events: SecretSessionEvents): SecretSession 
       // A stale request was made before the client saw our last response: its next one tells what it wants now.
       if (stale) return;
       const wanted = new Set(request.names);
-      // A name that is asked for again after it was dropped is answered in full.
-      for (const name of names) {
-        if (wanted.has(name)) continue;
+      for (const name of names) if (!wanted.has(name)) offered.delete(name);
+      // A name that was not asked for until now is answered in full, also when the same request acknowledges it.
+      for (const name of wanted) {
+        if (names.has(name)) continue;
         taken.delete(name);
         refused.delete(name);
       }

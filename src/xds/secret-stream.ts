@@ -203,6 +203,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     } else if (!wantsIdentity && lease !== undefined) {
       lease.end();
       lease = undefined;
+      issued.clear();
       identity = undefined;
     }
     session.request(message.request);
