@@ -7,6 +7,7 @@ import { realTimers, type Timers } from "./coalesce.js";
 import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
 import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
 import { type ProxyId, parseNodeId } from "./node.js";
+import type { SecretObserver } from "./observer.js";
 import type { Pacer } from "./pacer.js";
 import { createSecretSession } from "./secret-session.js";
 import { identitySecret, meshCaSecret } from "./secrets.js";
@@ -21,6 +22,7 @@ export interface SecretSurroundings {
   readonly authenticate: Authenticate;
   readonly pace: Pacer;
   readonly logger: Logger;
+  readonly observer?: SecretObserver;
   /** The proxy took something, or the stream ended. */
   readonly changed: (stream: SecretStream) => void;
   readonly timers?: Timers;
@@ -63,7 +65,7 @@ export const bundleVersion = (authority: ReadyAuthority): string => bundleOf(aut
 
 /** Serves one StreamSecrets call until it ends. */
 export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings): SecretStream {
-  const { view, identities, authenticate, pace, logger, changed } = surroundings;
+  const { view, identities, authenticate, pace, logger, changed, observer } = surroundings;
   const timers = surroundings.timers ?? realTimers;
   let proxy: ProxyId | undefined;
   let ended = false;
@@ -78,7 +80,9 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     },
     acknowledged(resources) {
       for (const { name, version } of resources) {
-        if (name === identityName) identity = issued.get(version);
+        if (name !== identityName) continue;
+        identity = issued.get(version);
+        if (identity !== undefined && proxy !== undefined) observer?.certified(proxy, identity, new Date());
       }
       changed(stream);
     },
@@ -102,7 +106,10 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     call.emit("error", { code, details });
   }
 
-  const unauthenticated = (reason: string) => refuse(status.UNAUTHENTICATED, generic, reason);
+  function unauthenticated(reason: string): void {
+    if (proxy !== undefined) observer?.turnedDown(proxy, reason, new Date());
+    refuse(status.UNAUTHENTICATED, generic, reason);
+  }
 
   /** Lets the proxy in, or ends the stream and says false. */
   function letIn(id: ProxyId): boolean {

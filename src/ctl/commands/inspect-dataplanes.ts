@@ -8,6 +8,7 @@ import { paint } from "../color.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
 import { outputFlag, parseFormat, renderList } from "../output.js";
+import { refusalLines, refusedIn } from "../refusals.js";
 import { resourceTable } from "../table.js";
 import { listFailure } from "./get.js";
 
@@ -29,6 +30,7 @@ export const inspectDataplanes = command({
     });
     io.stdout.write(await renderList(format, items, () => inspectTable(items, new Date(), io.color)));
     if (format !== "table") return;
+    io.stderr.write(refusalLines(refusedIn(items)));
     const authorities = await client.authorities();
     io.stderr.write(
       authorityWarnings(
