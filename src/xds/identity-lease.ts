@@ -15,7 +15,8 @@ interface Claim {
  *        │            │  v  └───────────┘
  *        └───────── failed (tries again by itself)
  *
- * `ended` follows from each of them. What the proxy holds stays in use through every state but the last.
+ * `waiting` also follows from issuing, when the Dataplane or the authority goes meanwhile, and `ended` from each of
+ * them. What the proxy holds stays in use through every state but the last.
  */
 export type LeaseState =
   /** The Dataplane or a usable authority is missing. */

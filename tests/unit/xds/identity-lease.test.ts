@@ -35,7 +35,13 @@ function open({ lifeMs = 10 * hour, random = () => 0.5 }: Options = {}) {
           make() {
             const notAfter = new Date(time.now() + lifeMs);
             const text = `${services} by ${signer} #${number}`;
-            resolve({ certificateChain: text, privateKey: "", serial: text, notBefore: new Date(time.now()), notAfter });
+            resolve({
+              certificateChain: text,
+              privateKey: "",
+              serial: text,
+              notBefore: new Date(time.now()),
+              notAfter,
+            });
           },
           fail: () => reject(new Error(`no ${services} by ${signer}`)),
         });
@@ -57,7 +63,8 @@ function open({ lifeMs = 10 * hour, random = () => 0.5 }: Options = {}) {
     time,
     proof,
     turns,
-    is: (services: string, signer = "r1") => lease.follow({ services: services.split(" "), authority: authority(signer) }),
+    is: (services: string, signer = "r1") =>
+      lease.follow({ services: services.split(" "), authority: authority(signer) }),
     gone: () => lease.follow(undefined),
     /** Its turn comes: what waits begins to be signed. */
     begin() {
