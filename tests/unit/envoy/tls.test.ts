@@ -8,10 +8,8 @@ import {
   TcpProxySchema,
   UpstreamConnectMode,
 } from "../../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
-import type {
-  CommonTlsContext,
-  SdsSecretConfig,
-} from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import type { SdsSecretConfig } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import type { CommonTlsContext } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { generate } from "../../../src/envoy/generate.js";
 import type { EnvoyResource } from "../../../src/envoy/resource.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
