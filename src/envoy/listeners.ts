@@ -12,9 +12,15 @@ import { passThroughName } from "./clusters.js";
 import { type EnvoyResource, encode } from "./resource.js";
 import { inboundTls, permissionFilter, type TlsParameters } from "./tls.js";
 
+/** A cluster that a listener sends connections to, and its share of them. */
+export interface WeightedCluster {
+  readonly name: string;
+  readonly weight: number;
+}
+
 /** Where a listener sends connections, and how its statistics are called. */
 interface Target {
-  readonly cluster: string;
+  readonly clusters: readonly [WeightedCluster, ...WeightedCluster[]];
   readonly statPrefix: string;
 }
 
@@ -36,10 +42,15 @@ const afterHandshake = {
   maxEarlyDataBytes: 0,
 };
 
-function tcpProxy({ cluster, statPrefix }: Target, guarded: boolean) {
+function clusterSpecifier([first, ...others]: Target["clusters"]) {
+  if (others.length === 0) return { case: "cluster" as const, value: first.name };
+  return { case: "weightedClusters" as const, value: { clusters: [first, ...others] } };
+}
+
+function tcpProxy({ clusters, statPrefix }: Target, guarded: boolean) {
   const proxy = create(TcpProxySchema, {
     statPrefix,
-    clusterSpecifier: { case: "cluster", value: cluster },
+    clusterSpecifier: clusterSpecifier(clusters),
     ...(guarded ? afterHandshake : {}),
   });
   return {
@@ -77,7 +88,7 @@ function listener(name: string, { address, port }: Place, target: Target, option
     ...(options.bind ? {} : { bindToPort: false }),
     ...(options.useOriginalDst === true ? { useOriginalDst: true } : {}),
   });
-  return encode(ListenerSchema, name, message, { clusters: [target.cluster] });
+  return encode(ListenerSchema, name, message, { clusters: target.clusters.map((cluster) => cluster.name) });
 }
 
 /** Who may use an inbound while mTLS is on, and how both sides prove who they are. */
@@ -102,15 +113,21 @@ export function inboundListener(
 ): EnvoyResource {
   const name = `inbound:${place.address}:${place.port}`;
   const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
-  return listener(name, place, { cluster, statPrefix: statName(cluster) }, { bind, ...guard });
+  const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
+  return listener(name, place, target, { bind, ...guard });
 }
 
-/** Takes connections from the service on this machine and hands them to a service of the mesh. */
-export function outboundListener(place: Place, service: string, cluster: string, bind: boolean): EnvoyResource {
+/** Takes connections from the service on this machine and hands them to services of the mesh, by weight. */
+export function outboundListener(
+  place: Place,
+  service: string,
+  clusters: Target["clusters"],
+  bind: boolean,
+): EnvoyResource {
   return listener(
     `outbound:${place.address}:${place.port}`,
     place,
-    { cluster, statPrefix: statName(service) },
+    { clusters, statPrefix: statName(service) },
     { bind },
   );
 }
@@ -120,7 +137,7 @@ export function catchAllListener(port: number): EnvoyResource {
   return listener(
     "catch_all",
     { address: "0.0.0.0", port },
-    { cluster: passThroughName, statPrefix: passThroughName },
+    { clusters: [{ name: passThroughName, weight: 100 }], statPrefix: passThroughName },
     { bind: true, useOriginalDst: true },
   );
 }
