@@ -89,6 +89,8 @@ async function createMesh(store: Store, authorities: MeshAuthorities, mesh: Reso
   const made = await authorities.ensure(mesh.name);
   try {
     await store.create(mesh);
+    // Another creation of this mesh that failed may have taken the authority back meanwhile.
+    await authorities.ensure(mesh.name);
     return created;
   } catch (error) {
     // Unless somebody else created the mesh, and with it relies on the authority.
