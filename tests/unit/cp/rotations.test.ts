@@ -2,6 +2,7 @@ import * as assert from "uvu/assert";
 import { type AuthorityStatus, createRotations, type RotationOptions } from "../../../src/cp/rotations.js";
 import { createAuthorities } from "../../../src/identity/authorities.js";
 import {
+  type AuthorityDocument,
   beginRotation,
   decodeDocument,
   encodeDocument,
@@ -86,35 +87,36 @@ async function open({
   });
 
   const read = async () => (await store.get(key)) as Stored<Secret>;
-  const stage = {
+  const document = async () => decodeDocument((await read()).spec.value ?? "");
+  /** Changes the store and waits until the rotations have heard of it. */
+  async function after<T>(change: () => Promise<T>): Promise<T> {
+    const before = heard;
+    const result = await change();
+    await eventually("the change was heard of", () => heard > before);
+    await settle();
+    return result;
+  }
+  function status(): AuthorityStatus {
+    const found = rotations.status("m");
+    if (found === undefined) throw new Error("there is no mesh m");
+    return found;
+  }
+  return {
     store,
     time,
     rotations,
     connected,
     logged,
-    status: (): AuthorityStatus => {
-      const status = rotations.status("m");
-      if (status === undefined) throw new Error("there is no mesh m");
-      return status;
-    },
-    document: async () => decodeDocument((await read()).spec.value ?? ""),
-    /** Changes the store and waits until the rotations have heard of it. */
-    async after<T>(change: () => Promise<T>): Promise<T> {
-      const before = heard;
-      const result = await change();
-      await eventually("the change was heard of", () => heard > before);
-      await settle();
-      return result;
-    },
-    async write(change: (document: Awaited<ReturnType<typeof stage.document>>) => object) {
+    status,
+    document,
+    after,
+    async write(change: (document: AuthorityDocument) => AuthorityDocument) {
       const stored = await read();
-      const spec: Secret = {
-        value: encodeDocument(change(await stage.document()) as Awaited<ReturnType<typeof stage.document>>),
-      };
-      await stage.after(() => store.update({ ...stored, spec }, stored.version));
+      const spec: Secret = { value: encodeDocument(change(await document())) };
+      await after(() => store.update({ ...stored, spec }, stored.version));
     },
-    begin: () => stage.after(() => rotations.rotate("m")),
-    is: (state: AuthorityStatus["state"]) => eventually(`it is ${state}`, () => stage.status().state === state),
+    begin: () => after(() => rotations.rotate("m")),
+    is: (state: AuthorityStatus["state"]) => eventually(`it is ${state}`, () => status().state === state),
     /** A proxy has secret streams, one for each bundle: that of now, another one, or none acknowledged. */
     async has(name: string, ...bundles: ("new" | "old" | "none")[]) {
       const mesh = feed.view().get("m");
@@ -132,7 +134,6 @@ async function open({
       for (const listener of listeners) listener("m");
     },
   };
-  return stage;
 }
 
 test("goes its whole way by itself: the new root is trusted, signs, and after the last old certificate is alone", async () => {
