@@ -15,16 +15,22 @@ const opened: TestStore[] = [];
 
 const keyText = ({ type, mesh, name }: Key) => `${type} ${mesh}/${name}`;
 
+interface OpenTestOptions extends Partial<Omit<OpenOptions, "postgres">> {
+  readonly postgres?: Partial<OpenOptions["postgres"]>;
+  readonly onLog?: (line: string) => void;
+}
+
 /** A store as kuma-cp opens it, with short times; closed by `closeStores`. */
 export async function openStore(
   address: Address,
-  {
-    postgres = {},
-    ...options
-  }: Partial<Omit<OpenOptions, "postgres">> & { postgres?: Partial<OpenOptions["postgres"]> } = {},
+  { postgres = {}, onLog, ...options }: OpenTestOptions = {},
 ): Promise<TestStore> {
   const id = randomUUID();
   const lines: string[] = [];
+  const write = (line: string) => {
+    lines.push(line);
+    onLog?.(line);
+  };
   const store = await openPostgresStore({
     postgres: {
       ...address,
@@ -35,7 +41,7 @@ export async function openStore(
       ...postgres,
     },
     registry,
-    logger: createLogger({ name: "store", level: "debug", write: (line) => void lines.push(line) }),
+    logger: createLogger({ name: "store", level: "debug", write }),
     instanceId: id,
     migrate: true,
     pollingIntervalMs: 50,

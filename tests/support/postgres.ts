@@ -7,6 +7,8 @@ import { eventually } from "./eventually.js";
 import { freePort } from "./ports.js";
 import { give, owner, programs } from "./postgres-package.js";
 
+export { give } from "./postgres-package.js";
+
 /** Where a database is, in the words of kuma-cp's settings. */
 export interface Address {
   readonly host: string;
@@ -24,6 +26,8 @@ export interface PostgresServer {
   createDatabase(): Promise<Address>;
   /** A connection as the superuser; closed with the server. */
   superuser(database: string): Sql;
+  /** Runs a script, as its owner would with psql. */
+  script(address: Address, text: string): Promise<void>;
   /** Ends all connections and the server: in order, or as a crash does. */
   stop(how?: "fast" | "immediate"): Promise<void>;
   /** Starts it again on the same port, with additional settings. */
@@ -125,6 +129,11 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       const client = connect(database);
       clients.push(client);
       return client;
+    },
+    async script({ user, password, database }, text) {
+      // On one connection: a script may begin a transaction.
+      const client = postgres({ host: "127.0.0.1", port, user, password, database, max: 1, onnotice: () => {} });
+      await client.unsafe(text).finally(() => client.end());
     },
     stop,
     start,
