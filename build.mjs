@@ -14,7 +14,7 @@ const bin = path.join(root, "dist", "bin");
 const programs = ["kuma-cp", "kuma-dp", "kumactl", "kuma-injector", "kuma-tcp-echo", "kuma-init"];
 /** Start-up time and memory of these programs rest on never loading what only kuma-cp needs. */
 const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
-const heavy = /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable)\/|proto-gen\//;
+const heavy = /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken)\/|proto-gen\//;
 
 /** Sources without their repository, unpacked inside another one, must not wear that one's commit. */
 const ownRepository = fs.existsSync(path.join(root, ".git"));

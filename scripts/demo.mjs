@@ -144,6 +144,8 @@ async function demo() {
   const bootstrap = await choosePort("bootstrap", 5682, all);
   const xds = await choosePort("xDS", 5678, all);
   const health = await choosePort("health", 5680, all);
+  const sds = await choosePort("SDS", 5677, all);
+  const tokens = await choosePort("dataplane tokens", 5679);
   const ports = {
     redisApp: await choosePort("redis service", 6379, all),
     redisIn: await choosePort("redis sidecar", 9000),
@@ -158,6 +160,8 @@ async function demo() {
     KUMA_BOOTSTRAP_SERVER_PORT: String(bootstrap),
     KUMA_XDS_SERVER_GRPC_PORT: String(xds),
     KUMA_XDS_SERVER_DIAGNOSTICS_PORT: String(health),
+    KUMA_SDS_SERVER_GRPC_PORT: String(sds),
+    KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: String(tokens),
   });
   await until("the control plane becomes ready", async () => {
     const { status } = await fetch(`http://127.0.0.1:${health}/ready`);
@@ -191,7 +195,8 @@ async function demo() {
 
   console.log(`
   WHAT                 WHERE
-  control plane        API http://127.0.0.1:${api}, bootstrap ${bootstrap}, xDS ${xds}, health ${health}
+  control plane        API http://127.0.0.1:${api}, bootstrap ${bootstrap}, xDS ${xds}, health ${health},
+                       tokens ${tokens} on this machine only
   redis                127.0.0.1:${ports.redisApp}, sidecar listens on 127.0.0.1:${ports.redisIn}
   backend              127.0.0.1:${ports.backendApp}, sidecar listens on 127.0.0.1:${ports.backendIn}
   backend to redis     127.0.0.1:${ports.backendOut}: ${requests} messages sent, ${requests} came back

@@ -7,7 +7,6 @@ interface Ineffective {
   readonly reason: string;
 }
 
-const identity = "mutual TLS is not in this version yet";
 const stores = "only the memory store is in this version yet";
 const kubernetes = "Kubernetes mode is not in this version yet";
 
@@ -15,9 +14,6 @@ const ineffective: readonly Ineffective[] = [
   { path: "guiServer", variables: "KUMA_GUI_SERVER_", reason: "there is no GUI server and nothing listens" },
   { path: "reports", variables: "KUMA_REPORTS_", reason: "usage is never reported to anyone" },
   { path: "adminServer", variables: "KUMA_ADMIN_SERVER_", reason: "there is no admin server" },
-  { path: "dataplaneTokenServer", variables: "KUMA_DATAPLANE_TOKEN_SERVER_", reason: identity },
-  { path: "sdsServer", variables: "KUMA_SDS_SERVER_", reason: identity },
-  { path: "ca", variables: "KUMA_CA_", reason: identity },
   { path: "store.postgres", variables: "KUMA_STORE_POSTGRES_", reason: stores },
   { path: "store.kubernetes", variables: "KUMA_STORE_KUBERNETES_", reason: kubernetes },
   { path: "discovery", variables: "KUMA_DISCOVERY_", reason: "changes are announced, not polled for" },
@@ -32,12 +28,12 @@ export interface Effective<T> {
   readonly warnings: readonly string[];
 }
 
-/** The environment without variables that have no effect, and a warning for each that is set. */
-export function effectiveEnvironment(env: Environment): Effective<Environment> {
+/** The environment without variables that have no effect, and a warning for each that is set; `known` ones have some. */
+export function effectiveEnvironment(env: Environment, known: ReadonlySet<string>): Effective<Environment> {
   const warnings: string[] = [];
   const rest: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(env)) {
-    const entry = ineffective.find(({ variables }) => name.startsWith(variables));
+    const entry = known.has(name) ? undefined : ineffective.find(({ variables }) => name.startsWith(variables));
     if (entry === undefined) rest[name] = value;
     else warnings.push(`${name} has no effect: ${entry.reason}`);
   }

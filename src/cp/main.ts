@@ -44,6 +44,10 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
       `  bootstrap  http://${host}:${ports.bootstrap}\n` +
       `  xDS        ${host}:${ports.xds} (gRPC)\n` +
       `  health     http://${host}:${ports.health}/ready\n` +
+      (ports.localTokens === undefined ? "" : `  tokens     http://localhost:${ports.localTokens}\n`) +
+      (ports.publicTokens === undefined
+        ? ""
+        : `             https://${host}:${ports.publicTokens} (client certificate)\n`) +
       `Next, in another terminal:\n  ${nextCommand(host, ports.api)}\n`,
   );
   return stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));

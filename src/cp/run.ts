@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { connectTimeoutMs, generate } from "../envoy/generate.js";
+import { ensureSigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
 import { createSiteGuard } from "../net/cross-site.js";
@@ -6,6 +8,7 @@ import { startHttpServer } from "../net/http-server.js";
 import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
 import { createMemoryStore } from "../store/memory.js";
+import { followChanges } from "../xds/feed.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
@@ -15,10 +18,19 @@ import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { createInsightRecorder } from "./insights/recorder.js";
 import { type Settings, settingsDocument } from "./settings.js";
+import { startTokenServers } from "./tokens/servers.js";
 
 /** A running control plane. */
 export interface ControlPlane {
-  readonly ports: { readonly api: number; readonly bootstrap: number; readonly xds: number; readonly health: number };
+  readonly ports: {
+    readonly api: number;
+    readonly bootstrap: number;
+    readonly xds: number;
+    readonly health: number;
+    /** Undefined for token servers that don't run. */
+    readonly localTokens: number | undefined;
+    readonly publicTokens: number | undefined;
+  };
   /** Not ready, GOAWAY, disconnect times written, servers stopped; within two seconds. */
   close(): Promise<void>;
 }
@@ -61,7 +73,10 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
       feed.abort();
       await store.close();
     });
-    await ensureDefaultMesh(store, settings.defaultMesh);
+    const [signingKey] = await Promise.all([
+      settings.tokenServerEnabled ? ensureSigningKey(store) : undefined,
+      ensureDefaultMesh(store, settings.defaultMesh),
+    ]);
 
     const instanceId = randomUUID();
     const insights = createInsightRecorder({
@@ -73,12 +88,23 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     });
     stops.push(() => insights.close());
 
+    const view = await followChanges({
+      changes: store.changes(feed.signal),
+      logger: logger.child("view"),
+      coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
+    });
+    stops.push(async () => view.close());
+    const tokens =
+      signingKey && (await startTokenServers(settings, signingKey, logger.child("dataplane-token-server")));
+    if (tokens !== undefined) servers.push(tokens);
+
     const xds: XdsServer = await startXdsServer({
       port: settings.xdsPort,
-      changes: store.changes(feed.signal),
+      feed: view,
       observer: insights,
       logger: logger.child("xds-server"),
-      coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
+      generate: (proxy, mesh, tokenPath) =>
+        generate(proxy, mesh, { connectTimeoutMs, secretServer: undefined }, tokenPath),
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, bindCode(error));
     });
@@ -113,7 +139,15 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     });
     servers.push(bootstrap);
     const { advertisedHostname } = settings;
-    Object.assign(catalogue, catalogueDocument({ advertisedHostname, bootstrapPort: bootstrap.port }));
+    Object.assign(
+      catalogue,
+      catalogueDocument({
+        advertisedHostname,
+        bootstrapPort: bootstrap.port,
+        localTokenPort: tokens?.localPort,
+        publicTokenPort: tokens?.publicPort,
+      }),
+    );
 
     const api = await startHttpServer({
       port: settings.apiPort,
@@ -136,7 +170,17 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     const warning = await exposureWarning(store, settings.apiInterface);
     if (warning !== undefined) logger.info(`warning: ${warning}`);
     state.ready = true;
-    return { ports: { api: api.port, bootstrap: bootstrap.port, xds: xds.port, health: health.port }, close };
+    return {
+      ports: {
+        api: api.port,
+        bootstrap: bootstrap.port,
+        xds: xds.port,
+        health: health.port,
+        localTokens: tokens?.localPort,
+        publicTokens: tokens?.publicPort,
+      },
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

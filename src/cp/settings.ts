@@ -1,10 +1,12 @@
 import { load } from "js-yaml";
+import type { KeyType } from "../identity/key-pair.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import {
   bool,
   durationSetting,
   ipAddress,
   list,
+  oneOf,
   type Parser,
   port,
   type Resolved,
@@ -89,6 +91,9 @@ const meshDocument: Parser<Mesh> = (raw, name) => {
 };
 
 const asSeconds = (milliseconds: number) => `${milliseconds / 1000}s`;
+const hour = 3_600_000;
+const asHours = (milliseconds: number) =>
+  milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
 
 /** Every setting of kuma-cp. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
 export const table = {
@@ -203,6 +208,100 @@ export const table = {
     "How often the state of discovery streams is written to DataplaneInsights.",
     asSeconds,
   ),
+  sdsPort: setting(
+    "sdsServer.grpcPort",
+    "KUMA_SDS_SERVER_GRPC_PORT",
+    5677,
+    port,
+    "Port of the SDS server, which gives dataplanes their certificates.",
+  ),
+  sdsTlsCertFile: setting(
+    "sdsServer.tlsCertFile",
+    "KUMA_SDS_SERVER_TLS_CERT_FILE",
+    "",
+    str,
+    "Certificate of the SDS server, in PEM; empty means one that is made at the first start and kept in the store.",
+  ),
+  sdsTlsKeyFile: setting(
+    "sdsServer.tlsKeyFile",
+    "KUMA_SDS_SERVER_TLS_KEY_FILE",
+    "",
+    str,
+    "Key of that certificate, in PEM.",
+  ),
+  tokenServerEnabled: {
+    path: "dataplaneTokenServer.enabled",
+    // The second is what Kuma's sample file called it.
+    env: ["KUMA_DATAPLANE_TOKEN_SERVER_ENABLED", "KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED"],
+    default: true as boolean,
+    parse: bool,
+    sentence: "Whether there is a token server; without it the SDS server believes every dataplane its name.",
+  },
+  tokenLocalPort: setting(
+    "dataplaneTokenServer.local.port",
+    "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
+    5679,
+    port,
+    "Port of the token server on 127.0.0.1.",
+  ),
+  tokenPublicEnabled: setting(
+    "dataplaneTokenServer.public.enabled",
+    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED",
+    false,
+    bool,
+    "Whether tokens are also given to other machines: over HTTPS, to known client certificates.",
+  ),
+  tokenPublicInterface: setting(
+    "dataplaneTokenServer.public.interface",
+    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_INTERFACE",
+    "",
+    str,
+    "Address that the public token server listens on.",
+  ),
+  tokenPublicPort: setting(
+    "dataplaneTokenServer.public.port",
+    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_PORT",
+    0,
+    port,
+    "Port of the public token server; 0 means that of the local one.",
+  ),
+  tokenPublicTlsCertFile: setting(
+    "dataplaneTokenServer.public.tlsCertFile",
+    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_CERT_FILE",
+    "",
+    str,
+    "Certificate of the public token server, in PEM.",
+  ),
+  tokenPublicTlsKeyFile: setting(
+    "dataplaneTokenServer.public.tlsKeyFile",
+    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_KEY_FILE",
+    "",
+    str,
+    "Key of that certificate, in PEM.",
+  ),
+  tokenPublicClientCertsDir: setting(
+    "dataplaneTokenServer.public.clientCertsDir",
+    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR",
+    "",
+    str,
+    "Directory with the certificates of clients that may ask the public token server, in files that end in .pem.",
+  ),
+  caKeyType: setting<KeyType>(
+    "ca.builtin.keyType",
+    "KUMA_CA_BUILTIN_KEY_TYPE",
+    "ecdsa-p256",
+    oneOf("ecdsa-p256", "rsa-2048"),
+    "Kind of the keys that new built-in certificate authorities and their workloads have: ecdsa-p256 or rsa-2048.",
+  ),
+  workloadCertValidity: setting(
+    "ca.builtin.workloadCertValidity",
+    "KUMA_CA_BUILTIN_WORKLOAD_CERT_VALIDITY",
+    720 * hour,
+    // Certificates count whole seconds.
+    durationSetting(1000),
+    "How long a workload's certificate is valid; it is renewed after four fifths of that.",
+    asHours,
+  ),
   defaultMesh: setting<Mesh>(
     "defaults.mesh",
     "KUMA_DEFAULTS_MESH",
@@ -229,13 +328,42 @@ export function readSettings(
   file: { readonly path: string; readonly text: string } | undefined,
   env: Readonly<Record<string, string | undefined>>,
 ): ReadSettings {
-  const environment = effectiveEnvironment(env);
+  const environment = effectiveEnvironment(env, known);
   const document = effectiveDocument(file === undefined ? {} : parseFile(file));
   const { values, origins, warnings } = resolveSettings(table, {
     env: environment.rest,
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
   });
+  const problems = contradictions(values);
+  if (problems.length > 0) throw new UserError("settings.invalid", `Invalid configuration: ${problems.join("; ")}`);
   return { settings: values, origins, warnings: [...document.warnings, ...environment.warnings, ...warnings] };
+}
+
+const known: ReadonlySet<string> = new Set(Object.values(table).flatMap(({ env }) => env));
+
+/** The name under which the documentation sets it. */
+const variable = (key: keyof Settings): string => table[key].env[0] ?? table[key].path;
+
+const neededByPublic = {
+  tokenPublicInterface: "the address to listen on",
+  tokenPublicTlsCertFile: "a file with the server's certificate",
+  tokenPublicTlsKeyFile: "a file with the key of that certificate",
+  tokenPublicClientCertsDir: "a directory with the certificates of clients",
+} as const;
+
+/** Settings that are right each on its own and wrong together. */
+function contradictions(settings: Settings): string[] {
+  const problems: string[] = [];
+  if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
+    problems.push(`${variable("sdsTlsCertFile")} and ${variable("sdsTlsKeyFile")} have to be given together`);
+  }
+  if (!settings.tokenPublicEnabled) return problems;
+  const cause = `because ${variable("tokenPublicEnabled")} is true`;
+  if (!settings.tokenServerEnabled) problems.push(`${variable("tokenServerEnabled")} has to be true, ${cause}`);
+  for (const [key, what] of Object.entries(neededByPublic) as [keyof typeof neededByPublic, string][]) {
+    if (settings[key] === "") problems.push(`${variable(key)} is empty, but has to be ${what}, ${cause}`);
+  }
+  return problems;
 }
 
 function parseFile({ path, text }: { readonly path: string; readonly text: string }): unknown {

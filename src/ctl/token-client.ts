@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { BlockList } from "node:net";
@@ -75,12 +76,26 @@ export async function findTokenServer(api: TokenApi, address: URL, context: Cont
     const sides = [server, client].filter((side) => side !== "").join(", and ");
     throw refuse(`the Control Plane runs on another machine, but ${sides}.\n${remedies}`);
   }
-  const [cert, key] = await Promise.all([readFile(clientCert, "utf8"), readFile(clientKey, "utf8")]).catch(
+  return { url: endpointUrl(api.publicUrl), client: await readClient(clientCert, clientKey) };
+}
+
+async function readClient(certFile: string, keyFile: string): Promise<NonNullable<Request["client"]>> {
+  const [cert, key] = await Promise.all([readFile(certFile, "utf8"), readFile(keyFile, "utf8")]).catch(
     (error: unknown) => {
       throw refuse(`the client certificate can't be read: ${messageOf(error)}`);
     },
   );
-  return { url: endpointUrl(api.publicUrl), client: { cert, key } };
+  // TLS would say this in words of OpenSSL.
+  if (belongTogether(cert, key)) return { cert, key };
+  throw refuse(`"${certFile}" and "${keyFile}" are not a certificate and its key, both in PEM`);
+}
+
+function belongTogether(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }
 
 export interface TokenRequest {
@@ -88,6 +103,16 @@ export interface TokenRequest {
   readonly mesh: string;
   /** In the syntax of durations; without it the token never expires. */
   readonly validFor?: string;
+}
+
+const unknownClient =
+  "This is also how a Control Plane refuses a client certificate that it doesn't know: it has to be a .pem file in the " +
+  "directory KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR since before the Control Plane started";
+
+/** Whether the other side ended the connection without a word. */
+function isCut(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "ECONNRESET";
 }
 
 /** A token for one dataplane, without a line break. */
@@ -100,7 +125,8 @@ export async function requestToken({ url, client }: TokenEndpoint, request: Toke
     timeout,
     ...(client === undefined ? {} : { client }),
   }).catch((error: unknown) => {
-    throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}`);
+    const hint = client !== undefined && isCut(error) ? `. ${unknownClient}` : "";
+    throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}${hint}`);
   });
   if (answer.status === 200) return answer.body;
   const said = answer.body.trim();

@@ -12,6 +12,7 @@ import {
 } from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
 import { socketAddress } from "./address.js";
 import { type EnvoyResource, encode } from "./resource.js";
+import { outboundTls, type TlsParameters } from "./tls.js";
 
 function duration(milliseconds: number): Duration {
   return create(DurationSchema, {
@@ -50,8 +51,13 @@ export function localCluster(servicePort: number, connectTimeoutMs: number): Env
   );
 }
 
-/** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
-export function serviceCluster(name: string, connectTimeoutMs: number): EnvoyResource {
+/** A service of the mesh, whose endpoints arrive by EDS on the same stream; with `tls`, its identity is verified. */
+export function serviceCluster(
+  name: string,
+  service: string,
+  connectTimeoutMs: number,
+  tls: TlsParameters | undefined,
+): EnvoyResource {
   const edsConfig = create(ConfigSourceSchema, {
     resourceApiVersion: ApiVersion.V3,
     configSourceSpecifier: { case: "ads", value: create(AggregatedConfigSourceSchema) },
@@ -62,6 +68,7 @@ export function serviceCluster(name: string, connectTimeoutMs: number): EnvoyRes
     {
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
       edsClusterConfig: { edsConfig },
+      ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
     },
     true,
   );

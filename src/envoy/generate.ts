@@ -1,51 +1,91 @@
-import type { MeshView, ProxyView } from "../view/mesh-view.js";
+import { permitted } from "../policy/permissions.js";
+import type { Inbound, MeshView, ProxyView } from "../view/mesh-view.js";
 import { assignment } from "./assignments.js";
 import { localCluster, localClusterName, passThroughCluster, serviceCluster } from "./clusters.js";
 import { catchAllListener, inboundListener, outboundListener } from "./listeners.js";
 import type { EnvoyResource, ProxyConfig } from "./resource.js";
+import type { SecretServer, TlsParameters } from "./tls.js";
 
-/** What one proxy is told, and which services that was read from: a change of those concerns it. */
+/** What one proxy is told, and what that was read from: a change of those concerns it. */
 export interface Generated {
   readonly config: ProxyConfig;
+  /** Services it sends connections to. */
   readonly services: ReadonlySet<string>;
+  /** Services it offers. */
+  readonly offered: ReadonlySet<string>;
 }
 
-/** Numbers of the generated configuration that tests vary. */
-export interface Shape {
+/** What a configuration depends on besides the mesh: settings of the control plane, equal for all proxies. */
+export interface Surroundings {
   readonly connectTimeoutMs: number;
+  /** Where proxies get their certificates; a mesh with mTLS can't be configured without. */
+  readonly secretServer: SecretServer | undefined;
 }
 
-export const defaultShape: Shape = { connectTimeoutMs: 5000 };
+/** The default of Kuma's clusters. */
+export const connectTimeoutMs = 5000;
 
 /** Keeps the first resource of a name, as two inbounds with one service port share a cluster. */
 function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
+/** Inbounds by listener: several services may share one. */
+function byListener(inbounds: readonly Inbound[]): Iterable<readonly [Inbound, ...Inbound[]]> {
+  const groups = new Map<string, [Inbound, ...Inbound[]]>();
+  for (const inbound of inbounds) {
+    const place = `${inbound.address}:${inbound.port}`;
+    const group = groups.get(place);
+    if (group === undefined) groups.set(place, [inbound]);
+    else group.push(inbound);
+  }
+  return groups.values();
+}
+
+function tlsOf(mesh: MeshView, server: SecretServer | undefined, tokenPath: string | undefined) {
+  if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
+  if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
+  return { mesh: mesh.name, server, tokenPath } satisfies TlsParameters;
+}
+
 /**
- * The Envoy configuration of one proxy: a pure function of its Dataplane and its mesh. Resource names
- * and contents follow Kuma's `default-proxy` profile.
+ * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and where its token is. Resource
+ * names and contents follow Kuma's `default-proxy` profile.
+ * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
  */
-export function generate(proxy: ProxyView, mesh: MeshView, shape: Shape = defaultShape): Generated {
+export function generate(
+  proxy: ProxyView,
+  mesh: MeshView,
+  { connectTimeoutMs, secretServer }: Surroundings,
+  tokenPath?: string,
+): Generated {
   const cds = new Map<string, EnvoyResource>();
   const eds = new Map<string, EnvoyResource>();
   const lds = new Map<string, EnvoyResource>();
   const services = new Set<string>();
   const redirected = proxy.redirectPort !== 0;
+  const tls = tlsOf(mesh, secretServer, tokenPath);
 
   if (redirected) {
-    keep(cds, passThroughCluster(shape.connectTimeoutMs));
+    keep(cds, passThroughCluster(connectTimeoutMs));
     keep(lds, catchAllListener(proxy.redirectPort));
   }
-  for (const inbound of proxy.inbounds) {
-    keep(cds, localCluster(inbound.servicePort, shape.connectTimeoutMs));
-    keep(lds, inboundListener(inbound, localClusterName(inbound.servicePort), !redirected));
+  for (const inbounds of byListener(proxy.inbounds)) {
+    const [inbound] = inbounds;
+    const tags = inbounds.map((member) => member.tags);
+    const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
+    keep(cds, localCluster(inbound.servicePort, connectTimeoutMs));
+    keep(lds, inboundListener(inbound, localClusterName(inbound.servicePort), !redirected, protection));
   }
   for (const { service, ...place } of proxy.outbounds) {
     services.add(service);
-    keep(cds, serviceCluster(service, shape.connectTimeoutMs));
+    keep(cds, serviceCluster(service, service, connectTimeoutMs, tls));
     keep(eds, assignment(service, mesh.services.get(service)?.endpoints));
     keep(lds, outboundListener(place, service, service, !redirected));
   }
-  return { config: { cds, eds, lds, rds: new Map(), sds: new Map() }, services };
+  return {
+    config: { cds, eds, lds, rds: new Map(), sds: new Map() },
+    services,
+    offered: new Set(proxy.inbounds.map(({ service }) => service)),
+  };
 }

@@ -1,10 +1,13 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
+import type { FilterChainSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
 import { TcpProxySchema } from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import type { Permitted } from "../policy/permissions.js";
 import { socketAddress } from "./address.js";
 import { passThroughName } from "./clusters.js";
 import { type EnvoyResource, encode } from "./resource.js";
+import { inboundTls, permissionFilter, type TlsParameters } from "./tls.js";
 
 /** Where a listener sends connections, and how its statistics are called. */
 interface Target {
@@ -28,33 +31,61 @@ function tcpProxy({ cluster, statPrefix }: Target) {
   };
 }
 
-function listener(
-  name: string,
-  { address, port }: Place,
-  target: Target,
-  options: { readonly bind: boolean; readonly useOriginalDst?: boolean },
-): EnvoyResource {
+interface Options {
+  readonly bind: boolean;
+  readonly useOriginalDst?: boolean;
+  /** What stands in the filter chain besides the proxy filter. */
+  readonly guard?: Guard;
+}
+
+interface Guard {
+  readonly filters: NonNullable<MessageInitShape<typeof FilterChainSchema>["filters"]>;
+  readonly transportSocket: NonNullable<MessageInitShape<typeof FilterChainSchema>["transportSocket"]>;
+}
+
+function listener(name: string, { address, port }: Place, target: Target, options: Options): EnvoyResource {
+  const { guard } = options;
   const message = create(ListenerSchema, {
     name,
     address: socketAddress(address, port),
     // With Envoy's default, two sidecars that are given one port would share its connections
     // by chance; without it the second one is refused and says so.
     enableReusePort: false,
-    filterChains: [{ filters: [tcpProxy(target)] }],
+    filterChains: [
+      {
+        filters: [...(guard?.filters ?? []), tcpProxy(target)],
+        ...(guard === undefined ? {} : { transportSocket: guard.transportSocket }),
+      },
+    ],
     ...(options.bind ? {} : { bindToPort: false }),
     ...(options.useOriginalDst === true ? { useOriginalDst: true } : {}),
   });
   return encode(ListenerSchema, name, message, { clusters: [target.cluster] });
 }
 
-/** Takes connections from the mesh and hands them to the service on this machine. */
-export function inboundListener(place: Place, cluster: string, bind: boolean): EnvoyResource {
-  return listener(
-    `inbound:${place.address}:${place.port}`,
-    place,
-    { cluster, statPrefix: statName(cluster) },
-    { bind },
-  );
+/** Who may use an inbound while mTLS is on, and how both sides prove who they are. */
+export interface Protection {
+  readonly tls: TlsParameters;
+  readonly permitted: Permitted;
+}
+
+function guardOf({ tls, permitted }: Protection, listenerName: string): Guard {
+  return {
+    filters: [permissionFilter(tls.mesh, statName(listenerName), permitted)],
+    transportSocket: inboundTls(tls, permitted),
+  };
+}
+
+/** Takes connections from the mesh and hands them to the service on this machine; plaintext without `protection`. */
+export function inboundListener(
+  place: Place,
+  cluster: string,
+  bind: boolean,
+  protection: Protection | undefined,
+): EnvoyResource {
+  const name = `inbound:${place.address}:${place.port}`;
+  const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
+  return listener(name, place, { cluster, statPrefix: statName(cluster) }, { bind, ...guard });
 }
 
 /** Takes connections from the service on this machine and hands them to a service of the mesh. */

@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { messageOf } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
+import type { ClientCheck } from "./client-check.js";
 import { errorReply, type HttpHandler, type HttpReply } from "./exchange.js";
 import { defaultLimits, type HttpLimits } from "./limits.js";
 import { type Binding, listen } from "./listen.js";
@@ -16,8 +19,16 @@ export interface HttpServerOptions extends Binding {
   readonly handler: HttpHandler;
   readonly logger: Logger;
   readonly limits?: Partial<HttpLimits>;
-  /** PEM texts; without them the server speaks plain HTTP. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Without it the server speaks plain HTTP. */
+  readonly tls?: ServerTls;
+}
+
+export interface ServerTls {
+  /** PEM texts. */
+  readonly cert: string;
+  readonly key: string;
+  /** Whom the server speaks to; everybody when left out. */
+  readonly clients?: ClientCheck;
 }
 
 const noBody = Buffer.alloc(0);
@@ -71,14 +82,22 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     });
   };
 
+  const { tls } = options;
   const server =
-    options.tls === undefined
+    tls === undefined
       ? createServer(settings, answer)
-      : createTlsServer({ ...settings, ...options.tls }, answer);
+      : createTlsServer({ ...settings, ...tlsOptions(tls), handshakeTimeout: limits.headersMs }, answer);
+  if (tls !== undefined) guardHandshakes(server as TlsServer, tls.clients, logger);
+  /** All connections, those in their TLS handshake included: HTTP knows nothing of these. */
+  const connected = new Set<Duplex>();
+  server.on("connection", (socket: Duplex) => {
+    connected.add(socket);
+    socket.once("close", () => connected.delete(socket));
+  });
   server.maxConnections = limits.connections;
   server.setTimeout(limits.idleMs);
   server.on("clientError", refuseConnection);
-  server.on(options.tls === undefined ? "connection" : "secureConnection", (socket: Duplex) => {
+  server.on(tls === undefined ? "connection" : "secureConnection", (socket: Duplex) => {
     silent.add(socket);
     socket.once("close", () => silent.delete(socket));
   });
@@ -89,9 +108,33 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     close: () => {
       state.closing = true;
       for (const socket of silent) socket.destroy();
-      return closeServer(server);
+      return closeServer(server, connected);
     },
   };
+}
+
+/** Whom we speak to is decided by `guardHandshakes`, which can say in the log why not. */
+function tlsOptions({ cert, key, clients }: ServerTls) {
+  return {
+    cert,
+    key,
+    ...(clients === undefined ? {} : { ca: clients.ca, requestCert: true, rejectUnauthorized: false }),
+  };
+}
+
+/** Refuses clients before a byte of theirs is read as HTTP, and logs every handshake that fails. */
+function guardHandshakes(server: TlsServer, clients: ClientCheck | undefined, logger: Logger): void {
+  server.on("tlsClientError", (error: NodeJS.ErrnoException & { reason?: string }, { remoteAddress }: TLSSocket) => {
+    if (error.code === "ECONNRESET") return;
+    logger.info("a TLS handshake failed", { address: remoteAddress, reason: error.reason ?? messageOf(error) });
+  });
+  if (clients === undefined) return;
+  server.prependListener("secureConnection", (socket: TLSSocket) => {
+    const reason = clients.refusal(socket, new Date());
+    if (reason === undefined) return;
+    logger.info("refused a client", { address: socket.remoteAddress, reason });
+    socket.destroy();
+  });
 }
 
 /** Reads without waiting for a body when the header announces none. */
@@ -172,9 +215,11 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   );
 }
 
-function closeServer(server: Server): Promise<void> {
+function closeServer(server: Server, connected: ReadonlySet<Duplex>): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), closeGraceMs);
+    const timer = setTimeout(() => {
+      for (const socket of connected) socket.destroy();
+    }, closeGraceMs);
     server.close(() => {
       clearTimeout(timer);
       resolve();

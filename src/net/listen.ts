@@ -8,26 +8,25 @@ export interface Binding {
   readonly host?: string;
   /** What a user changes to move this server, such as `KUMA_API_SERVER_PORT`. */
   readonly setting: string;
+  /** What a port of 0 in that setting stands for; any free port when left out. */
+  readonly zero?: string;
 }
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is already taken",
   EACCES: "this user may not open it",
   EADDRNOTAVAIL: "this machine does not have that address",
+  ENOTFOUND: "this name has no address",
 };
 
 /** The error for a port that could not be bound, with the setting that moves it. */
-export function bindError({ port, host, setting }: Binding, error: unknown): UserError {
+export function bindError({ port, host, setting, zero = "any free port" }: Binding, error: unknown): UserError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
   const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
   const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
-  return new UserError(
-    "port.unavailable",
-    `Could not listen on ${where}: ${reason}. Change ${setting} (0 = any free port)`,
-    {
-      cause: error,
-    },
-  );
+  return new UserError("port.unavailable", `Could not listen on ${where}: ${reason}. Change ${setting} (0 = ${zero})`, {
+    cause: error,
+  });
 }
 
 /**

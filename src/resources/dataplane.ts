@@ -5,6 +5,7 @@ import { atKey } from "./path.js";
 import { resourceType } from "./resource.js";
 import { text, uint32 } from "./scalars.js";
 import { type Infer, list, map, object } from "./schema.js";
+import { serviceProblem } from "./spiffe.js";
 import { serviceTag, tagValueProblem } from "./tags.js";
 
 export { displayTags, identifyingService } from "./display.js";
@@ -45,7 +46,8 @@ function validateTags({ tags = {} }: Inbound, path: string, causes: Cause[]): vo
   if (!Object.hasOwn(tags, serviceTag)) causes.push({ field: atKey(path, serviceTag), message: "tag has to exist" });
   let problems: [key: string, problem: string][] | undefined;
   for (const key of Object.keys(tags)) {
-    const problem = tagValueProblem(tags[key] ?? "");
+    const value = tags[key] ?? "";
+    const problem = tagValueProblem(value) ?? (key === serviceTag ? serviceProblem(value) : undefined);
     if (problem === undefined) continue;
     problems ??= [];
     problems.push([key, problem]);
@@ -108,7 +110,8 @@ function validate(spec: Dataplane): Cause[] {
       const message = "invalid format; expected IP_ADDRESS:PORT with optional IP, such as 127.0.0.1:9000 or :9000";
       causes.push({ field: `${outboundPath(index)}.interface`, message });
     }
-    const problem = tagValueProblem(member.service ?? "");
+    const { service = "" } = member;
+    const problem = tagValueProblem(service) ?? serviceProblem(service);
     if (problem !== undefined) causes.push({ field: `${outboundPath(index)}.service`, message: problem });
   });
   // Envoy would refuse the listener: a port has 16 bits where protobuf has 32.

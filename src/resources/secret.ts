@@ -10,6 +10,9 @@ export const secretSchema = object({
 /** A key or a certificate with its key. Its mesh is "" for those that belong to no mesh and outlive them all. */
 export type Secret = Infer<typeof secretSchema>;
 
+/** The Secret, in its own mesh, of a mesh's built-in certificate authority; Kuma's name for it. */
+export const authorityName = (mesh: string): string => `builtinca.${mesh}`;
+
 export const secretType = resourceType<Secret>({
   name: "Secret",
   path: "secrets",

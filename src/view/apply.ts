@@ -1,19 +1,25 @@
 import { Map as PersistentMap } from "immutable";
 import type { Dataplane } from "../resources/dataplane.js";
 import type { Mesh } from "../resources/mesh.js";
+import { authorityName, type Secret } from "../resources/secret.js";
 import type { Change, Key, Stored } from "../store/store.js";
 import { createService, sameEndpoints } from "./endpoints.js";
 import type { Endpoint, MeshView, View } from "./mesh-view.js";
+import { anyService, isPolicyType, noPolicies, type PolicyType, replacePolicy } from "./policies.js";
 import { offers, readProxy } from "./proxy.js";
 
 /** What a change touched in one mesh: who must be looked at again, and nobody else. */
 export interface Touched {
-  /** The Mesh itself: every proxy of it. */
+  /** The Mesh itself, or a policy for all of it: every proxy. */
   mesh: boolean;
+  /** The certificate authority: whoever holds a certificate of it, and no listener or cluster. */
+  authority: boolean;
   /** Proxies whose own Dataplane changed, came or went. */
   readonly proxies: Set<string>;
-  /** Services whose endpoints changed: every proxy that consumes them. */
+  /** Services whose endpoints, or whose policies for clients, changed: every proxy that consumes them. */
   readonly services: Set<string>;
+  /** Services whose own policies changed: every proxy that offers them. */
+  readonly offered: Set<string>;
 }
 
 /** Collects what a run of changes touched, by mesh. */
@@ -26,19 +32,18 @@ const emptyMesh = (name: string): MeshView => ({
   mesh: undefined,
   proxies: PersistentMap(),
   services: PersistentMap(),
+  policies: noPolicies,
+  authority: undefined,
 });
 
 function touch(touched: TouchedMeshes, mesh: string): Touched {
   let entry = touched.get(mesh);
   if (entry === undefined) {
-    entry = { mesh: false, proxies: new Set(), services: new Set() };
+    entry = { mesh: false, authority: false, proxies: new Set(), services: new Set(), offered: new Set() };
     touched.set(mesh, entry);
   }
   return entry;
 }
-
-const isMesh = (stored: Stored): stored is Stored<Mesh> => stored.type === "Mesh";
-const isDataplane = (stored: Stored): stored is Stored<Dataplane> => stored.type === "Dataplane";
 
 /** Replaces a proxy's offers in the services of its mesh and notes the services whose endpoints differ. */
 function replaceOffers(
@@ -72,41 +77,77 @@ function withProxy(view: MeshView, name: string, stored: Stored<Dataplane> | und
   return { ...view, proxies, services };
 }
 
+function withPolicy(
+  view: MeshView,
+  type: PolicyType,
+  name: string,
+  stored: Stored | undefined,
+  touched: Touched,
+): MeshView {
+  const change = replacePolicy(view.policies, type, name, stored);
+  if (change === undefined) return view;
+  // Without mTLS a permission has no effect, and switching that on concerns every proxy anyway.
+  if (type !== "TrafficPermission" || view.mesh?.spec.mtls?.enabled === true) {
+    const told = change.told === "offering" ? touched.offered : touched.services;
+    for (const service of change.services) {
+      if (service === anyService) touched.mesh = true;
+      else told.add(service);
+    }
+  }
+  return { ...view, policies: change.policies };
+}
+
+const isAuthority = ({ type, mesh, name }: Key) => type === "Secret" && name === authorityName(mesh);
+
+/** The mesh's view with one resource put in or, when `stored` is undefined, taken out; the same view when it has no say. */
+function replace(view: MeshView, key: Key, stored: Stored | undefined, touched: () => Touched): MeshView {
+  const { type, name } = key;
+  if (type === "Mesh") {
+    if (stored === undefined && view.mesh === undefined) return view;
+    touched().mesh = true;
+    return { ...view, mesh: stored as Stored<Mesh> | undefined };
+  }
+  if (type === "Dataplane") return withProxy(view, name, stored as Stored<Dataplane> | undefined, touched());
+  if (isPolicyType(type)) return withPolicy(view, type, name, stored, touched());
+  if (!isAuthority(key) || (stored === undefined && view.authority === undefined)) return view;
+  touched().authority = true;
+  return { ...view, authority: stored as Stored<Secret> | undefined };
+}
+
+const isBare = ({ mesh, proxies, policies, authority }: MeshView) =>
+  mesh === undefined &&
+  authority === undefined &&
+  proxies.isEmpty() &&
+  Object.values(policies).every(({ byName }) => byName.isEmpty());
+
 function put(view: View, stored: Stored, touched: TouchedMeshes): View {
   const mesh = view.get(stored.mesh) ?? emptyMesh(stored.mesh);
-  if (isMesh(stored)) {
-    touch(touched, stored.mesh).mesh = true;
-    return view.set(stored.mesh, { ...mesh, mesh: stored });
-  }
-  if (isDataplane(stored))
-    return view.set(stored.mesh, withProxy(mesh, stored.name, stored, touch(touched, stored.mesh)));
-  return view;
+  const after = replace(mesh, stored, stored, () => touch(touched, stored.mesh));
+  return after === mesh ? view : view.set(stored.mesh, after);
 }
 
 function remove(view: View, key: Key, touched: TouchedMeshes): View {
   const mesh = view.get(key.mesh);
   if (mesh === undefined) return view;
-  let after = mesh;
-  if (key.type === "Mesh") {
-    touch(touched, key.mesh).mesh = true;
-    after = { ...mesh, mesh: undefined };
-  } else if (key.type === "Dataplane") {
-    after = withProxy(mesh, key.name, undefined, touch(touched, key.mesh));
-  }
-  const bare = after.mesh === undefined && after.proxies.isEmpty();
-  return bare ? view.delete(key.mesh) : view.set(key.mesh, after);
+  const after = replace(mesh, key, undefined, () => touch(touched, key.mesh));
+  return isBare(after) ? view.delete(key.mesh) : view.set(key.mesh, after);
+}
+
+/** The keys of everything that a mesh's view was made of. */
+function* keysOf({ name: mesh, mesh: own, proxies, policies, authority }: MeshView): Generator<Key> {
+  for (const name of proxies.keys()) yield { type: "Dataplane", mesh, name };
+  for (const [type, { byName }] of Object.entries(policies))
+    for (const name of byName.keys()) yield { type, mesh, name };
+  if (authority !== undefined) yield { type: "Secret", mesh, name: authority.name };
+  if (own !== undefined) yield { type: "Mesh", mesh, name: mesh };
 }
 
 function replaceAll(view: View, resources: readonly Stored[], touched: TouchedMeshes): View {
-  const listed = new Set(resources.map(({ type, mesh, name }) => `${type}\n${mesh}\n${name}`));
+  const text = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
+  const listed = new Set(resources.map(text));
   let next = view;
-  for (const { name: mesh, mesh: own, proxies } of view.values()) {
-    for (const name of proxies.keys()) {
-      if (!listed.has(`Dataplane\n${mesh}\n${name}`)) next = remove(next, { type: "Dataplane", mesh, name }, touched);
-    }
-    if (own !== undefined && !listed.has(`Mesh\n${mesh}\n${mesh}`)) {
-      next = remove(next, { type: "Mesh", mesh, name: mesh }, touched);
-    }
+  for (const mesh of view.values()) {
+    for (const key of keysOf(mesh)) if (!listed.has(text(key))) next = remove(next, key, touched);
   }
   // Versions are not compared: a record deleted and made again while we were away may carry the same one.
   for (const stored of resources) next = put(next, stored, touched);

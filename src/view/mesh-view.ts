@@ -1,6 +1,8 @@
 import type { Map as PersistentMap } from "immutable";
 import type { Mesh } from "../resources/mesh.js";
+import type { Secret } from "../resources/secret.js";
 import type { Stored } from "../store/store.js";
+import type { Policies } from "./policies.js";
 
 /** Where one instance of a service can be reached, with the tags of the inbound that offers it. */
 export interface Endpoint {
@@ -48,6 +50,9 @@ export interface MeshView {
   readonly mesh: Stored<Mesh> | undefined;
   readonly proxies: PersistentMap<string, ProxyView>;
   readonly services: PersistentMap<string, Service>;
+  readonly policies: Policies;
+  /** The Secret that holds the mesh's certificate authority. */
+  readonly authority: Stored<Secret> | undefined;
 }
 
 /** All meshes by name. */

@@ -63,15 +63,16 @@ export function serveDelta(call: DiscoveryCall, { proxies, observer, logger, now
       return;
     }
     if (client === undefined) {
-      const proxy = parseNodeId(message.nodeId);
+      const proxy = parseNodeId(message.node.id);
       if (proxy === undefined) {
         refuse(
-          `the first request must carry a node id of the form <mesh>.<name>, not "${message.nodeId.slice(0, 200)}"`,
+          `the first request must carry a node id of the form <mesh>.<name>, not "${message.node.id.slice(0, 200)}"`,
         );
         return;
       }
       client = {
         id: proxy,
+        tokenPath: message.node.tokenPath,
         get configured() {
           return session.configured;
         },

@@ -8,26 +8,37 @@ import type { ProxyId } from "./node.js";
 /** A stream as this index sees it. */
 export interface Client {
   readonly id: ProxyId;
+  /** Where the proxy says its token is, on its own machine. */
+  readonly tokenPath: string | undefined;
   /** Whether it was ever given a configuration. */
   readonly configured: boolean;
   configure(config: ProxyConfig): void;
 }
 
-export type Generate = (proxy: ProxyView, mesh: MeshView) => Generated;
+export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated;
 
-/** All streams of one proxy, and the services its configuration was read from. */
+/** What a proxy's configuration was read from. */
+type Sources = Pick<Generated, "services" | "offered">;
+
+const noSources: Sources = { services: new Set(), offered: new Set() };
+
+/** All streams of one proxy. */
 interface Entry {
   readonly id: ProxyId;
   readonly clients: Set<Client>;
-  services: ReadonlySet<string>;
+  sources: Sources;
 }
 
 /** Connected proxies, and who must hear of which change. */
 export interface Proxies {
   join(client: Client): void;
   leave(client: Client): void;
-  /** Takes the present view; the connected proxies that `touched` concerns are configured anew, in slices. */
-  update(view: View, mesh: string, touched: Touched): void;
+  /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
+  update(mesh: string, touched: Touched): void;
+  /** Whether a proxy has a stream. */
+  has(id: ProxyId): boolean;
+  /** The names of a mesh's connected proxies. */
+  names(mesh: string): readonly string[];
 }
 
 /** No slice of work keeps the event loop longer than this. */
@@ -35,13 +46,18 @@ const sliceMs = 10;
 
 const keyOf = ({ mesh, name }: ProxyId) => `${mesh}.${name}`;
 
-export function createProxies(options: { readonly generate: Generate; readonly logger: Logger }): Proxies {
-  const { generate, logger } = options;
+interface Options {
+  readonly view: () => View;
+  readonly generate: Generate;
+  readonly logger: Logger;
+}
+
+export function createProxies({ view, generate, logger }: Options): Proxies {
   const entries = new Map<string, Entry>();
   const byMesh = new Map<string, Set<Entry>>();
   const consumers = new Map<string, Set<Entry>>();
+  const providers = new Map<string, Set<Entry>>();
   const waiting = new Set<Entry>();
-  let view: View | undefined;
   let working = false;
 
   function index(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
@@ -58,21 +74,24 @@ export function createProxies(options: { readonly generate: Generate; readonly l
 
   const serviceKey = (mesh: string, service: string) => `${mesh} ${service}`;
 
-  function consume(entry: Entry, services: ReadonlySet<string>): void {
+  function reindex(table: Map<string, Set<Entry>>, entry: Entry, before: Iterable<string>, after: ReadonlySet<string>) {
     const { mesh } = entry.id;
-    for (const service of entry.services) {
-      if (!services.has(service)) unindex(consumers, serviceKey(mesh, service), entry);
-    }
-    for (const service of services) index(consumers, serviceKey(mesh, service), entry);
-    entry.services = services;
+    for (const service of before) if (!after.has(service)) unindex(table, serviceKey(mesh, service), entry);
+    for (const service of after) index(table, serviceKey(mesh, service), entry);
   }
 
-  /** The entry's present configuration; undefined: leave its clients as they are. */
-  function configurationOf(entry: Entry): ProxyConfig | "gone" | undefined {
-    const mesh = view?.get(entry.id.mesh);
+  function follow(entry: Entry, sources: Sources): void {
+    reindex(consumers, entry, entry.sources.services, sources.services);
+    reindex(providers, entry, entry.sources.offered, sources.offered);
+    entry.sources = sources;
+  }
+
+  /** The entry's present configuration for clients with a token there; undefined: leave them as they are. */
+  function configurationOf(entry: Entry, tokenPath: string | undefined): ProxyConfig | "gone" | undefined {
+    const mesh = view().get(entry.id.mesh);
     const proxy = mesh?.proxies.get(entry.id.name);
     if (mesh === undefined || proxy === undefined) {
-      consume(entry, new Set());
+      follow(entry, noSources);
       return "gone";
     }
     if (mesh.mesh === undefined) {
@@ -80,8 +99,8 @@ export function createProxies(options: { readonly generate: Generate; readonly l
       return undefined;
     }
     try {
-      const generated = generate(proxy, mesh);
-      consume(entry, generated.services);
+      const generated = generate(proxy, mesh, tokenPath);
+      follow(entry, generated);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
       return generated.config;
@@ -91,10 +110,13 @@ export function createProxies(options: { readonly generate: Generate; readonly l
     }
   }
 
-  function configure(entry: Entry, only?: Client): void {
-    const config = configurationOf(entry);
-    if (config === undefined) return;
-    for (const client of only === undefined ? entry.clients : [only]) {
+  function configure(entry: Entry, clients: Iterable<Client>): void {
+    const made = new Map<string | undefined, ProxyConfig | "gone" | undefined>();
+    for (const client of clients) {
+      const { tokenPath } = client;
+      if (!made.has(tokenPath)) made.set(tokenPath, configurationOf(entry, tokenPath));
+      const config = made.get(tokenPath);
+      if (config === undefined) continue;
       if (config !== "gone") client.configure(config);
       // A client that this stream never configured may hold what another control plane told it: an
       // unknown Dataplane is no reason to take that away.
@@ -106,7 +128,7 @@ export function createProxies(options: { readonly generate: Generate; readonly l
     const until = performance.now() + sliceMs;
     for (const entry of waiting) {
       waiting.delete(entry);
-      configure(entry);
+      configure(entry, entry.clients);
       if (performance.now() >= until) break;
     }
     working = waiting.size > 0;
@@ -118,25 +140,24 @@ export function createProxies(options: { readonly generate: Generate; readonly l
       const key = keyOf(client.id);
       let entry = entries.get(key);
       if (entry === undefined) {
-        entry = { id: client.id, clients: new Set(), services: new Set() };
+        entry = { id: client.id, clients: new Set(), sources: noSources };
         entries.set(key, entry);
         index(byMesh, client.id.mesh, entry);
       }
       entry.clients.add(client);
-      configure(entry, client);
+      configure(entry, [client]);
     },
     leave(client) {
       const entry = entries.get(keyOf(client.id));
       if (entry === undefined) return;
       entry.clients.delete(client);
       if (entry.clients.size > 0) return;
-      consume(entry, new Set());
+      follow(entry, noSources);
       entries.delete(keyOf(client.id));
       unindex(byMesh, client.id.mesh, entry);
       waiting.delete(entry);
     },
-    update(next, mesh, touched) {
-      view = next;
+    update(mesh, touched) {
       const add = (entry: Entry) => waiting.add(entry);
       if (touched.mesh) byMesh.get(mesh)?.forEach(add);
       for (const name of touched.proxies) {
@@ -144,7 +165,10 @@ export function createProxies(options: { readonly generate: Generate; readonly l
         if (entry !== undefined) add(entry);
       }
       for (const service of touched.services) consumers.get(serviceKey(mesh, service))?.forEach(add);
+      for (const service of touched.offered) providers.get(serviceKey(mesh, service))?.forEach(add);
       if (!working && waiting.size > 0) work();
     },
+    has: (id) => entries.has(keyOf(id)),
+    names: (mesh) => [...(byMesh.get(mesh) ?? [])].map(({ id }) => id.name),
   };
 }

@@ -8,12 +8,32 @@ const { DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource } = envoy.servic
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
+/** What a client says about itself in the first request of a stream. */
+export interface Node {
+  /** Empty when the request says nothing. */
+  readonly id: string;
+  /** Where the proxy's token is, as its bootstrap request said. */
+  readonly tokenPath: string | undefined;
+}
+
 /** A delta request as it came, its type already looked up. */
 export interface DeltaRequest {
-  readonly nodeId: string;
+  readonly node: Node;
   readonly typeUrl: string;
   /** Undefined for a type we don't serve. */
   readonly request: Request | undefined;
+}
+
+/** The longest path there is on Linux. */
+const longestPath = 4096;
+
+type EnvoyNode = InstanceType<typeof DeltaDiscoveryRequest>["node"];
+
+function readNode(node: EnvoyNode | undefined): Node {
+  if (node === undefined) return { id: "", tokenPath: undefined };
+  const path = node.has_metadata ? node.metadata.fields.get("dataplaneTokenPath")?.string_value : undefined;
+  const usable = path !== undefined && path !== "" && path.length <= longestPath;
+  return { id: node.id, tokenPath: usable ? path : undefined };
 }
 
 /** @throws when the bytes are not a DeltaDiscoveryRequest */
@@ -22,7 +42,7 @@ export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
   const typeUrl = message.type_url;
   const kind = kindOf.get(typeUrl);
   return {
-    nodeId: message.has_node ? message.node.id : "",
+    node: readNode(message.has_node ? message.node : undefined),
     typeUrl,
     request:
       kind === undefined

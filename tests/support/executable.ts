@@ -52,18 +52,24 @@ export interface ControlPlane extends Running {
   readonly api: string;
   readonly bootstrap: string;
   readonly health: string;
+  /** The local token server; empty when there is none. */
+  readonly tokens: string;
   readonly xdsPort: number;
 }
 
+/** Any free port for everything that a control plane listens on. */
+export const anyPorts = {
+  KUMA_API_SERVER_PORT: "0",
+  KUMA_BOOTSTRAP_SERVER_PORT: "0",
+  KUMA_XDS_SERVER_GRPC_PORT: "0",
+  KUMA_XDS_SERVER_DIAGNOSTICS_PORT: "0",
+  KUMA_SDS_SERVER_GRPC_PORT: "0",
+  KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: "0",
+};
+
 /** A control plane on free ports, or on those given; ready when this resolves. */
 export async function startControlPlane(env: Readonly<Record<string, string>> = {}): Promise<ControlPlane> {
-  const running = startProgram("kuma-cp", ["run"], {
-    KUMA_API_SERVER_PORT: "0",
-    KUMA_BOOTSTRAP_SERVER_PORT: "0",
-    KUMA_XDS_SERVER_GRPC_PORT: "0",
-    KUMA_XDS_SERVER_DIAGNOSTICS_PORT: "0",
-    ...env,
-  });
+  const running = startProgram("kuma-cp", ["run"], { ...anyPorts, ...env });
   await eventually("the control plane is ready", () => {
     if (running.child.exitCode !== null) throw new Error(running.output());
     return running.output().includes("Next, in another terminal");
@@ -75,6 +81,7 @@ export async function startControlPlane(env: Readonly<Record<string, string>> = 
     api: local(find(/HTTP API +(\S+)/)),
     bootstrap: local(find(/bootstrap +(\S+)/)),
     health: local(find(/health +(\S+)\/ready/)),
+    tokens: local(find(/tokens +(\S+)/)),
     xdsPort: Number(find(/xDS +\S+:(\d+)/)),
   };
 }

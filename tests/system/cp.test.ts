@@ -4,7 +4,14 @@ import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
-import { type ControlPlane, put, runProgram, startControlPlane, startProgram } from "../support/executable.js";
+import {
+  anyPorts,
+  type ControlPlane,
+  put,
+  runProgram,
+  startControlPlane,
+  startProgram,
+} from "../support/executable.js";
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
@@ -29,13 +36,6 @@ async function refused(env: Readonly<Record<string, string>>, args: readonly str
   assert.is(code, 1, cp.output());
   return cp.output();
 }
-
-const anyPorts = {
-  KUMA_API_SERVER_PORT: "0",
-  KUMA_BOOTSTRAP_SERVER_PORT: "0",
-  KUMA_XDS_SERVER_GRPC_PORT: "0",
-  KUMA_XDS_SERVER_DIAGNOSTICS_PORT: "0",
-};
 
 const status = async (url: string, init: RequestInit = {}) => (await fetch(url, init)).status;
 const json = { "content-type": "application/json" };
@@ -75,8 +75,8 @@ test("helps with -h, with help, and without any word", () => {
 
 test("prints its ports, has them in the catalogue on both servers, and says what to type next", async () => {
   const cp = await start();
-  const bootstrap = cp.bootstrap.replace("127.0.0.1", "localhost");
-  const expected = { apis: { bootstrap: { url: bootstrap }, dataplaneToken: { localUrl: "", publicUrl: "" } } };
+  const [bootstrap, tokens] = [cp.bootstrap, cp.tokens].map((url) => url.replace("127.0.0.1", "localhost"));
+  const expected = { apis: { bootstrap: { url: bootstrap }, dataplaneToken: { localUrl: tokens, publicUrl: "" } } };
   for (const url of [cp.api, cp.bootstrap]) {
     for (const spelling of ["catalogue", "catalog"]) {
       assert.equal(await (await fetch(`${url}/${spelling}`)).json(), expected);
@@ -130,12 +130,12 @@ test("ends at once with 1 on a second signal", async () => {
 
 test("names the setting and the port when a port is taken, and leaves nothing running", async () => {
   const cp = await start();
-  const taken = { api: portOf(cp.api), bootstrap: portOf(cp.bootstrap), xds: cp.xdsPort, health: portOf(cp.health) };
   const cases = [
-    ["KUMA_API_SERVER_PORT", taken.api],
-    ["KUMA_BOOTSTRAP_SERVER_PORT", taken.bootstrap],
-    ["KUMA_XDS_SERVER_GRPC_PORT", taken.xds],
-    ["KUMA_XDS_SERVER_DIAGNOSTICS_PORT", taken.health],
+    ["KUMA_API_SERVER_PORT", portOf(cp.api)],
+    ["KUMA_BOOTSTRAP_SERVER_PORT", portOf(cp.bootstrap)],
+    ["KUMA_XDS_SERVER_GRPC_PORT", cp.xdsPort],
+    ["KUMA_XDS_SERVER_DIAGNOSTICS_PORT", portOf(cp.health)],
+    ["KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT", portOf(cp.tokens)],
   ] as const;
   for (const [variable, port] of cases) {
     const output = await refused({ [variable]: String(port) });
@@ -252,12 +252,14 @@ test("takes no writes that a browser makes for another site, on any server", asy
   const foreign = { origin: "http://evil.example" };
   const read = await fetch(api, { headers: foreign });
   assert.equal([read.status, read.headers.get("access-control-allow-origin")], [200, null]);
-  assert.is(await status(`${cp.bootstrap}/bootstrap`, { method: "POST", headers: foreign, body: "{}" }), 403);
+  for (const url of [`${cp.bootstrap}/bootstrap`, `${cp.tokens}/tokens`]) {
+    assert.is(await status(url, { method: "POST", headers: foreign, body: "{}" }), 403);
+  }
 });
 
 test("bounds what clients send to each of its HTTP servers, and lives on", async () => {
   const cp = await start();
-  for (const url of [cp.api, cp.bootstrap, cp.health]) {
+  for (const url of [cp.api, cp.bootstrap, cp.health, cp.tokens]) {
     const port = portOf(url);
     const header = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
     assert.match(await rawAnswer(port, header), /^HTTP\/1\.1 431 /, url);
@@ -315,8 +317,8 @@ test("names every setting that cannot be used, alone and all together", async ()
 
 test("gives two control planes on one machine ports of their own, and frees them when it stops", async () => {
   const both = [await start(), await start()];
-  const ports = both.flatMap((cp) => [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), cp.xdsPort]);
-  assert.is(new Set(ports).size, 8);
+  const ports = both.flatMap((cp) => [cp.xdsPort, ...[cp.api, cp.bootstrap, cp.health, cp.tokens].map(portOf)]);
+  assert.is(new Set(ports).size, 10);
   const [first] = both;
   assert.ok(first);
   assert.is(await first.stop(), 0);
@@ -325,17 +327,18 @@ test("gives two control planes on one machine ports of their own, and frees them
     KUMA_BOOTSTRAP_SERVER_PORT: String(portOf(first.bootstrap)),
     KUMA_XDS_SERVER_GRPC_PORT: String(first.xdsPort),
     KUMA_XDS_SERVER_DIAGNOSTICS_PORT: String(portOf(first.health)),
+    KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: String(portOf(first.tokens)),
   });
   assert.equal(
-    [again.api, again.bootstrap, again.health, again.xdsPort],
-    [first.api, first.bootstrap, first.health, first.xdsPort],
+    [again.api, again.bootstrap, again.health, again.tokens, again.xdsPort],
+    [first.api, first.bootstrap, first.health, first.tokens, first.xdsPort],
   );
 });
 
 test("is not held up at its end by connections that say nothing or half of a request, on any port", async () => {
   const cp = await start();
   const sockets: net.Socket[] = [];
-  for (const port of [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), cp.xdsPort]) {
+  for (const port of [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), portOf(cp.tokens), cp.xdsPort]) {
     for (const text of ["", "PUT /meshes/m HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"]) {
       const socket = net.connect(port, "127.0.0.1", () => socket.write(text));
       socket.on("error", () => socket.destroy());

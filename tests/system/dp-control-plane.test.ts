@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { load } from "js-yaml";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
+import { anyPorts } from "../support/executable.js";
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 import { alive, configDirs, envoyBinary, envoyOf, onStage, type Run, type Stage } from "./dp-stage.js";
@@ -17,12 +18,7 @@ interface ControlPlane {
 }
 
 async function startControlPlane(stage: Stage): Promise<ControlPlane> {
-  const kumaCp = stage.start("kuma-cp", ["run"], {
-    KUMA_API_SERVER_PORT: "0",
-    KUMA_BOOTSTRAP_SERVER_PORT: "0",
-    KUMA_XDS_SERVER_GRPC_PORT: "0",
-    KUMA_XDS_SERVER_DIAGNOSTICS_PORT: "0",
-  });
+  const kumaCp = stage.start("kuma-cp", ["run"], anyPorts);
   return eventually("the ports of kuma-cp", () => {
     const text = kumaCp.output();
     const url = (title: string) => new RegExp(`^ +${title} +http://localhost:(\\d+)$`, "m").exec(text)?.[1];

@@ -8,6 +8,7 @@ import { generate } from "../../src/envoy/generate.js";
 import { createLogger } from "../../src/lib/logger.js";
 import { registry } from "../../src/resources/registry.js";
 import { createMemoryStore } from "../../src/store/memory.js";
+import { followChanges } from "../../src/xds/feed.js";
 import type { StreamObserver } from "../../src/xds/observer.js";
 import { startXdsServer, type XdsServer } from "../../src/xds/server.js";
 import { eventually } from "../support/eventually.js";
@@ -110,13 +111,13 @@ test.before(async () => {
   workload = net.createServer((socket) => socket.on("error", () => socket.destroy()).pipe(socket));
   await new Promise<void>((resolve) => workload.listen(0, "127.0.0.1", resolve));
   await store.create({ type: "Mesh", mesh: "default", name: "default", spec: {} });
+  const feed = await followChanges({ changes: store.changes(abort.signal), logger, coalesceMaxMs: 100 });
   server = await startXdsServer({
     port: 0,
-    changes: store.changes(abort.signal),
+    feed,
     observer,
     logger,
-    coalesceMaxMs: 100,
-    generate: (proxy, mesh) => generate(proxy, mesh, shape),
+    generate: (proxy, mesh) => generate(proxy, mesh, { ...shape, secretServer: undefined }),
   });
   directory = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-test-"));
   const config = path.join(directory, "bootstrap.json");

@@ -1,3 +1,4 @@
+import path from "node:path";
 import { text, toggle } from "../../lib/cli.js";
 import { messageOf, UserError } from "../../lib/errors.js";
 import { type Config, type Context, configLocation, loadConfig, saveConfig } from "../config-file.js";
@@ -47,7 +48,11 @@ export const controlPlanesAdd = command({
         `Control Plane with name "${name}" already exists. Use --overwrite to replace an existing one.`,
       );
     }
-    const credentials = { ...(clientCert && { clientCert }), ...(clientKey && { clientKey }) };
+    // The next command may be given in another directory.
+    const credentials = {
+      ...(clientCert && { clientCert: path.resolve(clientCert) }),
+      ...(clientKey && { clientKey: path.resolve(clientKey) }),
+    };
     const context = { controlPlane: name, credentials: { dataplaneTokenApi: credentials }, name };
     await saveConfig(location, withControlPlane(config, context, address));
     io.stdout.write(`added Control Plane "${name}"\nswitched active Control Plane to "${name}"\n`);

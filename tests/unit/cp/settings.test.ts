@@ -54,6 +54,53 @@ test("say which values they take", () => {
   assert.match(refusal("- a"), /has to be a map/);
 });
 
+test("of certificates and tokens say which values they take", () => {
+  assert.match(refusal("", { KUMA_CA_BUILTIN_KEY_TYPE: "rsa" }), /one of ecdsa-p256, rsa-2048/);
+  assert.match(refusal("ca: {builtin: {workloadCertValidity: 0s}}"), /ca\.builtin\.workloadCertValidity is "0s"/);
+  assert.match(refusal("ca: {provided: {}}"), /unknown key ca\.provided/);
+  const ca = readSettings(file("ca: {builtin: {keyType: rsa-2048, workloadCertValidity: 90m}}"), {}).settings;
+  assert.equal([ca.caKeyType, ca.workloadCertValidity], ["rsa-2048", 5_400_000]);
+  assert.is(defaults.workloadCertValidity, 30 * 24 * 3_600_000);
+});
+
+test("that only go together are refused alone", () => {
+  const sds = /KUMA_SDS_SERVER_TLS_CERT_FILE and KUMA_SDS_SERVER_TLS_KEY_FILE have to be given together/;
+  assert.match(refusal("", { KUMA_SDS_SERVER_TLS_CERT_FILE: "/cert" }), sds);
+  assert.match(refusal("sdsServer: {tlsKeyFile: /key}"), sds);
+  assert.is(refusal("sdsServer: {tlsCertFile: /cert, tlsKeyFile: /key}"), "accepted");
+});
+
+test("of a public token server are needed when it is enabled", () => {
+  const prefix = "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_";
+  const complete: Record<string, string> = {
+    [`${prefix}INTERFACE`]: "192.0.2.1",
+    [`${prefix}TLS_CERT_FILE`]: "/cert",
+    [`${prefix}TLS_KEY_FILE`]: "/key",
+    [`${prefix}CLIENT_CERTS_DIR`]: "/clients",
+  };
+  const enabled = { [`${prefix}ENABLED`]: "true" };
+  assert.is(refusal("", complete), "accepted");
+  assert.is(refusal("", { ...complete, ...enabled }), "accepted");
+  const nothing = refusal("", enabled);
+  for (const name of Object.keys(complete)) {
+    const expected = new RegExp(`${name} is empty, but has to be .*, because ${prefix}ENABLED is true`);
+    assert.match(nothing, expected);
+    assert.match(refusal("", { ...complete, ...enabled, [name]: "" }), expected);
+  }
+  const alone = { ...complete, ...enabled, KUMA_DATAPLANE_TOKEN_SERVER_ENABLED: "false" };
+  assert.match(refusal("", alone), /KUMA_DATAPLANE_TOKEN_SERVER_ENABLED has to be true, because/);
+});
+
+test("have one variable of Kuma's admin server among them, and the others are still without effect", () => {
+  const env = { KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED: "false", KUMA_ADMIN_SERVER_LOCAL_PORT: "1" };
+  const read = readSettings(undefined, env);
+  assert.is(read.settings.tokenServerEnabled, false);
+  assert.is(read.origins.tokenServerEnabled, "env KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED");
+  assert.equal(read.warnings, ["KUMA_ADMIN_SERVER_LOCAL_PORT has no effect: there is no admin server"]);
+  const both = { ...env, KUMA_DATAPLANE_TOKEN_SERVER_ENABLED: "true" };
+  assert.is(readSettings(undefined, both).settings.tokenServerEnabled, true);
+});
+
 test("take a Mesh for the start of a new installation", () => {
   const mesh = { KUMA_DEFAULTS_MESH: "type: Mesh\nname: ignored\nmtls: {enabled: true}" };
   assert.equal(readSettings(undefined, mesh).settings.defaultMesh, { mtls: { enabled: true, ca: { builtin: {} } } });

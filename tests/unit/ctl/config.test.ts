@@ -140,6 +140,9 @@ test("client certificates are kept under either spelling of their flags", async 
   const view = (await home.run(["config", "view"])).out;
   const credentials = "  credentials:\n    dataplaneTokenApi:\n      clientCert: /c.pem\n      clientKey: /k.pem\n";
   assert.is(view.split(credentials).length, 3);
+  const relative = ["--dataplane-token-client-cert=c.pem", "--dataplane-token-client-key=k.pem"];
+  await home.run([...planes, "add", "--name", "r", "--address", cp.url, ...relative]);
+  assert.match((await home.run(["config", "view"])).out, `      clientCert: ${path.resolve("c.pem")}\n`);
   const half = await home.run([
     ...planes,
     "add",

@@ -132,6 +132,22 @@ test("from another machine both sides need TLS, and the side that lacks it is na
   assert.match(await refusal("https://cp:5684", context), "but kumactl has no client certificate");
   assert.match(await refusal("", withClient), "but the Control Plane has no public Dataplane Token Server.");
   assert.match(await refusal("https://cp:5684", withClient), "the client certificate can't be read: ENOENT");
+  const made = ["generate", "certificate", "--type=client"];
+  for (const name of ["a", "b"]) {
+    await home.run([...made, `--cert=${path.join(home.path, name)}`, `--key=${path.join(home.path, `${name}.key`)}`]);
+  }
+  for (const [clientCert, clientKey] of [
+    ["a", "b.key"],
+    ["a.key", "a.key"],
+    ["a", "a"],
+  ] as const) {
+    const dataplaneTokenApi = {
+      clientCert: path.join(home.path, clientCert),
+      clientKey: path.join(home.path, clientKey),
+    };
+    const said = await refusal("https://cp:5684", { ...context, credentials: { dataplaneTokenApi } });
+    assert.match(said, `${clientKey}" are not a certificate and its key, both in PEM`);
+  }
 });
 
 test("the local server is asked through any loopback address", async () => {
@@ -160,7 +176,10 @@ test("the public server is asked with the client certificate, and refuses strang
   assert.is(await requestToken({ url, client }, { name: "a", mesh: "m" }), token);
   await requestToken({ url, client: server }, { name: "a", mesh: "m" }).then(
     () => assert.unreachable(),
-    (error: Error) => assert.match(error.message, /^failed to generate a dataplane token: could not reach/),
+    (error: Error) => {
+      assert.match(error.message, /^failed to generate a dataplane token: could not reach/);
+      assert.match(error.message, /refuses a client certificate that it doesn't know: .*_PUBLIC_CLIENT_CERTS_DIR/);
+    },
   );
   tls.closeAllConnections();
   await new Promise((resolve) => tls.close(resolve));

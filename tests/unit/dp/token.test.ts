@@ -24,12 +24,14 @@ test("white space around it is dropped", () =>
     assert.is(readToken(file), "abc.def.ghi");
   }));
 
-test("a missing and an empty file are named", () =>
+test("a missing, an empty and a far too long file are named", () =>
   inDirectory((directory) => {
     const file = path.join(directory, "source");
     assert.throws(() => readToken(file), new RegExp(`could not read file ${file}`));
     writeFileSync(file, " \n");
     assert.throws(() => readToken(file), `token under file ${file} is empty`);
+    writeFileSync(file, "x".repeat(2 ** 20));
+    assert.throws(() => readToken(file), `file ${file} is no token: it is longer than 8192 characters`);
   }));
 
 test("only we may read the copy", () =>

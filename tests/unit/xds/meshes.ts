@@ -1,4 +1,4 @@
-import { type Generated, generate, type Shape } from "../../../src/envoy/generate.js";
+import { connectTimeoutMs, type Generated, generate, type Surroundings } from "../../../src/envoy/generate.js";
 import type { Stored } from "../../../src/store/store.js";
 import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
@@ -23,11 +23,11 @@ export function viewOf(sketches: readonly DataplaneSketch[]): View {
 }
 
 /** What the generator gives one of them. */
-export function generated(view: View, name: string, shape?: Shape): Generated {
+export function generated(view: View, name: string, surroundings: Partial<Surroundings> = {}): Generated {
   const mesh = view.get("default");
   const proxy = mesh?.proxies.get(name);
   if (mesh === undefined || proxy === undefined) throw new Error(`there is no dataplane ${name}`);
-  return generate(proxy, mesh, shape);
+  return generate(proxy, mesh, { connectTimeoutMs, secretServer: undefined, ...surroundings });
 }
 
 export const redis: DataplaneSketch = {

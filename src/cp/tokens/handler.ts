@@ -1,0 +1,34 @@
+import type { SigningKey } from "../../identity/signing-key.js";
+import { issueToken } from "../../identity/tokens.js";
+import type { Logger } from "../../lib/logger.js";
+import type { SiteGuard } from "../../net/cross-site.js";
+import { type HttpHandler, type HttpReply, type HttpRequest, route } from "../../net/exchange.js";
+import { parseTokenRequest } from "./request.js";
+
+export interface TokenHandlerOptions {
+  readonly key: SigningKey;
+  readonly guard: SiteGuard;
+  readonly logger: Logger;
+  readonly now: () => Date;
+}
+
+/** Plain text, for people who read it in a terminal; a token comes without a line break, to go into a file as it is. */
+const plain = (status: number, body: string): HttpReply => ({
+  status,
+  headers: { "Content-Type": "text/plain" },
+  body,
+});
+
+/** `POST /tokens`: a token for one Dataplane, which needs not exist yet. The media type of the request is not looked at. */
+export function tokenHandler(options: TokenHandlerOptions): HttpHandler {
+  return route({ "/tokens": { POST: (request) => issue(options, request) } });
+}
+
+function issue({ key, guard, logger, now }: TokenHandlerOptions, { headers, body }: HttpRequest): HttpReply {
+  if (guard.refuses(headers)) return plain(403, "Cross-site request refused");
+  const parsed = parseTokenRequest(body);
+  if (parsed.kind === "refused") return plain(400, parsed.reason);
+  const token = issueToken(key, parsed.request, now());
+  logger.info("issued a token", { ...parsed.request });
+  return plain(200, token);
+}

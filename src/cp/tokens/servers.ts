@@ -1,0 +1,102 @@
+import type { SigningKey } from "../../identity/signing-key.js";
+import { UserError } from "../../lib/errors.js";
+import type { Logger } from "../../lib/logger.js";
+import { createClientCheck } from "../../net/client-check.js";
+import { createSiteGuard } from "../../net/cross-site.js";
+import { type ServerTls, startHttpServer } from "../../net/http-server.js";
+import type { Binding } from "../../net/listen.js";
+import { readKeyPair } from "../key-pair-files.js";
+import type { Settings } from "../settings.js";
+import { readClientCertificates } from "./client-certificates.js";
+import { tokenHandler } from "./handler.js";
+
+export interface TokenServers {
+  readonly localPort: number;
+  /** Undefined when there is no public server. */
+  readonly publicPort: number | undefined;
+  close(): Promise<void>;
+}
+
+const variables = {
+  localPort: "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
+  publicInterface: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_INTERFACE",
+  publicPort: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_PORT",
+  certFile: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_CERT_FILE",
+  keyFile: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_KEY_FILE",
+  clientCertsDir: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR",
+};
+
+/** The local server is for this machine only: whoever reaches it gets a token without further questions. */
+const localHost = "127.0.0.1";
+/** What a user may write for a set of addresses that loopback is in. */
+const coversLoopback = new Set(["0.0.0.0", "::", localHost, "localhost"]);
+
+/**
+ * Starts the token server on this machine's loopback and, when it is enabled, the public one over HTTPS, for clients
+ * whose certificates the settings name.
+ * @throws UserError for a port that can't be had, and for certificates and keys that can't be used
+ */
+export async function startTokenServers(settings: Settings, key: SigningKey, logger: Logger): Promise<TokenServers> {
+  const { corsAllowedDomains: allowedDomains, advertisedHostname } = settings;
+  const handler = (scheme: "http" | "https") =>
+    tokenHandler({
+      key,
+      guard: createSiteGuard({ allowedDomains, advertisedHostname, scheme }),
+      logger,
+      now: () => new Date(),
+    });
+  // What can't be used is found before any port is open.
+  const tls = settings.tokenPublicEnabled ? await readPublicTls(settings, logger) : undefined;
+  const local = await startHttpServer({
+    port: settings.tokenLocalPort,
+    host: localHost,
+    setting: variables.localPort,
+    handler: handler("http"),
+    logger,
+  });
+  if (tls === undefined) return { localPort: local.port, publicPort: undefined, close: local.close };
+  try {
+    const binding = publicBinding(settings, local.port);
+    const open = await startHttpServer({ ...binding, tls, handler: handler("https"), logger: logger.child("public") });
+    const close = async () => void (await Promise.all([local.close(), open.close()]));
+    return { localPort: local.port, publicPort: open.port, close };
+  } catch (error) {
+    await local.close();
+    throw error;
+  }
+}
+
+function publicBinding({ tokenPublicInterface: host, tokenPublicPort }: Settings, localPort: number): Binding {
+  const port = tokenPublicPort || localPort;
+  if (port === localPort && coversLoopback.has(host)) {
+    throw new UserError(
+      "port.unavailable",
+      `The public token server can't listen on ${host}, port ${port}, because the local one has that port on ` +
+        `${localHost}. Change ${variables.publicPort}, or narrow ${variables.publicInterface} to an address that other ` +
+        "machines use",
+    );
+  }
+  return {
+    port,
+    host,
+    setting: `${variables.publicPort} or ${variables.publicInterface}`,
+    zero: "as the local server",
+  };
+}
+
+async function readPublicTls(settings: Settings, logger: Logger): Promise<ServerTls> {
+  const pair = await readKeyPair(
+    { path: settings.tokenPublicTlsCertFile, setting: variables.certFile },
+    { path: settings.tokenPublicTlsKeyFile, setting: variables.keyFile },
+  );
+  const directory = settings.tokenPublicClientCertsDir;
+  const { certificates, ignored } = await readClientCertificates(directory, variables.clientCertsDir);
+  logger.info("client certificates read", { directory, certificates: certificates.length, ignored });
+  if (settings.advertisedHostname === "localhost") {
+    logger.info(
+      "warning: other machines are sent to https://localhost for tokens: set KUMA_GENERAL_ADVERTISED_HOSTNAME to the " +
+        "name by which they reach this one",
+    );
+  }
+  return { ...pair, clients: createClientCheck(certificates) };
+}

@@ -1,0 +1,208 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import {
+  ApiConfigSource_ApiType,
+  ApiVersion,
+  type ConfigSource,
+  ConfigSourceSchema,
+} from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
+import {
+  type GrpcService_GoogleGrpc_CallCredentials,
+  GrpcService_GoogleGrpc_CallCredentialsSchema,
+} from "../../proto-gen/es/envoy/config/core/v3/grpc_service_pb.js";
+import { FileBasedMetadataConfigSchema } from "../../proto-gen/es/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
+import { RBAC_Action } from "../../proto-gen/es/envoy/config/rbac/v3/rbac_pb.js";
+import { RBACSchema } from "../../proto-gen/es/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
+import {
+  type SubjectAltNameMatcher,
+  SubjectAltNameMatcher_SanType,
+  SubjectAltNameMatcherSchema,
+} from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
+import {
+  type CommonTlsContext,
+  CommonTlsContextSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import { type StringMatcher, StringMatcherSchema } from "../../proto-gen/es/envoy/type/matcher/v3/string_pb.js";
+import type { Permitted } from "../policy/permissions.js";
+import { meshUri, serviceUri } from "../resources/spiffe.js";
+
+/** How a proxy reaches the secret discovery server. Equal for all proxies with a token, and so are their TLS contexts. */
+export interface SecretServer {
+  /** `host:port`, an IPv6 host in brackets. */
+  readonly target: string;
+  /** PEM of the certificate that the server presents. */
+  readonly root: string;
+}
+
+/** The secrets of a proxy: the roots of its mesh, and its own certificate with its key. */
+export const meshCaName = "mesh_ca";
+export const identityName = "identity_cert";
+
+/** Which secrets a proxy's TLS contexts ask for, and as whom. */
+export interface TlsParameters {
+  readonly mesh: string;
+  readonly server: SecretServer;
+  /** The token's file on the proxy's machine; without one the secret server hands out no identity. */
+  readonly tokenPath: string | undefined;
+}
+
+const fileCredentials = "envoy.grpc_credentials.file_based_metadata";
+
+function fromTokenFile(path: string): GrpcService_GoogleGrpc_CallCredentials {
+  const config = create(FileBasedMetadataConfigSchema, {
+    secretData: { specifier: { case: "filename", value: path } },
+  });
+  return create(GrpcService_GoogleGrpc_CallCredentialsSchema, {
+    credentialSpecifier: {
+      case: "fromPlugin",
+      value: {
+        name: fileCredentials,
+        configType: { case: "typedConfig", value: anyPack(FileBasedMetadataConfigSchema, config) },
+      },
+    },
+  });
+}
+
+const milliseconds = (value: bigint) => ({ valueSpecifier: { case: "intValue" as const, value } });
+
+/**
+ * gRPC's own defaults notice a vanished server only when they write, and wait up to two minutes between attempts:
+ * too long for a proxy that waits for its certificate.
+ */
+const channelArgs = {
+  args: {
+    "grpc.initial_reconnect_backoff_ms": milliseconds(500n),
+    "grpc.keepalive_time_ms": milliseconds(30_000n),
+    "grpc.keepalive_timeout_ms": milliseconds(10_000n),
+    "grpc.max_reconnect_backoff_ms": milliseconds(10_000n),
+  },
+};
+
+function secretSource(name: string, { server, tokenPath }: TlsParameters): ConfigSource {
+  const authentication =
+    tokenPath === undefined
+      ? {}
+      : { callCredentials: [fromTokenFile(tokenPath)], credentialsFactoryName: fileCredentials };
+  return create(ConfigSourceSchema, {
+    resourceApiVersion: ApiVersion.V3,
+    configSourceSpecifier: {
+      case: "apiConfigSource",
+      value: {
+        apiType: ApiConfigSource_ApiType.GRPC,
+        transportApiVersion: ApiVersion.V3,
+        setNodeOnFirstMessageOnly: true,
+        grpcServices: [
+          {
+            targetSpecifier: {
+              case: "googleGrpc",
+              value: {
+                targetUri: server.target,
+                statPrefix: `sds_${name}`,
+                channelCredentials: {
+                  credentialSpecifier: {
+                    case: "sslCredentials",
+                    value: { rootCerts: { specifier: { case: "inlineBytes", value: bytes(server.root) } } },
+                  },
+                },
+                channelArgs,
+                ...authentication,
+              },
+            },
+          },
+        ],
+      },
+    },
+  });
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** A name no certificate authority of ours issues: a list of nobody that Envoy doesn't take for "everybody". */
+const nobody = "urn:kuma:nobody";
+
+const exactly = (value: string): StringMatcher =>
+  create(StringMatcherSchema, { matchPattern: { case: "exact", value } });
+const beginning = (value: string): StringMatcher =>
+  create(StringMatcherSchema, { matchPattern: { case: "prefix", value } });
+
+const uri = (matcher: StringMatcher): SubjectAltNameMatcher =>
+  create(SubjectAltNameMatcherSchema, { sanType: SubjectAltNameMatcher_SanType.URI, matcher });
+
+/** Which peers pass the handshake. Never an empty list: Envoy would then take any certificate of the authority. */
+function peers(mesh: string, permitted: Permitted): SubjectAltNameMatcher[] {
+  if (permitted.kind === "anyone") return [uri(beginning(meshUri(mesh)))];
+  if (permitted.services.length === 0) return [uri(exactly(nobody))];
+  return permitted.services.map((service) => uri(exactly(serviceUri(mesh, service))));
+}
+
+function commonContext(parameters: TlsParameters, accepted: SubjectAltNameMatcher[]): CommonTlsContext {
+  return create(CommonTlsContextSchema, {
+    tlsCertificateSdsSecretConfigs: [{ name: identityName, sdsConfig: secretSource(identityName, parameters) }],
+    validationContextType: {
+      case: "combinedValidationContext",
+      value: {
+        defaultValidationContext: { matchTypedSubjectAltNames: accepted },
+        validationContextSdsSecretConfig: { name: meshCaName, sdsConfig: secretSource(meshCaName, parameters) },
+      },
+    },
+  });
+}
+
+const transportSocketName = "envoy.transport_sockets.tls";
+
+/** The transport socket of an inbound: both sides present certificates, and only permitted services pass. */
+export function inboundTls(parameters: TlsParameters, permitted: Permitted) {
+  const context = create(DownstreamTlsContextSchema, {
+    commonTlsContext: commonContext(parameters, peers(parameters.mesh, permitted)),
+    requireClientCertificate: true,
+  });
+  return {
+    name: transportSocketName,
+    configType: { case: "typedConfig" as const, value: anyPack(DownstreamTlsContextSchema, context) },
+  };
+}
+
+/** The transport socket towards a service: its certificate must name that service. */
+export function outboundTls(parameters: TlsParameters, service: string) {
+  const context = create(UpstreamTlsContextSchema, {
+    commonTlsContext: commonContext(parameters, [uri(exactly(serviceUri(parameters.mesh, service)))]),
+  });
+  return {
+    name: transportSocketName,
+    configType: { case: "typedConfig" as const, value: anyPack(UpstreamTlsContextSchema, context) },
+  };
+}
+
+type Rules = NonNullable<MessageInitShape<typeof RBACSchema>["rules"]>;
+
+/**
+ * The second line behind the handshake. One policy whatever the number of permissions, so that equal sets have equal
+ * bytes; rules without a policy deny everybody, where rules that are absent would be no rules at all.
+ */
+function rules(mesh: string, permitted: Permitted): Rules {
+  if (permitted.kind === "services" && permitted.services.length === 0) return { action: RBAC_Action.ALLOW };
+  const principals =
+    permitted.kind === "anyone"
+      ? [{ identifier: { case: "any" as const, value: true } }]
+      : permitted.services.map((service) => ({
+          identifier: {
+            case: "authenticated" as const,
+            value: { principalName: exactly(serviceUri(mesh, service)) },
+          },
+        }));
+  return {
+    action: RBAC_Action.ALLOW,
+    policies: { allow: { permissions: [{ rule: { case: "any", value: true } }], principals } },
+  };
+}
+
+/** The network filter that lets permitted services pass. */
+export function permissionFilter(mesh: string, statPrefix: string, permitted: Permitted) {
+  const filter = create(RBACSchema, { statPrefix, rules: rules(mesh, permitted) });
+  return {
+    name: "envoy.filters.network.rbac",
+    configType: { case: "typedConfig" as const, value: anyPack(RBACSchema, filter) },
+  };
+}

@@ -1,0 +1,59 @@
+import { createPrivateKey } from "node:crypto";
+import { isIP } from "node:net";
+import { UserError } from "../lib/errors.js";
+import { distinguishedName, keyIdentifier, randomSerial, signCertificate, tenYears } from "./certificate.js";
+import {
+  type AltName,
+  basicConstraints,
+  extendedKeyUsage,
+  keyUsage,
+  subjectAltName,
+  subjectKeyIdentifier,
+} from "./extensions.js";
+import { createKeyPair } from "./key-pair.js";
+
+export interface ServerCertificateRequest {
+  readonly commonName: string;
+  /** DNS names and IP addresses, in the order in which they are to stand; duplicates count once. At least one. */
+  readonly hosts: Iterable<string>;
+  /** Whether it may also be shown by a client. */
+  readonly clientAuth?: boolean;
+  readonly now: Date;
+}
+
+export interface ServerCertificate {
+  /** PEM; the key in its traditional `RSA PRIVATE KEY` form. */
+  readonly key: string;
+  /** PEM. */
+  readonly cert: string;
+}
+
+function altName(host: string): AltName {
+  // A zone, as in fe80::1%eth0, is a matter of one machine and no part of the address.
+  if (/^[\x21-\x7e]+$/.test(host) && !host.includes("%")) return isIP(host) === 0 ? { dns: host } : { ip: host };
+  const forms = "an IP address without a zone nor a DNS name in ASCII";
+  throw new UserError("certificate.host", `a certificate can't name the host "${host}": it is neither ${forms}`);
+}
+
+/**
+ * A self-signed certificate with its RSA-2048 key, valid for ten years. Peers trust it by itself, so it is its own authority.
+ * @throws UserError `certificate.host` where a host can't stand in a certificate
+ */
+export async function createServerCertificate(request: ServerCertificateRequest): Promise<ServerCertificate> {
+  const { commonName, hosts, clientAuth = false, now } = request;
+  const distinct = [...new Set(hosts)];
+  if (distinct.length === 0) throw new UserError("certificate.host", "a server's certificate needs at least one host");
+  const names = subjectAltName(distinct.map(altName), { critical: false });
+  const { publicKey, privateKey } = await createKeyPair("rsa-2048");
+  const key = createPrivateKey(privateKey);
+  const name = distinguishedName([["commonName", commonName]]);
+  const extensions = [
+    basicConstraints({ authority: true }),
+    keyUsage("digitalSignature", "keyEncipherment", "certSign"),
+    extendedKeyUsage("serverAuth", ...(clientAuth ? (["clientAuth"] as const) : [])),
+    subjectKeyIdentifier(keyIdentifier(publicKey)),
+    names,
+  ];
+  const fields = { serial: randomSerial(), issuer: name, subject: name, ...tenYears(now), publicKey, extensions };
+  return { cert: signCertificate(fields, key), key: key.export({ type: "pkcs1", format: "pem" }).toString() };
+}

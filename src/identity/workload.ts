@@ -1,0 +1,87 @@
+import { UserError } from "../lib/errors.js";
+import { serviceProblem, serviceUri } from "../resources/spiffe.js";
+import { tagValueProblem } from "../resources/tags.js";
+import type { SigningRoot } from "./authority.js";
+import { distinguishedName, randomSerial, serialText, signCertificate, validity } from "./certificate.js";
+import { type Element, encoded } from "./der.js";
+import { authorityKeyIdentifier, basicConstraints, extendedKeyUsage, keyUsage, subjectAltName } from "./extensions.js";
+import { createKeyPair, type KeyType } from "./key-pair.js";
+
+export interface IdentityRequest {
+  readonly mesh: string;
+  /** The services that a proxy may speak for, in any order; duplicates count once. At least one. */
+  readonly services: Iterable<string>;
+  readonly keyType: KeyType;
+  readonly now: Date;
+  readonly validityMs: number;
+}
+
+/** A certificate for a proxy and its key; only in memory, never stored. */
+export interface Identity {
+  /** PEM. */
+  readonly certificateChain: string;
+  /** PKCS#8, PEM. */
+  readonly privateKey: string;
+  /** Hexadecimal, in capitals. */
+  readonly serial: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+const nobody = distinguishedName([]);
+const leaf = basicConstraints({ authority: false });
+const usages = {
+  "ecdsa-p256": keyUsage("digitalSignature"),
+  // With an RSA key also for the key exchange of TLS 1.2, which Envoy's TLS library comes to demand.
+  "rsa-2048": keyUsage("digitalSignature", "keyEncipherment"),
+} as const satisfies Record<KeyType, Element>;
+const bothSides = extendedKeyUsage("serverAuth", "clientAuth");
+
+/** What all certificates of a root have in common. */
+interface Shared {
+  readonly issuer: Element;
+  readonly authorityKeyIdentifier: Element;
+}
+
+const cache = new WeakMap<SigningRoot, Shared>();
+
+function sharedBy(root: SigningRoot): Shared {
+  const known = cache.get(root);
+  if (known !== undefined) return known;
+  const made = { issuer: encoded(root.subject), authorityKeyIdentifier: authorityKeyIdentifier(root.keyId) };
+  cache.set(root, made);
+  return made;
+}
+
+function uris(mesh: string, services: Iterable<string>): { readonly uri: string }[] {
+  const distinct = [...new Set(services)].sort();
+  if (distinct.length === 0) throw new UserError("identity.service", "a certificate needs at least one service");
+  return distinct.map((service) => {
+    const problem = tagValueProblem(service) ?? serviceProblem(service);
+    if (problem === undefined) return { uri: serviceUri(mesh, service) };
+    throw new UserError("identity.service", `no certificate can name the service "${service}": it ${problem}`);
+  });
+}
+
+/**
+ * A new key and a certificate for it that names all `services` of a proxy, valid from a minute ago for `validityMs`,
+ * but not for longer than `root`.
+ * @throws UserError `identity.service` where a service can't stand in a certificate, `identity.root` where `root` has expired
+ */
+export async function issueIdentity(root: SigningRoot, request: IdentityRequest): Promise<Identity> {
+  const { mesh, services, keyType, now, validityMs } = request;
+  const left = root.notAfter.getTime() - now.getTime();
+  if (left <= 0) {
+    const when = root.notAfter.toISOString();
+    throw new UserError("identity.root", `the root certificate ${root.serial} of mesh "${mesh}" expired at ${when}`);
+  }
+  const names = subjectAltName(uris(mesh, services), { critical: true });
+  const { issuer, authorityKeyIdentifier } = sharedBy(root);
+  const { publicKey, privateKey } = await createKeyPair(keyType);
+  const { notBefore, notAfter } = validity(now, Math.min(validityMs, left));
+  const serial = randomSerial();
+  const extensions = [leaf, usages[keyType], bothSides, authorityKeyIdentifier, names];
+  const fields = { serial, issuer, subject: nobody, notBefore, notAfter, publicKey, extensions };
+  const certificateChain = signCertificate(fields, root.key);
+  return { certificateChain, privateKey, serial: serialText(serial), notBefore, notAfter };
+}

@@ -1,0 +1,16 @@
+/** What every identity of a mesh begins with; the mesh is the trust domain. */
+export const meshUri = (mesh: string): string => `spiffe://${mesh}/`;
+
+/** The identity of a service: `spiffe://<mesh>/<service>`. */
+export const serviceUri = (mesh: string, service: string): string => `${meshUri(mesh)}${service}`;
+
+// RFC 3986's pchar without percent-encoding, whose two spellings of one name would be two names to a matcher. SPIFFE
+// itself allows fewer; services on Kubernetes have a colon before their port.
+const segment = /^[A-Za-z0-9._~!$&'()*+,;=:@-]+$/;
+
+/** Why a service can't stand in a SPIFFE URI as its one path segment; undefined when it can. */
+export function serviceProblem(service: string): string | undefined {
+  if (service === "." || service === "..") return 'cannot be "." or "..", which a SPIFFE URI does not allow';
+  if (segment.test(service)) return undefined;
+  return "cannot stand in a SPIFFE URI; letters, digits and -._~!$&'()*+,;=:@ are valid";
+}

@@ -1,0 +1,90 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import tls from "node:tls";
+import * as assert from "uvu/assert";
+import { createServerCertificate } from "../../../src/identity/server-certificate.js";
+import { suite } from "../../support/suite.js";
+import { createScratch, describe, openssl, refusal } from "./stage.js";
+
+const test = suite("self-signed certificates of servers");
+
+const scratch = createScratch();
+test.after(() => scratch.remove());
+
+const sds = {
+  commonName: "kuma-sds",
+  hosts: ["cp.example.com", "localhost", "127.0.0.1", "::1", "::ffff:10.0.0.1", "localhost"],
+};
+
+test("a certificate names its hosts once each and in order, and stands every check", async () => {
+  const now = new Date("2026-05-06T07:08:09.500Z");
+  const { cert, key } = await createServerCertificate({ ...sds, now });
+  const certificate = new X509Certificate(cert);
+  assert.is(certificate.subject, "CN=kuma-sds");
+  assert.is(
+    certificate.subjectAltName,
+    "DNS:cp.example.com, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP Address:0:0:0:0:0:FFFF:A00:1",
+  );
+  assert.is(certificate.validFromDate.toISOString(), "2026-05-06T07:07:09.000Z");
+  assert.is(certificate.validToDate.toISOString(), "2036-05-06T07:08:09.000Z");
+  assert.match(key, /^-----BEGIN RSA PRIVATE KEY-----\n/);
+  assert.ok(certificate.checkPrivateKey(createPrivateKey(key)) && certificate.ca);
+  assert.is(certificate.publicKey.asymmetricKeyDetails?.modulusLength, 2048);
+  const text = describe(cert);
+  assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature, Key Encipherment, Certificate Sign\n/);
+  assert.match(text, /Extended Key Usage: ?\n +TLS Web Server Authentication\n/);
+  const file = scratch.write("server.pem", cert);
+  const at = `${Math.floor(now.getTime() / 1000)}`;
+  const check = ["verify", "-x509_strict", "-attime", at, "-purpose", "sslserver", "-CAfile", file];
+  for (const host of [
+    ["-verify_hostname", "cp.example.com"],
+    ["-verify_ip", "127.0.0.1"],
+    ["-verify_ip", "::1"],
+  ]) {
+    assert.is(openssl([...check, ...host, file]), `${file}: OK\n`);
+  }
+});
+
+test("a client may show it only if that was asked for", async () => {
+  const now = new Date();
+  const [server, both] = await Promise.all([
+    createServerCertificate({ ...sds, now }),
+    createServerCertificate({ ...sds, clientAuth: true, now }),
+  ]);
+  assert.equal(new X509Certificate(server.cert).keyUsage, ["1.3.6.1.5.5.7.3.1"]);
+  assert.equal(new X509Certificate(both.cert).keyUsage, ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]);
+});
+
+test("a client that trusts the certificate alone reaches each of its hosts and no other", async () => {
+  const { cert, key } = await createServerCertificate({ ...sds, now: new Date() });
+  const listener = tls.createServer({ cert, key }, (socket) => socket.end("hello"));
+  listener.on("tlsClientError", () => undefined);
+  await once(listener.listen(0, "127.0.0.1"), "listening");
+  const { port } = listener.address() as AddressInfo;
+  const ask = async (host: string) => {
+    const names = host === "127.0.0.1" ? {} : { servername: host };
+    const socket = tls.connect({ host: "127.0.0.1", port, ca: [cert], ...names });
+    let said = "";
+    for await (const chunk of socket) said += chunk;
+    return said;
+  };
+  for (const host of ["127.0.0.1", "localhost", "cp.example.com"]) assert.is(await ask(host), "hello");
+  await ask("kuma-sds").then(
+    () => assert.unreachable(),
+    (error: NodeJS.ErrnoException) => assert.is(error.code, "ERR_TLS_CERT_ALTNAME_INVALID"),
+  );
+  await new Promise((resolve) => listener.close(resolve));
+});
+
+test("hosts that can't stand in a certificate are refused by name", async () => {
+  for (const host of ["", "a b", "b\u00fccher.example", "fe80::1%eth0"]) {
+    const { id, message } = await refusal(() => createServerCertificate({ ...sds, hosts: [host], now: new Date() }));
+    assert.is(id, "certificate.host");
+    assert.match(message, `the host "${host}"`);
+  }
+  const none = await refusal(() => createServerCertificate({ ...sds, hosts: [], now: new Date() }));
+  assert.is(none.message, "a server's certificate needs at least one host");
+});
+
+test.run();

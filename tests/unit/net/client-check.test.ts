@@ -1,0 +1,162 @@
+import { generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
+import { request } from "node:https";
+import net from "node:net";
+import tls from "node:tls";
+import forge from "node-forge";
+import * as assert from "uvu/assert";
+import { createLogger } from "../../../src/lib/logger.js";
+import { createClientCheck } from "../../../src/net/client-check.js";
+import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
+import { eventually } from "../../support/eventually.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("an HTTPS server and its clients' certificates");
+
+const logged: string[] = [];
+const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
+let served = 0;
+let server: HttpServer;
+
+interface KeyPair {
+  readonly key: string;
+  readonly cert: string;
+}
+
+const day = 24 * 3_600_000;
+const clientAuth = { name: "extKeyUsage", clientAuth: true };
+const serverAuth = { name: "extKeyUsage", serverAuth: true };
+
+interface Wanted {
+  /** Self-signed when left out. */
+  readonly issuer?: KeyPair;
+  readonly subject?: string;
+  readonly purpose?: object;
+  /** First and last day, from today. */
+  readonly days?: readonly [number, number];
+}
+
+/** A certificate and its key, without identifiers of keys: certificates of one subject can't be told apart by those. */
+function certificate({ issuer, subject = "kuma", purpose = clientAuth, days = [-1, 1] }: Wanted = {}): KeyPair {
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs1", format: "pem" },
+  });
+  const made = forge.pki.createCertificate();
+  made.publicKey = forge.pki.publicKeyFromPem(publicKey);
+  made.serialNumber = randomBytes(8).toString("hex").replace(/^./, "1");
+  made.validity.notBefore = new Date(Date.now() + days[0] * day);
+  made.validity.notAfter = new Date(Date.now() + days[1] * day);
+  const name = [{ name: "commonName", value: subject }];
+  made.setSubject(name);
+  made.setIssuer(issuer === undefined ? name : forge.pki.certificateFromPem(issuer.cert).subject.attributes);
+  made.setExtensions([{ name: "basicConstraints", cA: true }, purpose]);
+  made.sign(forge.pki.privateKeyFromPem(issuer?.key ?? privateKey), forge.md.sha256.create());
+  return { key: privateKey, cert: forge.pki.certificateToPem(made) };
+}
+
+const own = certificate({ purpose: serverAuth });
+
+async function serve(trusted: readonly KeyPair[]): Promise<void> {
+  await server?.close();
+  logged.length = 0;
+  served = 0;
+  const clients = createClientCheck(trusted.map(({ cert }) => new X509Certificate(cert)));
+  const handler = () => {
+    served += 1;
+    return { status: 200, body: "served" };
+  };
+  const binding = { port: 0, host: "127.0.0.1", setting: "TEST_PORT" };
+  server = await startHttpServer({ ...binding, handler, logger, tls: { ...own, clients } });
+}
+
+/** The status of the answer, or the code of the failure. */
+function ask(credentials: Partial<KeyPair> & { maxVersion?: "TLSv1.2" }): Promise<unknown> {
+  const { port } = server;
+  return new Promise((resolve) => {
+    const options = { agent: false, ...credentials, port, host: "127.0.0.1", rejectUnauthorized: false };
+    const outgoing = request(options, (response) => resolve(response.resume().statusCode));
+    outgoing.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    outgoing.end();
+  });
+}
+
+test.after(() => server.close());
+
+test("serves every client whose certificate it was given, also when all have the same subject", async () => {
+  const clients = [certificate(), certificate(), certificate()];
+  await serve(clients);
+  for (const known of clients) assert.is(await ask(known), 200);
+  assert.is(await ask({ ...(clients[2] as KeyPair), maxVersion: "TLSv1.2" }), 200);
+  assert.equal([served, logged], [3 + 1, []]);
+});
+
+test("serves clients whose certificate was issued by one that it was given", async () => {
+  const [authority, stranger] = [certificate({ subject: "authority" }), certificate({ subject: "stranger" })];
+  await serve([certificate(), authority]);
+  const employee = certificate({ issuer: authority, subject: "employee" });
+  assert.is(await ask(employee), 200);
+  assert.is(await ask(certificate({ issuer: stranger, subject: "employee" })), "ECONNRESET");
+  assert.is(await ask(certificate({ issuer: authority, days: [-2, -1] })), "ECONNRESET");
+  await serve([employee]);
+  assert.is(await ask(employee), 200);
+});
+
+test("refuses all others before it reads anything of HTTP, and logs why", async () => {
+  const [known, forServers] = [certificate(), certificate({ purpose: serverAuth })];
+  const [expired, early] = [certificate({ days: [-2, -1] }), certificate({ days: [1, 2] })];
+  await serve([known, expired, early, forServers]);
+  const cases: [Partial<KeyPair>, RegExp][] = [
+    [{}, /refused a client\t.*it presented no certificate/],
+    [certificate(), /refused a client\t.*was issued by none of those accepted \(DEPTH_ZERO_SELF_SIGNED_CERT\)/],
+    [expired, /refused a client\t.*its certificate expired at 20/],
+    [early, /refused a client\t.*its certificate is not valid before 20/],
+    [forServers, /refused a client\t.*its certificate is not one for clients/],
+  ];
+  for (const [credentials, expected] of cases) {
+    for (const version of [{}, { maxVersion: "TLSv1.2" as const }]) {
+      logged.length = 0;
+      assert.is(typeof (await ask({ ...credentials, ...version })), "string");
+      await eventually("the reason is logged", () => expected.test(logged.join("")));
+      assert.match(logged.join(""), /"address":"127\.0\.0\.1"/);
+    }
+  }
+  assert.is(served, 0);
+  assert.is(await ask(known), 200);
+});
+
+test("refuses a client again that resumes the session in which it was refused", async () => {
+  await serve([certificate()]);
+  const stranger = certificate();
+  const dial = (session?: Buffer) =>
+    new Promise<Buffer | undefined>((resolve) => {
+      let ticket: Buffer | undefined;
+      const options = { port: server.port, host: "127.0.0.1", rejectUnauthorized: false, ...stranger };
+      const socket = tls.connect(session === undefined ? options : { ...options, session });
+      socket.on("secureConnect", () => socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+      socket.on("session", (fresh: Buffer) => {
+        ticket = fresh;
+      });
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => resolve(ticket));
+    });
+  const ticket = await dial();
+  await dial(ticket);
+  assert.is(served, 0);
+});
+
+test("logs a handshake that fails, and is not held up at its end by one that never ends", async () => {
+  await serve([certificate()]);
+  const plain = net.connect(server.port, "127.0.0.1", () => plain.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  plain.on("error", () => plain.destroy());
+  await eventually("it is logged", () => /a TLS handshake failed\t.*"reason":"http request"/.test(logged.join("")));
+  const silent = net.connect(server.port, "127.0.0.1");
+  silent.on("error", () => silent.destroy());
+  await eventually("it is connected", () => silent.readyState === "open");
+  await ask(certificate());
+  await server.close();
+  await eventually("it is cut", () => silent.destroyed || silent.readyState !== "open");
+  plain.destroy();
+});
+
+test.run();
