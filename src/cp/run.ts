@@ -7,7 +7,7 @@ import { createSiteGuard } from "../net/cross-site.js";
 import { startHttpServer } from "../net/http-server.js";
 import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
-import { createMemoryStore } from "../store/memory.js";
+import type { Store } from "../store/store.js";
 import { followChanges } from "../xds/feed.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
@@ -16,7 +16,10 @@ import { catalogueDocument } from "./catalogue.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
+import { followInstances } from "./insights/abandoned.js";
+import { startCollector } from "./insights/collector.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { openStore } from "./open-store.js";
 import { type Settings, settingsDocument } from "./settings.js";
 import { startTokenServers } from "./tokens/servers.js";
 
@@ -46,12 +49,17 @@ function bindCode(error: unknown): unknown {
 
 /**
  * Starts all servers in the documented order: health first, the others once the store has been listed.
+ * @param signal ends the wait for a store that is not there yet
  * @throws UserError when a port can't be had; whatever was started until then has been stopped
  */
-export async function startControlPlane(settings: Settings, logger: Logger): Promise<ControlPlane> {
+export async function startControlPlane(
+  settings: Settings,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<ControlPlane> {
   const servers: { close(): Promise<void> }[] = [];
   const stops: (() => Promise<void>)[] = [];
-  const state = { ready: false };
+  const state: { ready: boolean; store?: Store } = { ready: false };
   async function close(): Promise<void> {
     state.ready = false;
     await Promise.all(servers.splice(0).map((server) => server.close()));
@@ -62,12 +70,14 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     const health = await startHttpServer({
       port: settings.diagnosticsPort,
       setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
-      handler: healthHandler(() => state.ready),
+      handler: healthHandler(() => state.ready && state.store?.available === true),
       logger: logger.child("xds-server.diagnostics"),
     });
     stops.push(() => health.close());
 
-    const store = createMemoryStore(registry);
+    const instanceId = randomUUID();
+    const { store, instances } = await openStore(settings, instanceId, logger.child("store"), signal);
+    state.store = store;
     const feed = new AbortController();
     stops.push(async () => {
       feed.abort();
@@ -78,15 +88,22 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
       ensureDefaultMesh(store, settings.defaultMesh),
     ]);
 
-    const instanceId = randomUUID();
     const insights = createInsightRecorder({
       store,
-      instanceId,
+      instances,
       flushIntervalMs: settings.statusFlushInterval,
       logger: logger.child("insights"),
-      vanished: (id) => id !== instanceId,
     });
     stops.push(() => insights.close());
+    followInstances({ store, instances, logger: logger.child("insights"), rewrite: insights.rewrite });
+    if (settings.dataplaneCleanupAge > 0) {
+      const collector = startCollector({
+        store,
+        ageMs: settings.dataplaneCleanupAge,
+        logger: logger.child("insights"),
+      });
+      stops.push(async () => collector.close());
+    }
 
     const view = await followChanges({
       changes: store.changes(feed.signal),
