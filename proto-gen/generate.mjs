@@ -83,6 +83,31 @@ function withIgnoreEmpty(text) {
   );
 }
 
+/**
+ * What Envoy 1.37 added to the TCP proxy, later than the bundled files: without it an upstream connection is opened
+ * before the client's certificate has been seen. Numbers and names are those of Envoy's API.
+ */
+function withConnectMode(text) {
+  const fields = `  UpstreamConnectMode upstream_connect_mode = 21;
+  google.protobuf.UInt32Value max_early_data_bytes = 22;
+`;
+  const mode = `
+enum UpstreamConnectMode {
+  IMMEDIATE = 0;
+  ON_DOWNSTREAM_DATA = 1;
+  ON_DOWNSTREAM_TLS_HANDSHAKE = 2;
+}
+`;
+  const end = text.lastIndexOf("}");
+  return text.slice(0, end) + fields + text.slice(end) + mode;
+}
+
+/** Corrections to bundled files, by name. */
+const corrections = {
+  "validate/validate.proto": withIgnoreEmpty,
+  "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto": withConnectMode,
+};
+
 function packageVersion(name) {
   return JSON.parse(fs.readFileSync(path.join(modules, name, "package.json"), "utf8")).version;
 }
@@ -106,7 +131,7 @@ function run(template, files, out) {
     for (const [name, text] of files) {
       const file = path.join(work, name);
       fs.mkdirSync(path.dirname(file), { recursive: true });
-      fs.writeFileSync(file, name === "validate/validate.proto" ? withIgnoreEmpty(text) : text);
+      fs.writeFileSync(file, corrections[name]?.(text) ?? text);
     }
     fs.writeFileSync(path.join(work, "buf.yaml"), "version: v2\n");
     const config = JSON.stringify({ version: "v2", plugins: [{ ...template, out }] });

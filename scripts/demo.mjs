@@ -137,6 +137,33 @@ networking:
 `,
 });
 
+const mesh = `type: Mesh
+name: default
+mtls:
+  enabled: true
+`;
+
+const permission = `type: TrafficPermission
+mesh: default
+name: backend-to-redis
+rules:
+- sources:
+  - match:
+      service: backend
+  destinations:
+  - match:
+      service: redis
+`;
+
+/** A connection that nobody answers; says so when somebody does. */
+async function denied(port) {
+  const answered = await echo(port, "PING\n").then(
+    () => true,
+    () => false,
+  );
+  if (answered) throw new Error("it was answered");
+}
+
 async function demo() {
   console.log("Choosing ports");
   const all = "0.0.0.0";
@@ -176,7 +203,9 @@ async function demo() {
   console.log("Applying their Dataplanes and starting a kuma-dp beside each");
   for (const [name, document] of Object.entries(dataplanes(ports))) {
     kumactl(["apply", "-f", "-"], document);
-    start(`kuma-dp-${name}`, "kuma-dp", ["run"], {
+    const token = path.join(work, `${name}.token`);
+    fs.writeFileSync(token, kumactl(["generate", "dataplane-token", "--name", name]), { mode: 0o600 });
+    start(`kuma-dp-${name}`, "kuma-dp", ["run", `--dataplane-token-file=${token}`], {
       KUMA_CONTROL_PLANE_BOOTSTRAP_SERVER_URL: `http://127.0.0.1:${bootstrap}`,
       KUMA_DATAPLANE_MESH: "default",
       KUMA_DATAPLANE_NAME: name,
@@ -193,10 +222,21 @@ async function demo() {
     return table;
   });
 
+  console.log("Switching mTLS on: without a permission nothing passes");
+  kumactl(["apply", "-f", "-"], mesh);
+  // The inbound as well as the way through both sidecars: they switch independently of each other.
+  await until("plaintext is refused", () => denied(ports.redisIn));
+  await until("backend is refused", () => denied(ports.backendOut));
+
+  console.log("Allowing backend to reach redis: encrypted, and both sides have proved who they are");
+  kumactl(["apply", "-f", "-"], permission);
+  await until("traffic flows again", () => echo(ports.backendOut, "PING\n"));
+
   console.log(`
   WHAT                 WHERE
   control plane        API http://127.0.0.1:${api}, bootstrap ${bootstrap}, xDS ${xds}, health ${health},
-                       tokens ${tokens} on this machine only
+                       SDS ${sds}, tokens ${tokens} on this machine only
+  mTLS                 on; the TrafficPermission backend-to-redis lets backend pass
   redis                127.0.0.1:${ports.redisApp}, sidecar listens on 127.0.0.1:${ports.redisIn}
   backend              127.0.0.1:${ports.backendApp}, sidecar listens on 127.0.0.1:${ports.backendIn}
   backend to redis     127.0.0.1:${ports.backendOut}: ${requests} messages sent, ${requests} came back
@@ -206,6 +246,9 @@ async function demo() {
   if (once) return;
   console.log(`Try:  bash -c 'exec 3<>/dev/tcp/127.0.0.1/${ports.backendOut}; echo hello >&3; head -n 1 <&3'`);
   console.log(`      dist/bin/kumactl --config-file ${path.join(work, "kumactl.yaml")} inspect dataplanes`);
+  console.log(
+    `      dist/bin/kumactl --config-file ${path.join(work, "kumactl.yaml")} delete traffic-permission backend-to-redis`,
+  );
   console.log("Ctrl-C ends the demo.");
   await Promise.race([interrupted, ...children.map((entry) => entry.done)]);
   const dead = children.find((entry) => entry.ended !== undefined);

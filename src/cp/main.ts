@@ -53,6 +53,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
       `  HTTP API   http://${host}:${ports.api}\n` +
       `  bootstrap  http://${host}:${ports.bootstrap}\n` +
       `  xDS        ${host}:${ports.xds} (gRPC)\n` +
+      `  SDS        ${host}:${ports.sds} (gRPC over TLS)\n` +
       `  health     http://${host}:${ports.health}/ready\n` +
       (ports.localTokens === undefined ? "" : `  tokens     http://localhost:${ports.localTokens}\n`) +
       (ports.publicTokens === undefined

@@ -4,6 +4,7 @@ import {
   bool,
   durationSetting,
   int,
+  mask,
   oneOf,
   type Parser,
   type Setting,
@@ -26,6 +27,15 @@ const otherNames: ReadonlyMap<unknown, TlsMode> = new Map([
 ]);
 
 const tlsMode: Parser<TlsMode> = (raw, name) => otherNames.get(raw) ?? oneOf(...modes)(raw, name);
+
+/** The mask by which secrets are shown is no password, but what is left of one that was copied from there. */
+const password: Parser<string> = Object.assign(
+  (raw: unknown, name: string): string => {
+    if (raw === mask) throw new UserError("setting.invalid", `${name} is ${mask}, by which a password is shown`);
+    return str(raw, name);
+  },
+  { takesEmpty: true },
+);
 
 const asSeconds = (milliseconds: number) => `${milliseconds / 1000}s`;
 
@@ -51,7 +61,7 @@ export const postgresTable = {
   postgresPort: setting("port", "PORT", 15432, int(1, 65535), "Port of the PostgreSQL server."),
   postgresUser: setting("user", "USER", "kuma", str, "User of the database."),
   postgresPassword: {
-    ...setting("password", "PASSWORD", "kuma", str, "Password of that user."),
+    ...setting("password", "PASSWORD", "kuma", password, "Password of that user."),
     secret: true,
   },
   postgresDbName: setting("dbName", "DB_NAME", "kuma", str, "Name of the database."),

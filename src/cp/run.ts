@@ -1,16 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { connectTimeoutMs, generate } from "../envoy/generate.js";
+import { type Authorities, createAuthorities } from "../identity/authorities.js";
 import { ensureSigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
 import { createSiteGuard } from "../net/cross-site.js";
 import { startHttpServer } from "../net/http-server.js";
-import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
 import type { Store } from "../store/store.js";
 import { followChanges } from "../xds/feed.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
+import { bindErrorOf } from "./bind.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
@@ -20,6 +21,9 @@ import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
 import { createInsightRecorder } from "./insights/recorder.js";
 import { openStore } from "./open-store.js";
+import { patiently } from "./patience.js";
+import { createRotations } from "./rotations.js";
+import { hostForEnvoy, startSecrets } from "./secrets.js";
 import { type Settings, settingsDocument } from "./settings.js";
 import { startTokenServers } from "./tokens/servers.js";
 
@@ -29,6 +33,7 @@ export interface ControlPlane {
     readonly api: number;
     readonly bootstrap: number;
     readonly xds: number;
+    readonly sds: number;
     readonly health: number;
     /** Undefined for token servers that don't run. */
     readonly localTokens: number | undefined;
@@ -41,10 +46,19 @@ export interface ControlPlane {
 /** Changes reach proxies within this, whatever the refresh interval says. */
 const longestGatheringMs = 100;
 
-/** grpc-js gives the reason of a failed bind only as text. */
-function bindCode(error: unknown): unknown {
-  const code = /\bE[A-Z]{5,}\b/.exec(error instanceof Error ? error.message : "")?.[0];
-  return code === undefined ? error : Object.assign(new Error(code), { code });
+/** Makes sure that the store has what every installation has; returns the key that signs tokens, if there are any. */
+async function furnish(store: Store, authorities: Authorities, settings: Settings, logger: Logger) {
+  const [signingKey] = await Promise.all([
+    settings.tokenServerEnabled ? ensureSigningKey(store) : undefined,
+    ensureDefaultMesh(store, settings.defaultMesh, authorities),
+  ]);
+  // Meshes of a store that an older version wrote, or whose creation was cut short, get theirs now.
+  for (const { name } of await store.list("Mesh")) {
+    if (await authorities.ensure(name)) {
+      logger.info("made the certificate authority that was missing", { mesh: name });
+    }
+  }
+  return signingKey;
 }
 
 /**
@@ -83,10 +97,9 @@ export async function startControlPlane(
       feed.abort();
       await store.close();
     });
-    const [signingKey] = await Promise.all([
-      settings.tokenServerEnabled ? ensureSigningKey(store) : undefined,
-      ensureDefaultMesh(store, settings.defaultMesh),
-    ]);
+    const { caKeyType: keyType, workloadCertValidity: lifeMs } = settings;
+    const authorities = createAuthorities(store, { keyType, lifeMs }, logger.child("identity"));
+    const signingKey = await patiently(() => furnish(store, authorities, settings, logger), logger, signal);
 
     const insights = createInsightRecorder({
       store,
@@ -115,17 +128,33 @@ export async function startControlPlane(
       signingKey && (await startTokenServers(settings, signingKey, logger.child("dataplane-token-server")));
     if (tokens !== undefined) servers.push(tokens);
 
+    const secretsOptions = { settings, store, feed: view, authorities, signingKey, logger: logger.child("sds-server") };
+    const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
+    servers.push(secrets.server);
+    const surroundings = { connectTimeoutMs, secretServer: secrets.address };
     const xds: XdsServer = await startXdsServer({
       port: settings.xdsPort,
       feed: view,
       observer: insights,
       logger: logger.child("xds-server"),
-      generate: (proxy, mesh, tokenPath) =>
-        generate(proxy, mesh, { connectTimeoutMs, secretServer: undefined }, tokenPath),
+      generate: (proxy, mesh, tokenPath) => generate(proxy, mesh, surroundings, tokenPath),
+      left: ({ mesh, name }) => rotations.left(mesh, name),
     }).catch((error: unknown) => {
-      throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, bindCode(error));
+      throw bindErrorOf({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
+    const rotations = createRotations({
+      store,
+      feed: view,
+      authorities,
+      secrets: secrets.server,
+      connections: xds,
+      keyType,
+      lifeMs,
+      instanceId,
+      logger: logger.child("identity"),
+    });
+    stops.push(async () => rotations.close());
 
     const guard = createSiteGuard({
       allowedDomains: settings.corsAllowedDomains,
@@ -147,7 +176,7 @@ export async function startControlPlane(
           accessLogPath: settings.adminAccessLogPath,
         },
         xds: {
-          host: settings.xdsHost || settings.advertisedHostname,
+          host: hostForEnvoy(settings),
           port: settings.xdsPortForEnvoy || xds.port,
           connectTimeoutMs: settings.xdsConnectTimeout,
         },
@@ -180,6 +209,8 @@ export async function startControlPlane(
         readOnly: settings.apiReadOnly,
         catalogue,
         config: settingsDocument(settings),
+        authorities,
+        rotations,
       }),
     });
     servers.push(api);
@@ -192,6 +223,7 @@ export async function startControlPlane(
         api: api.port,
         bootstrap: bootstrap.port,
         xds: xds.port,
+        sds: secrets.server.port,
         health: health.port,
         localTokens: tokens?.localPort,
         publicTokens: tokens?.publicPort,

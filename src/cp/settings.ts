@@ -6,6 +6,7 @@ import {
   durationSetting,
   ipAddress,
   list,
+  mask,
   oneOf,
   type Parser,
   port,
@@ -365,9 +366,9 @@ export function readSettings(
 /** Who sets where the database is, and not that it is to be used, has forgotten something. */
 function unusedPostgres(settings: Settings, origins: ReadSettings["origins"]): string[] {
   if (settings.storeType === "postgres") return [];
-  const set = (Object.keys(postgresTable) as (keyof typeof postgresTable)[]).filter(
-    (key) => origins[key] !== "default",
-  );
+  const keys = Object.keys(postgresTable) as (keyof typeof postgresTable)[];
+  // A file with every setting at its default asks for nothing.
+  const set = keys.filter((key) => origins[key] !== "default" && settings[key] !== postgresTable[key].default);
   if (set.length === 0) return [];
   return [
     `${set.map(variable).join(", ")} without effect: ${variable("storeType")} is ${settings.storeType}, not postgres`,
@@ -412,12 +413,16 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
 
 type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
 
-const mask = "*****";
-
 /** A setting's value as YAML and JSON show it; secrets are masked. */
 export function shown(key: keyof Settings, settings: Settings, from: Table = table): unknown {
-  const { secret, show } = from[key];
-  if (secret === true) return mask;
+  return from[key].secret === true ? mask : shownOpenly(key, settings, from);
+}
+
+/** The same of defaults, none of which is a secret. */
+export const shownDefault = (key: keyof Settings, defaults: Settings): unknown => shownOpenly(key, defaults, table);
+
+function shownOpenly(key: keyof Settings, settings: Settings, from: Table): unknown {
+  const { show } = from[key];
   return show === undefined ? settings[key] : show(settings[key]);
 }
 

@@ -2,6 +2,7 @@ import { type Cause, messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
+import { type AuthorityStatus, readAuthority } from "./authority.js";
 import { type Answer, below, type Request, send } from "./http.js";
 
 const resourceTimeout = 60_000;
@@ -13,13 +14,17 @@ export interface ApiClient {
   list(path: string): Promise<readonly unknown[]>;
   /** The resource as sent, undefined when there is none. */
   find(type: ResourceType, mesh: string, name: string): Promise<unknown>;
-  /** True when the resource was new. */
-  put(type: ResourceType, resource: Resource): Promise<boolean>;
+  /** Creates or replaces; what the control plane warned of while it did. */
+  put(type: ResourceType, resource: Resource): Promise<readonly string[]>;
   /** As `put`, except that the control plane only checks. Never stores anything, whatever kind of control plane it is. */
-  tryPut(type: ResourceType, resource: Resource): Promise<boolean>;
+  tryPut(type: ResourceType, resource: Resource): Promise<readonly string[]>;
   /** False when there was nothing to delete. */
   delete(type: ResourceType, mesh: string, name: string): Promise<boolean>;
   catalogue(): Promise<unknown>;
+  /** The certificate authorities of all meshes; none from a control plane that doesn't tell. */
+  authorities(): Promise<readonly AuthorityStatus[]>;
+  /** Begins a rotation, or shows the one under way; undefined when there is no such mesh. */
+  rotateAuthority(mesh: string): Promise<{ readonly begun: boolean; readonly status: AuthorityStatus } | undefined>;
 }
 
 /** The path of a type's resources. */
@@ -59,6 +64,12 @@ export function failure({ status, body }: Answer): UserError {
   return new UserError("api.unexpected", `(${status}): ${body.trim()}`);
 }
 
+/** The texts of a `Warning` header, RFC 7234 5.5: `299 - "text", 299 - "text"`. */
+function readWarnings(header: string | undefined): string[] {
+  const values = header?.match(/\b\d{3} \S+ "(?:[^"\\]|\\.)*"/g) ?? [];
+  return values.map((value) => value.slice(value.indexOf('"') + 1, -1).replaceAll(/\\(.)/g, "$1"));
+}
+
 /** Logs every exchange at debug. */
 export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function ask(method: Request["method"], path: string, more: Partial<Request> = {}): Promise<Answer> {
@@ -87,10 +98,10 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
 
   const itemPath = (type: ResourceType, mesh: string, name: string) => `${collectionPath(type, mesh)}/${segment(name)}`;
 
-  async function write(path: string, body: unknown): Promise<boolean> {
+  async function write(path: string, body: unknown): Promise<readonly string[]> {
     const answer = await ask("PUT", path, { body: JSON.stringify(body) });
     if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
-    return answer.status === 201;
+    return readWarnings(answer.headers.warning);
   }
 
   /**
@@ -134,5 +145,21 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       return true;
     },
     catalogue: () => read("catalogue", { timeout: catalogueTimeout }),
+    async authorities() {
+      const answer = await ask("GET", "certificate-authorities");
+      if (answer.status === 404) return [];
+      if (answer.status !== 200) throw failure(answer);
+      const value = parse(answer.body);
+      const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
+      return items.map(readAuthority).filter((status) => status !== undefined);
+    },
+    async rotateAuthority(mesh) {
+      const answer = await ask("POST", `meshes/${segment(mesh)}/certificate-authority/rotate`);
+      if (answer.status === 404) return undefined;
+      if (answer.status !== 200 && answer.status !== 202) throw failure(answer);
+      const status = readAuthority(parse(answer.body));
+      if (status !== undefined) return { begun: answer.status === 202, status };
+      throw new UserError("api.unexpected", `${address.href} answered with something that is no certificate authority`);
+    },
   };
 }

@@ -13,6 +13,7 @@ import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
 import { inspectDataplanes } from "./commands/inspect-dataplanes.js";
 import { installDatabaseSchema } from "./commands/install-database-schema.js";
+import { manageCaRotate } from "./commands/manage-ca-rotate.js";
 import { globalFlags } from "./globals.js";
 
 /** kumactl for the given types of resources: its kinds, its words and what it accepts follow from them. */
@@ -30,6 +31,8 @@ export function kumactl(registry: Registry): Program {
       { path: "install", summary: "Print what prepares an installation" },
       { path: "get", summary: "Show Kuma resources" },
       { path: "inspect", summary: "Inspect Kuma resources" },
+      { path: "manage", summary: "Manage certificate authorities" },
+      { path: "manage ca", summary: "Manage the certificate authority of a mesh" },
     ],
     commands: [
       applyCommand(registry),
@@ -44,6 +47,7 @@ export function kumactl(registry: Registry): Program {
       generateCertificate,
       generateDataplaneToken,
       installDatabaseSchema,
+      manageCaRotate,
       ...completionCommands(() => program),
     ],
   };

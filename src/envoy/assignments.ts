@@ -3,6 +3,8 @@ import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
 } from "../../proto-gen/es/envoy/config/endpoint/v3/endpoint_pb.js";
+import { matchesTags } from "../policy/selector.js";
+import type { Tags } from "../resources/tags.js";
 import type { Endpoint } from "../view/mesh-view.js";
 import { socketAddress } from "./address.js";
 import { type EnvoyResource, encode } from "./resource.js";
@@ -33,8 +35,15 @@ const encoded = new WeakMap<readonly Endpoint[], Map<string, EnvoyResource>>();
 
 const nobody: readonly Endpoint[] = Object.freeze([]);
 
-/** The ClusterLoadAssignment of a cluster; without endpoints it is empty, which Envoy takes as an answer. */
-export function assignment(clusterName: string, endpoints: readonly Endpoint[] = nobody): EnvoyResource {
+/**
+ * The ClusterLoadAssignment of a cluster: those of the service's endpoints whose tags match, all without `tags`. Without
+ * endpoints it is empty, which Envoy takes as an answer. A cluster's name says which tags it asks for.
+ */
+export function assignment(
+  clusterName: string,
+  endpoints: readonly Endpoint[] = nobody,
+  tags: Tags | undefined = undefined,
+): EnvoyResource {
   let ofList = encoded.get(endpoints);
   if (ofList === undefined) {
     ofList = new Map();
@@ -43,7 +52,8 @@ export function assignment(clusterName: string, endpoints: readonly Endpoint[] =
   }
   let resource = ofList.get(clusterName);
   if (resource === undefined) {
-    resource = encode(ClusterLoadAssignmentSchema, clusterName, message(clusterName, endpoints));
+    const chosen = tags === undefined ? endpoints : endpoints.filter((endpoint) => matchesTags(tags, endpoint.tags));
+    resource = encode(ClusterLoadAssignmentSchema, clusterName, message(clusterName, chosen));
     ofList.set(clusterName, resource);
   }
   return resource;

@@ -10,6 +10,9 @@ import {
   ApiVersion,
   ConfigSourceSchema,
 } from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
+import { durationNanos } from "../resources/duration.js";
+import type { HealthCheck } from "../resources/health-check.js";
+import { serviceTag, type Tags } from "../resources/tags.js";
 import { socketAddress } from "./address.js";
 import { type EnvoyResource, encode } from "./resource.js";
 import { outboundTls, type TlsParameters } from "./tls.js";
@@ -51,13 +54,64 @@ export function localCluster(servicePort: number, connectTimeoutMs: number): Env
   );
 }
 
-/** A service of the mesh, whose endpoints arrive by EDS on the same stream; with `tls`, its identity is verified. */
-export function serviceCluster(
-  name: string,
-  service: string,
-  connectTimeoutMs: number,
-  tls: TlsParameters | undefined,
-): EnvoyResource {
+/** `<service>`, or `<service>{k1=v1,k2=v2}` for those of its endpoints that have these tags, sorted by key. */
+export function serviceClusterName(destination: Tags): string {
+  const others = Object.entries(destination).filter(([key]) => key !== serviceTag);
+  const service = destination[serviceTag] ?? "";
+  if (others.length === 0) return service;
+  const texts = others.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${value}`);
+  return `${service}{${texts.join(",")}}`;
+}
+
+/** What a cluster of a service depends on besides its name. */
+export interface ServiceClusterOptions {
+  readonly service: string;
+  readonly connectTimeoutMs: number;
+  /** With it, the identity of the service is verified. */
+  readonly tls: TlsParameters | undefined;
+  readonly healthCheck: HealthCheck | undefined;
+}
+
+const milliseconds = (text: string | undefined) => Number((durationNanos(text ?? "0s") ?? 0n) / 1_000_000n);
+
+/**
+ * A HealthCheck in Envoy's terms. Unhealthy endpoints get nothing, however many they are: with Envoy's default it would
+ * send to all of them again once half are unhealthy.
+ */
+function checks({ conf }: HealthCheck) {
+  const { activeChecks: active, passiveChecks: passive } = conf ?? {};
+  return {
+    ...(active === undefined
+      ? {}
+      : {
+          healthChecks: [
+            {
+              healthChecker: { case: "tcpHealthCheck" as const, value: {} },
+              interval: duration(milliseconds(active.interval)),
+              timeout: duration(milliseconds(active.timeout)),
+              unhealthyThreshold: active.unhealthyThreshold ?? 0,
+              healthyThreshold: active.healthyThreshold ?? 0,
+            },
+          ],
+        }),
+    ...(passive === undefined
+      ? {}
+      : {
+          outlierDetection: {
+            // Counts failures to connect, too.
+            consecutive5xx: passive.unhealthyThreshold ?? 0,
+            interval: duration(milliseconds(passive.penaltyInterval)),
+            baseEjectionTime: duration(milliseconds(passive.penaltyInterval)),
+            maxEjectionPercent: 100,
+          },
+        }),
+    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+  };
+}
+
+/** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
+export function serviceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
+  const { service, connectTimeoutMs, tls, healthCheck } = options;
   const edsConfig = create(ConfigSourceSchema, {
     resourceApiVersion: ApiVersion.V3,
     configSourceSpecifier: { case: "ads", value: create(AggregatedConfigSourceSchema) },
@@ -69,8 +123,24 @@ export function serviceCluster(
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
       edsClusterConfig: { edsConfig },
       ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
+      ...(healthCheck === undefined ? {} : checks(healthCheck)),
     },
     true,
+  );
+}
+
+/** A cluster without endpoints, for connections that a route sends nowhere: they are accepted and closed. */
+export const nowhereName = "nowhere";
+
+export function nowhereCluster(connectTimeoutMs: number): EnvoyResource {
+  return cluster(
+    nowhereName,
+    connectTimeoutMs,
+    {
+      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+      loadAssignment: { clusterName: nowhereName },
+    },
+    false,
   );
 }
 

@@ -1,8 +1,18 @@
+import { healthCheckOf, sharesOf } from "../policy/matching.js";
 import { permitted } from "../policy/permissions.js";
+import { serviceTag } from "../resources/tags.js";
 import type { Inbound, MeshView, ProxyView } from "../view/mesh-view.js";
 import { assignment } from "./assignments.js";
-import { localCluster, localClusterName, passThroughCluster, serviceCluster } from "./clusters.js";
-import { catchAllListener, inboundListener, outboundListener } from "./listeners.js";
+import {
+  localCluster,
+  localClusterName,
+  nowhereCluster,
+  nowhereName,
+  passThroughCluster,
+  serviceCluster,
+  serviceClusterName,
+} from "./clusters.js";
+import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
 import type { EnvoyResource, ProxyConfig } from "./resource.js";
 import type { SecretServer, TlsParameters } from "./tls.js";
 
@@ -24,6 +34,8 @@ export interface Surroundings {
 
 /** The default of Kuma's clusters. */
 export const connectTimeoutMs = 5000;
+
+const nowhere: WeightedCluster = { name: nowhereName, weight: 100 };
 
 /** Keeps the first resource of a name, as two inbounds with one service port share a cluster. */
 function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
@@ -79,9 +91,19 @@ export function generate(
   }
   for (const { service, ...place } of proxy.outbounds) {
     services.add(service);
-    keep(cds, serviceCluster(service, service, connectTimeoutMs, tls));
-    keep(eds, assignment(service, mesh.services.get(service)?.endpoints));
-    keep(lds, outboundListener(place, service, service, !redirected));
+    const clusters: WeightedCluster[] = [];
+    for (const { weight, destination } of sharesOf(mesh.policies, proxy.inbounds, service)) {
+      const target = destination[serviceTag] ?? "";
+      const name = serviceClusterName(destination);
+      const healthCheck = healthCheckOf(mesh.policies, proxy.inbounds, target);
+      services.add(target);
+      clusters.push({ name, weight });
+      keep(cds, serviceCluster(name, { service: target, connectTimeoutMs, tls, healthCheck }));
+      keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
+    }
+    const [first, ...others] = clusters;
+    if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
+    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], !redirected));
   }
   return {
     config: { cds, eds, lds, rds: new Map(), sds: new Map() },

@@ -2,16 +2,25 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import type { FilterChainSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
-import { TcpProxySchema } from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import {
+  TcpProxySchema,
+  UpstreamConnectMode,
+} from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { Permitted } from "../policy/permissions.js";
 import { socketAddress } from "./address.js";
 import { passThroughName } from "./clusters.js";
 import { type EnvoyResource, encode } from "./resource.js";
 import { inboundTls, permissionFilter, type TlsParameters } from "./tls.js";
 
+/** A cluster that a listener sends connections to, and its share of them. */
+export interface WeightedCluster {
+  readonly name: string;
+  readonly weight: number;
+}
+
 /** Where a listener sends connections, and how its statistics are called. */
 interface Target {
-  readonly cluster: string;
+  readonly clusters: readonly [WeightedCluster, ...WeightedCluster[]];
   readonly statPrefix: string;
 }
 
@@ -23,8 +32,27 @@ interface Place {
 /** Envoy writes `:` and `.` of a prefix in its own ways; underscores read the same everywhere. */
 const statName = (text: string) => text.replaceAll(/[:.]/g, "_");
 
-function tcpProxy({ cluster, statPrefix }: Target) {
-  const proxy = create(TcpProxySchema, { statPrefix, clusterSpecifier: { case: "cluster", value: cluster } });
+/**
+ * By default the proxy connects to the service as soon as a client connects: whoever fails in the handshake would have
+ * been noticed by the service, and could hold connections to it. Nothing is read before the handshake, so there is
+ * nothing to keep meanwhile.
+ */
+const afterHandshake = {
+  upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE,
+  maxEarlyDataBytes: 0,
+};
+
+function clusterSpecifier([first, ...others]: Target["clusters"]) {
+  if (others.length === 0) return { case: "cluster" as const, value: first.name };
+  return { case: "weightedClusters" as const, value: { clusters: [first, ...others] } };
+}
+
+function tcpProxy({ clusters, statPrefix }: Target, guarded: boolean) {
+  const proxy = create(TcpProxySchema, {
+    statPrefix,
+    clusterSpecifier: clusterSpecifier(clusters),
+    ...(guarded ? afterHandshake : {}),
+  });
   return {
     name: "envoy.filters.network.tcp_proxy",
     configType: { case: "typedConfig" as const, value: anyPack(TcpProxySchema, proxy) },
@@ -53,14 +81,14 @@ function listener(name: string, { address, port }: Place, target: Target, option
     enableReusePort: false,
     filterChains: [
       {
-        filters: [...(guard?.filters ?? []), tcpProxy(target)],
+        filters: [...(guard?.filters ?? []), tcpProxy(target, guard !== undefined)],
         ...(guard === undefined ? {} : { transportSocket: guard.transportSocket }),
       },
     ],
     ...(options.bind ? {} : { bindToPort: false }),
     ...(options.useOriginalDst === true ? { useOriginalDst: true } : {}),
   });
-  return encode(ListenerSchema, name, message, { clusters: [target.cluster] });
+  return encode(ListenerSchema, name, message, { clusters: target.clusters.map((cluster) => cluster.name) });
 }
 
 /** Who may use an inbound while mTLS is on, and how both sides prove who they are. */
@@ -85,15 +113,21 @@ export function inboundListener(
 ): EnvoyResource {
   const name = `inbound:${place.address}:${place.port}`;
   const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
-  return listener(name, place, { cluster, statPrefix: statName(cluster) }, { bind, ...guard });
+  const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
+  return listener(name, place, target, { bind, ...guard });
 }
 
-/** Takes connections from the service on this machine and hands them to a service of the mesh. */
-export function outboundListener(place: Place, service: string, cluster: string, bind: boolean): EnvoyResource {
+/** Takes connections from the service on this machine and hands them to services of the mesh, by weight. */
+export function outboundListener(
+  place: Place,
+  service: string,
+  clusters: Target["clusters"],
+  bind: boolean,
+): EnvoyResource {
   return listener(
     `outbound:${place.address}:${place.port}`,
     place,
-    { cluster, statPrefix: statName(service) },
+    { clusters, statPrefix: statName(service) },
     { bind },
   );
 }
@@ -103,7 +137,7 @@ export function catchAllListener(port: number): EnvoyResource {
   return listener(
     "catch_all",
     { address: "0.0.0.0", port },
-    { cluster: passThroughName, statPrefix: passThroughName },
+    { clusters: [{ name: passThroughName, weight: 100 }], statPrefix: passThroughName },
     { bind: true, useOriginalDst: true },
   );
 }

@@ -31,9 +31,3 @@ export function permitted(policies: Policies, inbounds: readonly Tags[]): Permit
   if (services.has(anyService)) return { kind: "anyone" };
   return { kind: "services", services: [...services].sort() };
 }
-
-/** The tags, besides `service`, that a permission asks of its sources and that no certificate can prove. */
-export function unprovenTags(spec: Parameters<typeof rulesOf>[0]): readonly string[] {
-  const keys = rulesOf(spec).flatMap(({ sources = [] }) => sources.flatMap(({ match = {} }) => Object.keys(match)));
-  return [...new Set(keys)].filter((key) => key !== serviceTag).sort();
-}

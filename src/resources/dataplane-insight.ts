@@ -1,5 +1,5 @@
 import { resourceType } from "./resource.js";
-import { text, timestamp, uint64 } from "./scalars.js";
+import { text, timestamp, uint32, uint64 } from "./scalars.js";
 import { type Infer, list, object } from "./schema.js";
 
 const counters = object({ responsesSent: uint64(), responsesAcknowledged: uint64(), responsesRejected: uint64() });
@@ -18,10 +18,23 @@ const subscription = object({
     eds: counters,
     lds: counters,
     rds: counters,
+    /** What the proxy refuses of its present configuration, with Envoy's own words. */
+    refused: list(object({ type: text(), name: text(), reason: text() })),
   }),
 });
 
-export const dataplaneInsightSchema = object({ subscriptions: list(subscription) });
+/** The proxy's certificate; the first three go by the names that later versions of Kuma gave them. */
+const mtls = object({
+  certificateExpirationTime: timestamp(),
+  lastCertificateRegeneration: timestamp(),
+  certificateRegenerations: uint32(),
+  /** Why the last attempt to get a certificate was turned down; gone with the next certificate. */
+  refusal: object({ time: timestamp(), reason: text() }),
+});
+
+export const dataplaneInsightSchema = object({ subscriptions: list(subscription), mTLS: mtls });
+
+export type MtlsInsight = Infer<typeof mtls>;
 
 export type ResponseCounters = Infer<typeof counters>;
 export type Subscription = Infer<typeof subscription>;

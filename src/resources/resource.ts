@@ -39,6 +39,8 @@ export interface ResourceType<Spec = unknown> {
   defaults(spec: Spec): Spec;
   /** What the spec breaks, in the order of the rules; empty when it is valid. */
   validate(spec: Spec): Cause[];
+  /** What a valid spec asks for and does not get, one sentence each. */
+  warnings(spec: Spec): readonly string[];
   readonly columns: readonly Column<Spec>[];
 }
 
@@ -61,6 +63,7 @@ export function resourceType<Spec>(
     feeds: true,
     defaults: (spec) => spec,
     validate: () => [],
+    warnings: () => [],
     columns: meshAndName,
     ...special,
   };

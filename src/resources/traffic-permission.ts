@@ -1,8 +1,9 @@
 import { anyObject } from "./any-object.js";
 import { resourceType } from "./resource.js";
-import { validateRules } from "./rules.js";
+import { rulesOf, validateRules } from "./rules.js";
 import { type Infer, list, object } from "./schema.js";
 import { selectorsSchema } from "./selector.js";
+import { serviceTag } from "./tags.js";
 
 const rule = object({
   sources: selectorsSchema,
@@ -20,6 +21,17 @@ export const trafficPermissionSchema = object({
 /** Who may talk to whom while mTLS is on. Read it through `rulesOf`. */
 export type TrafficPermission = Infer<typeof trafficPermissionSchema>;
 
+/** A certificate proves the service alone: whoever asks for more of a source must know that it is not enforced. */
+function warnings(spec: TrafficPermission): string[] {
+  const keys = rulesOf<unknown>(spec).flatMap(({ sources = [] }) =>
+    sources.flatMap(({ match = {} }) => Object.keys(match)),
+  );
+  const unproven = [...new Set(keys)].filter((key) => key !== serviceTag).sort();
+  if (unproven.length === 0) return [];
+  const tags = unproven.map((key) => `"${key}"`).join(", ");
+  return [`of sources only "${serviceTag}" is enforced, so that ${tags} let every instance of the service pass`];
+}
+
 export const trafficPermissionType = resourceType<TrafficPermission>({
   name: "TrafficPermission",
   path: "traffic-permissions",
@@ -31,4 +43,5 @@ export const trafficPermissionType = resourceType<TrafficPermission>({
   },
   schema: trafficPermissionSchema,
   validate: validateRules,
+  warnings,
 });

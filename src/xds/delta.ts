@@ -35,6 +35,16 @@ export function serveDelta(call: DiscoveryCall, { proxies, observer, logger, now
     },
   });
 
+  let refusals = session.refusals();
+
+  /** Tells of refusals that came, and of those that a new configuration has settled. */
+  function report(): void {
+    const present = session.refusals();
+    if (present === refusals) return;
+    refusals = present;
+    observer.refusing(id, present, now());
+  }
+
   function leave(): void {
     if (ended) return;
     ended = true;
@@ -76,7 +86,10 @@ export function serveDelta(call: DiscoveryCall, { proxies, observer, logger, now
         get configured() {
           return session.configured;
         },
-        configure: (config) => session.configure(config),
+        configure(config) {
+          session.configure(config);
+          report();
+        },
       };
       observer.opened({ id, ...proxy, at: now() });
       proxies.join(client);
@@ -86,6 +99,7 @@ export function serveDelta(call: DiscoveryCall, { proxies, observer, logger, now
       return;
     }
     session.request(message.request);
+    report();
   });
   call.on("end", () => {
     leave();

@@ -35,8 +35,6 @@ export interface Proxies {
   leave(client: Client): void;
   /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
   update(mesh: string, touched: Touched): void;
-  /** Whether a proxy has a stream. */
-  has(id: ProxyId): boolean;
   /** The names of a mesh's connected proxies. */
   names(mesh: string): readonly string[];
 }
@@ -50,9 +48,11 @@ interface Options {
   readonly view: () => View;
   readonly generate: Generate;
   readonly logger: Logger;
+  /** A proxy's last stream ended. */
+  readonly left: (id: ProxyId) => void;
 }
 
-export function createProxies({ view, generate, logger }: Options): Proxies {
+export function createProxies({ view, generate, logger, left }: Options): Proxies {
   const entries = new Map<string, Entry>();
   const byMesh = new Map<string, Set<Entry>>();
   const consumers = new Map<string, Set<Entry>>();
@@ -156,6 +156,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       entries.delete(keyOf(client.id));
       unindex(byMesh, client.id.mesh, entry);
       waiting.delete(entry);
+      left(entry.id);
     },
     update(mesh, touched) {
       const add = (entry: Entry) => waiting.add(entry);
@@ -168,7 +169,6 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       for (const service of touched.offered) providers.get(serviceKey(mesh, service))?.forEach(add);
       if (!working && waiting.size > 0) work();
     },
-    has: (id) => entries.has(keyOf(id)),
     names: (mesh) => [...(byMesh.get(mesh) ?? [])].map(({ id }) => id.name),
   };
 }

@@ -9,8 +9,6 @@ import { createProxies, type Generate } from "./proxies.js";
 
 export interface XdsServer {
   readonly port: number;
-  /** Whether a proxy has a discovery stream to this control plane. */
-  isConnected(proxy: ProxyId): boolean;
   /** The names of a mesh's proxies that have one. */
   connected(mesh: string): readonly string[];
   /** GOAWAY, `closed` for every stream, streams cancelled; within 1.5 seconds. */
@@ -26,6 +24,8 @@ export interface XdsServerOptions {
   readonly observer: StreamObserver;
   readonly logger: Logger;
   readonly generate: Generate;
+  /** A proxy's last stream ended. */
+  readonly left?: (proxy: ProxyId) => void;
   readonly now?: () => Date;
 }
 
@@ -51,7 +51,7 @@ const aggregatedDiscovery: ServiceDefinition = {
 export async function startXdsServer(options: XdsServerOptions): Promise<XdsServer> {
   const { feed, observer, logger, generate } = options;
   const now = options.now ?? (() => new Date());
-  const proxies = createProxies({ view: feed.view, generate, logger });
+  const proxies = createProxies({ view: feed.view, generate, logger, left: options.left ?? (() => {}) });
   const streams = new Set<() => void>();
 
   const server = new Server(serverOptions);
@@ -67,7 +67,6 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
 
   return {
     port,
-    isConnected: proxies.has,
     connected: proxies.names,
     async close() {
       unlisten();

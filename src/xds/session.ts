@@ -7,7 +7,6 @@ import {
   noteAcknowledged,
   noteRefused,
   noteSent,
-  type Refusal,
   type Subscription,
 } from "./subscription.js";
 
@@ -40,9 +39,18 @@ export interface Session {
   /** The proxy's present configuration; until the first call nothing is answered. */
   configure(config: ProxyConfig): void;
   readonly configured: boolean;
-  /** What the client refuses to take at present, by kind and name. */
-  refusals(): ReadonlyMap<XdsKind, ReadonlyMap<string, Refusal>>;
+  /** What the client refuses to take of its present configuration; the same array for as long as that stays so. */
+  refusals(): readonly RefusedResource[];
 }
+
+/** A resource that a client refuses, in its own words. */
+export interface RefusedResource {
+  readonly kind: XdsKind;
+  readonly name: string;
+  readonly reason: string;
+}
+
+const nothingRefused: readonly RefusedResource[] = [];
 
 const wildcardKinds: ReadonlySet<XdsKind> = new Set(["cds", "lds"]);
 
@@ -56,6 +64,7 @@ export function createSession(events: SessionEvents): Session {
   const subscriptions = new Map<XdsKind, Subscription>(kinds.map((kind) => [kind, createSubscription(kind)]));
   const of = (kind: XdsKind) => subscriptions.get(kind) as Subscription;
   let config: ProxyConfig | undefined;
+  let refusedLast = nothingRefused;
 
   function send(subscription: Subscription, resources: readonly EnvoyResource[], removed: readonly string[]): void {
     const { kind } = subscription;
@@ -186,7 +195,20 @@ export function createSession(events: SessionEvents): Session {
       return config !== undefined;
     },
     refusals() {
-      return new Map([...subscriptions].map(([kind, { refused }]) => [kind, refused]));
+      const found: RefusedResource[] = [];
+      for (const { kind, refused } of subscriptions.values()) {
+        for (const [name, { version, reason }] of refused) {
+          if (config?.[kind].get(name)?.version === version) found.push({ kind, name, reason });
+        }
+      }
+      const same =
+        found.length === refusedLast.length &&
+        found.every(({ kind, name, reason }, index) => {
+          const last = refusedLast[index];
+          return last?.kind === kind && last.name === name && last.reason === reason;
+        });
+      if (!same) refusedLast = found.length === 0 ? nothingRefused : found;
+      return refusedLast;
     },
   };
 }

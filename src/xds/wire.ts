@@ -1,10 +1,12 @@
 import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
 import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
-import { kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
-import type { Response } from "./response.js";
+import { type EnvoyResource, kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
+import { contentHash, type Response } from "./response.js";
+import type { SecretRequest } from "./secret-session.js";
 import type { Request } from "./session.js";
 
-const { DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource } = envoy.service.discovery.v3;
+const { DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource } =
+  envoy.service.discovery.v3;
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
@@ -91,4 +93,35 @@ export function encodeDeltaResponse(response: Response): Buffer {
     }
   }
   return bytes;
+}
+
+/** @throws when the bytes are not a DiscoveryRequest */
+export function decodeSecretRequest(bytes: Uint8Array): {
+  readonly node: Node;
+  /** Undefined for a type that isn't secrets. */
+  readonly request: SecretRequest | undefined;
+} {
+  const message = DiscoveryRequest.deserialize(bytes);
+  return {
+    node: readNode(message.has_node ? message.node : undefined),
+    request:
+      message.type_url !== typeUrls.sds
+        ? undefined
+        : {
+            names: message.resource_names,
+            nonce: message.response_nonce,
+            refusal: message.has_error_detail ? message.error_detail.message : undefined,
+          },
+  };
+}
+
+/** A state-of-the-world response with these secrets; it has a proxy's private key in it and is kept nowhere. */
+export function encodeSecretResponse(resources: readonly EnvoyResource[], nonce: string): Buffer {
+  const message = new DiscoveryResponse({
+    version_info: contentHash("sds", resources, []),
+    type_url: typeUrls.sds,
+    nonce,
+    resources: resources.map(({ bytes }) => new google.protobuf.Any({ type_url: typeUrls.sds, value: bytes })),
+  });
+  return Buffer.from(message.serialize());
 }

@@ -55,6 +55,7 @@ export interface ControlPlane extends Running {
   /** The local token server; empty when there is none. */
   readonly tokens: string;
   readonly xdsPort: number;
+  readonly sdsPort: number;
 }
 
 /** Any free port for everything that a control plane listens on. */
@@ -83,6 +84,7 @@ export async function startControlPlane(env: Readonly<Record<string, string>> = 
     health: local(find(/health +(\S+)\/ready/)),
     tokens: local(find(/tokens +(\S+)/)),
     xdsPort: Number(find(/xDS +\S+:(\d+)/)),
+    sdsPort: Number(find(/SDS +\S+:(\d+)/)),
   };
 }
 

@@ -32,6 +32,7 @@ test("with --once shows traffic through both sidecars and ends well; a taken por
   assert.is(code, 0, run.output());
   assert.match(run.output(), `port ${base} (HTTP API) is taken`);
   assert.match(run.output(), "10 messages sent, 10 came back");
+  assert.match(run.output(), "Allowing backend to reach redis");
   assert.match(run.output(), /backend-1 +service=backend +Online/);
 });
 

@@ -28,6 +28,7 @@ const observer: StreamObserver = {
   sent: () => void counts.sent++,
   acknowledged: () => void counts.acknowledged++,
   rejected: (_id, kind, _at, reason) => void counts.rejected.push(`${kind}: ${reason}`),
+  refusing() {},
   closed() {},
 };
 

@@ -7,6 +7,9 @@ export const titles = {
   list: "Could not retrieve resources",
   retrieveOverview: "Could not retrieve a dataplane overview",
   listOverviews: "Could not retrieve dataplane overviews",
+  retrieveAuthority: "Could not retrieve a certificate authority",
+  listAuthorities: "Could not retrieve certificate authorities",
+  rotateAuthority: "Could not rotate a certificate authority",
   process: "Could not process a resource",
   find: "Could not find a resource",
   create: "Could not create a resource",
@@ -38,6 +41,8 @@ export const errors = {
     errorReply(400, titles.process, "Request is not valid", {
       causes: [{ field: name, message: `"${value}" is not ${expected}` }],
     }),
+
+  unusableAuthority: (reason: string): HttpReply => errorReply(409, titles.rotateAuthority, reason),
 
   /** Somebody else wrote the same resource between our read and our write. */
   conflict: (title: Title): HttpReply => errorReply(409, title, "Conflict"),

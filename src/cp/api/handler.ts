@@ -11,12 +11,13 @@ import {
 } from "../../net/exchange.js";
 import type { Registry } from "../../resources/registry.js";
 import { type Store, StoreError } from "../../store/store.js";
+import { getAuthority, listAuthorities, type RotationApi, rotateAuthority } from "./authorities.js";
 import { errors, type Title, titles } from "./errors.js";
 import { acceptsJson, foreignMediaType } from "./negotiation.js";
 import { getOverview, listOverviews } from "./overviews.js";
 import { createRenderer } from "./rendering.js";
 import { createTargets, type Target } from "./target.js";
-import { FailedOperation, put, remove } from "./writes.js";
+import { FailedOperation, type MeshAuthorities, put, remove } from "./writes.js";
 
 export interface ApiOptions {
   readonly registry: Registry;
@@ -28,6 +29,9 @@ export interface ApiOptions {
   /** Bodies of `/catalogue` and `/config`. */
   readonly catalogue: unknown;
   readonly config: unknown;
+  /** The certificate authorities that meshes come with. */
+  readonly authorities: MeshAuthorities;
+  readonly rotations: RotationApi;
 }
 
 const readMethods = ["GET", "HEAD"];
@@ -35,7 +39,7 @@ const allMethods = [...readMethods, "PUT", "DELETE"];
 
 /** The HTTP API over a registry and a store; it answers every request and never throws. */
 export function apiHandler(options: ApiOptions): HttpHandler {
-  const { registry, store, guard, logger } = options;
+  const { registry, store, guard, logger, authorities, rotations } = options;
   const targets = createTargets(registry);
   const renderer = createRenderer();
   const index = jsonReply(200, { tagline: "Kuma", version: options.version });
@@ -43,6 +47,7 @@ export function apiHandler(options: ApiOptions): HttpHandler {
   const config = jsonReply(200, options.config);
 
   function methodsOf(target: Target): readonly string[] {
+    if (target.kind === "rotation") return options.readOnly ? [] : ["POST"];
     return target.kind === "item" && target.type.access === "full" && !options.readOnly ? allMethods : readMethods;
   }
 
@@ -66,6 +71,12 @@ export function apiHandler(options: ApiOptions): HttpHandler {
         return listOverviews(store, target.mesh, request.query);
       case "overview":
         return getOverview(store, target.mesh, target.name);
+      case "authorities":
+        return listAuthorities(rotations);
+      case "authority":
+        return getAuthority(rotations, target.mesh);
+      case "rotation":
+        return rotateAuthority(rotations, target.mesh);
     }
   }
 
@@ -74,7 +85,7 @@ export function apiHandler(options: ApiOptions): HttpHandler {
     const { method, headers } = request;
     const methods = methodsOf(target);
     if (!methods.includes(method)) return methodNotAllowed(method, methods);
-    if ((method === "PUT" || method === "DELETE") && guard.refuses(headers)) return errors.crossSite();
+    if (!readMethods.includes(method) && guard.refuses(headers)) return errors.crossSite();
     const foreign = method === "PUT" ? foreignMediaType(headers) : undefined;
     if (foreign !== undefined) return errors.unsupportedMediaType(foreign);
     return acceptsJson(headers) ? undefined : errors.notAcceptable();
@@ -96,7 +107,7 @@ export function apiHandler(options: ApiOptions): HttpHandler {
       if (target.kind !== "item") return await read(target, request);
       switch (request.method) {
         case "PUT":
-          return await put({ store, renderer }, target.type, target.key, request);
+          return await put({ store, renderer, authorities }, target.type, target.key, request);
         case "DELETE":
           return await remove(store, target.type, target.key);
         default:
@@ -129,6 +140,12 @@ function titleOf(target: Target, method: string): Title {
     case "item":
       if (method === "PUT") return titles.process;
       return method === "DELETE" ? titles.delete : titles.retrieve;
+    case "authority":
+      return titles.retrieveAuthority;
+    case "authorities":
+      return titles.listAuthorities;
+    case "rotation":
+      return titles.rotateAuthority;
     default:
       return titles.list;
   }

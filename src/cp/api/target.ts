@@ -12,10 +12,16 @@ export type Target =
   | { readonly kind: "list"; readonly type: ResourceType; readonly mesh: string | undefined }
   | { readonly kind: "item"; readonly type: ResourceType; readonly key: Key }
   | { readonly kind: "overviews"; readonly mesh: string }
-  | { readonly kind: "overview"; readonly mesh: string; readonly name: string };
+  | { readonly kind: "overview"; readonly mesh: string; readonly name: string }
+  | { readonly kind: "authorities" }
+  | { readonly kind: "authority"; readonly mesh: string }
+  | { readonly kind: "rotation"; readonly mesh: string };
 
 const overviewPaths: readonly string[] = ["dataplanes+insights", "dataplane+insights"];
 const meshesPath = "meshes";
+const authoritiesPath = "certificate-authorities";
+const authorityPath = "certificate-authority";
+const rotatePath = "rotate";
 
 /** The key of a resource: a Mesh is its own mesh, other global resources belong to none. */
 export function keyOf(type: ResourceType, mesh: string | undefined, name: string): Key {
@@ -47,12 +53,17 @@ export function createTargets(registry: Registry) {
           ? { kind: "overviews", mesh: second }
           : { kind: "overview", mesh: second, name: fourth };
       }
+      if (third === authorityPath) {
+        if (fourth === undefined) return { kind: "authority", mesh: second };
+        return fourth === rotatePath ? { kind: "rotation", mesh: second } : undefined;
+      }
       return ofType(inMesh.get(third), second, fourth);
     }
     if (segments.length > 2) return undefined;
     const type = globals.get(first);
     if (type !== undefined) return ofType(type, undefined, second);
     if (second !== undefined) return undefined;
+    if (first === authoritiesPath) return { kind: "authorities" };
     if (first === "catalogue" || first === "catalog") return { kind: "catalogue" };
     return first === "config" ? { kind: "config" } : undefined;
   }
@@ -60,9 +71,9 @@ export function createTargets(registry: Registry) {
   /** The path that was probably meant by one that does not exist. */
   function suggest(path: string): string | undefined {
     const [first = "", mesh, third, ...rest] = split(path) ?? [];
-    const top = nearest(first, [...globals.keys(), "catalogue", "config"]);
+    const top = nearest(first, [...globals.keys(), authoritiesPath, "catalogue", "config"]);
     if (third === undefined || top !== meshesPath) return top === undefined ? undefined : `/${top}`;
-    const collection = nearest(third, [...inMesh.keys(), ...overviewPaths]);
+    const collection = nearest(third, [...inMesh.keys(), ...overviewPaths, authorityPath]);
     return collection === undefined ? undefined : ["", top, mesh, collection, ...rest.slice(0, 1)].join("/");
   }
 

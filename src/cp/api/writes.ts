@@ -1,5 +1,5 @@
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
-import type { ResourceType } from "../../resources/resource.js";
+import type { Resource, ResourceType } from "../../resources/resource.js";
 import { type Key, type Store, StoreError } from "../../store/store.js";
 import { readResource } from "./body.js";
 import { errors, type Title, titles } from "./errors.js";
@@ -7,6 +7,25 @@ import { type Renderer, render } from "./rendering.js";
 
 const created: HttpReply = { status: 201 };
 const ok: HttpReply = { status: 200 };
+
+/** The reply with a `Warning` header of code 299, "miscellaneous persistent warning" of RFC 7234, for each. */
+function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply {
+  if (warnings.length === 0) return reply;
+  return { ...reply, headers: { Warning: warnings.map((text) => `299 - ${JSON.stringify(text)}`).join(", ") } };
+}
+
+/** Makes and takes back the certificate authority that a mesh is created with. */
+export interface MeshAuthorities {
+  /** True when there was none and it was made. */
+  ensure(mesh: string): Promise<boolean>;
+  discard(mesh: string): Promise<void>;
+}
+
+interface Surroundings {
+  readonly store: Store;
+  readonly renderer: Renderer;
+  readonly authorities: MeshAuthorities;
+}
 
 /** A failure together with what the API was doing, which the answer's title says. */
 export class FailedOperation extends Error {
@@ -28,7 +47,7 @@ const during = <T>(title: Title, work: Promise<T>): Promise<T> =>
  * stored.
  */
 export async function put(
-  { store, renderer }: { readonly store: Store; readonly renderer: Renderer },
+  { store, renderer, authorities }: Surroundings,
   type: ResourceType,
   key: Key,
   request: HttpRequest,
@@ -43,23 +62,38 @@ export async function put(
   const causes = type.validate(spec);
   if (causes.length > 0) return errors.invalid(title, causes);
   const resource = { ...key, spec };
+  const warnings = type.warnings(spec);
   try {
     if (stored !== undefined) {
       if (!dryRun && render(resource) !== renderer.text(stored)) await store.update(resource, stored.version);
-      return ok;
+      return withWarnings(ok, warnings);
     }
     if (await meshIsMissing(store, type, key)) return errors.unknownMesh(key.mesh);
-    if (dryRun) return created;
+    if (dryRun) return withWarnings(created, warnings);
+    if (type.name === "Mesh") return await createMesh(store, authorities, resource);
     await store.create(resource);
     if (await meshIsMissing(store, type, key)) {
       // The mesh was deleted while we wrote, after its resources were: this one must not outlive it.
       await store.delete(key).catch(ignore("not-found"));
       return errors.unknownMesh(key.mesh);
     }
-    return created;
+    return withWarnings(created, warnings);
   } catch (error) {
     if (error instanceof StoreError && error.kind !== "unavailable") return errors.conflict(title);
     throw new FailedOperation(title, error);
+  }
+}
+
+/** Creates a mesh with its certificate authority, which comes first: no proxy sees a mesh without one. */
+async function createMesh(store: Store, authorities: MeshAuthorities, mesh: Resource): Promise<HttpReply> {
+  const made = await authorities.ensure(mesh.name);
+  try {
+    await store.create(mesh);
+    return created;
+  } catch (error) {
+    // Unless somebody else created the mesh, and with it relies on the authority.
+    if (made && (await store.get(mesh)) === undefined) await authorities.discard(mesh.name);
+    throw error;
   }
 }
 

@@ -153,6 +153,11 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
         logger.info("a proxy refused its configuration", { mesh, dataplane: name, type: kind, reason });
       });
     },
+    refusing(id, refused) {
+      update(id, (stream) => {
+        stream.refused = refused;
+      });
+    },
     closed(id, at) {
       update(id, (stream) => {
         stream.disconnectTime = at;

@@ -1,5 +1,5 @@
 import type { Subscription } from "../../resources/dataplane-insight.js";
-import type { XdsKind } from "../../xds/observer.js";
+import type { RefusedResource, XdsKind } from "../../xds/observer.js";
 
 type Counter = "responsesSent" | "responsesAcknowledged" | "responsesRejected";
 type Counts = Record<Counter, number>;
@@ -18,6 +18,8 @@ export interface WatchedStream {
   lastUpdateTime: Date | undefined;
   readonly total: Counts;
   readonly perKind: Readonly<Record<Counted, Counts>>;
+  /** What the proxy refuses at present. */
+  refused: readonly RefusedResource[];
 }
 
 const zero = (): Counts => ({ responsesSent: 0, responsesAcknowledged: 0, responsesRejected: 0 });
@@ -32,6 +34,7 @@ export function watchStream(stream: { id: string; mesh: string; name: string; at
     lastUpdateTime: undefined,
     total: zero(),
     perKind: { cds: zero(), eds: zero(), lds: zero(), rds: zero() },
+    refused: [],
   };
 }
 
@@ -59,9 +62,21 @@ export function toSubscription(stream: WatchedStream, controlPlaneInstanceId: st
       eds: counters(eds),
       lds: counters(lds),
       rds: counters(rds),
+      ...(stream.refused.length === 0 ? {} : { refused: stream.refused.slice(0, mostRefused).map(refusal) }),
     },
   };
 }
+
+/** An insight is for people, who mend one refusal after the other. */
+const mostRefused = 20;
+/** Envoy's words may hold the whole resource. */
+const longestReason = 1_000;
+
+const refusal = ({ kind, name, reason }: RefusedResource) => ({
+  type: kind,
+  name,
+  reason: reason.length > longestReason ? `${reason.slice(0, longestReason)}…` : reason,
+});
 
 /** 64-bit numbers are text in proto3 JSON. */
 function counters(counts: Counts): Partial<Record<Counter, string>> {

@@ -38,7 +38,8 @@ export async function writeReports<R extends Report>(options: WriterOptions, rep
   const writes = wanted.map(({ dataplane, watched, live }, index) => {
     const stored = before[index];
     const subscriptions = mergeSubscriptions(subscriptionsOf(stored), watched, { now: now(), live, silent });
-    const resource = { ...insightKey(dataplane), spec: { subscriptions } satisfies DataplaneInsight };
+    const spec: DataplaneInsight = { ...(stored?.spec as DataplaneInsight | undefined), subscriptions };
+    const resource = { ...insightKey(dataplane), spec };
     return { resource, version: stored?.version };
   });
   const outcomes = await store.writeAll(writes);

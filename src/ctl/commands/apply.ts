@@ -44,35 +44,41 @@ export function applyCommand(registry: Registry): Command {
       const { client } = await connect({ globals, io, logLevel });
       for (const [index, document] of documents.entries()) {
         const step = flags.dryRun
-          ? tryOut(client, document, io.color).then((report) => void io.stdout.write(report))
-          : apply(client, document);
-        await step.catch((error: unknown) => {
+          ? tryOut(client, document, io.color)
+          : client.put(document.type, document.resource).then((warnings) => ({ report: "", warnings }));
+        const { report, warnings } = await step.catch((error: unknown) => {
           throw documents.length > 1 ? located(error, document, index, documents.length) : error;
         });
+        io.stdout.write(report);
+        for (const warning of warnings) {
+          io.stderr.write(`Warning: ${document.type.name} "${document.resource.name}": ${warning}\n`);
+        }
       }
     },
   });
 }
 
-async function apply(client: ApiClient, { type, resource }: Applicable): Promise<void> {
-  await client.put(type, resource);
+interface Outcome {
+  readonly report: string;
+  readonly warnings: readonly string[];
 }
 
 const colors = { added: "green", removed: "red", changed: "yellow" } as const;
 
 /** What applying the document would do, as text; the control plane's refusal is thrown as it is when applying. */
-async function tryOut(client: ApiClient, { type, resource }: Applicable, color: boolean): Promise<string> {
+async function tryOut(client: ApiClient, { type, resource }: Applicable, color: boolean): Promise<Outcome> {
   const { mesh, name } = resource;
   const before = await client.find(type, mesh, name);
-  await client.tryPut(type, resource);
+  const warnings = await client.tryPut(type, resource);
   const what = `${type.name} "${name}"`;
-  if (before === undefined) return `would create ${what}\n`;
+  if (before === undefined) return { report: `would create ${what}\n`, warnings };
   const after = toJson({ ...resource, spec: type.defaults(resource.spec) });
   const changes = differences(before, after).map((change) => {
     const line = `  ${describeDifference(change)}`;
     return `${color ? paint(colors[change.kind], line) : line}\n`;
   });
-  return changes.length === 0 ? `unchanged ${what}\n` : `would update ${what}\n${changes.join("")}`;
+  const report = changes.length === 0 ? `unchanged ${what}\n` : `would update ${what}\n${changes.join("")}`;
+  return { report, warnings };
 }
 
 /** Of several documents: which one it was, and that those before it stay applied. */

@@ -1,8 +1,10 @@
 import type { Command } from "../../lib/command.js";
 import { UserError } from "../../lib/errors.js";
+import { meshType } from "../../resources/mesh.js";
 import type { Registry } from "../../resources/registry.js";
-import type { ResourceType } from "../../resources/resource.js";
-import { collectionPath } from "../api-client.js";
+import type { Column, ResourceType } from "../../resources/resource.js";
+import { type ApiClient, collectionPath } from "../api-client.js";
+import { describeAuthority } from "../authority.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
 import { outputFlag, parseFormat, renderList } from "../output.js";
@@ -26,9 +28,24 @@ function getCommand(type: ResourceType, { singular, plural, aliases }: NonNullab
       const items = await client.list(collectionPath(type, globals.mesh)).catch((error: unknown) => {
         throw listFailure(kinds, error);
       });
-      io.stdout.write(await renderList(format, items, () => resourceTable(type, type.columns, items)));
+      const columns = format === "table" && type.name === meshType.name ? await meshColumns(client) : type.columns;
+      io.stdout.write(await renderList(format, items, () => resourceTable(type, columns, items)));
     },
   });
+}
+
+/** A mesh's certificate authority only has a column while there is something to say of one. */
+async function meshColumns(client: ApiClient): Promise<readonly Column[]> {
+  const columns = meshType.columns as readonly Column[];
+  const notable = new Map(
+    (await client.authorities()).filter(({ state }) => state !== "active").map((status) => [status.mesh, status]),
+  );
+  if (notable.size === 0) return columns;
+  const cell = ({ name }: { readonly name: string }) => {
+    const status = notable.get(name);
+    return status === undefined ? "builtin" : describeAuthority(status);
+  };
+  return [...columns, { title: "CA", cell }];
 }
 
 /** What the control plane itself said stands alone; everything else says what was attempted. */

@@ -3,10 +3,12 @@ import { UserError } from "../../lib/errors.js";
 import { dataplaneOverviewType } from "../../resources/dataplane-overview.js";
 import { overviewColumns } from "../../resources/overview-table.js";
 import { collectionPath } from "../api-client.js";
+import { authorityWarnings } from "../authority.js";
 import { paint } from "../color.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
 import { outputFlag, parseFormat, renderList } from "../output.js";
+import { refusalLines, refusedIn } from "../refusals.js";
 import { resourceTable } from "../table.js";
 import { listFailure } from "./get.js";
 
@@ -27,6 +29,15 @@ export const inspectDataplanes = command({
       throw listFailure("Dataplanes", error);
     });
     io.stdout.write(await renderList(format, items, () => inspectTable(items, new Date(), io.color)));
+    if (format !== "table") return;
+    io.stderr.write(refusalLines(refusedIn(items)));
+    const authorities = await client.authorities();
+    io.stderr.write(
+      authorityWarnings(
+        authorities.filter(({ mesh }) => mesh === globals.mesh),
+        io.color,
+      ),
+    );
   },
 });
 

@@ -7,6 +7,7 @@ import { fromJson, toJson } from "../../../src/resources/envelope.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { ResourceType } from "../../../src/resources/resource.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
+import { authorityOptions } from "../../support/authorities.js";
 import { damaged, mutatedJson } from "../../support/mutation.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
@@ -98,6 +99,7 @@ test("500 bodies over a socket", async () => {
       readOnly: false,
       catalogue: {},
       config: {},
+      ...authorityOptions(store),
     }),
   });
   const call: Stage["call"] = async (method, path, body) => {

@@ -5,6 +5,7 @@ import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
+import { authorityOptions } from "../../support/authorities.js";
 import { suite } from "../../support/suite.js";
 import { silent } from "./stage.js";
 
@@ -33,6 +34,7 @@ test.before(async () => {
       readOnly: false,
       catalogue: {},
       config: {},
+      ...authorityOptions(store),
     }),
   });
 });

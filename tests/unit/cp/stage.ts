@@ -6,6 +6,7 @@ import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/store.js";
+import { authorityOptions } from "../../support/authorities.js";
 
 export interface Answer {
   readonly status: number;
@@ -41,6 +42,7 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
     readOnly: false,
     catalogue: {},
     config: {},
+    ...authorityOptions(store),
     ...options,
   });
   if ((await store.get({ type: "Mesh", mesh: "default", name: "default" })) === undefined) {

@@ -37,6 +37,27 @@ test("the documentation's Redis example is applied from standard input, without 
   assert.is(listed.out, "MESH      NAME      TAGS\ndefault   redis-1   service=redis\n");
 });
 
+test("what a resource asks for and does not get is a warning", async () => {
+  const permission = (source: string) => `type: TrafficPermission
+mesh: default
+name: tp-1
+rules:
+- sources:
+  - match: {service: web, ${source}}
+  destinations:
+  - match: {service: redis, version: "1"}
+`;
+  const { code, out, err } = await home.run(["apply"], { stdin: permission('version: "2", "x\\"y": "1"') });
+  assert.equal([code, out], [0, ""]);
+  assert.is(
+    err,
+    'Warning: TrafficPermission "tp-1": of sources only "service" is enforced, so that "version", "x"y" let every ' +
+      "instance of the service pass\n",
+  );
+  const tried = await home.run(["apply", "--dry-run"], { stdin: permission('version: "3"') });
+  assert.match(tried.err, /^Warning: .* so that "version" let/);
+});
+
 test("a file and JSON work as well", async () => {
   const file = home.file("mesh.json", '{"type":"Mesh","name":"m1"}');
   assert.equal(await home.run(["apply", "-f", file]), silent);

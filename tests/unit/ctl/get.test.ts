@@ -127,7 +127,7 @@ test("an address with a path stays below it", async () => {
   const other = createHome();
   other.pointTo(`${proxy.url}/kuma`);
   await other.run(["get", "meshes"]);
-  assert.equal(paths, ["/kuma/meshes"]);
+  assert.equal(paths, ["/kuma/meshes", "/kuma/certificate-authorities"]);
   other.remove();
   await proxy.close();
 });

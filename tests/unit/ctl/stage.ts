@@ -13,6 +13,7 @@ import { startHttpServer } from "../../../src/net/http-server.js";
 import { registry as ours, type Registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/store.js";
+import { authorityOptions } from "../../support/authorities.js";
 
 export interface Outcome {
   readonly code: number;
@@ -79,7 +80,17 @@ export async function startControlPlane(
   await store.create({ type: "Mesh", mesh: "default", name: "default", spec: { mtls: { ca: { builtin: {} } } } });
   const logger = createLogger({ name: "test", level: "off" });
   const guard = createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" });
-  const handler = apiHandler({ registry, store, guard, logger, version: "1.2.3", readOnly, catalogue, config: {} });
+  const handler = apiHandler({
+    registry,
+    store,
+    guard,
+    logger,
+    version: "1.2.3",
+    readOnly,
+    catalogue,
+    config: {},
+    ...authorityOptions(store),
+  });
   const server = await startHttpServer({ port: 0, host: "127.0.0.1", setting: "none", handler, logger });
   return { url: `http://127.0.0.1:${server.port}`, store, close: () => server.close() };
 }

@@ -125,6 +125,7 @@ const inboundFormat =
 const outboundFormat = "invalid format; expected IP_ADDRESS:PORT with optional IP, such as 127.0.0.1:9000 or :9000";
 const withTag = (key: string, value: string) =>
   networking({ inbound: [{ interface: "127.0.0.1:80:8080", tags: { ...tags, [key]: value } }] });
+const unspeakable = "cannot stand in a SPIFFE URI; letters, digits and -._~!$&'()*+,;=:@ are valid";
 const blanks = "cannot contain blanks or characters other than printable ASCII";
 
 table("Dataplane", [
@@ -170,6 +171,24 @@ table("Dataplane", [
     [['networking.inbound[0].tags["k"]', "tag value cannot be longer than 255 characters"]],
   ],
   ["a service with a port", withTag("service", "web.default.svc:80"), []],
+  ["a service with every character a SPIFFE URI may have", withTag("service", "aZ0-._~!$&'()*+,;=:@"), []],
+  ...["a/b", "a%2fb", "a?b", "a#b", "a|b", '"a"', "a\\b", "[a]"].map((service): Rows[number] => [
+    `a service that can't stand in a SPIFFE URI: ${service}`,
+    networking({
+      inbound: [{ interface: "127.0.0.1:80:8080", tags: { service } }],
+      outbound: [{ interface: ":1", service }],
+    }),
+    [
+      ['networking.inbound[0].tags["service"]', `tag value ${unspeakable}`],
+      ["networking.outbound[0].service", unspeakable],
+    ],
+  ]),
+  ["a tag that isn't the service", withTag("k", "a/b"), []],
+  [
+    "a service that would be a step in a path",
+    withTag("service", ".."),
+    [['networking.inbound[0].tags["service"]', 'tag value cannot be "." or "..", which a SPIFFE URI does not allow']],
+  ],
   ["a tag called constructor", withTag("constructor", "x"), []],
   [
     "a bad tag called __proto__",

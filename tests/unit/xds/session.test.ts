@@ -163,7 +163,7 @@ test("after a refusal tries each resource alone, once, and keeps the others", ()
   assert.equal([...client.resources.lds.keys()].sort(), ["inbound:127.0.0.1:8000", "outbound:127.0.0.1:10000"]);
   const times = client.responses.filter((response) => names(response)?.includes("localhost:80")).length;
   assert.is(times, 2);
-  assert.match(client.session.refusals().get("cds")?.get("localhost:80")?.reason ?? "", "cannot take localhost:80");
+  assert.match(client.session.refusals()[0]?.reason ?? "", "cannot take localhost:80");
 
   client.configure(backendConfig());
   assert.not.ok(client.handle(), "refused content is not sent again");
@@ -230,7 +230,7 @@ test("ignores a nonce that is not the last one", () => {
   session.configure(backendConfig());
   ask({ kind: "eds", subscribe: ["redis"] });
   ask({ kind: "eds", nonce: "stale", refusal: "no" });
-  assert.is(session.refusals().get("eds")?.size, 0);
+  assert.is(session.refusals().length, 0);
   assert.is(sent.length, 1);
 });
 

@@ -1,0 +1,85 @@
+import type { SecretServer as SecretServerAddress } from "../envoy/tls.js";
+import type { Authorities } from "../identity/authorities.js";
+import { certificateNames, ensureSdsCertificate, type ServerPair } from "../identity/sds-certificate.js";
+import type { SigningKey } from "../identity/signing-key.js";
+import { verifyToken } from "../identity/tokens.js";
+import type { Logger } from "../lib/logger.js";
+import type { Store } from "../store/store.js";
+import type { ViewFeed } from "../xds/feed.js";
+import type { Authenticate } from "../xds/identities.js";
+import { type SecretServer, startSecretServer } from "../xds/secret-server.js";
+import { bindErrorOf } from "./bind.js";
+import { readKeyPair } from "./key-pair-files.js";
+import type { Settings } from "./settings.js";
+
+const certFile = "KUMA_SDS_SERVER_TLS_CERT_FILE";
+const keyFile = "KUMA_SDS_SERVER_TLS_KEY_FILE";
+
+/** The host by which Envoys reach this control plane. */
+export const hostForEnvoy = ({ xdsHost, advertisedHostname }: Settings): string => xdsHost || advertisedHostname;
+
+/** Whether a token proves that the proxy is the one it says it is; without a token server every proxy is believed. */
+export function authenticator(key: SigningKey | undefined): Authenticate {
+  if (key === undefined) return () => ({ kind: "accepted", until: undefined });
+  return (token, proxy) => {
+    const verified = verifyToken([key], token ?? "", new Date());
+    if (verified.kind === "refused") return { kind: "refused", reason: `the token proves nothing: ${verified.reason}` };
+    const { name, mesh, expires } = verified;
+    if (name === proxy.name && mesh === proxy.mesh) return { kind: "accepted", until: expires };
+    return { kind: "refused", reason: `the token is for dataplane "${name}" in mesh "${mesh}"` };
+  };
+}
+
+async function serverPair(settings: Settings, store: Store): Promise<ServerPair> {
+  const { sdsTlsCertFile, sdsTlsKeyFile, advertisedHostname } = settings;
+  if (sdsTlsCertFile === "") {
+    const hosts = new Set([hostForEnvoy(settings), advertisedHostname, "localhost", "127.0.0.1"]);
+    return ensureSdsCertificate(store, [...hosts], new Date());
+  }
+  return readKeyPair({ path: sdsTlsCertFile, setting: certFile }, { path: sdsTlsKeyFile, setting: keyFile });
+}
+
+export interface SecretsOptions {
+  readonly settings: Settings;
+  readonly store: Store;
+  readonly feed: ViewFeed;
+  readonly authorities: Authorities;
+  /** Undefined when there is no token server. */
+  readonly signingKey: SigningKey | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * Starts the secret discovery server.
+ * @returns the server, and how proxies are told to reach it
+ * @throws UserError for a port that can't be had and a certificate that can't be used
+ */
+export async function startSecrets(
+  options: SecretsOptions,
+): Promise<{ readonly server: SecretServer; readonly address: SecretServerAddress }> {
+  const { settings, store, feed, authorities, signingKey, logger } = options;
+  const tls = await serverPair(settings, store);
+  const host = hostForEnvoy(settings);
+  if (!certificateNames(tls.cert, host)) {
+    const remedy =
+      settings.sdsTlsCertFile === ""
+        ? 'delete the Secret "sds-server-cert" from the store and restart, which drains every connection of meshes with mTLS'
+        : `put another certificate into the file that ${certFile} names`;
+    logger.info(
+      `warning: the certificate of the SDS server does not name "${host}", so that Envoys that reach it by this name ` +
+        `refuse it and get no certificates; ${remedy}`,
+    );
+  }
+  const server = await startSecretServer({
+    port: settings.sdsPort,
+    tls,
+    feed,
+    identities: authorities,
+    authenticate: authenticator(signingKey),
+    logger,
+  }).catch((error: unknown) => {
+    throw bindErrorOf({ port: settings.sdsPort, setting: "KUMA_SDS_SERVER_GRPC_PORT" }, error);
+  });
+  const target = `${host.includes(":") ? `[${host}]` : host}:${server.port}`;
+  return { server, address: { target, root: tls.cert } };
+}

@@ -1,0 +1,63 @@
+import { paint } from "./color.js";
+
+/** A mesh's certificate authority as the API tells it; a newer control plane may know states that we don't. */
+export interface AuthorityStatus {
+  readonly mesh: string;
+  readonly state: string;
+  readonly reason?: string;
+  readonly waitingFor?: readonly string[];
+  readonly retiresAt?: string;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
+const isText = (value: unknown): value is string => typeof value === "string";
+
+/** Undefined for something that tells neither mesh nor state. */
+export function readAuthority(value: unknown): AuthorityStatus | undefined {
+  if (!isObject(value)) return undefined;
+  const { mesh, state, reason, waitingFor, retiresAt } = value;
+  if (!isText(mesh) || !isText(state)) return undefined;
+  return {
+    mesh,
+    state,
+    ...(isText(reason) ? { reason } : {}),
+    ...(Array.isArray(waitingFor) ? { waitingFor: waitingFor.filter(isText) } : {}),
+    ...(isText(retiresAt) ? { retiresAt } : {}),
+  };
+}
+
+/** How many names a table has room for. */
+const shownNames = 3;
+
+function names(all: readonly string[]): string {
+  const more = all.length - shownNames;
+  return all.slice(0, shownNames).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** The state in a few words: what is going on, and what it waits for. */
+export function describeAuthority({ state, reason, waitingFor = [], retiresAt }: AuthorityStatus): string {
+  switch (state) {
+    case "distributing":
+      return waitingFor.length === 0
+        ? "rotating: the new root is about to sign"
+        : `rotating: the new root is not trusted yet by ${names(waitingFor)}`;
+    case "retiring":
+      return `rotating: the new root signs, the old one retires at ${retiresAt ?? "an unknown time"}`;
+    case "unusable":
+      return `unusable: ${reason ?? "for an unknown reason"}`;
+    default:
+      return state;
+  }
+}
+
+/** What to warn of beside an answer: authorities that can't issue certificates. */
+export function authorityWarnings(authorities: readonly AuthorityStatus[], color: boolean): string {
+  return authorities
+    .filter(({ state }) => state === "unusable")
+    .map(({ mesh, reason = "" }) => {
+      const text = `Warning: mesh "${mesh}" issues no certificates: ${reason}`;
+      return `${color ? paint("red", text) : text}\n`;
+    })
+    .join("");
+}

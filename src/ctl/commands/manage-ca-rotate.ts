@@ -1,0 +1,25 @@
+import { UserError } from "../../lib/errors.js";
+import { describeAuthority } from "../authority.js";
+import { connect } from "../connection.js";
+import { command } from "../globals.js";
+
+export const manageCaRotate = command({
+  path: "manage ca rotate",
+  summary: "Replace the root certificate of a mesh's CA without breaking a connection",
+  details:
+    "Adds a new root, which signs as soon as every connected dataplane trusts it; the old one goes when no certificate\n" +
+    "of it can be alive any more. The Control Plane does all this by itself: `kumactl get meshes` shows how far it is.\n" +
+    "While a rotation is under way this command only shows its state.",
+  examples: ["kumactl manage ca rotate --mesh demo"],
+  flags: {},
+  async run({ globals: { mesh, ...globals }, io, logLevel }) {
+    const { client } = await connect({ globals, io, logLevel });
+    const rotated = await client.rotateAuthority(mesh);
+    if (rotated === undefined) throw new UserError("mesh.missing", `there is no Mesh with name "${mesh}"`);
+    const { begun, status } = rotated;
+    io.stdout.write(
+      `${begun ? "the rotation has begun" : "a rotation is already under way"} in mesh "${mesh}"\n` +
+        `${describeAuthority(status)}\n`,
+    );
+  },
+});

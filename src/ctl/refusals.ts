@@ -1,0 +1,39 @@
+import type { DataplaneOverview } from "../resources/dataplane-overview.js";
+import { dataplaneOverviewType } from "../resources/dataplane-overview.js";
+import { fromJson } from "../resources/envelope.js";
+
+/** A resource that a connected proxy refuses at present. */
+export interface Refused {
+  readonly mesh: string;
+  readonly dataplane: string;
+  /** The discovery service: cds, eds, lds, rds or sds. */
+  readonly type: string;
+  readonly resource: string;
+  /** Envoy's own words. */
+  readonly reason: string;
+}
+
+/** What the proxies of these overviews (as the API gives them) refuse. */
+export function refusedIn(items: readonly unknown[]): Refused[] {
+  return items.flatMap((item) => {
+    const { envelope, spec } = fromJson<DataplaneOverview>(dataplaneOverviewType, item, "lenient");
+    const open = spec.dataplaneInsight?.subscriptions?.filter(({ disconnectTime }) => disconnectTime === undefined);
+    const refused = open?.flatMap(({ status }) => status?.refused ?? []) ?? [];
+    return refused.map(({ type = "", name = "", reason = "" }) => ({
+      mesh: envelope.mesh ?? "",
+      dataplane: envelope.name ?? "",
+      type,
+      resource: name,
+      reason,
+    }));
+  });
+}
+
+/** One line each, for people. */
+export const refusalLines = (refused: readonly Refused[]): string =>
+  refused
+    .map(
+      ({ dataplane, type, resource, reason }) =>
+        `Envoy of "${dataplane}" refuses ${type.toUpperCase()} resource "${resource}": ${reason.replaceAll(/\s+/g, " ")}\n`,
+    )
+    .join("");

@@ -1,0 +1,68 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { messageOf, UserError } from "../lib/errors.js";
+import type { Secret } from "../resources/secret.js";
+import { type Store, StoreError } from "../store/store.js";
+import { createServerCertificate } from "./server-certificate.js";
+
+/** What the secret discovery server presents, PEM. */
+export interface ServerPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+const key = { type: "Secret", mesh: "", name: "sds-server-cert" };
+
+const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\n?/;
+const keyBlock = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*-----END [A-Z ]*PRIVATE KEY-----\n?/;
+
+/** @throws Error that says what is wrong with the pair, and never shows it */
+function check({ cert, key: pem }: ServerPair): void {
+  if (cert === "") throw new Error("there is no certificate in PEM");
+  if (pem === "") throw new Error("there is no private key in PEM");
+  const belongs = new X509Certificate(cert).checkPrivateKey(createPrivateKey(pem));
+  if (!belongs) throw new Error("the private key does not belong to the certificate");
+}
+
+function read({ value = "" }: Secret): ServerPair {
+  const text = Buffer.from(value, "base64").toString("latin1");
+  const pair = { cert: certificateBlock.exec(text)?.[0] ?? "", key: keyBlock.exec(text)?.[0] ?? "" };
+  try {
+    check(pair);
+    return pair;
+  } catch (error) {
+    throw new UserError(
+      "sds-certificate.unusable",
+      `The Secret "${key.name}" (of no mesh), which the SDS server presents, can't be used: ${messageOf(error)}. Put ` +
+        "it back from a backup of the store; or delete it there, and the next start makes a new one, which drains " +
+        "every connection of meshes with mTLS",
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * The one certificate that every instance of the control plane presents: of the store, made for `hosts` when there is
+ * none yet. It is the trust root in every proxy's TLS contexts, so a new one re-creates clusters and drains listeners.
+ * @throws UserError `sds-certificate.unusable` when the store holds something else in its place
+ */
+export async function ensureSdsCertificate(store: Store, hosts: readonly string[], now: Date): Promise<ServerPair> {
+  const stored = await store.get(key);
+  if (stored !== undefined) return read(stored.spec as Secret);
+  const made = await createServerCertificate({ commonName: "kuma-sds", hosts, now });
+  const value = Buffer.from(made.cert + made.key).toString("base64");
+  try {
+    await store.create({ ...key, spec: { value } satisfies Secret });
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === "already-exists") return ensureSdsCertificate(store, hosts, now);
+    throw error;
+  }
+  return { cert: made.cert, key: made.key };
+}
+
+/** Whether a certificate (PEM) names the host, as a client that connects to it will ask. */
+export function certificateNames(cert: string, host: string): boolean {
+  const certificate = new X509Certificate(cert);
+  const named = isIP(host) === 0 ? certificate.checkHost(host, { subject: "never" }) : certificate.checkIP(host);
+  return named !== undefined;
+}

@@ -1,0 +1,243 @@
+import { type ServerDuplexStream, status } from "@grpc/grpc-js";
+import type { EnvoyResource } from "../envoy/resource.js";
+import { identityName, meshCaName } from "../envoy/tls.js";
+import type { Logger } from "../lib/logger.js";
+import type { MeshView, View } from "../view/mesh-view.js";
+import { realTimers, type Timers } from "./coalesce.js";
+import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
+import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
+import { type ProxyId, parseNodeId } from "./node.js";
+import type { SecretObserver } from "./observer.js";
+import type { Pacer } from "./pacer.js";
+import { createSecretSession } from "./secret-session.js";
+import { identitySecret, meshCaSecret } from "./secrets.js";
+import { decodeSecretRequest, encodeSecretResponse } from "./wire.js";
+
+export type SecretCall = ServerDuplexStream<Buffer, Buffer>;
+
+/** What a stream is served from. */
+export interface SecretSurroundings {
+  readonly view: () => View;
+  readonly identities: Identities;
+  readonly authenticate: Authenticate;
+  readonly pace: Pacer;
+  readonly logger: Logger;
+  readonly observer?: SecretObserver;
+  /** The proxy took something, or the stream ended. */
+  readonly changed: (stream: SecretStream) => void;
+  readonly timers?: Timers;
+}
+
+/** One secret stream of one proxy. */
+export interface SecretStream {
+  /** Undefined until its first request. */
+  readonly proxy: ProxyId | undefined;
+  /** The bundle of roots that the proxy acknowledged last on this stream; undefined when it asked for none. */
+  readonly trusted: { readonly version: string | undefined } | undefined;
+  /** The certificate that the proxy acknowledged last on this stream. */
+  readonly identity: IssuedIdentity | undefined;
+  /** The Dataplane, its mesh or the mesh's authority changed. */
+  refresh(): void;
+  /** Ends it from our side, when the control plane stops. */
+  end(): void;
+}
+
+/** What the peer hears when it is not let in: nothing that helps to guess. */
+const generic = "the dataplane could not be authenticated";
+
+const servicesOf = (mesh: MeshView | undefined, name: string): readonly string[] =>
+  [...new Set(mesh?.proxies.get(name)?.inbounds.map(({ service }) => service))].sort();
+
+const bundles = new WeakMap<ReadyAuthority, EnvoyResource>();
+
+/** The same object for all proxies of a mesh, made once. */
+function bundleOf(authority: ReadyAuthority): EnvoyResource {
+  let secret = bundles.get(authority);
+  if (secret === undefined) {
+    secret = meshCaSecret(authority.bundle);
+    bundles.set(authority, secret);
+  }
+  return secret;
+}
+
+/** The version by which an authority's roots are known when a proxy acknowledges them. */
+export const bundleVersion = (authority: ReadyAuthority): string => bundleOf(authority).version;
+
+/** Serves one StreamSecrets call until it ends. */
+export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings): SecretStream {
+  const { view, identities, authenticate, pace, logger, changed, observer } = surroundings;
+  const timers = surroundings.timers ?? realTimers;
+  let proxy: ProxyId | undefined;
+  let ended = false;
+  let lease: IdentityLease | undefined;
+  let provedUntil: Date | undefined;
+  const issued = new Map<string, IssuedIdentity>();
+  let identity: IssuedIdentity | undefined;
+
+  const session = createSecretSession({
+    send({ resources, nonce }) {
+      call.write(encodeSecretResponse(resources, nonce));
+    },
+    acknowledged(resources) {
+      for (const { name, version } of resources) {
+        if (name !== identityName) continue;
+        identity = issued.get(version);
+        if (identity !== undefined && proxy !== undefined) observer?.certified(proxy, identity, new Date());
+      }
+      changed(stream);
+    },
+    refused(resources, reason) {
+      const secrets = resources.map(({ name }) => name);
+      logger.error("proxy refused secrets", { ...proxy, secrets, reason });
+    },
+  });
+
+  function leave(): void {
+    if (ended) return;
+    ended = true;
+    lease?.end();
+    changed(stream);
+  }
+
+  function refuse(code: status, details: string, reason = details): void {
+    if (ended) return;
+    logger.info("secret stream refused", { peer: call.getPeer(), ...proxy, reason });
+    leave();
+    call.emit("error", { code, details });
+  }
+
+  function unauthenticated(reason: string): void {
+    if (proxy !== undefined) observer?.turnedDown(proxy, reason, new Date());
+    refuse(status.UNAUTHENTICATED, generic, reason);
+  }
+
+  /** Lets the proxy in, or ends the stream and says false. */
+  function letIn(id: ProxyId): boolean {
+    const tokens = call.metadata.get("authorization");
+    if (tokens.length > 1) {
+      unauthenticated("there is more than one token");
+      return false;
+    }
+    const token = tokens[0] === undefined ? undefined : String(tokens[0]);
+    const result = authenticate(token, id);
+    if (result.kind === "refused") {
+      unauthenticated(result.reason);
+      return false;
+    }
+    if (servicesOf(view().get(id.mesh), id.name).length === 0) {
+      refuse(status.NOT_FOUND, `there is no Dataplane "${id.name}" with a service in mesh "${id.mesh}"`);
+      return false;
+    }
+    provedUntil = result.until;
+    return true;
+  }
+
+  function openLease(): IdentityLease {
+    const opened = createLease({
+      issued(made) {
+        const secret = identitySecret(made);
+        issued.clear();
+        issued.set(secret.version, made);
+        session.offer(secret);
+      },
+      failed: (error) => logger.error("no certificate could be issued; it is tried again", { ...proxy, error }),
+      mayIssue() {
+        if (provedUntil === undefined || provedUntil.getTime() > Date.now()) return true;
+        // Envoy then opens another stream, with what its token file holds by that time.
+        unauthenticated("the token has expired since the stream began");
+        return false;
+      },
+      pace,
+      timers,
+      now: Date.now,
+      random: Math.random,
+    });
+    return opened;
+  }
+
+  function follow(id: ProxyId, authority: AuthorityState | undefined): void {
+    if (authority?.kind === "ready" && session.names.has(meshCaName)) session.offer(bundleOf(authority));
+    if (lease === undefined) return;
+    const services = servicesOf(view().get(id.mesh), id.name);
+    lease.follow(authority?.kind === "ready" && services.length > 0 ? { services, authority } : undefined);
+  }
+
+  function refresh(): void {
+    if (ended || proxy === undefined) return;
+    const mesh = view().get(proxy.mesh);
+    follow(proxy, mesh === undefined ? undefined : identities.authority(mesh));
+  }
+
+  function identify(nodeId: string): ProxyId | undefined {
+    const id = parseNodeId(nodeId);
+    if (id === undefined) {
+      refuse(
+        status.INVALID_ARGUMENT,
+        `the first request must carry a node id of the form <mesh>.<name>, not "${nodeId.slice(0, 200)}"`,
+      );
+    } else if (view().get(id.mesh)?.mesh === undefined) {
+      refuse(status.NOT_FOUND, `there is no Mesh "${id.mesh.slice(0, 200)}"`);
+      return undefined;
+    }
+    return id;
+  }
+
+  call.on("data", (bytes: Buffer) => {
+    if (ended) return;
+    let message: ReturnType<typeof decodeSecretRequest>;
+    try {
+      message = decodeSecretRequest(bytes);
+    } catch {
+      refuse(status.INVALID_ARGUMENT, "the message is not a DiscoveryRequest");
+      return;
+    }
+    if (message.request === undefined) {
+      refuse(status.INVALID_ARGUMENT, "only secrets are served here");
+      return;
+    }
+    proxy ??= identify(message.node.id);
+    if (proxy === undefined || ended) return;
+    const foreign = message.request.names.find((name) => name !== meshCaName && name !== identityName);
+    if (foreign !== undefined) {
+      const known = `${meshCaName} and ${identityName}`;
+      refuse(status.NOT_FOUND, `secret "${foreign.slice(0, 200)}" is not supported; known are ${known}`);
+      return;
+    }
+    const wantsIdentity = message.request.names.includes(identityName);
+    if (wantsIdentity && lease === undefined) {
+      if (!letIn(proxy)) return;
+      lease = openLease();
+    } else if (!wantsIdentity && lease !== undefined) {
+      lease.end();
+      lease = undefined;
+      issued.clear();
+      identity = undefined;
+    }
+    session.request(message.request);
+    refresh();
+  });
+  call.on("end", () => {
+    leave();
+    call.end();
+  });
+  for (const event of ["cancelled", "close", "error"]) call.on(event, leave);
+
+  const stream: SecretStream = {
+    get proxy() {
+      return proxy;
+    },
+    get trusted() {
+      return session.names.has(meshCaName) ? { version: session.taken(meshCaName) } : undefined;
+    },
+    get identity() {
+      return identity;
+    },
+    refresh,
+    end() {
+      if (ended) return;
+      leave();
+      call.emit("error", { code: status.UNAVAILABLE, details: "the control plane is shutting down" });
+    },
+  };
+  return stream;
+}

@@ -1,0 +1,30 @@
+import { create } from "@bufbuild/protobuf";
+import { SecretSchema } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { type EnvoyResource, encode } from "../envoy/resource.js";
+import { identityName, meshCaName } from "../envoy/tls.js";
+import type { IssuedIdentity } from "./identities.js";
+
+const inline = (text: string) => ({
+  specifier: { case: "inlineBytes" as const, value: new TextEncoder().encode(text) },
+});
+
+/** The roots of a mesh, as the secret that every proxy of it verifies its peers by. */
+export function meshCaSecret(bundle: string): EnvoyResource {
+  const message = create(SecretSchema, {
+    name: meshCaName,
+    type: { case: "validationContext", value: { trustedCa: inline(bundle) } },
+  });
+  return encode(SecretSchema, meshCaName, message);
+}
+
+/** A proxy's own certificate and key. */
+export function identitySecret({ certificateChain, privateKey }: IssuedIdentity): EnvoyResource {
+  const message = create(SecretSchema, {
+    name: identityName,
+    type: {
+      case: "tlsCertificate",
+      value: { certificateChain: inline(certificateChain), privateKey: inline(privateKey) },
+    },
+  });
+  return encode(SecretSchema, identityName, message);
+}

@@ -1,0 +1,187 @@
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { eventually } from "./eventually.js";
+import { type ControlPlane, put, type Running, runProgram, startControlPlane, startProgram } from "./executable.js";
+import { freePort } from "./ports.js";
+
+export interface Networking {
+  readonly inbound: readonly { readonly interface: string; readonly tags: Readonly<Record<string, string>> }[];
+  readonly outbound?: readonly { readonly interface: string; readonly service: string }[];
+}
+
+/** An application that greets with its name at once, as server-first protocols do, and sends back what it gets. */
+export interface Application {
+  readonly port: number;
+  /** How many connections it has seen. */
+  readonly seen: () => number;
+}
+
+export interface SidecarOptions {
+  readonly mesh?: string;
+  /** The token's text; "" for none; one for the sidecar's own name when left out. */
+  readonly token?: string;
+  readonly drainTime?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Sidecar extends Running {
+  readonly admin: number;
+  /** What Envoy's admin server answers. */
+  ask(path: string): Promise<string>;
+}
+
+/** A control plane, real sidecars and applications, all of which end with `close`. */
+export interface MeshStage {
+  cp: ControlPlane;
+  readonly temporary: string;
+  application(name: string): Promise<Application>;
+  apply(name: string, networking: Networking, mesh?: string): Promise<number>;
+  /** Writes a Mesh with mTLS on or off. */
+  mtls(enabled: boolean, mesh?: string): Promise<number>;
+  /** Writes a TrafficPermission from sources to destinations, each a service or a set of tags. */
+  permit(name: string, sources: readonly Tags[], destinations: readonly Tags[], mesh?: string): Promise<number>;
+  remove(path: string): Promise<number>;
+  token(name: string, mesh?: string, more?: Readonly<Record<string, unknown>>): Promise<string>;
+  sidecar(name: string, options?: SidecarOptions): Promise<Sidecar>;
+  /** What `kumactl` answers when it talks to this control plane. */
+  kumactl(...args: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string };
+  close(): Promise<void>;
+}
+
+type Tags = string | Readonly<Record<string, string>>;
+
+const selectors = (all: readonly Tags[]) =>
+  all.map((tags) => ({ match: typeof tags === "string" ? { service: tags } : tags }));
+
+export async function openMeshStage(env: Readonly<Record<string, string>> = {}): Promise<MeshStage> {
+  const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-mesh-"));
+  const servers: net.Server[] = [];
+  const sockets = new Set<net.Socket>();
+  const sidecars: Sidecar[] = [];
+  let tokens = 0;
+
+  async function application(name: string): Promise<Application> {
+    let seen = 0;
+    const server = net.createServer((socket) => {
+      seen += 1;
+      sockets.add(socket);
+      socket.on("close", () => sockets.delete(socket));
+      socket.on("error", () => socket.destroy());
+      socket.write(`${name}\n`);
+      socket.pipe(socket);
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return { port: (server.address() as net.AddressInfo).port, seen: () => seen };
+  }
+
+  const stage: MeshStage = {
+    cp: await startControlPlane(env),
+    temporary,
+    application,
+    apply: (name, networking, mesh = "default") =>
+      put(stage.cp.api, `/meshes/${mesh}/dataplanes/${name}`, { type: "Dataplane", mesh, name, networking }),
+    mtls: (enabled, name = "default") =>
+      put(stage.cp.api, `/meshes/${name}`, { type: "Mesh", name, mtls: { enabled, ca: { builtin: {} } } }),
+    permit: (name, sources, destinations, mesh = "default") =>
+      put(stage.cp.api, `/meshes/${mesh}/traffic-permissions/${name}`, {
+        type: "TrafficPermission",
+        mesh,
+        name,
+        rules: [{ sources: selectors(sources), destinations: selectors(destinations) }],
+      }),
+    async remove(target) {
+      const response = await fetch(`${stage.cp.api}${target}`, { method: "DELETE" });
+      await response.arrayBuffer();
+      return response.status;
+    },
+    async token(name, mesh = "default", more = {}) {
+      const body = JSON.stringify({ name, mesh, ...more });
+      const response = await fetch(`${stage.cp.tokens}/tokens`, { method: "POST", body });
+      return response.text();
+    },
+    async sidecar(name, { mesh = "default", token, drainTime = "2s", env: more = {} } = {}) {
+      const admin = await freePort();
+      const text = token ?? (await stage.token(name, mesh));
+      const file = path.join(temporary, `token-${tokens++}`);
+      if (text !== "") fs.writeFileSync(file, text);
+      const running = startProgram("kuma-dp", ["run", `--admin-port=${admin}`], {
+        KUMA_CONTROL_PLANE_BOOTSTRAP_SERVER_URL: stage.cp.bootstrap,
+        KUMA_DATAPLANE_NAME: name,
+        KUMA_DATAPLANE_MESH: mesh,
+        KUMA_DATAPLANE_DRAIN_TIME: drainTime,
+        ...(text === "" ? {} : { KUMA_DATAPLANE_RUNTIME_TOKEN_PATH: file }),
+        TMPDIR: temporary,
+        ...more,
+      });
+      const ask = async (target: string) => (await fetch(`http://127.0.0.1:${admin}${target}`)).text();
+      const sidecar = { ...running, admin, ask };
+      sidecars.push(sidecar);
+      return sidecar;
+    },
+    kumactl(...args) {
+      const config = path.join(temporary, "kumactl-config");
+      if (!fs.existsSync(config)) {
+        fs.writeFileSync(
+          config,
+          JSON.stringify({
+            contexts: [{ name: "test", controlPlane: "test" }],
+            controlPlanes: [{ name: "test", coordinates: { apiServer: { url: stage.cp.api } } }],
+            currentContext: "test",
+          }),
+        );
+      }
+      return runProgram("kumactl", ["--config-file", config, ...args]);
+    },
+    async close() {
+      await Promise.all(sidecars.map((sidecar) => sidecar.stop()));
+      await stage.cp.stop();
+      for (const socket of sockets) socket.destroy();
+      for (const server of servers) server.close();
+      fs.rmSync(temporary, { recursive: true, force: true });
+    },
+  };
+  return stage;
+}
+
+/** Connects and gives the greeting; fails when the connection does or ends without one. */
+export function greeting(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, "127.0.0.1");
+    socket.once("data", (chunk) => {
+      resolve(chunk.toString().trim());
+      socket.destroy();
+    });
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error("closed without a greeting")));
+  });
+}
+
+/**
+ * Connects, sends a line, and gives all that an application of a stage said until the peer closed: nothing when the
+ * connection was refused. A TLS alert is nobody's word.
+ */
+export function refusal(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let received = "";
+    const socket = net.connect(port, "127.0.0.1", () => socket.write("is anybody there\n"));
+    socket.on("data", (chunk) => {
+      received += chunk.toString();
+      // Somebody answered, and would go on to.
+      if (received.includes("anybody")) socket.destroy();
+    });
+    socket.setTimeout(10_000, () => socket.destroy(new Error("neither answered nor closed")));
+    socket.on("error", (error: NodeJS.ErrnoException) => (error.code === "ECONNRESET" ? undefined : reject(error)));
+    socket.on("close", () => resolve(/^[\n\x20-\x7e]*$/.test(received) ? received : ""));
+  });
+}
+
+/** Waits until connections bring this greeting. */
+export const reaches = (port: number, name: string, deadlineMs?: number) =>
+  eventually(`port ${port} leads to ${name}`, async () => (await greeting(port)) === name, deadlineMs);
+
+/** Waits until connections are closed without a byte. */
+export const denies = (port: number, deadlineMs?: number) =>
+  eventually(`port ${port} leads nowhere`, async () => (await refusal(port)) === "", deadlineMs);

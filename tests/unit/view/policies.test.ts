@@ -1,0 +1,196 @@
+import * as assert from "uvu/assert";
+import type { Change, Stored } from "../../../src/store/store.js";
+import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
+import type { View } from "../../../src/view/mesh-view.js";
+import { noPolicies, policiesFor } from "../../../src/view/policies.js";
+import { dataplane, meshRecord, stored } from "../../support/mesh-view.js";
+import { runSeed, seeded } from "../../support/random.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("policies and authorities in the view of a mesh");
+
+type Tags = Readonly<Record<string, string>>;
+
+const selectors = (all: readonly (string | Tags)[]) =>
+  all.map((tags) => ({ match: typeof tags === "string" ? { service: tags } : tags }));
+const rule = (...destinations: (string | Tags)[]) => ({
+  sources: selectors(["web"]),
+  destinations: selectors(destinations),
+});
+
+const permission = (name: string, ...destinations: (string | Tags)[]) =>
+  stored("TrafficPermission", name, { rules: [rule(...destinations)] });
+const log = (name: string, ...destinations: (string | Tags)[]) => stored("TrafficLog", name, rule(...destinations));
+const template = (name: string, ...tags: (string | Tags)[]) =>
+  stored("ProxyTemplate", name, tags.length === 0 ? {} : { selectors: selectors(tags) });
+const authority = stored("Secret", "builtinca.m", { value: "eA==" });
+
+const put = (resource: Stored): Change => ({ kind: "put", sequence: 2, resource });
+const gone = ({ type, mesh, name }: Stored): Change => ({
+  kind: "delete",
+  sequence: 3,
+  key: { type, mesh, name },
+  version: 1,
+});
+const listing = (...resources: Stored[]): Change => ({ kind: "listing", sequence: 1, resources });
+
+/** The view after the changes, and whom they touched in mesh `m`: `authority mesh services=a offered=b,c`. */
+function after(view: View, ...changes: Change[]) {
+  const touched: TouchedMeshes = new Map();
+  const next = changes.reduce((before, change) => apply(before, change, touched), view);
+  const { mesh = false, authority: ca = false, services = [], offered = [], proxies = [] } = touched.get("m") ?? {};
+  const list = (title: string, names: Iterable<string>) => [...names].sort().map((name) => `${title}=${name}`);
+  const parts = [...(ca ? ["authority"] : []), ...(mesh ? ["mesh"] : [])];
+  parts.push(...list("proxy", proxies), ...list("service", services), ...list("offered", offered));
+  return { view: next, touched: parts.join(" ") };
+}
+
+const start = (...resources: Stored[]) => after(emptyView, listing(...resources)).view;
+const on = [meshRecord()];
+const off = [meshRecord(false)];
+
+const cases: readonly (readonly [
+  title: string,
+  before: readonly Stored[],
+  changes: readonly Change[],
+  touched: string,
+])[] = [
+  ["a permission for a service", on, [put(permission("p", "redis"))], "offered=redis"],
+  ["for several", on, [put(permission("p", "redis", "mysql"))], "offered=mysql offered=redis"],
+  ["for a service with tags", on, [put(permission("p", { service: "redis", version: "1" }))], "offered=redis"],
+  ["for all services", on, [put(permission("p", "*"))], "mesh"],
+  ["for tags of any service", on, [put(permission("p", { version: "1" }))], "mesh"],
+  ["for everything", on, [put(permission("p", {}))], "mesh"],
+  ["for one service and all others", on, [put(permission("p", "redis", "*"))], "mesh offered=redis"],
+  ["a flat permission", on, [put(stored("TrafficPermission", "p", rule("redis")))], "offered=redis"],
+  ["a permission without a rule", on, [put(stored("TrafficPermission", "p", { rules: [] }))], ""],
+  [
+    "a permission that moves: both, the old destination and the new one",
+    [...on, permission("p", "redis")],
+    [put(permission("p", "mysql"))],
+    "offered=mysql offered=redis",
+  ],
+  [
+    "a permission that narrows from all services to one",
+    [...on, permission("p", "*")],
+    [put(permission("p", "redis"))],
+    "mesh offered=redis",
+  ],
+  ["a permission that goes", [...on, permission("p", "redis")], [gone(permission("p"))], "offered=redis"],
+  ["a permission that goes and was never there", on, [gone(permission("p"))], ""],
+  ["a permission with mTLS off", off, [put(permission("p", "*")), put(permission("q", "redis"))], ""],
+  ["a permission that goes with mTLS off", [...off, permission("p", "redis")], [gone(permission("p"))], ""],
+  ["a permission whose mesh is not known yet", [], [put(permission("p", "redis"))], ""],
+  ["mTLS switched on after a permission came", off, [put(permission("p", "redis")), put(meshRecord())], "mesh"],
+  ["a log for a service: its clients", off, [put(log("l", "redis"))], "service=redis"],
+  ["a log for all services", off, [put(log("l", "*"))], "mesh"],
+  ["a health check", off, [put(stored("HealthCheck", "h", rule("redis")))], "service=redis"],
+  ["a route", off, [put(stored("TrafficRoute", "r", rule("redis")))], "service=redis"],
+  ["a template for a service: its own proxies", off, [put(template("t", "redis"))], "offered=redis"],
+  ["a template by another tag", off, [put(template("t", { app: "redis" }))], "mesh"],
+  ["a template without selectors is for every proxy", off, [put(template("t"))], "mesh"],
+  ["a service called like a member of every object", on, [put(permission("p", "constructor"))], "offered=constructor"],
+  ["an authority", on, [put(authority)], "authority"],
+  ["an authority that changes", [...on, authority], [put({ ...authority, version: 2 })], "authority"],
+  ["an authority that goes", [...on, authority], [gone(authority)], "authority"],
+  ["an authority that goes and was never there", on, [gone(authority)], ""],
+  [
+    "a secret that is no authority of this mesh",
+    on,
+    [put(stored("Secret", "builtinca.n")), put(stored("Secret", "x"))],
+    "",
+  ],
+  [
+    "a listing with another permission, another authority and no log",
+    [...on, authority, permission("p", "redis"), log("l", "web")],
+    [listing(...on, { ...authority, version: 2 }, permission("q", "mysql"))],
+    "authority mesh service=web offered=mysql offered=redis",
+  ],
+];
+
+for (const [title, before, changes, touched] of cases) {
+  test(`touches nobody else: ${title}`, () => assert.is(after(start(...before), ...changes).touched, touched));
+}
+
+const names = (view: View, type: "TrafficPermission" | "ProxyTemplate", service: string) =>
+  policiesFor(view.get("m")?.policies ?? noPolicies, type, service).map(({ name }) => name);
+
+test("the policies of a service are those that name it or leave it open, by name, each once", () => {
+  const view = start(
+    permission("d", "redis", "*"),
+    permission("b", "mysql"),
+    permission("c", "*"),
+    permission("a", "redis", { service: "redis", version: "1" }),
+    permission("B", { version: "1" }),
+    template("t"),
+  );
+  assert.equal(names(view, "TrafficPermission", "redis"), ["B", "a", "c", "d"]);
+  assert.equal(names(view, "TrafficPermission", "mysql"), ["B", "b", "c", "d"]);
+  assert.equal(names(view, "TrafficPermission", "other"), ["B", "c", "d"]);
+  assert.equal(names(view, "TrafficPermission", "*"), ["B", "c", "d"]);
+  assert.equal(names(view, "ProxyTemplate", "redis"), ["t"]);
+});
+
+test("a policy is read as it was written last, and under no service that it named before", () => {
+  const view = after(start(permission("p", "redis")), put({ ...permission("p", "mysql"), version: 2 })).view;
+  assert.equal(names(view, "TrafficPermission", "redis"), []);
+  const [found] = policiesFor(view.get("m")?.policies ?? noPolicies, "TrafficPermission", "mysql");
+  assert.is(found?.version, 2);
+});
+
+test("an authority is in the view of its mesh for as long as it is stored", () => {
+  const view = after(start(...on), put(authority)).view;
+  assert.is(view.get("m")?.authority, authority);
+  assert.is(after(view, gone(authority)).view.get("m")?.authority, undefined);
+  assert.is(after(view, listing(...on)).view.get("m")?.authority, undefined);
+});
+
+test("a mesh is there as long as a policy or its authority is, and not longer", () => {
+  for (const last of [permission("p", "redis"), template("t"), authority]) {
+    const view = start(meshRecord(), last);
+    assert.is(view.has("m"), true);
+    const bare = after(view, gone(meshRecord())).view;
+    assert.is(bare.has("m"), true, last.type);
+    assert.is(after(bare, gone(last)).view.has("m"), false, last.type);
+  }
+});
+
+test("what a policy does not touch is the same object as before", () => {
+  const view = start(meshRecord(), dataplane("d", {}), log("l", "redis"), permission("p", "redis"));
+  const [before, now] = [view, after(view, put(permission("q", "redis"))).view].map((one) => one.get("m"));
+  assert.is(now?.proxies, before?.proxies);
+  assert.is(now?.services, before?.services);
+  assert.is(now?.policies.TrafficLog, before?.policies.TrafficLog);
+  assert.is.not(now?.policies.TrafficPermission, before?.policies.TrafficPermission);
+});
+
+test("after any run of changes each service has the policies that a listing of the same gives it", () => {
+  const services = ["redis", "mysql", "*", "web"];
+  for (let run = 0; run < 100; run++) {
+    const random = seeded(runSeed + run);
+    const kept = new Map<string, Stored>();
+    let view = emptyView;
+    for (let step = 0; step < 30; step++) {
+      const destinations = services.filter(() => random.chance(0.3));
+      const name = random.pick(["a", "b", "c"]);
+      const policy = random.chance(0.7) ? permission(name, ...destinations) : template(name, ...destinations);
+      const id = `${policy.type} ${name}`;
+      if (random.chance(0.3)) {
+        kept.delete(id);
+        view = after(view, gone(policy)).view;
+      } else {
+        kept.set(id, policy);
+        view = after(view, put(policy)).view;
+      }
+      const fresh = start(...kept.values());
+      for (const type of ["TrafficPermission", "ProxyTemplate"] as const) {
+        for (const service of services) {
+          assert.equal(names(view, type, service), names(fresh, type, service), `TEST_SEED=${runSeed}, run ${run}`);
+        }
+      }
+      assert.is(view.has("m"), kept.size > 0);
+    }
+  }
+});
+
+test.run();

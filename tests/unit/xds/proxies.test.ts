@@ -1,0 +1,243 @@
+import * as assert from "uvu/assert";
+import { type Generated, generate } from "../../../src/envoy/generate.js";
+import { emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
+import { createLogger } from "../../../src/lib/logger.js";
+import type { Stored } from "../../../src/store/store.js";
+import { apply, emptyView, type Touched, type TouchedMeshes } from "../../../src/view/apply.js";
+import { type Client, createProxies, type Generate } from "../../../src/xds/proxies.js";
+import { dataplane, meshRecord, permission } from "../../support/mesh-view.js";
+import { suite } from "../../support/suite.js";
+import { downstreamTls, readListener } from "../../support/tls-decoding.js";
+
+const test = suite("connected proxies");
+
+const offering = (name: string, services: readonly string[], consumed: readonly string[] = []) =>
+  dataplane(name, {
+    inbound: services.map((service, index) => ({ interface: `127.0.0.1:${8000 + index}:80`, tags: { service } })),
+    outbound: consumed.map((service, index) => ({ interface: `:${10_000 + index}`, service })),
+  });
+
+const untouched = (): Touched => ({
+  mesh: false,
+  authority: false,
+  proxies: new Set(),
+  services: new Set(),
+  offered: new Set(),
+});
+
+/** The services a proxy consumes and offers, without a configuration. */
+const sourcesOnly: Generate = (proxy) => ({
+  config: { ...emptyConfig },
+  services: new Set(proxy.outbounds.map(({ service }) => service)),
+  offered: new Set(proxy.inbounds.map(({ service }) => service)),
+});
+
+interface TestClient extends Client {
+  configured: boolean;
+  readonly configs: ProxyConfig[];
+}
+
+/** Proxies over a view that changes as the test says; `heard` names who was configured since the last look. */
+function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
+  let view = apply(emptyView, { kind: "listing", sequence: 1, resources }, new Map());
+  const heard: string[] = [];
+  const left: string[] = [];
+  const errors: string[] = [];
+  const proxies = createProxies({
+    view: () => view,
+    generate: how,
+    logger: createLogger({ name: "test", level: "info", write: (line) => void errors.push(line) }),
+    left: ({ name }) => void left.push(name),
+  });
+  return {
+    proxies,
+    left,
+    errors,
+    join(name: string, tokenPath?: string, mesh = "m"): TestClient {
+      const client: TestClient = {
+        id: { mesh, name },
+        tokenPath,
+        configured: false,
+        configs: [],
+        configure(config) {
+          client.configured = true;
+          client.configs.push(config);
+          heard.push(name);
+        },
+      };
+      proxies.join(client);
+      return client;
+    },
+    touch: (touched: Partial<Touched>, mesh = "m") => proxies.update(mesh, { ...untouched(), ...touched }),
+    /** Changes the view alone; what that touched is left to the test. */
+    becomes(...now: readonly Stored[]): TouchedMeshes {
+      const touched: TouchedMeshes = new Map();
+      view = apply(view, { kind: "listing", sequence: 2, resources: now }, touched);
+      return touched;
+    },
+    heard: () => heard.splice(0).sort().join(),
+  };
+}
+
+const web = offering("web-1", ["web"], ["redis"]);
+const redis = offering("redis-1", ["redis"]);
+const both = offering("both-1", ["web", "redis"], ["web", "redis"]);
+const all = [meshRecord(false), web, redis, both];
+
+const cases: readonly (readonly [title: string, touched: Partial<Touched>, mesh: string, heard: string])[] = [
+  ["the mesh", { mesh: true }, "m", "both-1,redis-1,web-1"],
+  ["another mesh", { mesh: true, services: new Set(["redis"]), proxies: new Set(["web-1"]) }, "n", ""],
+  ["a dataplane", { proxies: new Set(["web-1"]) }, "m", "web-1"],
+  ["a dataplane that isn't connected", { proxies: new Set(["web-2"]) }, "m", ""],
+  ["a service: who consumes it", { services: new Set(["redis"]) }, "m", "both-1,web-1"],
+  ["a service that nobody consumes", { services: new Set(["mysql"]) }, "m", ""],
+  ["a service's own policies: who offers it", { offered: new Set(["redis"]) }, "m", "both-1,redis-1"],
+  ["policies of a service that nobody offers", { offered: new Set(["mysql"]) }, "m", ""],
+  [
+    "several at once: each once",
+    { offered: new Set(["web"]), services: new Set(["web", "redis"]), proxies: new Set(["both-1"]) },
+    "m",
+    "both-1,web-1",
+  ],
+  ["the authority: nobody's configuration", { authority: true }, "m", ""],
+  ["nothing", {}, "m", ""],
+];
+
+for (const [title, touched, mesh, configured] of cases) {
+  test(`are configured anew when this was touched, and nobody else: ${title}`, () => {
+    const stage = open(all);
+    for (const name of ["web-1", "redis-1", "both-1"]) stage.join(name);
+    assert.is(stage.heard(), "both-1,redis-1,web-1");
+    stage.touch(touched, mesh);
+    assert.is(stage.heard(), configured);
+  });
+}
+
+test("what concerns a proxy follows what it offers and consumes at present", () => {
+  const stage = open(all);
+  stage.join("web-1");
+  stage.becomes(meshRecord(false), offering("web-1", ["shop"], ["mysql"]));
+  stage.touch({ proxies: new Set(["web-1"]) });
+  stage.heard();
+  stage.touch({ services: new Set(["redis"]), offered: new Set(["web"]) });
+  assert.is(stage.heard(), "");
+  stage.touch({ services: new Set(["mysql"]) });
+  stage.touch({ offered: new Set(["shop"]) });
+  assert.is(stage.heard(), "web-1,web-1");
+});
+
+test("who left hears nothing, is no longer named, and its end is told once the last of its streams ended", () => {
+  const stage = open(all);
+  const [one, two] = [stage.join("web-1"), stage.join("web-1")];
+  assert.equal(stage.proxies.names("m"), ["web-1"]);
+  stage.proxies.leave(one);
+  assert.equal([stage.left, stage.proxies.names("m")], [[], ["web-1"]]);
+  stage.proxies.leave(two);
+  stage.proxies.leave(two);
+  assert.equal([stage.left, stage.proxies.names("m")], [["web-1"], []]);
+  stage.heard();
+  stage.touch({ mesh: true, services: new Set(["redis"]), offered: new Set(["web"]), proxies: new Set(["web-1"]) });
+  assert.is(stage.heard(), "");
+});
+
+test("a dataplane that goes takes its streams' configuration along, and gets it back when it returns", () => {
+  const stage = open(all);
+  const [known, unknown] = [stage.join("web-1"), stage.join("nobody")];
+  stage.becomes(meshRecord(false));
+  stage.touch({ proxies: new Set(["web-1", "nobody"]) });
+  assert.is(known.configs.at(-1), emptyConfig);
+  assert.equal(unknown.configs, [], "what was never configured here may hold another control plane's word");
+  stage.heard();
+  stage.touch({ services: new Set(["redis"]) });
+  assert.is(stage.heard(), "", "it consumes nothing any more");
+  stage.becomes(meshRecord(false), web, offering("nobody", ["x"]));
+  stage.touch({ proxies: new Set(["web-1", "nobody"]) });
+  assert.is(stage.heard(), "nobody,web-1");
+});
+
+test("proxies of a missing mesh keep what they have, and say so in the log", () => {
+  const stage = open(all);
+  const client = stage.join("web-1");
+  stage.becomes(web);
+  stage.touch({ mesh: true });
+  assert.is(client.configs.length, 1);
+  assert.match(stage.errors.join(""), "mesh is missing");
+});
+
+test("a proxy for which nothing can be made keeps what it has, and costs no other", () => {
+  const stage = open(all, (proxy, mesh, tokenPath) => {
+    if (proxy.name === "redis-1") throw new Error("broken");
+    return sourcesOnly(proxy, mesh, tokenPath);
+  });
+  for (const name of ["redis-1", "web-1"]) stage.join(name);
+  stage.touch({ mesh: true });
+  assert.is(stage.heard(), "web-1,web-1");
+  assert.match(stage.errors.join(""), "no configuration could be made");
+});
+
+const surroundings = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
+
+test("clients of one proxy get the contexts of their own token paths, made once for each path", () => {
+  const made: (string | undefined)[] = [];
+  const counted = (...[proxy, mesh, tokenPath]: Parameters<Generate>): Generated => {
+    made.push(tokenPath);
+    return generate(proxy, mesh, surroundings, tokenPath);
+  };
+  const anyone = permission("p", { sources: [{ match: { service: "*" } }], destinations: [{}] });
+  const stage = open([meshRecord(), redis], counted);
+  const clients = [stage.join("redis-1", "token"), stage.join("redis-1", "/run/token"), stage.join("redis-1", "token")];
+  const bare = stage.join("redis-1");
+  made.length = 0;
+  const touched = stage.becomes(meshRecord(), redis, anyone).get("m");
+  assert.ok(touched !== undefined);
+  stage.touch(touched);
+  assert.equal(made, ["token", "/run/token", undefined]);
+
+  const contexts = [...clients, bare].map(({ configs }) => {
+    const listener = configs.at(-1)?.lds.get("inbound:127.0.0.1:8000");
+    if (listener === undefined) throw new Error("the listener is missing");
+    const { commonTlsContext } = downstreamTls(readListener(listener)) ?? {};
+    const credentials = commonTlsContext?.tlsCertificateSdsSecretConfigs.flatMap(({ sdsConfig }) => {
+      const source = sdsConfig?.configSourceSpecifier;
+      const target = source?.case === "apiConfigSource" ? source.value.grpcServices[0]?.targetSpecifier : undefined;
+      return target?.case === "googleGrpc" ? target.value.callCredentials : [];
+    });
+    return (credentials ?? []).map(({ credentialSpecifier: { value } }) =>
+      typeof value === "object" && "configType" in value && value.configType.case === "typedConfig"
+        ? Buffer.from(value.configType.value.value)
+            .toString()
+            .replaceAll(/[^a-z/]/g, "")
+        : "",
+    );
+  });
+  assert.equal(contexts, [["token"], ["/run/token"], ["token"], []]);
+  assert.is(clients[0]?.configs.at(-1), clients[2]?.configs.at(-1));
+});
+
+test("many proxies are configured in slices that leave the loop to others, each proxy once", async () => {
+  const count = 6;
+  const names = Array.from({ length: count }, (_, index) => `d-${index}`);
+  const slow: Generate = (...about) => {
+    const until = performance.now() + 6;
+    while (performance.now() < until);
+    return sourcesOnly(...about);
+  };
+  const stage = open([meshRecord(false), ...names.map((name) => offering(name, ["web"]))], slow);
+  for (const name of names) stage.join(name);
+  stage.heard();
+  stage.touch({ mesh: true });
+  const heard = stage.heard().split(",");
+  assert.ok(heard.length < count, `${heard}`);
+  for (let turns = 0; heard.length < count && turns < 100; turns++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    heard.push(
+      ...stage
+        .heard()
+        .split(",")
+        .filter((name) => name !== ""),
+    );
+  }
+  assert.equal(heard.sort(), names);
+});
+
+test.run();
