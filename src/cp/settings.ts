@@ -93,7 +93,7 @@ const meshDocument: Parser<Mesh> = (raw, name) => {
 const asSeconds = (milliseconds: number) => `${milliseconds / 1000}s`;
 const hour = 3_600_000;
 const asHours = (milliseconds: number) =>
-  milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
+  milliseconds > 0 && milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
 
 /** Every setting of kuma-cp. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
 export const table = {

@@ -30,7 +30,7 @@ export interface PostgresServer {
   script(address: Address, text: string): Promise<void>;
   /** Ends all connections and the server: in order, or as a crash does. */
   stop(how?: "fast" | "immediate"): Promise<void>;
-  /** Starts it again on the same port, with additional settings. */
+  /** Starts it again on the same port, with additional settings, unless it runs. */
   start(settings?: Readonly<Record<string, string>>): Promise<void>;
   /** Stops it for good and removes its files. */
   close(): Promise<void>;
@@ -82,6 +82,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     });
 
   async function start(more: Readonly<Record<string, string>> = {}): Promise<void> {
+    if (server !== undefined) return;
     const options = { ...settings, listen_addresses: "127.0.0.1", unix_socket_directories: "", port, ...more };
     const flags = Object.entries(options).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const child = spawn(path.join(bin, "postgres"), ["-D", data, ...flags], {

@@ -147,7 +147,7 @@ export function openConnections(options: ConnectionsOptions): Connections {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        reject(toFailure(Object.assign(new Error("no answer"), { name: "PostgresError", code: "57014" }), options));
+        reject(toFailure(Object.assign(new Error("no answer"), { code: "NO_ANSWER" }), options));
         giveUp(used);
       }, lateMs);
     });

@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { messageOf } from "../../lib/errors.js";
 
 export type FailureKind =
@@ -34,6 +35,9 @@ export interface Place {
 
 type Explanation = readonly [kind: FailureKind, sentence: (place: Place, said: string) => string];
 
+const plain = (sentence: string): Explanation => ["unavailable", () => sentence];
+const tooSlow = plain("a statement took longer than KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT");
+
 /** By SQLSTATE (PostgreSQL documentation, appendix A) where the server spoke. */
 const bySqlState: Readonly<Record<string, Explanation>> = {
   "28P01": [
@@ -61,15 +65,13 @@ const bySqlState: Readonly<Record<string, Explanation>> = {
       "it is a read-only replica, or read-only by its settings; kuma-cp needs the primary (KUMA_STORE_POSTGRES_HOST)",
   ],
   "42P01": ["misconfigured", (_, said) => `${said}; \`kumactl install database-schema | psql\` makes what is missing`],
-  "57014": ["unavailable", () => "a statement took longer than KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT"],
+  "57014": tooSlow,
   "40001": ["lost-race", (_, said) => said],
   "40P01": ["lost-race", (_, said) => said],
 };
 
 /** By class of SQLSTATE: what passes by itself. */
 const passing: ReadonlySet<string> = new Set(["08", "53", "57", "58"]);
-
-const plain = (sentence: string): Explanation => ["unavailable", () => sentence];
 
 /** By the code of a failed connection. */
 const byCode: Readonly<Record<string, Explanation>> = {
@@ -85,6 +87,7 @@ const byCode: Readonly<Record<string, Explanation>> = {
   CONNECTION_CLOSED: plain("the connection was closed"),
   CONNECTION_DESTROYED: plain("the connection was given up"),
   CONNECTION_ENDED: plain("the connection was ended"),
+  NO_ANSWER: tooSlow,
 };
 
 const certificateProblem = /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
@@ -102,9 +105,9 @@ function explain(code: string, fromServer: boolean): Explanation | undefined {
 /** The failure behind anything that the client of PostgreSQL threw. */
 export function toFailure(error: unknown, place: Place): DatabaseFailure {
   if (error instanceof DatabaseFailure) return error;
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  const { code } = (error ?? {}) as { code?: unknown };
   const said = messageOf(error);
-  const fromServer = name === "PostgresError";
+  const fromServer = error instanceof postgres.PostgresError;
   const [first] = error instanceof AggregateError ? (error.errors as { code?: unknown }[]) : [];
   const known = explain(String(code ?? first?.code ?? ""), fromServer);
   const prefix = `PostgreSQL at ${place.host}:${place.port}: `;

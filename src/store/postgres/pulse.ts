@@ -21,9 +21,14 @@ export function createPulse(logger: Logger, onLost: () => void): Pulse {
   let pause = new AbortController();
 
   function lose(error: unknown): void {
-    if (lost !== undefined || stopping.signal.aborted) return;
+    if (stopping.signal.aborted) return;
     const failure =
       error instanceof DatabaseFailure ? error : new DatabaseFailure("unexpected", String(error), { cause: error });
+    if (lost !== undefined) {
+      // What is wrong now says more than how it began.
+      lost = { ...lost, failure };
+      return;
+    }
     lost = { failure, since: performance.now() };
     onLost();
     logger.error("the database is lost: reads go on from memory, writes are refused", { reason: failure.message });
