@@ -27,17 +27,27 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   const { createLogger } = await import("../lib/logger.js");
   const { readSettings, settingsDocument } = await import("./settings.js");
   const { startControlPlane } = await import("./run.js");
-  const { stopOnSignal } = await import("./signals.js");
+  const { abortOnSignal, stopOnSignal } = await import("./signals.js");
 
   const file = configFile === undefined ? undefined : await readFile(configFile);
   const { settings, warnings } = readSettings(file, io.env);
   const logger = createLogger({ name: "kuma-cp.run", level, format, write: (line) => void io.stderr.write(line) });
   for (const warning of warnings) logger.info(`warning: ${warning}`);
   logger.info("effective configuration", settingsDocument(settings));
-  const controlPlane = await startControlPlane(settings, logger);
+  const start = abortOnSignal();
+  const controlPlane = await startControlPlane(settings, logger, start.signal)
+    .catch((error: unknown) => {
+      if (start.signal.aborted) return undefined;
+      throw error;
+    })
+    .finally(start.release);
+  if (start.signal.aborted || controlPlane === undefined) {
+    await controlPlane?.close();
+    return 0;
+  }
   const { ports } = controlPlane;
   const host = settings.advertisedHostname;
-  logger.info("the memory store forgets everything when this process ends");
+  if (settings.storeType === "memory") logger.info("the memory store forgets everything when this process ends");
   io.stdout.write(
     `The control plane is ready.\n` +
       `  HTTP API   http://${host}:${ports.api}\n` +

@@ -94,7 +94,8 @@ export function apiHandler(options: ApiOptions): HttpHandler {
   function failure(title: Title, request: HttpRequest, error: unknown): HttpReply {
     const failed = error instanceof FailedOperation ? error : new FailedOperation(title, error);
     if (failed.cause instanceof StoreError && failed.cause.kind === "unavailable") {
-      return errors.storeUnavailable(failed.title);
+      const { cause } = failed.cause;
+      return errors.storeUnavailable(failed.title, cause instanceof Error ? cause.message : undefined);
     }
     const { method, path } = request;
     logger.error(failed.title, { method, path, error: failed.cause });
