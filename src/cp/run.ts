@@ -128,7 +128,15 @@ export async function startControlPlane(
       signingKey && (await startTokenServers(settings, signingKey, logger.child("dataplane-token-server")));
     if (tokens !== undefined) servers.push(tokens);
 
-    const secretsOptions = { settings, store, feed: view, authorities, signingKey, logger: logger.child("sds-server") };
+    const secretsOptions = {
+      settings,
+      store,
+      feed: view,
+      authorities,
+      signingKey,
+      observer: insights,
+      logger: logger.child("sds-server"),
+    };
     const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
     servers.push(secrets.server);
     const surroundings = { connectTimeoutMs, secretServer: secrets.address };
@@ -138,7 +146,6 @@ export async function startControlPlane(
       observer: insights,
       logger: logger.child("xds-server"),
       generate: (proxy, mesh, tokenPath) => generate(proxy, mesh, surroundings, tokenPath),
-      left: ({ mesh, name }) => rotations.left(mesh, name),
     }).catch((error: unknown) => {
       throw bindErrorOf({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
@@ -147,11 +154,8 @@ export async function startControlPlane(
       store,
       feed: view,
       authorities,
-      secrets: secrets.server,
-      connections: xds,
       keyType,
       lifeMs,
-      instanceId,
       logger: logger.child("identity"),
     });
     stops.push(async () => rotations.close());

@@ -3,7 +3,6 @@ import type { Logger } from "../lib/logger.js";
 import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
 import { bindServer, bytesStream, closeServer, serverOptions } from "./grpc-server.js";
-import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import { createProxies, type Generate } from "./proxies.js";
 import { createSotw } from "./sotw.js";
@@ -11,8 +10,6 @@ import { type DiscoveryCall, type Protocol, serveStream } from "./stream.js";
 
 export interface XdsServer {
   readonly port: number;
-  /** The names of a mesh's proxies that have one. */
-  connected(mesh: string): readonly string[];
   /** GOAWAY, `closed` for every stream, streams cancelled; within 1.5 seconds. */
   close(): Promise<void>;
 }
@@ -26,8 +23,6 @@ export interface XdsServerOptions {
   readonly observer: StreamObserver;
   readonly logger: Logger;
   readonly generate: Generate;
-  /** A proxy's last stream ended. */
-  readonly left?: (proxy: ProxyId) => void;
   readonly now?: () => Date;
 }
 
@@ -45,7 +40,7 @@ const aggregatedDiscovery: ServiceDefinition = {
 export async function startXdsServer(options: XdsServerOptions): Promise<XdsServer> {
   const { feed, observer, logger, generate } = options;
   const now = options.now ?? (() => new Date());
-  const proxies = createProxies({ view: feed.view, generate, logger, left: options.left ?? (() => {}) });
+  const proxies = createProxies({ view: feed.view, generate, logger });
   const streams = new Set<() => void>();
 
   function serve(call: DiscoveryCall, protocol: Protocol): void {
@@ -64,7 +59,6 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
 
   return {
     port,
-    connected: proxies.names,
     async close() {
       unlisten();
       await closeServer(server, streams);

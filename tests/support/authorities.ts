@@ -8,6 +8,6 @@ export function authorityOptions(store: Store): Pick<ApiOptions, "authorities" |
   const settings = { keyType: "ecdsa-p256", lifeMs: 3_600_000 } as const;
   return {
     authorities: createAuthorities(store, settings, createLogger({ name: "test", level: "off" })),
-    rotations: { status: () => undefined, list: () => [], rotate: async () => undefined },
+    rotations: { status: async () => undefined, list: async () => [], rotate: async () => undefined },
   };
 }

@@ -1,7 +1,9 @@
 import type { Logger } from "../../lib/logger.js";
 import type { Instances } from "../../store/instances.js";
 import { type Key, type Store, StoreError } from "../../store/store.js";
-import type { StreamObserver } from "../../xds/observer.js";
+import type { ProxyId } from "../../xds/node.js";
+import type { SecretObserver, StreamObserver } from "../../xds/observer.js";
+import { together as bothNews, certified, noNews, type SecretNews } from "./secrets.js";
 import { count, toSubscription, type WatchedStream, watchStream } from "./subscription.js";
 import { type Report, writeReports } from "./writer.js";
 
@@ -15,7 +17,7 @@ export interface RecorderOptions {
   readonly mostPerInterval?: number;
 }
 
-export interface InsightRecorder extends StreamObserver {
+export interface InsightRecorder extends StreamObserver, SecretObserver {
   /** Writes what is not yet written. */
   flush(): Promise<void>;
   /** Writes all that is known of open streams once more: others have written over it. */
@@ -28,6 +30,7 @@ export interface InsightRecorder extends StreamObserver {
 interface Proxy {
   readonly dataplane: Key;
   readonly streams: Map<string, WatchedStream>;
+  secrets: SecretNews;
 }
 
 /** How many insights are written in one go. */
@@ -65,7 +68,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     const key = `${mesh}\n${name}`;
     const known = proxies.get(key);
     if (known !== undefined) return known;
-    const proxy: Proxy = { dataplane: { type: "Dataplane", mesh, name }, streams: new Map() };
+    const proxy: Proxy = { dataplane: { type: "Dataplane", mesh, name }, streams: new Map(), secrets: noNews };
     proxies.set(key, proxy);
     return proxy;
   }
@@ -76,7 +79,8 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
       if (streams.has(stream.id)) continue;
       proxy.streams.delete(stream.id);
     }
-    if (proxy.streams.size === 0) proxies.delete(`${proxy.dataplane.mesh}\n${proxy.dataplane.name}`);
+    if (proxy.streams.size === 0 && proxy.secrets === noNews)
+      proxies.delete(`${proxy.dataplane.mesh}\n${proxy.dataplane.name}`);
   }
 
   interface ProxyReport extends Report {
@@ -87,8 +91,11 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
 
   function reportOf(proxy: Proxy): ProxyReport {
     const watched = [...proxy.streams.values()];
+    const { secrets } = proxy;
+    proxy.secrets = noNews;
     return {
       proxy,
+      secrets,
       dataplane: proxy.dataplane,
       gone: watched.filter(({ id }) => !streams.has(id)),
       watched: watched.map((stream) => toSubscription(stream, instances.own)),
@@ -96,16 +103,22 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     };
   }
 
+  /** What was not written is news still. */
+  function again({ proxy, secrets }: ProxyReport): void {
+    proxy.secrets = bothNews(secrets, proxy.secrets);
+    mark(proxy);
+  }
+
   async function write(some: readonly Proxy[]): Promise<void> {
+    const reports = some.map(reportOf);
     try {
-      const reports = some.map(reportOf);
       const late = new Set(await writeReports({ store, instances, now }, reports));
       for (const report of reports) {
-        if (late.has(report)) mark(report.proxy);
+        if (late.has(report)) again(report);
         else forget(report.proxy, report.gone);
       }
     } catch (error) {
-      some.forEach(mark);
+      reports.forEach(again);
       if (error instanceof StoreError) logger.debug("insights will be written again", { count: some.length, error });
       else logger.error("could not write insights", { count: some.length, error });
     }
@@ -125,6 +138,12 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
       flushing = undefined;
     });
     await flushing;
+  }
+
+  function news({ mesh, name }: ProxyId, change: (before: SecretNews) => SecretNews): void {
+    const proxy = proxyOf(mesh, name);
+    proxy.secrets = change(proxy.secrets);
+    mark(proxy);
   }
 
   function update(id: string, change: (stream: WatchedStream) => void): void {
@@ -164,6 +183,9 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
       });
       streams.delete(id);
     },
+    certified: (proxy, { notAfter }, at) => news(proxy, (before) => certified(before, notAfter, at)),
+    trusting: (proxy, trustedRoots) => news(proxy, (before) => ({ ...before, trustedRoots })),
+    turnedDown: (proxy, reason, at) => news(proxy, (before) => ({ ...before, refusal: { reason, at } })),
     flush,
     rewrite: () => proxies.forEach(mark),
     async close() {

@@ -2,11 +2,13 @@ import type { DataplaneInsight, Subscription } from "../../resources/dataplane-i
 import type { Instances } from "../../store/instances.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import { mergeSubscriptions } from "./merge.js";
+import { mergeSecrets, type SecretNews } from "./secrets.js";
 
 /** What is to be written of one proxy: its streams as they were watched. */
 export interface Report {
   readonly dataplane: Key;
   readonly watched: readonly Subscription[];
+  readonly secrets: SecretNews;
   /** Whether the subscription's stream is open, as far as this instance knows. */
   readonly live: (subscription: Subscription) => boolean;
 }
@@ -35,10 +37,12 @@ export async function writeReports<R extends Report>(options: WriterOptions, rep
   const insights = byPlace(await store.getAll(wanted.map(({ dataplane }) => insightKey(dataplane))));
   const before = wanted.map(({ dataplane }) => insights.get(place(dataplane)));
   const silent = await silentInstances(instances, before);
-  const writes = wanted.map(({ dataplane, watched, live }, index) => {
+  const writes = wanted.map(({ dataplane, watched, secrets, live }, index) => {
     const stored = before[index];
     const subscriptions = mergeSubscriptions(subscriptionsOf(stored), watched, { now: now(), live, silent });
-    const spec: DataplaneInsight = { ...(stored?.spec as DataplaneInsight | undefined), subscriptions };
+    const known = stored?.spec as DataplaneInsight | undefined;
+    const mTLS = mergeSecrets(known?.mTLS, secrets);
+    const spec: DataplaneInsight = { ...known, subscriptions, ...(mTLS === undefined ? {} : { mTLS }) };
     const resource = { ...insightKey(dataplane), spec };
     return { resource, version: stored?.version };
   });
