@@ -5,15 +5,24 @@ import { suite as uvuSuite } from "uvu";
 /** How long one test may take before it counts as failed, in milliseconds. */
 const testDeadlineMs = 60_000;
 
+/** Whether there is what a suite needs: `root` is a user, `envoy` is the build's, anything else a program in PATH. */
+function has(need: string): boolean {
+  if (need === "root") return process.getuid?.() === 0;
+  const places =
+    need === "envoy" ? [process.env.KUMA_BIN ?? "dist/bin"] : (process.env.PATH ?? "").split(path.delimiter);
+  return places.some((place) => fs.existsSync(path.join(place, need)));
+}
+
 /**
  * A suite whose tests end by a deadline, so that one that waits for ever is a failure with a name.
  * Usage: `const test = suite("what it is about"); test("a sentence", async () => {…}); test.run();`
- * With `needs: "envoy"` its tests are skipped where the build found no Envoy; in CI that counts as a failure.
+ * With `needs: "envoy"`, or a list of needs, its tests are skipped where one is not met; in CI that counts as a failure.
  */
-export function suite(name: string, { needs }: { readonly needs?: "envoy" } = {}) {
+export function suite(name: string, { needs }: { readonly needs?: "envoy" | readonly string[] } = {}) {
   const inner = uvuSuite(name);
-  const skipped = needs === "envoy" && !fs.existsSync(path.join(process.env.KUMA_BIN ?? "dist/bin", "envoy"));
-  if (skipped) console.log(`skipped: "${name}" needs Envoy, and the build found none`);
+  const lacking = [needs ?? []].flat().filter((need) => !has(need));
+  const skipped = lacking.length > 0;
+  if (skipped) console.log(`skipped: "${name}" needs ${lacking.join(", ")}, which is not here`);
   const test = (title: string, body: () => unknown) =>
     (skipped ? inner.skip : inner)(title, async () => {
       let timer: NodeJS.Timeout | undefined;
