@@ -18,7 +18,7 @@ export const architectures = {
 /** The architectures named by a command's words; without words all of them. */
 export function chosenArchitectures(words) {
   for (const word of words) {
-    if (word in architectures) continue;
+    if (Object.hasOwn(architectures, word)) continue;
     throw new Error(`"${word}" is no architecture; there are ${Object.keys(architectures).join(" and ")}`);
   }
   return words.length === 0 ? Object.keys(architectures) : [...new Set(words)];

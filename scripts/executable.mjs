@@ -19,16 +19,17 @@ function inject(node, blob) {
   if (status !== 0) throw new Error(`injecting the program into Node failed: ${error?.message ?? stdout + stderr}`);
 }
 
-/** V8 keeps its code cache only on the kind of machine that made it: for another one it is made in an emulator. */
-function runWords(arch, node) {
+/** The words that run a program of another kind of machine here, by an emulator. */
+export function runWords(arch, node) {
   if (arch === process.arch) return [node];
   const { emulator, triplet } = architectures[arch];
   return [emulator, "-L", `/usr/${triplet}`, node];
 }
 
 /**
- * Path of the blob that Node finds in the executable: program, code cache, assets. pkg's own way to it gives Node neither
- * a seed nor relative paths; without them chance and the directory of the build get into its bytes.
+ * Path of the blob that Node finds in the executable: program, code cache, assets. V8 takes a code cache only from
+ * its own kind of machine, hence the emulator. pkg's own way to the blob gives Node neither a seed nor relative
+ * paths; without them chance and the directory of the build get into its bytes.
  */
 function makeBlob(node, arch, directory, main, assets) {
   const config = { main, output: "blob", disableExperimentalSEAWarning: true, useCodeCache: true, assets };
