@@ -2,6 +2,7 @@
 # Installs the programs beside this script, and takes them away again with --uninstall.
 # The programs stay where they were unpacked: what is installed are links to them, a user, settings and units.
 set -eu
+umask 022
 
 here=$(cd -- "$(dirname -- "$0")" && pwd -P)
 programs="kuma-cp kuma-dp kumactl kuma-injector kuma-tcp-echo kuma-init"
