@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import path from "node:path";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
 import { createSiteGuard } from "../net/cross-site.js";
@@ -14,6 +15,8 @@ import { ensureDefaultMesh } from "./default-mesh.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { bundledEnvoy } from "./raw/bundled-envoy.js";
+import { specChecks } from "./raw/check.js";
 import { type Settings, settingsDocument } from "./settings.js";
 
 /** A running control plane. */
@@ -122,6 +125,7 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
       logger: logger.child("api-server"),
       handler: apiHandler({
         registry,
+        checks: specChecks(bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"))),
         store,
         guard,
         logger: logger.child("api-server"),

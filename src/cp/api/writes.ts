@@ -1,3 +1,4 @@
+import type { Cause } from "../../lib/errors.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
 import type { ResourceType } from "../../resources/resource.js";
 import { type Key, type Store, StoreError } from "../../store/store.js";
@@ -23,12 +24,18 @@ const during = <T>(title: Title, work: Promise<T>): Promise<T> =>
     throw new FailedOperation(title, error);
   });
 
+interface Means {
+  readonly store: Store;
+  readonly renderer: Renderer;
+  readonly check: ((spec: unknown) => Promise<readonly Cause[]>) | undefined;
+}
+
 /**
  * Creates or replaces the resource. With `dry-run=true` every check runs and every status is the same, but nothing is
  * stored.
  */
 export async function put(
-  { store, renderer }: { readonly store: Store; readonly renderer: Renderer },
+  { store, renderer, check }: Means,
   type: ResourceType,
   key: Key,
   request: HttpRequest,
@@ -42,6 +49,8 @@ export async function put(
   const spec = type.defaults(read.spec);
   const causes = type.validate(spec);
   if (causes.length > 0) return errors.invalid(title, causes);
+  const further = (await check?.(spec)) ?? [];
+  if (further.length > 0) return errors.invalid(title, further);
   const resource = { ...key, spec };
   try {
     if (stored !== undefined) {

@@ -3,7 +3,7 @@ import { isReflectMessage, type ReflectMessage, reflect } from "@bufbuild/protob
 import { type Any, anyUnpack, FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { pathText, quoted, type Step } from "../../resources/path.js";
 import { type EnvoyApi, hasFields } from "./api.js";
-import type { RawProblem } from "./tree.js";
+import { type RawProblem, reported } from "./tree.js";
 
 /** The set fields of a rule of protoc-gen-validate, by name. */
 interface Rule {
@@ -182,7 +182,8 @@ export function violations({ registry }: EnvoyApi, type: DescMessage, root: Mess
   const path: Step[] = [];
 
   function check(problem: string | undefined, ...steps: readonly Step[]): void {
-    if (problem !== undefined) problems.push({ field: pathText([...path, ...steps]), message: problem, newer: true });
+    if (problem === undefined || problems.length >= reported) return;
+    problems.push({ field: pathText([...path, ...steps]), message: problem, newer: true });
   }
 
   function single(value: unknown, rule: Check, step: Step): void {

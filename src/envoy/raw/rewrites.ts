@@ -33,7 +33,7 @@ export interface Place {
 /** Turns a v2 message, with names in lowerCamelCase, into what v3 takes; its children are still v2. */
 export type Rewrite = (message: Json, place: Place) => void;
 
-const typeUrl = (type: string) => `type.googleapis.com/${type}`;
+export const typeUrl = (type: string): string => `type.googleapis.com/${type}`;
 
 /** Reads a field for good. What is null was never set. */
 function take(message: Json, field: string): unknown {

@@ -4,6 +4,7 @@ import { describe } from "../../resources/malformed.js";
 import { pathText, quoted, type Step } from "../../resources/path.js";
 import { isJsonObject, setOwn } from "../../resources/schema.js";
 import { type EnvoyApi, hasFields, isV2, successorOf } from "./api.js";
+import { jsonName } from "./descriptors.js";
 import { enumProblem, scalarProblem, wellKnownProblem } from "./leaf.js";
 import { type Json, type Place, rewrites } from "./rewrites.js";
 
@@ -47,7 +48,7 @@ const sides: ReadonlyMap<string, Place["side"]> = new Map([
 const apiVersion = "envoy.config.core.v3.ApiVersion";
 
 /** Nobody mends more than these at once. */
-const reported = 20;
+export const reported = 20;
 
 const spellings = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
 
@@ -62,8 +63,6 @@ function fieldsOf(type: DescMessage): ReadonlyMap<string, DescField> {
   }
   return fields;
 }
-
-const camelCase = (name: string) => name.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
 /** Upgrades and checks the message of one raw resource. */
 export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: boolean): Tree {
@@ -92,7 +91,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   function normalise(fields: ReadonlyMap<string, DescField>, value: Json, legacy: Map<string, string>): Json {
     const result: Json = {};
     for (const key of Object.keys(value)) {
-      const name = fields.get(key)?.jsonName ?? camelCase(key);
+      const name = fields.get(key)?.jsonName ?? jsonName(key);
       if (Object.hasOwn(result, name)) report([key], `the field is given twice, as "${legacy.get(name) ?? name}" too`);
       if (!fields.has(key)) legacy.set(name, key);
       setOwn(result, name, value[key]);
@@ -103,7 +102,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   function reportUnknown(type: DescMessage, written: string): void {
     if (problems.length >= reported) return;
     const meant = nearest(
-      camelCase(written),
+      jsonName(written),
       type.fields.map(({ jsonName }) => jsonName),
     );
     const hint = meant === undefined ? ` of ${type.typeName}` : `; did you mean ${quoted(meant)}?`;

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { apiHandler } from "../../../src/cp/api/handler.js";
+import { specChecks } from "../../../src/cp/raw/check.js";
 import { kumactl } from "../../../src/ctl/program.js";
 import { runProgram } from "../../../src/lib/cli.js";
 import { createLogger } from "../../../src/lib/logger.js";
@@ -79,7 +80,17 @@ export async function startControlPlane(
   await store.create({ type: "Mesh", mesh: "default", name: "default", spec: { mtls: { ca: { builtin: {} } } } });
   const logger = createLogger({ name: "test", level: "off" });
   const guard = createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" });
-  const handler = apiHandler({ registry, store, guard, logger, version: "1.2.3", readOnly, catalogue, config: {} });
+  const handler = apiHandler({
+    registry,
+    checks: specChecks(),
+    store,
+    guard,
+    logger,
+    version: "1.2.3",
+    readOnly,
+    catalogue,
+    config: {},
+  });
   const server = await startHttpServer({ port: 0, host: "127.0.0.1", setting: "none", handler, logger });
   return { url: `http://127.0.0.1:${server.port}`, store, close: () => server.close() };
 }
