@@ -13,10 +13,16 @@ export interface ConfigDir {
   remove(): void;
 }
 
-export const files = { bootstrap: "bootstrap.yaml", token: "token", adminSocket: "admin.sock" } as const;
+export const files = {
+  bootstrap: "bootstrap.yaml",
+  token: "token",
+  adminSocket: "admin.sock",
+  /** Where Envoy writes access logs for TCP collectors; the control plane knows it by this name. */
+  accessLogs: "access-logs.fifo",
+} as const;
 
 /** Files that mean nothing once the run that made them is over. */
-const runFiles: readonly string[] = [files.adminSocket, files.token, pidFile];
+const runFiles: readonly string[] = [files.adminSocket, files.accessLogs, files.token, pidFile];
 
 /** The start of the temporary directory's name: the same for every run of one dataplane, so that the next one finds it. */
 export function temporaryPrefix(mesh: string, name: string): string {
