@@ -91,6 +91,11 @@ async function serving(stage: Stage, collector: number, args: readonly string[] 
 
 const lineOf = (text: string) => `${text.length + 1} in, ${text.length + 1} out, 100% of app\n`;
 
+/** Waits until Envoy has written all it has: two that write at once would cut each other's lines. */
+async function quiet(collector: Receiver): Promise<void> {
+  await eventually("Envoy's own line", () => collector.text().endsWith(lineOf("first")));
+}
+
 /** Writes as Envoy does. */
 function writeLines(fifo: string, lines: readonly string[]): void {
   writeFileSync(fifo, lines.map((line) => `${line}\n`).join(""), { flag: "a" });
@@ -140,8 +145,7 @@ test("a hundred thousand lines arrive, each whole and in order", () =>
   onStage(async (stage) => {
     const collector = await receiver();
     const { fifo } = await serving(stage, collector.port);
-    // Two that write at once would cut each other's lines: Envoy has to have written all it has.
-    await eventually("Envoy's own line", () => collector.text() === lineOf("first"));
+    await quiet(collector);
     const count = 100_000;
     const file = await fifo();
     // In steps, so that no more is on the way than may wait for a collector.
@@ -175,6 +179,7 @@ test("lines that nobody can be meant by are dropped, and harm no others", () =>
   onStage(async (stage) => {
     const collector = await receiver();
     const { kumaDp, fifo } = await serving(stage, collector.port);
+    await quiet(collector);
     const good = `127.0.0.1:${collector.port};good`;
     const bad = [
       "no address",
