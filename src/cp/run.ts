@@ -11,12 +11,12 @@ import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
+import { bundledEnvoy } from "./checks/bundled-envoy.js";
+import { specChecks } from "./checks/spec-checks.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { createInsightRecorder } from "./insights/recorder.js";
-import { bundledEnvoy } from "./raw/bundled-envoy.js";
-import { specChecks } from "./raw/check.js";
 import { type Settings, settingsDocument } from "./settings.js";
 
 /** A running control plane. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { accessLogFifo } from "../lib/access-log-fifo.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import { pidFile } from "./orphan.js";
 
@@ -17,8 +18,7 @@ export const files = {
   bootstrap: "bootstrap.yaml",
   token: "token",
   adminSocket: "admin.sock",
-  /** Where Envoy writes access logs for TCP collectors; the control plane knows it by this name. */
-  accessLogs: "access-logs.fifo",
+  accessLogs: accessLogFifo,
 } as const;
 
 /** Files that mean nothing once the run that made them is over. */

@@ -2,8 +2,9 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
-import { bundledEnvoy } from "../../src/cp/raw/bundled-envoy.js";
+import { bundledEnvoy } from "../../src/cp/checks/bundled-envoy.js";
 import { checkRaw, readRaw } from "../../src/envoy/raw/native.js";
+import { envoyOperators } from "../../src/resources/log-operators.js";
 import { eventually } from "../support/eventually.js";
 import { bin, type ControlPlane, startControlPlane } from "../support/executable.js";
 import { suite } from "../support/suite.js";
@@ -65,16 +66,18 @@ test("a binary that is no Envoy, or none at all, has no API", async () => {
 
 test("it refuses in its own words, and takes what it knows", async () => {
   const envoy = bundledEnvoy(binary);
-  const type = "envoy.config.cluster.v3.Cluster";
-  assert.is(await envoy.refusal(type, { name: "c", ...ofToday }), undefined);
-  assert.match((await envoy.refusal(type, { name: "c", nonsense: 1 })) ?? "", "no such field: 'nonsense'");
+  const configuration = (more: object) => ({
+    staticResources: { clusters: [{ name: "c", type: "STATIC", connectTimeout: "1s", ...more }] },
+  });
+  assert.is(await envoy.refusal(configuration(ofToday)), undefined);
+  assert.match((await envoy.refusal(configuration({ nonsense: 1 }))) ?? "", "no such field: 'nonsense'");
+  assert.match((await envoy.refusal(configuration({ connectTimeout: "x" }))) ?? "", "connectTimeout");
 });
 
 test("an Envoy that hangs is given up, and leaves no file", async () => {
   const file = path.join(scratch, "hanging-envoy");
   fs.writeFileSync(file, "#!/bin/sh\nexec /bin/sleep 60\n", { mode: 0o755 });
-  const message = await bundledEnvoy(file, 200).refusal("envoy.config.cluster.v3.Cluster", {});
-  assert.is(message, "Envoy gave no reason");
+  assert.is(await bundledEnvoy(file, 200).refusal({}), "Envoy gave no reason");
 });
 
 test("a field newer than our API is accepted over the HTTP API", async () => {
@@ -133,6 +136,46 @@ test("many at once are all answered, and nothing is left behind", async () => {
   for (const { status } of answers) assert.ok([200, 409].includes(status), `status ${status}`);
   await eventually("all files of the questions are gone", () =>
     fs.readdirSync(scratch).every((name) => !name.startsWith("kuma-cp-")),
+  );
+});
+
+async function putMesh(...formats: readonly string[]): Promise<{ status: number; causes: unknown }> {
+  const backends = formats.map((format, index) => ({ name: `b${index}`, format, file: { path: "/tmp/a.log" } }));
+  const response = await fetch(`${cp.api}/meshes/logged`, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ type: "Mesh", name: "logged", logging: { backends } }),
+  });
+  const text = await response.text();
+  const { causes = [] } = (text === "" ? {} : JSON.parse(text)) as { causes?: unknown };
+  return { status: response.status, causes };
+}
+
+/** Arguments for the operators that need some. */
+const needed: Readonly<Record<string, string>> = {
+  COALESCE: '{"operators": ["DURATION"]}',
+  COMMON_DURATION: "DS_RX_BEG:DS_TX_END:ms",
+  METADATA: "CLUSTER:a:b",
+  XFCC_VALUE: "uri",
+};
+
+test("it has every operator that we know of, in the shape that we know", async () => {
+  const formats = [...envoyOperators].map(([name, shape]) =>
+    shape === "required" ? `%${name}(${needed[name] ?? "a"})%` : `%${name}%`,
+  );
+  assert.equal(await putMesh(...formats), { status: 201, causes: [] });
+});
+
+test("a log format that it would refuse is refused, with the operator's place when nobody knows it", async () => {
+  assert.equal(await putMesh("fine %DURATION%", "took %NOPE%"), {
+    status: 400,
+    causes: [{ field: "logging.backends[1].format", message: 'unknown operator "%NOPE%" (at character 6)' }],
+  });
+  const { status, causes } = await putMesh("%REQ(a?b?c)%");
+  assert.is(status, 400);
+  assert.match(
+    JSON.stringify(causes),
+    /logging.backends\[0\].format.*Envoy 1\.\d+\.\d+ refuses it: More than 1 alternative header/,
   );
 });
 

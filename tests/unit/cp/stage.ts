@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type ApiOptions, apiHandler } from "../../../src/cp/api/handler.js";
-import { specChecks } from "../../../src/cp/raw/check.js";
+import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { meshType } from "../../../src/resources/mesh.js";

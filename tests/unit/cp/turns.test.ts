@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { createTurns } from "../../../src/cp/raw/turns.js";
+import { createTurns } from "../../../src/cp/checks/turns.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("turns");

@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { apiHandler } from "../../../src/cp/api/handler.js";
-import { specChecks } from "../../../src/cp/raw/check.js";
+import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { kumactl } from "../../../src/ctl/program.js";
 import { runProgram } from "../../../src/lib/cli.js";
 import { createLogger } from "../../../src/lib/logger.js";

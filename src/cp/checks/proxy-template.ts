@@ -1,17 +1,12 @@
 import { builtInApi, type EnvoyApi } from "../../envoy/raw/api.js";
 import { checkRaw, readRaw } from "../../envoy/raw/native.js";
+import type { Json } from "../../envoy/raw/rewrites.js";
 import type { RawProblem } from "../../envoy/raw/tree.js";
 import { typeUrls } from "../../envoy/resource.js";
 import type { Cause } from "../../lib/errors.js";
-import {
-  invalidNative,
-  type ProxyTemplate,
-  proxyTemplateType,
-  type RawResource,
-} from "../../resources/proxy-template.js";
-import type { SpecCheck } from "../api/handler.js";
+import { invalidNative, type ProxyTemplate, type RawResource } from "../../resources/proxy-template.js";
 import type { BundledEnvoy } from "./bundled-envoy.js";
-import { createTurns, type Turns } from "./turns.js";
+import type { Turns } from "./turns.js";
 
 /** `field: what` of each problem, with the version that says so where another might say otherwise. */
 function sentences(problems: readonly RawProblem[], label: string): string[] {
@@ -21,6 +16,15 @@ function sentences(problems: readonly RawProblem[], label: string): string[] {
   });
 }
 
+/**
+ * A configuration that holds the message where Envoy reads it strictly, as it does every part of its configuration, and
+ * then never looks at it again. A listener or a cluster would be put to work.
+ */
+function holding(message: Json): unknown {
+  const metadata = { typedFilterMetadata: { raw: message } };
+  return { staticResources: { clusters: [{ name: "question", type: "STATIC", connectTimeout: "1s", metadata }] } };
+}
+
 /** Asks the newer API, and then Envoy itself, about what ours does not know or allow; what is still wrong, in sentences. */
 async function askEnvoy(text: string, api: EnvoyApi, envoy: BundledEnvoy): Promise<readonly string[]> {
   const problems = checkRaw(text, api);
@@ -28,8 +32,7 @@ async function askEnvoy(text: string, api: EnvoyApi, envoy: BundledEnvoy): Promi
   const reading = readRaw(text, api);
   if (!reading.valid) return sentences(reading.problems, api.label);
   const { kind, json } = reading.raw;
-  const type = typeUrls[kind].slice(typeUrls[kind].indexOf("/") + 1);
-  const refusal = await envoy.refusal(type, json);
+  const refusal = await envoy.refusal(holding({ "@type": typeUrls[kind], ...json }));
   return refusal === undefined ? [] : [invalidNative(`${api.label} refuses it: ${refusal}`)];
 }
 
@@ -61,15 +64,4 @@ export function templateCheck(
   }
 
   return async ({ resources, conf }) => [...(await all(resources)), ...(await all(conf?.resources, "conf."))];
-}
-
-/** An Envoy takes 50 ms and 65 MB to answer. */
-const askedAtOnce = 2;
-const waitingToAsk = 32;
-
-/** What is checked of resources besides what their types can check; `envoy` is the one to ask, if there is one. */
-export function specChecks(envoy?: BundledEnvoy): ReadonlyMap<string, SpecCheck> {
-  const check = templateCheck(envoy, createTurns(askedAtOnce, waitingToAsk));
-  // The API only passes on specs that the type has read.
-  return new Map([[proxyTemplateType.name, (spec) => check(spec as ProxyTemplate)]]);
 }

@@ -5,14 +5,18 @@ import path from "node:path";
 import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
 import { createEnvoyApi, type EnvoyApi } from "../../envoy/raw/api.js";
 import { closureOf, descriptorsIn } from "../../envoy/raw/descriptors.js";
-import { type Json, typeUrl } from "../../envoy/raw/rewrites.js";
 
-/** The Envoy that lies beside this program, as somebody to ask about Envoy's API. */
+/** The Envoy that lies beside this program, as somebody to ask. */
 export interface BundledEnvoy {
+  /** Its release: `Envoy 1.39.3`; undefined when there is none that runs here. */
+  label(): Promise<string | undefined>;
   /** Its configuration model, read out of its executable; undefined when there is none, or none that can be read. */
   api(): Promise<EnvoyApi | undefined>;
-  /** Why it would not take a message of that type; undefined when it would. */
-  refusal(type: string, message: Json): Promise<string | undefined>;
+  /**
+   * Why it would not take a configuration; undefined when it would. Envoy puts to work what it validates: scripts in it
+   * run here, files named in it are opened here. The configuration must hold nothing of that.
+   */
+  refusal(configuration: unknown): Promise<string | undefined>;
 }
 
 const chunkBytes = 8 * 1024 * 1024;
@@ -52,26 +56,18 @@ function run(binary: string, args: readonly string[], cwd: string, timeoutMs: nu
 
 const configurationFiles = /^(?:envoy|xds|udpa|validate)\//;
 
-async function readApi(binary: string, timeoutMs: number): Promise<EnvoyApi | undefined> {
+async function readLabel(binary: string, timeoutMs: number): Promise<string | undefined> {
   const { output } = await run(binary, ["--version"], tmpdir(), timeoutMs);
   const release = /version: \w+\/([\d.]+)/.exec(output)?.[1];
-  if (release === undefined) return undefined;
-  const files = await readDescriptors(binary);
-  return createEnvoyApi(
-    `Envoy ${release}`,
-    closureOf(files, (name) => configurationFiles.test(name)),
-  );
+  return release === undefined ? undefined : `Envoy ${release}`;
 }
 
-/**
- * A configuration that holds the message where Envoy reads it strictly, as it does every part of its configuration, and
- * then never looks at it again. As a listener or a cluster it would be put to work even by `--mode validate`: scripts in
- * it would run here, files named in it would be opened here, at the wish of whoever may write a ProxyTemplate.
- */
-function configuration(type: string, message: Json): unknown {
-  const typedFilterMetadata = { raw: { "@type": typeUrl(type), ...message } };
-  const probe = { name: "probe", type: "STATIC", connectTimeout: "1s", metadata: { typedFilterMetadata } };
-  return { staticResources: { clusters: [probe] } };
+async function readApi(label: string, binary: string): Promise<EnvoyApi> {
+  const files = await readDescriptors(binary);
+  return createEnvoyApi(
+    label,
+    closureOf(files, (name) => configurationFiles.test(name)),
+  );
 }
 
 const longestShown = 300;
@@ -87,25 +83,42 @@ function reasonIn(output: string): string {
   return short.length > longestShown ? `${short.slice(0, longestShown)}…` : short;
 }
 
-export function bundledEnvoy(binary: string, timeoutMs = 5000): BundledEnvoy {
-  let known: { readonly identity: string; readonly api: Promise<EnvoyApi | undefined> } | undefined;
+/** What is known of one state of the binary; an upgrade may replace it under a running control plane. */
+interface Known {
+  readonly identity: string;
+  readonly label: Promise<string | undefined>;
+  api: Promise<EnvoyApi | undefined> | undefined;
+}
 
-  async function api(): Promise<EnvoyApi | undefined> {
+export function bundledEnvoy(binary: string, timeoutMs = 5000): BundledEnvoy {
+  let last: Known | undefined;
+
+  async function known(): Promise<Known | undefined> {
     const facts = await stat(binary).catch(() => undefined);
     if (facts === undefined) return undefined;
-    // An upgrade may replace the binary under a running control plane.
     const identity = `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeMs}`;
-    if (known?.identity !== identity) {
-      known = { identity, api: readApi(binary, timeoutMs).catch(() => undefined) };
-    }
-    return known.api;
+    if (last?.identity !== identity) last = { identity, label: readLabel(binary, timeoutMs), api: undefined };
+    return last;
   }
 
-  async function refusal(type: string, message: Json): Promise<string | undefined> {
+  async function label(): Promise<string | undefined> {
+    return (await known())?.label;
+  }
+
+  async function api(): Promise<EnvoyApi | undefined> {
+    const now = await known();
+    const name = await now?.label;
+    if (now === undefined || name === undefined) return undefined;
+    // Whatever a binary holds that calls itself Envoy: without an API there is nothing to hold a resource against.
+    now.api ??= readApi(name, binary).catch(() => undefined);
+    return now.api;
+  }
+
+  async function refusal(configuration: unknown): Promise<string | undefined> {
     const directory = await mkdtemp(path.join(tmpdir(), "kuma-cp-"));
     try {
-      const file = path.join(directory, "probe.json");
-      await writeFile(file, JSON.stringify(configuration(type, message)), { mode: 0o600 });
+      const file = path.join(directory, "question.json");
+      await writeFile(file, JSON.stringify(configuration), { mode: 0o600 });
       const args = ["--mode", "validate", "-c", file, "--concurrency", "1", "--log-level", "critical"];
       const { failed, output } = await run(binary, args, directory, timeoutMs);
       return failed ? reasonIn(output) : undefined;
@@ -114,5 +127,5 @@ export function bundledEnvoy(binary: string, timeoutMs = 5000): BundledEnvoy {
     }
   }
 
-  return { api, refusal };
+  return { label, api, refusal };
 }
