@@ -26,8 +26,9 @@ const model = [
   "envoy/extensions/transport_sockets/tls/v3/secret.proto",
   "envoy/extensions/transport_sockets/tls/v3/tls.proto",
 ];
-/** What a raw (ProxyTemplate) resource may hold: the whole of Envoy's v3 configuration. */
-const configuration = /^envoy\/(config|extensions|type)\/.*v3\/[^/]+\.proto$/;
+/** What a raw (ProxyTemplate) resource may hold: the whole of Envoy's v3 configuration, and any extension's as a Struct. */
+const configuration =
+  /^envoy\/(config|extensions|type)\/.*v3\/[^/]+\.proto$|^(xds|udpa)\/type\/v\d\/typed_struct\.proto$/;
 /** What travels on a discovery stream around the resources. */
 const envelopes = ["envoy/service/discovery/v3/discovery.proto"];
 
@@ -65,8 +66,9 @@ class Missing extends Error {
 
 /** All files of Envoy's v3 configuration, but those few that build on files the package leaves out. */
 function wholeConfiguration() {
-  const [envoyApi] = roots;
-  const names = fs.readdirSync(envoyApi, { recursive: true }).filter((name) => configuration.test(name));
+  const names = roots
+    .flatMap((root) => fs.readdirSync(root, { recursive: true }))
+    .filter((name) => configuration.test(name));
   const files = new Map();
   for (const name of names.sort()) {
     try {

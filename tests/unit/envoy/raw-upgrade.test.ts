@@ -201,6 +201,14 @@ test("what a listener in v3 says stays as it is, deprecated or not", () => {
   assert.equal(read(JSON.stringify({ "@type": typeUrls.lds, ...listener })).json, listener);
 });
 
+test("an extension that nobody has descriptors of can be configured by a Struct", () => {
+  for (const type of ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"]) {
+    const typedConfig = { "@type": `type.googleapis.com/${type}`, typeUrl: "x/mine", value: { any: ["thing"] } };
+    const listener = { name: "l", address, filterChains: [{ filters: [{ name: "mine", typedConfig }] }] };
+    assert.equal(read(JSON.stringify({ "@type": typeUrls.lds, ...listener })).json, listener);
+  }
+});
+
 test("the order in which a map is written makes no difference", () => {
   const withTags = (...names: string[]) =>
     read(
