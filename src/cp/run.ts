@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import path from "node:path";
 import { connectTimeoutMs, generate } from "../envoy/generate.js";
 import { type Authorities, createAuthorities } from "../identity/authorities.js";
 import { ensureSigningKey } from "../identity/signing-key.js";
@@ -14,6 +15,8 @@ import { apiHandler } from "./api/handler.js";
 import { bindErrorOf } from "./bind.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
+import { bundledEnvoy } from "./checks/bundled-envoy.js";
+import { specChecks } from "./checks/spec-checks.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
@@ -206,6 +209,7 @@ export async function startControlPlane(
       logger: logger.child("api-server"),
       handler: apiHandler({
         registry,
+        checks: specChecks(bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"))),
         store,
         guard,
         logger: logger.child("api-server"),

@@ -62,6 +62,8 @@ table("Mesh", [
     "::1:80",
     "tcp://host:80",
     "h ost:80",
+    "a;b:80",
+    "%DURATION%:80",
   ].map((address): Rows[number] => [
     `the address "${address}"`,
     backend({ name: "b", tcp: { address } }),
