@@ -71,7 +71,8 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }],
     false,
   );
-  const port = await bindServer(server, options.port, credentials, options.host);
+  const { port, host } = options;
+  const acceptor = await bindServer(server, { port, host, credentials, logger });
 
   const unlisten = feed.listen((mesh, touched) => {
     const all = touched.authority || touched.mesh;
@@ -82,11 +83,12 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
   });
 
   return {
-    port,
+    port: acceptor.port,
     async close() {
       unlisten();
       await closeServer(
         server,
+        acceptor,
         [...streams].map((stream) => stream.end),
       );
     },
