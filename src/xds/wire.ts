@@ -1,6 +1,7 @@
 import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
 import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
 import { type EnvoyResource, kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
+import { type Frame, frame } from "../net/grpc-frame.js";
 import { contentHash, type Response } from "./response.js";
 import type { Request } from "./session.js";
 
@@ -59,7 +60,7 @@ export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
   };
 }
 
-function encodeDelta({ kind, resources, removed, nonce }: Response): Buffer {
+function encodeDelta({ kind, resources, removed, nonce }: Response): Frame {
   const typeUrl = typeUrls[kind];
   const message = new DeltaDiscoveryResponse({
     type_url: typeUrl,
@@ -70,16 +71,15 @@ function encodeDelta({ kind, resources, removed, nonce }: Response): Buffer {
         new Resource({ name, version, resource: new google.protobuf.Any({ type_url: typeUrl, value: bytes }) }),
     ),
   });
-  const encoded = message.serialize();
-  return Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  return frame(message.serialize());
 }
 
 /** Messages encoded lately by nonce; a nonce is a hash of the content, so equal nonces mean equal bytes. */
-const lately = new Map<string, Buffer>();
+const lately = new Map<string, Frame>();
 const kept = 256;
 
 /** The bytes of a response, encoded once for all streams that are told the same. */
-export function encodeDeltaResponse(response: Response): Buffer {
+export function encodeDeltaResponse(response: Response): Frame {
   const key = `${response.kind} ${response.nonce}`;
   let bytes = lately.get(key);
   if (bytes === undefined) bytes = encodeDelta(response);
@@ -121,13 +121,12 @@ export function decodeSotwRequest(bytes: Uint8Array): SotwRequest {
 }
 
 /** A state-of-the-world response; its version is a hash of what it holds. */
-export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Buffer {
+export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Frame {
   const message = new DiscoveryResponse({
     version_info: contentHash(kind, resources, []),
     type_url: typeUrls[kind],
     nonce,
     resources: resources.map(({ bytes }) => new google.protobuf.Any({ type_url: typeUrls[kind], value: bytes })),
   });
-  const encoded = message.serialize();
-  return Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  return frame(message.serialize());
 }
