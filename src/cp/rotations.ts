@@ -13,6 +13,7 @@ import type { Logger } from "../lib/logger.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, type Stored, StoreError } from "../store/store.js";
 import type { MeshView } from "../view/mesh-view.js";
+import { realTimers, type Timers } from "../xds/coalesce.js";
 import type { ViewFeed } from "../xds/feed.js";
 import type { SecretServer } from "../xds/secret-server.js";
 import { bundleVersion } from "../xds/secret-stream.js";
@@ -54,6 +55,9 @@ export interface RotationOptions {
   readonly lifeMs: number;
   readonly instanceId: string;
   readonly logger: Logger;
+  readonly timers?: Timers;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /** Rotates the certificate authorities of meshes, each step when its condition holds. */
@@ -80,37 +84,38 @@ const gatheringMs = 20;
 
 export function createRotations(options: RotationOptions): Rotations {
   const { store, feed, authorities, secrets, connections, keyType, lifeMs, instanceId, logger } = options;
-  const startedAt = Date.now();
+  const timers = options.timers ?? realTimers;
+  const now = options.now ?? Date.now;
+  const startedAt = now();
   /** Proxies that left lately, by mesh: their names and when that was, the longest ago first. */
   const leavers = new Map<string, Map<string, number>>();
-  const soon = new Set<string>();
-  const timers = new Map<string, NodeJS.Timeout>();
+  const looks = new Map<string, unknown>();
+  const soon = new Map<string, unknown>();
   const writing = new Set<string>();
   let closed = false;
 
   function look(mesh: string, afterMs: number): void {
-    clearTimeout(timers.get(mesh));
     if (closed) return;
-    const timer = setTimeout(() => evaluate(mesh), Math.min(Math.max(afterMs, 0), longestTimerMs));
-    timer.unref();
-    timers.set(mesh, timer);
+    timers.clear(looks.get(mesh));
+    const timer = timers.set(() => evaluate(mesh), Math.min(Math.max(afterMs, 0), longestTimerMs));
+    looks.set(mesh, timer);
   }
 
   /** Proxies that count as connected: those with a stream, and those that may be about to come back. */
   function present(mesh: MeshView): Set<string> {
     const names = new Set([...connections.connected(mesh.name), ...secrets.proxies(mesh.name).keys()]);
-    for (const [name, at] of leavers.get(mesh.name) ?? []) if (Date.now() - at < reconnectMs) names.add(name);
+    for (const [name, at] of leavers.get(mesh.name) ?? []) if (now() - at < reconnectMs) names.add(name);
     return names;
   }
 
   /** Proxies take a new root at about the same time: one look is enough for all of them. */
   function lookSoon(mesh: string): void {
     if (closed || soon.has(mesh)) return;
-    soon.add(mesh);
-    setTimeout(() => {
+    const timer = timers.set(() => {
       soon.delete(mesh);
       evaluate(mesh);
-    }, gatheringMs).unref();
+    }, gatheringMs);
+    soon.set(mesh, timer);
   }
 
   /** The proxies that would refuse a peer with a certificate of the newest root. */
@@ -156,22 +161,21 @@ export function createRotations(options: RotationOptions): Rotations {
       if (longer !== undefined) void write(mesh, longer, "certificates live longer from now on");
       return;
     }
-    const now = Date.now();
     if (rotation.state === "retiring") {
-      const left = Date.parse(rotation.until) - now;
+      const left = Date.parse(rotation.until) - now();
       if (left > 0) look(name, left);
       else
         void write(mesh, retireRoots(document), "the certificate authority's rotation is done: the old root is gone");
       return;
     }
     // Who began the rotation knows who was connected; anyone else has to wait until they had time to come.
-    const watched = rotation.by === instanceId ? reconnectMs : now - startedAt;
+    const watched = rotation.by === instanceId ? reconnectMs : now() - startedAt;
     if (watched < reconnectMs) {
       look(name, reconnectMs - watched);
       return;
     }
     if (untrusting(mesh, state).length === 0) {
-      const switched = switchSigning(document, lifeMs, new Date());
+      const switched = switchSigning(document, lifeMs, new Date(now()));
       void write(mesh, switched, "every dataplane trusts the new root, which signs from now on");
     } else look(name, reconnectMs);
   }
@@ -243,29 +247,29 @@ export function createRotations(options: RotationOptions): Rotations {
       if (state.kind !== "ready" || stored === undefined || state.document.rotation !== undefined) {
         return { begun: false, status: statusOf(mesh) };
       }
-      const now = new Date();
-      const root = await createRoot({ mesh: name, keyType, now });
-      const document = beginRotation(state.document, root, instanceId, now);
+      const begun = new Date(now());
+      const root = await createRoot({ mesh: name, keyType, now: begun });
+      const document = beginRotation(state.document, root, instanceId, begun);
       const spec: Secret = { value: encodeDocument(document) };
       const written = await store.update({ ...stored, spec }, stored.version);
       logger.info("the rotation of a certificate authority has begun", { mesh: name });
       return { begun: true, status: statusOf(shown(mesh, written)) };
     },
     left(mesh, name) {
-      const now = Date.now();
+      const at = now();
       const left = leavers.get(mesh) ?? new Map<string, number>();
       leavers.set(mesh, left);
       left.delete(name);
-      left.set(name, now);
-      for (const [longest, at] of left) {
-        if (now - at < reconnectMs) break;
+      left.set(name, at);
+      for (const [longest, since] of left) {
+        if (at - since < reconnectMs) break;
         left.delete(longest);
       }
     },
     close() {
       closed = true;
       unlisten();
-      for (const timer of timers.values()) clearTimeout(timer);
+      for (const timer of [...looks.values(), ...soon.values()]) timers.clear(timer);
     },
   };
 }

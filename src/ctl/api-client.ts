@@ -10,6 +10,8 @@ const catalogueTimeout = 10_000;
 
 /** The HTTP API of one control plane. Every method throws UserErrors whose text is the whole message. */
 export interface ApiClient {
+  /** The answer at a path below the address, whatever its status. `timeout` in milliseconds. */
+  get(path: string, timeout: number): Promise<Answer>;
   /** The items as the control plane sent them. */
   list(path: string): Promise<readonly unknown[]>;
   /** The resource as sent, undefined when there is none. */
@@ -120,6 +122,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   let dryRuns: Promise<void> | undefined;
 
   return {
+    get: (path, timeout) => ask("GET", path, { timeout }),
     async list(path) {
       const value = await read(path);
       if (isObject(value) && Array.isArray(value.items)) return value.items;
@@ -154,8 +157,13 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       return items.map(readAuthority).filter((status) => status !== undefined);
     },
     async rotateAuthority(mesh) {
-      const answer = await ask("POST", `meshes/${segment(mesh)}/certificate-authority/rotate`);
-      if (answer.status === 404) return undefined;
+      const path = `meshes/${segment(mesh)}`;
+      const answer = await ask("POST", `${path}/certificate-authority/rotate`);
+      if (answer.status === 404) {
+        // An older control plane doesn't have the path, whether or not it has the mesh.
+        if ((await ask("GET", path)).status !== 200) return undefined;
+        throw new UserError("rotation.unknown", "this Control Plane can't rotate certificate authorities");
+      }
       if (answer.status !== 200 && answer.status !== 202) throw failure(answer);
       const status = readAuthority(parse(answer.body));
       if (status !== undefined) return { begun: answer.status === 202, status };

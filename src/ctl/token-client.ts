@@ -1,10 +1,9 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
-import { BlockList } from "node:net";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { Context } from "./config-file.js";
 import { below, parseAddress, type Request, send } from "./http.js";
+import { isLoopback } from "./loopback.js";
 
 const timeout = 10_000;
 
@@ -23,16 +22,6 @@ export function readTokenApi(catalogue: unknown): TokenApi {
   const { localUrl, publicUrl } = isObject(apis.dataplaneToken) ? apis.dataplaneToken : {};
   const word = (value: unknown) => (typeof value === "string" ? value : "");
   return { localUrl: word(localUrl), publicUrl: word(publicUrl) };
-}
-
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
-
-/** Whether the host is this machine's own: only there is the local token server within reach. */
-async function isLoopback(hostname: string): Promise<boolean> {
-  const { address, family } = await lookup(hostname.replace(/^\[|\]$/g, ""));
-  return loopback.check(address, family === 6 ? "ipv6" : "ipv4");
 }
 
 const remedies = `Possible solutions:
@@ -64,6 +53,7 @@ export async function findTokenServer(api: TokenApi, address: URL, context: Cont
       "Enable the server on the Control Plane to be able to generate tokens (KUMA_DATAPLANE_TOKEN_SERVER_ENABLED=true).",
     );
   }
+  // Only on its own machine is the local token server within reach.
   const local = await isLoopback(address.hostname).catch((error: unknown) => {
     throw refuse(messageOf(error));
   });

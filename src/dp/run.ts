@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { readToken } from "../identity/token-file.js";
+import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import { type ControlPlane, fetchBootstrap } from "./bootstrap-client.js";
 import { prepareBootstrap } from "./bootstrap-document.js";
 import { type ConfigDir, createTemporary, files, openGiven } from "./config-dir.js";
 import { type EnvoyAdmin, envoyAdmin } from "./envoy-admin.js";
-import { diagnose, findEnvoy, type LookupPlace } from "./envoy-binary.js";
 import { startEnvoy } from "./envoy-process.js";
 import { serveHealth } from "./health.js";
 import { releaseStartUpMemory } from "./memory.js";
@@ -16,7 +17,7 @@ import { type ProcessTable, processTable } from "./process-facts.js";
 import type { Settings } from "./settings.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
-import { followToken, readToken } from "./token.js";
+import { followToken } from "./token.js";
 
 /** The machine around one run. */
 export interface Machine {

@@ -1,26 +1,6 @@
-import { readFileSync, watch } from "node:fs";
+import { watch } from "node:fs";
 import path from "node:path";
-import { longestToken } from "../identity/token-limit.js";
-import { messageOf, UserError } from "../lib/errors.js";
-
-/**
- * Reads the dataplane token. White space around it is dropped: a line break within gRPC metadata makes every call fail.
- * Throws UserError("token.unreadable" | "token.empty" | "token.too-long") naming the file.
- */
-export function readToken(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new UserError("token.unreadable", `could not read file ${file}: ${messageOf(error)}`, { cause: error });
-  }
-  const token = text.trim();
-  if (token === "") throw new UserError("token.empty", `token under file ${file} is empty`);
-  if (token.length > longestToken) {
-    throw new UserError("token.too-long", `file ${file} is no token: it is longer than ${longestToken} characters`);
-  }
-  return token;
-}
+import { readToken } from "../identity/token-file.js";
 
 export interface TokenCopy {
   readonly source: string;

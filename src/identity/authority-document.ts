@@ -1,4 +1,5 @@
 import { UserError } from "../lib/errors.js";
+import { unusable } from "./authority.js";
 import type { Root } from "./root.js";
 
 /** A root as the Secret keeps it: PEM in base64. */
@@ -46,9 +47,32 @@ export const newDocument = (root: Root, lifeMs: number): AuthorityDocument => ({
 /** The Secret's value, base64. */
 export const encodeDocument = (document: AuthorityDocument): string => base64(JSON.stringify(document));
 
-/** The value as it lies there; `readAuthority` is what checks its roots. @throws SyntaxError when it is no JSON */
-export const decodeDocument = (value: string): AuthorityDocument =>
-  JSON.parse(Buffer.from(value, "base64").toString()) as AuthorityDocument;
+/** A rotation that is misread would retire roots too early, with certificates of theirs still alive. */
+function checkRotation(rotation: unknown): void {
+  if (rotation === undefined) return;
+  if (typeof rotation !== "object" || rotation === null) throw unusable("rotation", 'has to be {"state": …}');
+  const { state, until } = rotation as { readonly state?: unknown; readonly until?: unknown };
+  if (state !== "distributing" && state !== "retiring") {
+    throw unusable("rotation.state", 'has to be "distributing" or "retiring"');
+  }
+  if (state === "retiring" && (typeof until !== "string" || Number.isNaN(Date.parse(until)))) {
+    throw unusable("rotation.until", "has to be a time, as 2006-01-02T15:04:05Z");
+  }
+}
+
+/**
+ * The value as it lies there; `readAuthority` is what checks its roots.
+ * @throws SyntaxError when it is no JSON, UserError `authority.unusable` when the rest of it can't be followed
+ */
+export function decodeDocument(value: string): AuthorityDocument {
+  const document = JSON.parse(Buffer.from(value, "base64").toString()) as AuthorityDocument;
+  checkRotation(document.rotation);
+  const { longestLifeMs = 0 } = document;
+  if (!(Number.isFinite(longestLifeMs) && longestLifeMs >= 0)) {
+    throw unusable("longestLifeMs", "has to be a number of milliseconds");
+  }
+  return document;
+}
 
 /**
  * Adds a root that is to take over.

@@ -28,7 +28,7 @@ export interface Authority {
 }
 
 /** Of the value only its form is told: what stands in it may be a key. */
-function unusable(field: string, problem: string): UserError {
+export function unusable(field: string, problem: string): UserError {
   const message = `the certificate authority is unusable: ${field === "" ? "it" : field} ${problem}`;
   return new UserError("authority.unusable", message, { causes: [{ field, message: problem }] });
 }

@@ -16,12 +16,22 @@ const key = { type: "Secret", mesh: "", name: "sds-server-cert" };
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\n?/;
 const keyBlock = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*-----END [A-Z ]*PRIVATE KEY-----\n?/;
 
+/** OpenSSL's own words for what it can't read help nobody. */
+function readable<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new Error(`${what} can't be read`, { cause: error });
+  }
+}
+
 /** @throws Error that says what is wrong with the pair, and never shows it */
 function check({ cert, key: pem }: ServerPair): void {
   if (cert === "") throw new Error("there is no certificate in PEM");
   if (pem === "") throw new Error("there is no private key in PEM");
-  const belongs = new X509Certificate(cert).checkPrivateKey(createPrivateKey(pem));
-  if (!belongs) throw new Error("the private key does not belong to the certificate");
+  const certificate = readable("the certificate", () => new X509Certificate(cert));
+  const privateKey = readable("the private key", () => createPrivateKey(pem));
+  if (!certificate.checkPrivateKey(privateKey)) throw new Error("the private key does not belong to the certificate");
 }
 
 function read({ value = "" }: Secret): ServerPair {

@@ -100,9 +100,13 @@ export async function runProgram(definition: Program, words: readonly string[], 
     const { command } = located.node;
     if (!command) return 0;
     const flags = { ...command.flags, ...globalFlags };
-    const { values, args } = parseWords(flags, located.rest, command.args === "any" ? undefined : (command.args ?? []));
+    const { values, given, args } = parseWords(
+      flags,
+      located.rest,
+      command.args === "any" ? undefined : (command.args ?? []),
+    );
     if ("logLevel" in globalFlags) logLevel = parseLogLevel(String(values.logLevel));
-    return (await command.run({ flags: values, globals: values, args, logLevel, io })) ?? 0;
+    return (await command.run({ flags: values, globals: values, given, args, logLevel, io })) ?? 0;
   } catch (error) {
     if (!(error instanceof UserError)) {
       io.stderr.write(`Error: ${messageOf(error)}\nThis is a bug in ${program.name}: please report it.\n`);

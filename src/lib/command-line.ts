@@ -136,6 +136,8 @@ const positionalKey = "positional arguments";
 
 export interface Parsed {
   readonly values: Readonly<Record<string, unknown>>;
+  /** Keys of the flags that are among the words: the others have their defaults. */
+  readonly given: ReadonlySet<string>;
   readonly args: readonly string[];
 }
 
@@ -161,7 +163,8 @@ export function parseWords(flags: Flags, rest: readonly string[], expected?: rea
     throw usage("flag.required", `required flag(s) ${names.join(", ")} not set`);
   }
   const values = Object.entries(flags).map(([key, flag]) => [key, resolveValue(flag, found[key])]);
-  return { values: Object.fromEntries(values), args };
+  const given = new Set(Object.keys(flags).filter((key) => found[key] !== undefined));
+  return { values: Object.fromEntries(values), given, args };
 }
 
 /** Why the parser refused the words: its own messages speak of neither the flag nor a way out. */

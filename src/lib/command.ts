@@ -75,6 +75,8 @@ export interface Invocation<F extends Flags, G extends Flags> {
   readonly args: readonly string[];
   /** Values of the program's own global flags. */
   readonly globals: FlagValues<G>;
+  /** Keys of the flags, global or not, that the user gave: a default may mean less than the same value given. */
+  readonly given: ReadonlySet<string>;
   readonly logLevel: LogLevel;
   readonly io: Io;
 }

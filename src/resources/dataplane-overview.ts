@@ -1,5 +1,5 @@
 import { type Dataplane, dataplaneSchema } from "./dataplane.js";
-import { type DataplaneInsight, dataplaneInsightSchema } from "./dataplane-insight.js";
+import { type DataplaneInsight, dataplaneInsightSchema, type Subscription } from "./dataplane-insight.js";
 import { type Resource, resourceType } from "./resource.js";
 import { type Infer, object } from "./schema.js";
 
@@ -28,4 +28,24 @@ export function overviewOf(
   const { name: type } = dataplaneOverviewType;
   const overview = insight === undefined ? { dataplane: spec } : { dataplane: spec, dataplaneInsight: insight };
   return { type, mesh, name, spec: overview };
+}
+
+export const subscriptionsOf = ({ dataplaneInsight }: DataplaneOverview): readonly Subscription[] =>
+  dataplaneInsight?.subscriptions ?? [];
+
+/** Whether the proxy has a stream open to some control plane. */
+export const isOnline = (overview: DataplaneOverview): boolean =>
+  subscriptionsOf(overview).some(
+    ({ connectTime, disconnectTime }) => connectTime !== undefined && disconnectTime === undefined,
+  );
+
+/** The subscription that began last, as the records of two control planes may be in any order; undefined when none did. */
+export function latestSubscription(overview: DataplaneOverview): Subscription | undefined {
+  const began = ({ connectTime }: Subscription) => Date.parse(connectTime ?? "");
+  let found: Subscription | undefined;
+  for (const subscription of subscriptionsOf(overview)) {
+    if (subscription.connectTime === undefined) continue;
+    if (found === undefined || began(subscription) >= began(found)) found = subscription;
+  }
+  return found;
 }

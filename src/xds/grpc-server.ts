@@ -1,4 +1,20 @@
-import type { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { MethodDefinition, Server, ServerCredentials } from "@grpc/grpc-js";
+
+const identity = (bytes: Buffer) => bytes;
+
+/**
+ * A method with a stream in both directions, `/package.Service/Method`. Messages stay bytes, so that one that does not
+ * decode is our stream's matter, not the transport's.
+ */
+export const bytesStream = (path: string): MethodDefinition<Buffer, Buffer> => ({
+  path,
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: identity,
+  requestDeserialize: identity,
+  responseSerialize: identity,
+  responseDeserialize: identity,
+});
 
 /** What every discovery server of ours grants its clients. */
 export const serverOptions = {

@@ -1,7 +1,7 @@
 import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
 import type { Logger } from "../lib/logger.js";
 import type { ViewFeed } from "./feed.js";
-import { bindServer, closeServer, serverOptions } from "./grpc-server.js";
+import { bindServer, bytesStream, closeServer, serverOptions } from "./grpc-server.js";
 import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
 import { createPacer } from "./pacer.js";
 import { type SecretCall, type SecretStream, serveSecrets } from "./secret-stream.js";
@@ -36,19 +36,9 @@ export interface SecretServerOptions {
   readonly logger: Logger;
 }
 
-const identity = (bytes: Buffer) => bytes;
-
 /** State of the world only: that is what Envoy's Google gRPC client asks for. */
 const secretDiscovery: ServiceDefinition = {
-  StreamSecrets: {
-    path: "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets",
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  },
+  StreamSecrets: bytesStream("/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets"),
 };
 
 /** Certificates are issued in slices of this length. */

@@ -11,7 +11,7 @@ import type { SecretObserver } from "./observer.js";
 import type { Pacer } from "./pacer.js";
 import { createSecretSession } from "./secret-session.js";
 import { identitySecret, meshCaSecret } from "./secrets.js";
-import { decodeSecretRequest, encodeSecretResponse } from "./wire.js";
+import { decodeSotwRequest, encodeSotwResponse, type SotwRequest } from "./wire.js";
 
 export type SecretCall = ServerDuplexStream<Buffer, Buffer>;
 
@@ -76,7 +76,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
 
   const session = createSecretSession({
     send({ resources, nonce }) {
-      call.write(encodeSecretResponse(resources, nonce));
+      call.write(encodeSotwResponse("sds", resources, nonce));
     },
     acknowledged(resources) {
       for (const { name, version } of resources) {
@@ -184,26 +184,26 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
 
   call.on("data", (bytes: Buffer) => {
     if (ended) return;
-    let message: ReturnType<typeof decodeSecretRequest>;
+    let message: SotwRequest;
     try {
-      message = decodeSecretRequest(bytes);
+      message = decodeSotwRequest(bytes);
     } catch {
       refuse(status.INVALID_ARGUMENT, "the message is not a DiscoveryRequest");
       return;
     }
-    if (message.request === undefined) {
+    if (message.kind !== "sds") {
       refuse(status.INVALID_ARGUMENT, "only secrets are served here");
       return;
     }
     proxy ??= identify(message.node.id);
     if (proxy === undefined || ended) return;
-    const foreign = message.request.names.find((name) => name !== meshCaName && name !== identityName);
+    const foreign = message.names.find((name) => name !== meshCaName && name !== identityName);
     if (foreign !== undefined) {
       const known = `${meshCaName} and ${identityName}`;
       refuse(status.NOT_FOUND, `secret "${foreign.slice(0, 200)}" is not supported; known are ${known}`);
       return;
     }
-    const wantsIdentity = message.request.names.includes(identityName);
+    const wantsIdentity = message.names.includes(identityName);
     if (wantsIdentity && lease === undefined) {
       if (!letIn(proxy)) return;
       lease = openLease();
@@ -213,7 +213,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
       issued.clear();
       identity = undefined;
     }
-    session.request(message.request);
+    session.request(message);
     refresh();
   });
   call.on("end", () => {

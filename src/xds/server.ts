@@ -1,11 +1,13 @@
 import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
 import type { Logger } from "../lib/logger.js";
-import { type DiscoveryCall, serveDelta } from "./delta.js";
+import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
-import { bindServer, closeServer, serverOptions } from "./grpc-server.js";
+import { bindServer, bytesStream, closeServer, serverOptions } from "./grpc-server.js";
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import { createProxies, type Generate } from "./proxies.js";
+import { createSotw } from "./sotw.js";
+import { type DiscoveryCall, type Protocol, serveStream } from "./stream.js";
 
 export interface XdsServer {
   readonly port: number;
@@ -29,19 +31,11 @@ export interface XdsServerOptions {
   readonly now?: () => Date;
 }
 
-const identity = (bytes: Buffer) => bytes;
+const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 
-/** Messages stay bytes here, so that one that does not decode is our stream's matter, not the transport's. */
 const aggregatedDiscovery: ServiceDefinition = {
-  DeltaAggregatedResources: {
-    path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  },
+  DeltaAggregatedResources: bytesStream(`${service}/DeltaAggregatedResources`),
+  StreamAggregatedResources: bytesStream(`${service}/StreamAggregatedResources`),
 };
 
 /**
@@ -54,13 +48,16 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
   const proxies = createProxies({ view: feed.view, generate, logger, left: options.left ?? (() => {}) });
   const streams = new Set<() => void>();
 
+  function serve(call: DiscoveryCall, protocol: Protocol): void {
+    const end = serveStream(call, protocol, { proxies, observer, logger, now });
+    streams.add(end);
+    call.on("close", () => streams.delete(end));
+  }
+
   const server = new Server(serverOptions);
   server.addService(aggregatedDiscovery, {
-    DeltaAggregatedResources(call: DiscoveryCall) {
-      const end = serveDelta(call, { proxies, observer, logger, now });
-      streams.add(end);
-      call.on("close", () => streams.delete(end));
-    },
+    DeltaAggregatedResources: (call: DiscoveryCall) => serve(call, delta),
+    StreamAggregatedResources: (call: DiscoveryCall) => serve(call, createSotw()),
   });
   const port = await bindServer(server, options.port, ServerCredentials.createInsecure(), options.host);
   const unlisten = feed.listen((mesh, touched) => proxies.update(mesh, touched));

@@ -2,7 +2,6 @@ import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/disco
 import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
 import { type EnvoyResource, kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
 import { contentHash, type Response } from "./response.js";
-import type { SecretRequest } from "./secret-session.js";
 import type { Request } from "./session.js";
 
 const { DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource } =
@@ -95,33 +94,40 @@ export function encodeDeltaResponse(response: Response): Buffer {
   return bytes;
 }
 
-/** @throws when the bytes are not a DiscoveryRequest */
-export function decodeSecretRequest(bytes: Uint8Array): {
+/** A state-of-the-world request as it came. */
+export interface SotwRequest {
   readonly node: Node;
-  /** Undefined for a type that isn't secrets. */
-  readonly request: SecretRequest | undefined;
-} {
+  readonly typeUrl: string;
+  /** Undefined for a type we don't serve. */
+  readonly kind: XdsKind | undefined;
+  /** Everything the client wants of the type; none for a wildcard. */
+  readonly names: readonly string[];
+  /** Nonce of the response this answers; empty when it answers none. */
+  readonly nonce: string;
+  readonly refusal: string | undefined;
+}
+
+/** @throws when the bytes are not a DiscoveryRequest */
+export function decodeSotwRequest(bytes: Uint8Array): SotwRequest {
   const message = DiscoveryRequest.deserialize(bytes);
   return {
     node: readNode(message.has_node ? message.node : undefined),
-    request:
-      message.type_url !== typeUrls.sds
-        ? undefined
-        : {
-            names: message.resource_names,
-            nonce: message.response_nonce,
-            refusal: message.has_error_detail ? message.error_detail.message : undefined,
-          },
+    typeUrl: message.type_url,
+    kind: kindOf.get(message.type_url),
+    names: message.resource_names,
+    nonce: message.response_nonce,
+    refusal: message.has_error_detail ? message.error_detail.message : undefined,
   };
 }
 
-/** A state-of-the-world response with these secrets; it has a proxy's private key in it and is kept nowhere. */
-export function encodeSecretResponse(resources: readonly EnvoyResource[], nonce: string): Buffer {
+/** A state-of-the-world response; its version is a hash of what it holds. */
+export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Buffer {
   const message = new DiscoveryResponse({
-    version_info: contentHash("sds", resources, []),
-    type_url: typeUrls.sds,
+    version_info: contentHash(kind, resources, []),
+    type_url: typeUrls[kind],
     nonce,
-    resources: resources.map(({ bytes }) => new google.protobuf.Any({ type_url: typeUrls.sds, value: bytes })),
+    resources: resources.map(({ bytes }) => new google.protobuf.Any({ type_url: typeUrls[kind], value: bytes })),
   });
-  return Buffer.from(message.serialize());
+  const encoded = message.serialize();
+  return Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
 }

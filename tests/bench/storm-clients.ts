@@ -1,11 +1,11 @@
 // A process with some of a storm's proxies: gets them by IPC, connects them all on "go", tells when each had what it wants.
 import { ChannelCredentials } from "@grpc/grpc-js";
 import { identityName } from "../../src/envoy/tls.js";
-import { createProxy, type Proxy, type Servers, wanted } from "./storm-proxy.js";
+import { createProxy, type ProxyToken, type Servers, wanted } from "./storm-proxy.js";
 
-export interface Storm {
+export interface Share {
   readonly servers: Servers;
-  readonly proxies: readonly Proxy[];
+  readonly proxies: readonly ProxyToken[];
 }
 
 /** Times in milliseconds since "go". */
@@ -23,7 +23,7 @@ export type ClientReport =
 
 const tell = (report: ClientReport) => void process.send?.(report);
 
-function prepare({ servers, proxies }: Storm): () => void {
+function prepare({ servers, proxies }: Share): () => void {
   const credentials = ChannelCredentials.createSsl(Buffer.from(servers.root));
   const certificates: number[] = [];
   let begun = 0;
@@ -50,7 +50,7 @@ function prepare({ servers, proxies }: Storm): () => void {
 }
 
 let go: (() => void) | undefined;
-process.on("message", (message: Storm | "go") => {
+process.on("message", (message: Share | "go") => {
   if (message === "go") {
     go?.();
     return;

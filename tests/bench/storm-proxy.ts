@@ -2,8 +2,8 @@
 import { ChannelCredentials, Client, type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
 import { envoy as base } from "../../proto-gen/envelope/envoy/config/core/v3/base.js";
 import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
-import { identityName, meshCaName } from "../../src/envoy/tls.js";
 import { typeUrls, type XdsKind } from "../../src/envoy/resource.js";
+import { identityName, meshCaName } from "../../src/envoy/tls.js";
 
 const { DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse } =
   envoy.service.discovery.v3;
@@ -15,7 +15,7 @@ export interface Servers {
   readonly root: string;
 }
 
-export interface Proxy {
+export interface ProxyToken {
   readonly mesh: string;
   readonly name: string;
   readonly token: string;
@@ -24,6 +24,10 @@ export interface Proxy {
 /** What a proxy must have before it serves traffic. */
 export const wanted = ["cds", "eds", "lds", meshCaName, identityName] as const;
 export type Wanted = (typeof wanted)[number];
+
+/** What stands in a request for one of these and in no other. */
+export const markOf = (what: Wanted): string =>
+  what === "cds" || what === "eds" || what === "lds" ? typeUrls[what] : what;
 
 export interface ProxyEvents {
   /** Called once for each of `wanted`, with the response's bytes. */
@@ -50,7 +54,7 @@ const ownConnection = { "grpc.use_local_subchannel_pool": 1 };
 export function createProxy(
   servers: Servers,
   credentials: ChannelCredentials,
-  { mesh, name, token }: Proxy,
+  { mesh, name, token }: ProxyToken,
   events: ProxyEvents,
 ): SimulatedProxy {
   const node = new base.config.core.v3.Node({ id: `${mesh}.${name}`, cluster: name });

@@ -302,10 +302,13 @@ test("deleting a dataplane that nobody created says so", async () => {
   assert.equal(errorOf(answer), { title: "Could not delete a resource", details: "Not found" });
 });
 
-test("the catalogue names the bootstrap server, under both spellings and on both servers", async () => {
+test("the catalogue names the bootstrap and the token server, under both spellings and on both servers", async () => {
   const port = new URL(cp.bootstrap).port;
   const expected = {
-    apis: { bootstrap: { url: `http://localhost:${port}` }, dataplaneToken: { localUrl: "", publicUrl: "" } },
+    apis: {
+      bootstrap: { url: `http://localhost:${port}` },
+      dataplaneToken: { localUrl: `http://localhost:${new URL(cp.tokens).port}`, publicUrl: "" },
+    },
   };
   for (const base of [cp.api, cp.bootstrap]) {
     for (const name of ["catalogue", "catalog", "catalogue/"]) {

@@ -8,10 +8,14 @@ import { type Renderer, render } from "./rendering.js";
 const created: HttpReply = { status: 201 };
 const ok: HttpReply = { status: 200 };
 
+/** A header takes ASCII, and clients only so much of it: what users call their tags may be neither. */
+const longestWarning = 1000;
+const headerText = (text: string) => JSON.stringify(text.slice(0, longestWarning).replaceAll(/[^\x20-\x7e]/g, "?"));
+
 /** The reply with a `Warning` header of code 299, "miscellaneous persistent warning" of RFC 7234, for each. */
 function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply {
   if (warnings.length === 0) return reply;
-  return { ...reply, headers: { Warning: warnings.map((text) => `299 - ${JSON.stringify(text)}`).join(", ") } };
+  return { ...reply, headers: { Warning: warnings.map((text) => `299 - ${headerText(text)}`).join(", ") } };
 }
 
 /** Makes and takes back the certificate authority that a mesh is created with. */
@@ -89,6 +93,8 @@ async function createMesh(store: Store, authorities: MeshAuthorities, mesh: Reso
   const made = await authorities.ensure(mesh.name);
   try {
     await store.create(mesh);
+    // Another creation of this mesh that failed may have taken the authority back meanwhile.
+    await authorities.ensure(mesh.name);
     return created;
   } catch (error) {
     // Unless somebody else created the mesh, and with it relies on the authority.

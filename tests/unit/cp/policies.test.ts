@@ -1,3 +1,4 @@
+import { validateHeaderValue } from "node:http";
 import * as assert from "uvu/assert";
 import { suite } from "../../support/suite.js";
 import { fields, type Stage, stage } from "./stage.js";
@@ -46,6 +47,25 @@ test("are refused with the path of what is wrong in them", async () => {
   ]);
   assert.equal(await causes("traffic-routes", named("TrafficRoute", { sources: web, destinations: web })), ["conf"]);
   assert.equal(await causes("health-checks", named("HealthCheck", { sources: web, destinations: web })), ["conf"]);
+});
+
+test("are warned of in a header that every client can read, whatever their tags are called", async () => {
+  const api = await stage();
+  for (const [key, told] of [
+    ["version", String.raw`\"version\"`],
+    ['a"b\\c', String.raw`\"a\"b\\c\"`],
+    ["版本\n\u2028é", String.raw`\"?????\"`],
+    ["x".repeat(100_000), String.raw`\"xxxx`],
+  ] as const) {
+    const sources = from({ service: "web", [key]: "1" });
+    const body = named("TrafficPermission", { sources, destinations: web });
+    const { status, headers } = await api.put("/meshes/default/traffic-permissions/x", body);
+    assert.ok(status === 200 || status === 201);
+    const { Warning: warning = "" } = headers;
+    validateHeaderValue("Warning", warning);
+    assert.ok(warning.length < 2000);
+    assert.ok(warning.includes(told), warning);
+  }
 });
 
 test("all go with their mesh", async () => {

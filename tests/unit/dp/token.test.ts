@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { createTemporary } from "../../../src/dp/config-dir.js";
-import { followToken, readToken } from "../../../src/dp/token.js";
+import { followToken } from "../../../src/dp/token.js";
+import { readToken } from "../../../src/identity/token-file.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("kuma-dp keeps a clean copy of the dataplane token");

@@ -36,6 +36,19 @@ const add = command({
   },
 });
 
+const given = command({
+  path: "given",
+  summary: "Say what was given",
+  flags: {
+    mode: text("mode", { help: "mode", default: "a" }),
+    tags: list("tag", { help: "filter", aliases: ["label"] }),
+    force: toggle("force", { help: "don't ask" }),
+  },
+  async run({ given, io }) {
+    io.stdout.write(JSON.stringify([...given]));
+  },
+});
+
 const fail = command({
   path: "fail",
   summary: "Fail",
@@ -51,7 +64,7 @@ const fail = command({
 const program: Program = {
   name: "kuma-x",
   description: "Try things.",
-  commands: [run, add, fail],
+  commands: [run, add, given, fail],
   groups: [{ path: "config", summary: "Configure it" }],
   logLevel: "info",
 };
@@ -81,6 +94,15 @@ test("flags and arguments arrive with their types and defaults", async () => {
     args: ["a"],
     logLevel: "info",
   });
+});
+
+test("a command can tell a flag that was given from a default, by any name and of any kind", async () => {
+  const given = async (...words: string[]) => (await invoke("given", ...words)).out;
+  assert.is(await given(), "[]");
+  assert.is(
+    await given("--mode", "a", "--label=x", "--force", "--log-level=info"),
+    '["mode","tags","force","logLevel"]',
+  );
 });
 
 test("flags may stand anywhere, also between the command's words", async () => {

@@ -167,6 +167,7 @@ const cases: readonly (readonly [title: string, play: (stream: Opened) => void, 
       ask("id", "made up");
       offer("id", "1");
       ask("ca", 0);
+      offer("ca", "2");
     },
     ["send ca 1", "took ca 1", "send ca 2", "took ca 2"],
   ],

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import path from "node:path";
-import { UserError } from "../lib/errors.js";
+import { UserError } from "./errors.js";
 
 /** Where to look from; everything that a lookup depends on. */
 export interface LookupPlace {

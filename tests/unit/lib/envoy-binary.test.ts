@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
-import { candidates, diagnose, explainLoaderFailure, findEnvoy } from "../../../src/dp/envoy-binary.js";
+import { candidates, diagnose, explainLoaderFailure, findEnvoy } from "../../../src/lib/envoy-binary.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("kuma-dp looks for Envoy");

@@ -1,0 +1,213 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import * as assert from "uvu/assert";
+import { generate } from "../../src/envoy/generate.js";
+import { createLogger } from "../../src/lib/logger.js";
+import { registry } from "../../src/resources/registry.js";
+import { createMemoryStore } from "../../src/store/memory.js";
+import { followChanges } from "../../src/xds/feed.js";
+import type { StreamObserver } from "../../src/xds/observer.js";
+import { startXdsServer, type XdsServer } from "../../src/xds/server.js";
+import { eventually } from "../support/eventually.js";
+import { freePort } from "../support/ports.js";
+import { suite } from "../support/suite.js";
+
+/** The scenarios that a real Envoy goes through, whichever of the two protocols it speaks. */
+export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
+  const test = suite(`our discovery server and a real Envoy that speaks ${apiType}`, { needs: "envoy" });
+
+  const bin = process.env.KUMA_BIN ?? "dist/bin";
+  const logger = createLogger({ name: "test", level: "off" });
+  const abort = new AbortController();
+  const store = createMemoryStore(registry);
+  const shape = { connectTimeoutMs: 5000 };
+  const counts = { sent: 0, acknowledged: 0, rejected: [] as string[] };
+  const observer: StreamObserver = {
+    opened() {},
+    sent: () => void counts.sent++,
+    acknowledged: () => void counts.acknowledged++,
+    rejected: (_id, kind, _at, reason) => void counts.rejected.push(`${kind}: ${reason}`),
+    refusing() {},
+    closed() {},
+  };
+
+  let server: XdsServer;
+  let envoy: ChildProcess;
+  let directory: string;
+  let admin: number;
+  let inbound: number;
+  let outbound: number;
+  let workload: net.Server;
+
+  const adminText = async (path: string) => (await fetch(`http://127.0.0.1:${admin}${path}`)).text();
+
+  function bootstrap(xdsPort: number): string {
+    const source = { ads: {}, resourceApiVersion: "V3", initialFetchTimeout: "0s" };
+    const options = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    const address = (port: number) => ({ socketAddress: { address: "127.0.0.1", portValue: port } });
+    return JSON.stringify({
+      node: { id: "default.both-1", cluster: "both" },
+      admin: { address: address(admin) },
+      dynamicResources: {
+        ldsConfig: source,
+        cdsConfig: source,
+        adsConfig: {
+          apiType,
+          transportApiVersion: "V3",
+          setNodeOnFirstMessageOnly: true,
+          grpcServices: [{ envoyGrpc: { clusterName: "ads_cluster" } }],
+        },
+      },
+      staticResources: {
+        clusters: [
+          {
+            name: "ads_cluster",
+            type: "STATIC",
+            connectTimeout: "1s",
+            typedExtensionProtocolOptions: {
+              "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": options,
+                explicitHttpConfig: { http2ProtocolOptions: {} },
+              },
+            },
+            loadAssignment: {
+              clusterName: "ads_cluster",
+              endpoints: [{ lbEndpoints: [{ endpoint: { address: address(xdsPort) } }] }],
+            },
+          },
+        ],
+      },
+    });
+  }
+
+  const spec = (outbounds: readonly { interface: string; service: string }[]) => ({
+    networking: {
+      inbound: [
+        {
+          interface: `127.0.0.1:${inbound}:${(workload.address() as net.AddressInfo).port}`,
+          tags: { service: "redis", version: "1.0" },
+        },
+      ],
+      outbound: outbounds,
+    },
+  });
+
+  /** Sends bytes through a port and waits for the same bytes. */
+  function echo(port: number, text: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let received = "";
+      const socket = net.connect(port, "127.0.0.1", () => socket.write(text));
+      socket.on("data", (chunk) => {
+        received += chunk.toString();
+        if (received.length >= text.length) socket.destroy();
+      });
+      socket.on("error", reject);
+      socket.on("close", () => (received === text ? resolve(received) : reject(new Error(`received "${received}"`))));
+    });
+  }
+
+  test.before(async () => {
+    [admin, inbound, outbound] = [await freePort(), await freePort(), await freePort()];
+    workload = net.createServer((socket) => socket.on("error", () => socket.destroy()).pipe(socket));
+    await new Promise<void>((resolve) => workload.listen(0, "127.0.0.1", resolve));
+    await store.create({ type: "Mesh", mesh: "default", name: "default", spec: {} });
+    const feed = await followChanges({ changes: store.changes(abort.signal), logger, coalesceMaxMs: 100 });
+    server = await startXdsServer({
+      port: 0,
+      feed,
+      observer,
+      logger,
+      generate: (proxy, mesh) => generate(proxy, mesh, { ...shape, secretServer: undefined }),
+    });
+    directory = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-test-"));
+    const config = path.join(directory, "bootstrap.json");
+    fs.writeFileSync(config, bootstrap(server.port));
+    const args = ["-c", config, "--disable-hot-restart", "--concurrency", "1", "--drain-time-s", "1", "-l", "error"];
+    envoy = spawn(path.join(bin, "envoy"), args, { cwd: directory, stdio: "inherit" });
+  });
+
+  test.after(async () => {
+    envoy.kill("SIGKILL");
+    abort.abort();
+    await server.close();
+    workload.close();
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+
+  test("a dataplane that is applied after its Envoy connected gets its configuration, and traffic flows", async () => {
+    await eventually("Envoy's admin answers", () => adminText("/ready"));
+    const own = [{ interface: `:${outbound}`, service: "redis" }];
+    await store.create({ type: "Dataplane", mesh: "default", name: "both-1", spec: spec(own) });
+    await eventually("bytes come back through both listeners", () => echo(outbound, "hello"));
+    const listeners = (await adminText("/listeners")).trim().split("\n").sort();
+    assert.equal(listeners, [
+      `inbound:127.0.0.1:${inbound}::127.0.0.1:${inbound}`,
+      `outbound:127.0.0.1:${outbound}::127.0.0.1:${outbound}`,
+    ]);
+  });
+
+  test("endpoints carry the tags of their inbound", async () => {
+    const dump = await adminText("/config_dump?include_eds");
+    const found = /"envoy\.lb":\s*(\{[^}]*\})/.exec(dump)?.[1] ?? "{}";
+    assert.equal(JSON.parse(found), { service: "redis", version: "1.0" });
+  });
+
+  test("a changed cluster is active with its endpoints within 2 seconds, each time", async () => {
+    for (const timeout of [1000, 4000, 2000]) {
+      shape.connectTimeoutMs = timeout;
+      const stored = await store.get({ type: "Mesh", mesh: "default", name: "default" });
+      await store.update({ type: "Mesh", mesh: "default", name: "default", spec: {} }, stored?.version ?? 0);
+      await eventually(
+        `the cluster is active with a connect timeout of ${timeout} ms`,
+        async () => {
+          const dump = JSON.parse(await adminText("/config_dump?resource=dynamic_active_clusters")) as {
+            configs: { cluster: { name: string; connect_timeout: string } }[];
+          };
+          return dump.configs.some(
+            ({ cluster }) => cluster.name === "redis" && cluster.connect_timeout === `${timeout / 1000}s`,
+          );
+        },
+        2000,
+      );
+      const warming = JSON.parse(await adminText("/config_dump?resource=dynamic_warming_clusters")) as {
+        configs?: unknown[];
+      };
+      assert.is(warming.configs?.length ?? 0, 0);
+      await echo(outbound, "still here");
+    }
+  });
+
+  test("everything that was sent was taken, and nothing is sent without a change", async () => {
+    await eventually("all responses are acknowledged", () => counts.sent > 0 && counts.sent === counts.acknowledged);
+    assert.equal(counts.rejected, []);
+  });
+
+  test("a deleted dataplane's listeners and clusters go, and come back with it", async () => {
+    await store.delete({ type: "Dataplane", mesh: "default", name: "both-1" });
+    await eventually("no listener is left", async () => (await adminText("/listeners")).trim() === "");
+    await eventually("no cluster is left", async () => !(await adminText("/clusters")).includes("redis::"));
+    const own = [{ interface: `:${outbound}`, service: "redis" }];
+    await store.create({ type: "Dataplane", mesh: "default", name: "both-1", spec: spec(own) });
+    await eventually("bytes come back again", () => echo(outbound, "hello again"));
+  });
+
+  test("an outbound to a service without dataplanes accepts and closes, and holds nothing up", async () => {
+    const lonely = await freePort();
+    const stored = await store.get({ type: "Dataplane", mesh: "default", name: "both-1" });
+    const both = [
+      { interface: `:${outbound}`, service: "redis" },
+      { interface: `:${lonely}`, service: "nobody" },
+    ];
+    await store.update({ type: "Dataplane", mesh: "default", name: "both-1", spec: spec(both) }, stored?.version ?? 0);
+    await eventually("the new listener accepts and closes", async () => {
+      const outcome = await echo(lonely, "x").catch((error: Error) => error.message);
+      return outcome === 'received ""' || outcome.includes("ECONNRESET");
+    });
+    await echo(outbound, "unaffected");
+  });
+
+  test.run();
+}

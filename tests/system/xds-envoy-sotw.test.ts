@@ -1,0 +1,3 @@
+import { discoveryScenarios } from "./discovery-scenarios.js";
+
+discoveryScenarios("GRPC");

@@ -1,0 +1,169 @@
+import * as assert from "uvu/assert";
+import { emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
+import { runSeed, seeded } from "../../support/random.js";
+import { suite } from "../../support/suite.js";
+import { backend, type DataplaneSketch, generated, redis, viewOf } from "./meshes.js";
+import { createSotwClient, type SotwClient } from "./sotw-client.js";
+
+const test = suite("state of the world over the session engine");
+
+function drain(client: SotwClient): void {
+  for (let steps = 0; client.handle(); steps++) if (steps > 10_000) throw new Error("it never comes to rest");
+}
+
+function assertHas(client: SotwClient, config: ProxyConfig, message = ""): void {
+  for (const kind of ["cds", "eds", "lds"] as const) {
+    const text = (name: string, bytes: Uint8Array) => `${name} ${Buffer.from(bytes).toString("base64")}`;
+    const has = [...client.has[kind]].map(([name, bytes]) => text(name, bytes)).sort();
+    const wanted = [...config[kind]].map(([name, { bytes }]) => text(name, bytes)).sort();
+    assert.equal(has, wanted, `${kind} ${message}`);
+  }
+}
+
+const configOf = (sketches: readonly DataplaneSketch[] = [backend, redis], connectTimeoutMs = 5000) =>
+  generated(viewOf(sketches), "backend-1", { connectTimeoutMs }).config;
+
+const other: DataplaneSketch = {
+  ...backend,
+  outbound: [...(backend.outbound ?? []), { interface: ":10001", service: "web" }],
+};
+
+test("a new client gets all it needs, clusters before endpoints before listeners", () => {
+  const client = createSotwClient();
+  client.connect(configOf());
+  drain(client);
+  assertHas(client, configOf());
+  assert.equal(
+    client.answers.map(({ kind }) => kind),
+    ["cds", "eds", "lds"],
+  );
+});
+
+test("a first request is answered even with nothing, and an unknown proxy's with nothing at all", () => {
+  const known = createSotwClient();
+  known.connect(emptyConfig);
+  drain(known);
+  assert.equal(
+    known.answers.map(({ kind, resources }) => `${kind} ${resources.size}`),
+    ["cds 0", "lds 0"],
+  );
+  const unknown = createSotwClient();
+  unknown.connect(undefined);
+  assert.is(unknown.answers.length, 0);
+});
+
+test("equal content is never sent twice, and a changed cluster comes with its endpoints", () => {
+  const client = createSotwClient();
+  client.connect(configOf());
+  drain(client);
+  const before = client.answers.length;
+  client.configure(configOf());
+  assert.is(client.answers.length, before);
+  client.configure(configOf([backend, redis], 1000));
+  drain(client);
+  assert.equal(
+    client.answers.slice(before).map(({ kind, resources }) => `${kind} ${[...resources.keys()].join()}`),
+    ["cds localhost:80,redis", "eds redis"],
+  );
+  assertHas(client, configOf([backend, redis], 1000));
+});
+
+test("a cluster goes only after the listener that used it, in a response of its own", () => {
+  const client = createSotwClient();
+  client.connect(configOf([other, redis]));
+  drain(client);
+  const before = client.answers.length;
+  client.configure(configOf());
+  drain(client);
+  assert.equal(
+    client.answers.slice(before).map(({ kind, resources }) => `${kind} ${resources.size}`),
+    ["lds 2", "cds 2"],
+  );
+  assertHas(client, configOf());
+});
+
+test("endpoints that are asked for again under an answered nonce are sent again; stale requests are not heard", () => {
+  const client = createSotwClient();
+  client.connect(configOf());
+  drain(client);
+  const eds = client.answers.find(({ kind }) => kind === "eds");
+  const before = client.answers.length;
+  client.ask("eds", ["redis"], eds?.nonce);
+  assert.is(client.answers.length, before + 1);
+  assert.equal([...(client.answers.at(-1)?.resources.keys() ?? [])], ["redis"]);
+  assert.is.not(client.answers.at(-1)?.nonce, eds?.nonce);
+  client.ask("eds", ["redis"], eds?.nonce);
+  client.ask("eds", ["redis", "web"], "made up");
+  assert.is(client.answers.length, before + 1);
+});
+
+test("every name that is asked for is answered, with an empty assignment when nobody knows it", () => {
+  const client = createSotwClient();
+  client.connect(configOf());
+  drain(client);
+  client.ask("eds", ["redis", "strange"]);
+  assert.equal([...(client.answers.at(-1)?.resources.keys() ?? [])], ["strange"]);
+});
+
+test("what is refused is tried alone once, keeps nothing else back, and is not sent again", () => {
+  const client = createSotwClient();
+  client.connect(configOf());
+  const refuse = (name: string) => name === "redis";
+  for (let steps = 0; client.handle(refuse); steps++) assert.ok(steps < 100);
+  assert.equal([...client.has.cds.keys()], ["localhost:80"]);
+  assert.equal(
+    client.session.refusals().map(({ name }) => name),
+    ["redis"],
+  );
+  const before = client.answers.length;
+  client.configure(configOf());
+  assert.is(client.answers.length, before);
+  client.configure(configOf([backend, redis], 1000));
+  drain(client);
+  assertHas(client, configOf([backend, redis], 1000));
+});
+
+test("50 clients end with exactly what the generator gives, through changes, refusals and reconnects", () => {
+  const random = seeded(runSeed);
+  const services = ["a", "b", "c", "d", "e", "f"];
+  const count = 50;
+  const sketch = (index: number): DataplaneSketch => {
+    const used = services.filter(() => random.chance(0.5));
+    return {
+      name: `dp-${index}`,
+      inbound: [
+        { interface: `10.0.0.${index + 1}:${8000 + random.below(3)}:80`, tags: { service: random.pick(services) } },
+      ],
+      outbound: used.map((service) => ({ interface: `:${10_000 + services.indexOf(service)}`, service })),
+    };
+  };
+  const sketches = Array.from({ length: count }, (_, index) => sketch(index));
+  const clients = Array.from({ length: count }, () => createSotwClient());
+  let view = viewOf(sketches);
+  let connectTimeoutMs = 5000;
+  const wanted = (index: number) => generated(view, `dp-${index}`, { connectTimeoutMs }).config;
+  clients.forEach((client, index) => {
+    client.connect(wanted(index));
+  });
+  for (let round = 0; round < 300; round++) {
+    const index = random.below(count);
+    const client = clients[index] as SotwClient;
+    const action = random.next();
+    if (action < 0.3) {
+      sketches[index] = sketch(index);
+      if (random.chance(0.1)) connectTimeoutMs = 1000 + random.below(5) * 1000;
+      view = viewOf(sketches);
+      clients.forEach((each, at) => {
+        each.configure(wanted(at));
+      });
+    } else if (action < 0.4) client.connect(wanted(index));
+    else for (let steps = random.below(4); steps > 0; steps--) client.handle(() => random.chance(0.1));
+  }
+  clients.forEach((client, index) => {
+    client.connect(wanted(index));
+    drain(client);
+    assertHas(client, wanted(index), `of client ${index}; TEST_SEED=${runSeed}`);
+  });
+});
+
+test.run();
