@@ -147,9 +147,10 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
 
   async function close(): Promise<void> {
     pulse.stop();
-    await Promise.all([living, listening.close()]);
-    if (pulse.failure === undefined) await instances.leave().catch(() => {});
-    await connections.close();
+    const farewell = pulse.failure === undefined ? instances.leave().catch(() => {}) : undefined;
+    await Promise.race([farewell, sleep(farewellMs)]);
+    await Promise.all([listening.close(), connections.close()]);
+    await living;
     mirror.close();
   }
 
@@ -160,5 +161,7 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
   };
 }
 
+/** How long it may take to leave; who can't is noticed as dead. */
+const farewellMs = 500;
 /** How long an announcement may take before its connection counts as deaf. */
 const echoMs = 2_000;
