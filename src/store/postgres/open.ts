@@ -38,6 +38,8 @@ interface Timing {
   readonly retainedMs: number;
   readonly retainedChanges: number;
   readonly cleanUpMs: number;
+  /** How long an announcement may take before its connection counts as deaf. */
+  readonly echoMs: number;
 }
 
 const usualTiming: Timing = {
@@ -46,6 +48,7 @@ const usualTiming: Timing = {
   retainedMs: 3_600_000,
   retainedChanges: 100_000,
   cleanUpMs: 60_000,
+  echoMs: 2_000,
 };
 
 export interface OpenedStore {
@@ -123,7 +126,7 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
       catchUp: () => catchUp().catch(() => {}),
       position: () => mirror.sequence,
       pollingIntervalMs,
-      echoMs: echoMs,
+      echoMs: timing.echoMs,
       logger,
     });
     if (feed.listening) connections.mayPrepare();
@@ -148,7 +151,8 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
   async function close(): Promise<void> {
     pulse.stop();
     const farewell = pulse.failure === undefined ? instances.leave().catch(() => {}) : undefined;
-    await Promise.race([farewell, sleep(farewellMs)]);
+    const said = new AbortController();
+    await Promise.race([farewell, sleep(farewellMs, said.signal).catch(() => {})]).finally(() => said.abort());
     await Promise.all([listening.close(), connections.close()]);
     await living;
     mirror.close();
@@ -163,5 +167,3 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
 
 /** How long it may take to leave; who can't is noticed as dead. */
 const farewellMs = 500;
-/** How long an announcement may take before its connection counts as deaf. */
-const echoMs = 2_000;

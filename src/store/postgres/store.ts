@@ -46,6 +46,11 @@ const update = (sql: Sql, { type, mesh, name, spec }: Resource, version: number)
   UPDATE resources SET version = version + 1, spec = ${specText(spec)}
   WHERE name = ${name} AND mesh = ${mesh} AND type = ${type} AND version = ${version} RETURNING version`;
 
+/** The mesh's own record first: the count needs it to be gone. One statement, so that nobody else's lock comes in between. */
+const deleteMesh = (sql: Sql, mesh: string) => sql`
+  WITH own AS (DELETE FROM resources WHERE mesh = ${mesh} AND type = 'Mesh' RETURNING 1)
+  DELETE FROM resources WHERE mesh = ${mesh} AND type <> 'Mesh' AND (SELECT count(*) FROM own) >= 0`;
+
 interface WrittenRow extends Key {
   readonly version: number;
 }
@@ -122,7 +127,7 @@ export function createStore(surroundings: Surroundings): Store {
   /** What was written of types that do not feed goes into the mirror by ourselves. */
   function note(resource: Resource, version: number): Stored {
     const { type, mesh, name, spec } = resource;
-    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(structuredClone(spec)), version });
+    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(JSON.parse(specText(spec))), version });
     if (isQuiet(type)) mirror.apply({ kind: "put", sequence: mirror.sequence, resource: stored });
     return stored;
   }
@@ -269,7 +274,7 @@ export function createStore(surroundings: Surroundings): Store {
     },
     async deleteMesh(mesh) {
       assertMesh(mesh);
-      await write({ type: "Mesh", mesh, name: mesh }, (sql) => sql`DELETE FROM resources WHERE mesh = ${mesh}`);
+      await write({ type: "Mesh", mesh, name: mesh }, (sql) => deleteMesh(sql, mesh));
       for (const type of quietTypes) mirror.list(type, mesh).forEach(noteGone);
     },
     async *changes(signal) {
