@@ -6,12 +6,12 @@ import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
 import { createSiteGuard } from "../net/cross-site.js";
 import { startHttpServer } from "../net/http-server.js";
+import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
 import type { Store } from "../store/store.js";
 import { followChanges } from "../xds/feed.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
-import { bindErrorOf } from "./bind.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
@@ -140,7 +140,7 @@ export async function startControlPlane(
       generate: (proxy, mesh, tokenPath) => generate(proxy, mesh, surroundings, tokenPath),
       left: ({ mesh, name }) => rotations.left(mesh, name),
     }).catch((error: unknown) => {
-      throw bindErrorOf({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
+      throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
     const rotations = createRotations({
