@@ -57,7 +57,8 @@ function readOne(registry: Registry, document: unknown, { secrets = false }: Rea
   const type = registry.byName(word ?? "");
   const isSecret = type?.name === secretType.name;
   if (isSecret && !secrets) {
-    throw new UserError("secrets.unavailable", "a Secret is only taken with --secrets, see `kumactl export -h`");
+    const message = `invalid type of resource type "${type.name}"; it is only taken with --secrets, see \`kumactl export -h\``;
+    throw new UserError("secrets.unavailable", message);
   }
   if (type?.access !== "full" && !isSecret) throw unknownType(registry, word);
   if (name === undefined) throw new UserError("name.missing", "Name field cannot be empty");

@@ -12,7 +12,8 @@ import { createInstances } from "./instances.js";
 import { prepareDatabase } from "./prepare.js";
 import { createPulse } from "./pulse.js";
 import { createReader } from "./reader.js";
-import { createStore, forgetChanges } from "./store.js";
+import { forgetChanges } from "./statements.js";
+import { createStore } from "./store.js";
 
 export interface OpenOptions {
   readonly postgres: PostgresOptions;

@@ -117,7 +117,7 @@ test("takes secrets along for who has the token, before the meshes they belong t
   const file = home.file("with-secrets.yaml", out);
   const refused = await home.run(["apply", "-f", file]);
   assert.equal([refused.code, refused.out], [1, ""]);
-  assert.match(refused.err, /a Secret is only taken with --secrets/);
+  assert.match(refused.err, /only taken with --secrets/);
   assert.equal(await contents(to.store, ["Secret"]), []);
   const dry = await home.run(["apply", "-f", file, "--secrets", tokenFile, "--dry-run"]);
   assert.match(dry.out, /would write Secret "builtinca.default"/);
