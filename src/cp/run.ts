@@ -128,7 +128,7 @@ export async function startControlPlane(
     });
     stops.push(async () => view.close());
     const tokens =
-      signingKey && (await startTokenServers(settings, signingKey, logger.child("dataplane-token-server")));
+      signingKey && (await startTokenServers(settings, store, signingKey, logger.child("dataplane-token-server")));
     if (tokens !== undefined) servers.push(tokens);
 
     const secretsOptions = {

@@ -9,6 +9,7 @@ import { controlPlanesList } from "./commands/control-planes-list.js";
 import { controlPlanesRemove } from "./commands/control-planes-remove.js";
 import { controlPlanesSwitch } from "./commands/control-planes-switch.js";
 import { deleteCommand } from "./commands/delete.js";
+import { exportCommand } from "./commands/export.js";
 import { generateCertificate } from "./commands/generate-certificate.js";
 import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
@@ -44,6 +45,7 @@ export function kumactl(registry: Registry): Program {
       controlPlanesRemove,
       controlPlanesSwitch,
       deleteCommand(registry),
+      exportCommand(registry),
       ...getCommands(registry),
       inspectDataplanes,
       generateCertificate,
