@@ -154,6 +154,8 @@ export async function startControlPlane(
     });
     servers.push(xds);
     const rotations = createRotations({
+      // Two turns of the recorder, since the first may have begun a moment too early.
+      insightsLagMs: 2 * settings.statusFlushInterval,
       store,
       feed: view,
       authorities,

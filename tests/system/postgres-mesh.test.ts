@@ -5,6 +5,7 @@ import { type Application, type MeshStage, openMeshStage, reaches, type Sidecar 
 import { freePort } from "../support/ports.js";
 import { type PostgresServer, startPostgres } from "../support/postgres.js";
 import { startRestlessTraffic } from "../support/restless-traffic.js";
+import { openBareDiscovery, openSecretStream } from "../support/secret-client.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("a mesh whose control planes share PostgreSQL", { needs: ["envoy", "postgres"] });
@@ -169,6 +170,41 @@ test("the database gone for ten seconds: traffic goes on, nothing is emptied, a 
   );
   await traffic.stop();
   assert.equal(traffic.failures, []);
+});
+
+test("a rotation begun at one waits for the dataplanes of the other, and costs no connection", async () => {
+  const traffic = await startRestlessTraffic(ports.out, "redis-1");
+  await stage.apply("slow-1", { inbound: [{ interface: "127.0.0.1:1:2", tags: { service: "slow" } }] });
+  const connectedToOther = openBareDiscovery(other.xdsPort, "default.slow-1");
+  const slow = await openSecretStream(other.sdsPort, "default.slow-1");
+  slow.request(["mesh_ca"]);
+  slow.request(["mesh_ca"], (await slow.next(1)).nonce);
+  await eventually("it counts as connected", async () => (await subscriptions(stage.cp.api, "slow-1")).some(isOpen));
+
+  const authority = async (cp: ControlPlane) => {
+    const response = await fetch(`${cp.api}/meshes/default/certificate-authority`);
+    return (await response.json()) as { state: string; waitingFor?: string[]; roots: { fingerprint: string }[] };
+  };
+  assert.is(stage.kumactl("manage", "ca", "rotate").status, 0);
+  const added = await slow.next(2);
+  for (const cp of [stage.cp, other]) {
+    await eventually("only the slow one is waited for", async () => {
+      const { state, waitingFor } = await authority(cp);
+      return state === "distributing" && waitingFor?.join() === "slow-1";
+    });
+  }
+  slow.request(["mesh_ca"], added.nonce);
+  for (const cp of [stage.cp, other]) {
+    await eventually("the new root signs", async () => (await authority(cp)).state === "retiring");
+  }
+  assert.equal((await authority(stage.cp)).roots, (await authority(other)).roots);
+  const served = traffic.served();
+  await eventually("traffic goes on with certificates of the new root", () => traffic.served() > served + 50);
+  await traffic.stop();
+  assert.equal(traffic.failures, []);
+  slow.close();
+  connectedToOther.close();
+  await stage.remove("/meshes/default/dataplanes/slow-1");
 });
 
 test("a control plane that dies and does not come back leaves nobody online", async () => {
