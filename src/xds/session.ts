@@ -1,4 +1,5 @@
 import { type EnvoyResource, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
+import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
 import { contentHash, type Response } from "./response.js";
 import {
@@ -41,6 +42,10 @@ export interface Session {
   readonly configured: boolean;
   /** What the client refuses to take of its present configuration; the same array for as long as that stays so. */
   refusals(): readonly RefusedResource[];
+  /** How one resource of its configuration stands; undefined when it knows of none by that name. */
+  delivery(kind: XdsKind, name: string): Delivery | undefined;
+  /** How all resources stand, measured by a configuration that it may not have been given yet. */
+  deliveries(config: ProxyConfig): readonly Delivery[];
 }
 
 /** A resource that a client refuses, in its own words. */
@@ -175,8 +180,9 @@ export function createSession(events: SessionEvents): Session {
     }
     if (!first) return;
     for (const [name, version] of request.initialVersions) {
-      if (version !== "")
-        subscription.held.set(name, { version, clusters: config?.[subscription.kind].get(name)?.clusters ?? [] });
+      if (version === "") continue;
+      const clusters = config?.[subscription.kind].get(name)?.clusters ?? [];
+      subscription.held.set(name, { version, clusters, resource: undefined });
     }
   }
 
@@ -210,5 +216,7 @@ export function createSession(events: SessionEvents): Session {
       if (!same) refusedLast = found.length === 0 ? nothingRefused : found;
       return refusedLast;
     },
+    delivery: (kind, name) => (config === undefined ? undefined : deliveryOf(of(kind), config, name)),
+    deliveries: (present) => [...subscriptions.values()].flatMap((subscription) => deliveriesOf(subscription, present)),
   };
 }

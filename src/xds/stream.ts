@@ -112,6 +112,8 @@ export function serveStream(
           session.configure(config);
           report();
         },
+        delivery: session.delivery,
+        deliveries: session.deliveries,
       };
       observer.opened({ id, ...proxy, at: now() });
       proxies.join(client);

@@ -59,6 +59,8 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
         tokenPath,
         configured: false,
         configs: [],
+        delivery: () => undefined,
+        deliveries: () => [],
         configure(config) {
           client.configured = true;
           client.configs.push(config);
