@@ -6,15 +6,16 @@ import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
 import { createSiteGuard } from "../net/cross-site.js";
 import { startHttpServer } from "../net/http-server.js";
+import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
 import { createMemoryStore } from "../store/memory.js";
 import { followChanges } from "../xds/feed.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
-import { bindErrorOf } from "./bind.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
+import { createDiagnosis } from "./explain/diagnosis.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { createInsightRecorder } from "./insights/recorder.js";
@@ -121,7 +122,7 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
       generate: (proxy, mesh, tokenPath) => generate(proxy, mesh, surroundings, tokenPath),
       left: ({ mesh, name }) => rotations.left(mesh, name),
     }).catch((error: unknown) => {
-      throw bindErrorOf({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
+      throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
     const rotations = createRotations({
@@ -192,6 +193,14 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
         config: settingsDocument(settings),
         authorities,
         rotations,
+        diagnosis: createDiagnosis({
+          view: view.view,
+          store,
+          xds,
+          secrets: secrets.server,
+          authorities,
+          instanceId,
+        }),
       }),
     });
     servers.push(api);

@@ -4,11 +4,11 @@ import { certificateNames, ensureSdsCertificate, type ServerPair } from "../iden
 import type { SigningKey } from "../identity/signing-key.js";
 import { verifyToken } from "../identity/tokens.js";
 import type { Logger } from "../lib/logger.js";
+import { bindError } from "../net/listen.js";
 import type { Store } from "../store/store.js";
 import type { ViewFeed } from "../xds/feed.js";
 import type { Authenticate } from "../xds/identities.js";
 import { type SecretServer, startSecretServer } from "../xds/secret-server.js";
-import { bindErrorOf } from "./bind.js";
 import { readKeyPair } from "./key-pair-files.js";
 import type { Settings } from "./settings.js";
 
@@ -78,7 +78,7 @@ export async function startSecrets(
     authenticate: authenticator(signingKey),
     logger,
   }).catch((error: unknown) => {
-    throw bindErrorOf({ port: settings.sdsPort, setting: "KUMA_SDS_SERVER_GRPC_PORT" }, error);
+    throw bindError({ port: settings.sdsPort, setting: "KUMA_SDS_SERVER_GRPC_PORT" }, error);
   });
   const target = `${host.includes(":") ? `[${host}]` : host}:${server.port}`;
   return { server, address: { target, root: tls.cert } };

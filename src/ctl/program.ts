@@ -1,6 +1,7 @@
 import type { Program } from "../lib/cli.js";
 import type { Registry } from "../resources/registry.js";
 import { applyCommand } from "./commands/apply.js";
+import { check } from "./commands/check.js";
 import { completionCommands } from "./commands/completion.js";
 import { configView } from "./commands/config-view.js";
 import { controlPlanesAdd } from "./commands/control-planes-add.js";
@@ -36,6 +37,7 @@ export function kumactl(registry: Registry): Program {
     ],
     commands: [
       applyCommand(registry),
+      check,
       configView,
       controlPlanesAdd,
       controlPlanesList,

@@ -109,8 +109,30 @@ function checks({ conf }: HealthCheck) {
   };
 }
 
+interface Encoded {
+  readonly options: ServiceClusterOptions;
+  readonly resource: EnvoyResource;
+}
+
+/** Clusters by name, as they were made last: all consumers of a service have one, with a long TLS context in it. */
+const encoded = new WeakMap<TlsParameters, Map<string, Encoded>>();
+
+const sameOptions = (a: ServiceClusterOptions, b: ServiceClusterOptions) =>
+  a.service === b.service && a.connectTimeoutMs === b.connectTimeoutMs && a.healthCheck === b.healthCheck;
+
 /** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
 export function serviceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
+  const { tls } = options;
+  if (tls === undefined) return makeServiceCluster(name, options);
+  const ofTls = encoded.get(tls) ?? new Map<string, Encoded>();
+  const known = ofTls.get(name);
+  if (known !== undefined && sameOptions(known.options, options)) return known.resource;
+  const resource = makeServiceCluster(name, options);
+  encoded.set(tls, ofTls.set(name, { options, resource }));
+  return resource;
+}
+
+function makeServiceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
   const { service, connectTimeoutMs, tls, healthCheck } = options;
   const edsConfig = create(ConfigSourceSchema, {
     resourceApiVersion: ApiVersion.V3,

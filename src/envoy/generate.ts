@@ -43,10 +43,23 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
+/** TLS parameters by mesh and token path. A mesh's view is immutable, so that what is made of them can be kept, too. */
+const parameters = new WeakMap<MeshView, Map<string | undefined, TlsParameters>>();
+
+/** There is one token path as a rule, but proxies say themselves where theirs is. */
+const mostTokenPaths = 16;
+
+/** The same object for all proxies of a mesh that are told the same; undefined without mTLS. */
 function tlsOf(mesh: MeshView, server: SecretServer | undefined, tokenPath: string | undefined) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
-  return { mesh: mesh.name, server, tokenPath } satisfies TlsParameters;
+  const ofMesh = parameters.get(mesh) ?? new Map<string | undefined, TlsParameters>();
+  const known = ofMesh.get(tokenPath);
+  if (known?.server === server) return known;
+  if (ofMesh.size >= mostTokenPaths) ofMesh.clear();
+  const made: TlsParameters = { mesh: mesh.name, server, tokenPath };
+  parameters.set(mesh, ofMesh.set(tokenPath, made));
+  return made;
 }
 
 /**

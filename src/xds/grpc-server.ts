@@ -1,4 +1,14 @@
-import type { MethodDefinition, Server, ServerCredentials } from "@grpc/grpc-js";
+import {
+  type MethodDefinition,
+  type Server,
+  type ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServerOptions,
+} from "@grpc/grpc-js";
+import type { Logger } from "../lib/logger.js";
+import { type Acceptor, openAcceptor } from "../net/acceptor.js";
+import { inTurn } from "../net/turns.js";
 
 const identity = (bytes: Buffer) => bytes;
 
@@ -16,56 +26,51 @@ export const bytesStream = (path: string): MethodDefinition<Buffer, Buffer> => (
   responseDeserialize: identity,
 });
 
+/** Messages are handled in their turn, however many streams have one: the next of a stream is read after that. */
+const paced: ServerInterceptor = (_method, call) =>
+  new ServerInterceptingCall(call, {
+    start: (next) => next({ onReceiveMessage: (message, handle) => inTurn(() => handle(message)) }),
+  });
+
 /** What every discovery server of ours grants its clients. */
-export const serverOptions = {
+export const serverOptions: ServerOptions = {
   "grpc.max_receive_message_length": 4 * 1024 * 1024,
   // A half-open connection would keep its Dataplane "Online" for hours.
   "grpc.keepalive_time_ms": 15_000,
   "grpc.keepalive_timeout_ms": 10_000,
-} as const;
+  // Books on every connection, stream and message, for a service that we don't offer.
+  "grpc.enable_channelz": 0,
+  interceptors: [paced],
+};
 
 const closeMs = 1000;
 
-/** Both families where the machine has IPv6; grpc-js, unlike node:net, doesn't fall back by itself. */
-const anyHost = ["[::]", "0.0.0.0"];
-
-/** Listens, or says why not; grpc-js reports a taken port only by its text. */
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
+export interface ServerBinding {
+  /** 0: any free port. */
+  readonly port: number;
+  /** Default: all interfaces, IPv4 and IPv6. */
+  readonly host?: string | undefined;
+  readonly credentials: ServerCredentials;
+  readonly logger: Logger;
 }
 
 /**
- * Listens on a port (0: any free one), on all interfaces unless a host is given; returns the port.
- * @throws when the port can't be bound
+ * Lets clients of a port in.
+ * @throws when the port can't be bound, or the certificate can't be used
  */
-export async function bindServer(
-  server: Server,
-  port: number,
-  credentials: ServerCredentials,
-  host?: string,
-): Promise<number> {
-  const hosts = host === undefined ? anyHost : [host];
-  for (const [index, name] of hosts.entries()) {
-    try {
-      return await bind(server, `${name}:${port}`, credentials);
-    } catch (error) {
-      const noSuchFamily = error instanceof Error && /EAFNOSUPPORT|EADDRNOTAVAIL/.test(error.message);
-      if (!noSuchFamily || index === hosts.length - 1) throw error;
-    }
-  }
-  throw new Error("no host to listen on");
+export async function bindServer(server: Server, { credentials, ...binding }: ServerBinding): Promise<Acceptor> {
+  const injector = server.createConnectionInjector(credentials);
+  return openAcceptor({ ...binding, admit: (socket) => injector.injectConnection(socket) });
 }
 
 /** GOAWAY, then every stream's own end, and after a second the end of what is left. */
-export async function closeServer(server: Server, streams: Iterable<() => void>): Promise<void> {
+export async function closeServer(server: Server, acceptor: Acceptor, streams: Iterable<() => void>): Promise<void> {
+  acceptor.close();
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   for (const end of [...streams]) end();
   const forced = setTimeout(() => server.forceShutdown(), closeMs);
   await closed;
   clearTimeout(forced);
+  // gRPC knows nothing of those that are in the middle of their handshake.
+  acceptor.destroy();
 }

@@ -88,7 +88,8 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }],
     false,
   );
-  const port = await bindServer(server, options.port, credentials, options.host);
+  const { port, host } = options;
+  const acceptor = await bindServer(server, { port, host, credentials, logger });
 
   const unlisten = feed.listen((mesh, touched) => {
     const all = touched.authority || touched.mesh;
@@ -99,7 +100,7 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
   });
 
   return {
-    port,
+    port: acceptor.port,
     proxies(mesh) {
       const found = new Map<string, { trusted: (string | undefined)[]; identity: IssuedIdentity | undefined }>();
       for (const { proxy, trusted, identity: used } of byMesh.get(mesh) ?? []) {
@@ -118,6 +119,7 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
       unlisten();
       await closeServer(
         server,
+        acceptor,
         [...streams].map((stream) => stream.end),
       );
     },

@@ -61,16 +61,17 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
     DeltaAggregatedResources: (call: DiscoveryCall) => serve(call, delta),
     StreamAggregatedResources: (call: DiscoveryCall) => serve(call, createSotw()),
   });
-  const port = await bindServer(server, options.port, ServerCredentials.createInsecure(), options.host);
+  const { port, host } = options;
+  const acceptor = await bindServer(server, { port, host, credentials: ServerCredentials.createInsecure(), logger });
   const unlisten = feed.listen((mesh, touched) => proxies.update(mesh, touched));
 
   return {
-    port,
+    port: acceptor.port,
     connected: proxies.names,
     streams: proxies.streams,
     async close() {
       unlisten();
-      await closeServer(server, streams);
+      await closeServer(server, acceptor, streams);
     },
   };
 }

@@ -27,6 +27,9 @@ interface ServerCost {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** The event loop's own computing in one turn of it: delays without those that other processes cause. */
+  readonly busyP99: number;
+  readonly busyMax: number;
   readonly cpuSeconds: number;
   readonly residentMiB: number;
 }

@@ -338,8 +338,11 @@ test("gives two control planes on one machine ports of their own, and frees them
 test("is not held up at its end by connections that say nothing or half of a request, on any port", async () => {
   const cp = await start();
   const sockets: net.Socket[] = [];
-  for (const port of [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), portOf(cp.tokens), cp.xdsPort]) {
-    for (const text of ["", "PUT /meshes/m HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"]) {
+  const ports = [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), portOf(cp.tokens), cp.xdsPort, cp.sdsPort];
+  const halfOfARequest = "PUT /meshes/m HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
+  const beginningOfAHandshake = "\x16\x03\x01\x02\x00\x01";
+  for (const port of ports) {
+    for (const text of ["", halfOfARequest, beginningOfAHandshake]) {
       const socket = net.connect(port, "127.0.0.1", () => socket.write(text));
       socket.on("error", () => socket.destroy());
       sockets.push(socket);

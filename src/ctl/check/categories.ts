@@ -1,0 +1,23 @@
+import type { Category } from "./check.js";
+import type { Scope } from "./context.js";
+import { controlPlaneChecks } from "./control-plane-checks.js";
+import { machineChecks } from "./machine-checks.js";
+import { meshChecks } from "./mesh-checks.js";
+import { portChecks } from "./port-checks.js";
+import { proxyChecks } from "./proxy-checks.js";
+import { tokenChecks } from "./token-checks.js";
+
+const machine: Category = { name: "this machine", checks: [...machineChecks, ...portChecks] };
+const token: Category = { name: "dataplane token", checks: tokenChecks };
+
+/** Every check, in the order in which what one finds explains what later ones find. */
+export const categories: readonly Category[] = [
+  machine,
+  { name: "control plane", checks: controlPlaneChecks },
+  { name: "meshes", checks: meshChecks },
+  { name: "dataplanes", checks: proxyChecks },
+  token,
+];
+
+/** What there is to check: before anything runs, only the machine and a token that is given. */
+export const categoriesFor = ({ pre }: Scope): readonly Category[] => (pre ? [machine, token] : categories);

@@ -1,0 +1,129 @@
+import { formatDuration } from "../../lib/durations.js";
+import { messageOf, UserError } from "../../lib/errors.js";
+import { isLoopback } from "../loopback.js";
+import { type Check, failure, type Outcome, success, unless } from "./check.js";
+import { isKuma, settingAt } from "./control-plane.js";
+
+const addAddress = "`kumactl config control-planes add --name NAME --address URL`";
+
+const configured: Check = {
+  id: "kumactl-config",
+  anchor: "check-kumactl-config",
+  description: "kumactl knows which control plane to ask",
+  async run({ controlPlane }) {
+    try {
+      return success((await controlPlane.address()).origin);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      return failure(error.message, `add the control plane by ${addAddress}; --config-file names another file`);
+    }
+  },
+};
+
+const reachable: Check = {
+  id: "reachable",
+  anchor: "check-reachable",
+  description: "the control plane answers",
+  needs: ["kumactl-config"],
+  async run({ controlPlane }) {
+    try {
+      await controlPlane.index();
+      return success((await controlPlane.address()).origin);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const here = await controlPlane.isLocal();
+      const start = here ? "start it with `kuma-cp run`, whose last words say why it ends" : "see that it runs";
+      const open = here ? "" : ", that its host name is right and that no firewall closes its port";
+      return failure(messageOf(error), `${start}${open}; if it is elsewhere, ${addAddress}`);
+    }
+  },
+};
+
+const kuma: Check = {
+  id: "kuma",
+  anchor: "check-kuma",
+  description: "what answers is a control plane of Kuma",
+  needs: ["reachable"],
+  async run({ controlPlane }) {
+    const index = await controlPlane.index();
+    if (isKuma(index)) return success();
+    const { origin } = await controlPlane.address();
+    return failure(
+      `something else answers at ${origin} (status ${index.status}): the port is another server's`,
+      `end that server or move the control plane by KUMA_API_SERVER_PORT; if it is elsewhere, ${addAddress}`,
+    );
+  },
+};
+
+/** The part of a version within which kumactl and kuma-cp understand each other. */
+const release = (version: string) => /^v?(\d+\.\d+)\./.exec(version)?.[1];
+
+/** Patches of one release work together; nothing is known of other releases. */
+export function versionOutcome(own: string, theirs: string): Outcome {
+  if (own === theirs) return success(own);
+  const reason = `the control plane is ${theirs === "" ? "of an unknown version" : theirs}, kumactl is ${own}`;
+  const compatible = release(own) !== undefined && release(own) === release(theirs);
+  const fix =
+    "use kumactl and kuma-cp of the same release; `kumactl version` and `kuma-cp version` show which they are";
+  return { result: compatible ? "warning" : "error", reasons: [reason], fix };
+}
+
+const version: Check = {
+  id: "version",
+  anchor: "check-version",
+  description: "kumactl and the control plane are of the same version",
+  needs: ["kuma"],
+  run: async (context) => versionOutcome(context.version, (await context.controlPlane.index()).version),
+};
+
+/** More than machines differ that keep their clocks right. */
+const notableMs = 10_000;
+/** Certificates are valid from so long before they are made; a clock that is later takes them for not valid yet. */
+const backdatingMs = 60_000;
+
+/** `ahead`: how far the control plane's clock is ahead at least, in milliseconds. */
+export function clockOutcome(ahead: number | undefined): Outcome {
+  if (ahead === undefined) return success("the control plane does not tell the time");
+  const difference = Math.abs(ahead);
+  if (difference < notableMs) return success();
+  const direction = ahead > 0 ? "ahead of" : "behind";
+  const reason = `the control plane's clock is ${formatDuration(difference)} ${direction} this machine's`;
+  const meaning =
+    ahead > 0
+      ? "certificates count as not valid yet where clocks are more than a minute late"
+      : "certificates and tokens end early where clocks are ahead";
+  return {
+    result: difference >= backdatingMs ? "error" : "warning",
+    reasons: [`${reason}: ${meaning}`],
+    fix: "keep the clocks of both machines right by NTP: `timedatectl set-ntp true`, or chrony",
+  };
+}
+
+const clock: Check = {
+  id: "clock",
+  anchor: "check-clock",
+  description: "the clocks of the control plane and of this machine agree",
+  needs: ["kuma"],
+  run: async ({ controlPlane }) => clockOutcome((await controlPlane.index()).ahead),
+};
+
+const exposure: Check = {
+  id: "api-exposure",
+  anchor: "check-api-exposure",
+  description: "the HTTP API is closed to other machines while mTLS is on",
+  needs: ["kuma"],
+  applies: async ({ controlPlane }) =>
+    typeof settingAt(await controlPlane.settings(), "apiServer.interface") === "string",
+  async run({ controlPlane }) {
+    const address = String(settingAt(await controlPlane.settings(), "apiServer.interface"));
+    const guarded = (await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => `"${name}"`);
+    const open = guarded.length > 0 && !(await isLoopback(address));
+    const reason =
+      `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${guarded.join(", ")}: ` +
+      "anyone who reaches it can write a TrafficPermission";
+    const fix = "narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1, or let a firewall close its port to others";
+    return unless(open ? [reason] : [], { result: "warning", fix });
+  },
+};
+
+export const controlPlaneChecks: readonly Check[] = [configured, reachable, kuma, version, clock, exposure];

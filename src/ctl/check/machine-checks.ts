@@ -1,0 +1,57 @@
+import { UserError } from "../../lib/errors.js";
+import { type Check, failure, type Outcome, success } from "./check.js";
+
+/** The runtime in our executable, and Envoy's builds, are linked against these versions of glibc or later ones. */
+const needed = [
+  { program: "Envoy", version: [2, 31] },
+  { program: "kuma", version: [2, 28] },
+] as const;
+
+const otherSystem =
+  "use a newer system: Debian 11, Ubuntu 20.04, RHEL 9 and later ones are; Alpine is not, as it has musl instead of glibc";
+
+/** What a machine with this version of glibc can run. */
+export function libcOutcome(version: string | undefined): Outcome {
+  if (version === undefined) return failure("this system has no glibc", otherSystem);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const short = needed.filter(({ version: [least, lesser] }) => major < least || (major === least && minor < lesser));
+  if (short.length === 0) return success(`glibc ${version}`);
+  const programs = short.map(({ program, version: least }) => `${program} needs ${least.join(".")}`);
+  return failure(`glibc is ${version}, but ${programs.join(" and ")} or newer`, otherSystem);
+}
+
+const libc: Check = {
+  id: "libc",
+  anchor: "check-libc",
+  description: "the C library is new enough",
+  run: ({ machine }) => libcOutcome(machine.glibc()),
+};
+
+const envoy: Check = {
+  id: "envoy",
+  anchor: "check-envoy",
+  description: "Envoy can run",
+  async run({ machine }) {
+    let binary: string;
+    try {
+      binary = machine.findEnvoy();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      // No fault of a machine that has a control plane or only kumactl.
+      const fix =
+        "to run dataplanes here, put `envoy` of the same release beside kuma-dp, or set --binary-path of kuma-dp";
+      const configured = machine.env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH;
+      const named = configured ? `at "${configured}" (KUMA_DATAPLANE_RUNTIME_BINARY_PATH)` : "in PATH";
+      const reason = `no Envoy that can be executed is ${named}, beside kuma-dp or in the working directory`;
+      return { result: "warning", reasons: [reason], fix };
+    }
+    const reason = await machine.diagnoseEnvoy(binary);
+    if (reason === undefined) return success(binary);
+    return failure(
+      `${binary} cannot run here: ${reason}`,
+      "put the `envoy` of this release and of this kind of machine there",
+    );
+  },
+};
+
+export const machineChecks: readonly Check[] = [libc, envoy];

@@ -1,0 +1,52 @@
+import { realpathSync } from "node:fs";
+import { createServer } from "node:net";
+import { readToken } from "../../identity/token-file.js";
+import { diagnose, findEnvoy } from "../../lib/envoy-binary.js";
+import { UserError } from "../../lib/errors.js";
+import { listen } from "../../net/listen.js";
+import type { Machine } from "./context.js";
+import { findHolder } from "./port-holder.js";
+
+/** A process that only prints its version; a loaded machine may take its time. */
+const diagnosisMs = 10_000;
+
+/** The C library's own word, which the runtime passes on. */
+function glibcVersion(): string | undefined {
+  const report: unknown = process.report.getReport();
+  if (typeof report !== "object" || report === null || !("header" in report)) return undefined;
+  const { header } = report;
+  if (typeof header !== "object" || header === null || !("glibcVersionRuntime" in header)) return undefined;
+  return typeof header.glibcVersionRuntime === "string" ? header.glibcVersionRuntime : undefined;
+}
+
+/** The machine that this process runs on. */
+export function thisMachine(env: Machine["env"]): Machine {
+  return {
+    env,
+    glibc: glibcVersion,
+    findEnvoy() {
+      const place = {
+        searchPath: env.PATH ?? "",
+        self: realpathSync(process.execPath),
+        workingDirectory: process.cwd(),
+      };
+      return findEnvoy(env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH || "envoy", place);
+    },
+    diagnoseEnvoy: (binary) => diagnose(binary, diagnosisMs),
+    async tryPort(binding) {
+      const server = createServer((socket) => socket.destroy());
+      try {
+        await listen(server, binding);
+        await new Promise((resolve) => server.close(resolve));
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        const { cause } = error;
+        const taken = cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
+        return { error, taken, holder: taken ? findHolder(binding.port) : undefined };
+      }
+    },
+    readToken,
+    now: () => new Date(),
+  };
+}

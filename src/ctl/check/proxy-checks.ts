@@ -1,0 +1,198 @@
+import { formatDuration } from "../../lib/durations.js";
+import { type Check, success, unless } from "./check.js";
+import type { CheckContext } from "./context.js";
+import { timeAt } from "./control-plane.js";
+import type { ProxyState } from "./proxy.js";
+
+const called = ({ name, mesh }: ProxyState) => `"${name}" in mesh "${mesh}"`;
+
+/** The words for a command line that concerns these proxies: the names of the only one, or their places. */
+function words(proxies: readonly ProxyState[]): { readonly name: string; readonly mesh: string } {
+  const [only, ...others] = proxies;
+  return only !== undefined && others.length === 0 ? only : { name: "NAME", mesh: "MESH" };
+}
+
+const online = (proxies: readonly ProxyState[]) => proxies.filter(({ connection }) => connection === "online");
+
+/** Of proxies without a connection something else is to be mended first. */
+const guarded = (proxies: readonly ProxyState[]) => online(proxies).filter(({ mtls }) => mtls);
+
+const anyGuarded = async ({ controlPlane }: CheckContext) => guarded(await controlPlane.proxies()).length > 0;
+
+const connected: Check = {
+  id: "connected",
+  anchor: "check-connected",
+  description: "every dataplane has connected",
+  needs: ["mesh"],
+  async run({ controlPlane }) {
+    const proxies = await controlPlane.proxies();
+    if (proxies.length === 0) return success("none is registered");
+    const missing = proxies.filter(({ connection }) => connection === "never");
+    const { name, mesh } = words(missing);
+    return unless(
+      missing.map((proxy) => `${called(proxy)} is registered, but its proxy has never connected`),
+      {
+        detail: String(proxies.length),
+        fix:
+          `start \`kuma-dp run --name=${name} --mesh=${mesh} --cp-address=URL\` beside its service; where it runs, its ` +
+          "log says why, and Envoy has to reach the xDS server (KUMA_XDS_SERVER_GRPC_PORT)",
+      },
+    );
+  },
+};
+
+const present: Check = {
+  id: "online",
+  anchor: "check-online",
+  description: "every dataplane that has connected is online",
+  needs: ["mesh"],
+  applies: async ({ controlPlane }) => (await controlPlane.proxies()).some(({ connection }) => connection !== "never"),
+  async run({ controlPlane }) {
+    const proxies = await controlPlane.proxies();
+    const gone = proxies.filter(({ connection }) => connection === "offline");
+    const { name, mesh } = words(gone);
+    return unless(
+      gone.map(
+        (proxy) => `${called(proxy)} is offline since ${proxy.disconnected?.toISOString() ?? "an unknown time"}`,
+      ),
+      {
+        detail: String(online(proxies).length),
+        fix:
+          "start its kuma-dp again, or see in its log why it can't reach the control plane; if it is gone for good, " +
+          `\`kumactl delete dataplane ${name} --mesh ${mesh}\`, because others still send to it`,
+      },
+    );
+  },
+};
+
+const configuration: Check = {
+  id: "configuration",
+  anchor: "check-configuration",
+  description: "every Envoy accepts its configuration",
+  needs: ["mesh"],
+  applies: async ({ controlPlane }) => online(await controlPlane.proxies()).length > 0,
+  async run({ controlPlane }) {
+    const refusing = online(await controlPlane.proxies()).flatMap((proxy) =>
+      proxy.refused.map(
+        ({ type, resource, reason }) =>
+          `Envoy of ${called(proxy)} refuses ${type.toUpperCase()} resource "${resource}": ${reason}`,
+      ),
+    );
+    return unless(refusing, {
+      fix:
+        'change what Envoy names: for "cannot bind" end what has the port or change the Dataplane\'s interface; for a ' +
+        "resource of a ProxyTemplate, the template. The proxy keeps what it had, and takes the change at once",
+    });
+  },
+};
+
+const token: Check = {
+  id: "token",
+  anchor: "check-token",
+  description: "every dataplane proves its identity by its token",
+  needs: ["mesh"],
+  applies: anyGuarded,
+  async run({ controlPlane }) {
+    const refused = guarded(await controlPlane.proxies()).filter(({ turnedDown }) => turnedDown !== undefined);
+    const { name, mesh } = words(refused);
+    return unless(
+      refused.map((proxy) => {
+        const { at, reason } = proxy.turnedDown ?? { at: "", reason: "" };
+        const until = proxy.certificate;
+        const left = until === undefined ? "and has none" : `its last one ends at ${until.expires.toISOString()}`;
+        return `${called(proxy)} was refused a certificate at ${at}, ${left}: ${reason}`;
+      }),
+      {
+        fix:
+          `make a token with \`kumactl generate dataplane-token --name=${name} --mesh=${mesh}\` into the file that ` +
+          "--dataplane-token-file of its kuma-dp names; kuma-dp takes a changed file by itself",
+      },
+    );
+  },
+};
+
+/** Envoy asks for its certificate once it has its clusters, and waits up to 15 s for what they need. */
+const settlingMs = 30_000;
+
+const certificate: Check = {
+  id: "certificate",
+  anchor: "check-certificate",
+  description: "every dataplane with a good token has got a certificate",
+  needs: ["mesh"],
+  applies: anyGuarded,
+  async run({ controlPlane, machine }) {
+    const now = await timeAt({ machine, controlPlane });
+    const bare = guarded(await controlPlane.proxies()).filter(
+      // One that was turned down is the token's matter.
+      ({ certificate: has, turnedDown, connected: since }) =>
+        has === undefined && turnedDown === undefined && now.getTime() - (since?.getTime() ?? 0) >= settlingMs,
+    );
+    return unless(
+      bare.map((proxy) => `${called(proxy)} is connected and has never taken a certificate`),
+      {
+        fix:
+          "see the log of its kuma-dp: Envoy has to reach the SDS server (KUMA_SDS_SERVER_GRPC_PORT) by the name that " +
+          "KUMA_GENERAL_ADVERTISED_HOSTNAME gives, and the SDS server's certificate has to hold that name",
+      },
+    );
+  },
+};
+
+const expiry: Check = {
+  id: "certificate-expiry",
+  anchor: "check-certificate-expiry",
+  description: "no certificate has expired",
+  needs: ["mesh"],
+  applies: anyGuarded,
+  async run({ controlPlane, machine }) {
+    const now = await timeAt({ machine, controlPlane });
+    const reasons = guarded(await controlPlane.proxies()).flatMap((proxy) => {
+      const { certificate: has } = proxy;
+      if (has === undefined || has.expires > now) return [];
+      return [`the certificate of ${called(proxy)} expired at ${has.expires.toISOString()}: it can't reach its peers`];
+    });
+    return unless(reasons, { fix: renewalFix });
+  },
+};
+
+const renewalFix =
+  "see above whether its token is refused; otherwise kuma-cp's log says why it issues none, and that of its kuma-dp " +
+  "why Envoy takes none: restarting the kuma-dp makes it ask anew";
+
+/**
+ * The control plane renews at 80 % of a certificate's life, give or take 5 %, and a proxy takes what it gets at once;
+ * the rest is for delivery and for writing it down.
+ */
+const latestRenewal = 0.85;
+const deliveryShare = 0.05;
+const longestDeliveryMs = 60_000;
+
+/** When a certificate's successor should have been taken by. */
+export function renewalDue({ taken, expires }: NonNullable<ProxyState["certificate"]>): Date {
+  const life = expires.getTime() - taken.getTime();
+  return new Date(taken.getTime() + life * latestRenewal + Math.min(life * deliveryShare, longestDeliveryMs));
+}
+
+const renewal: Check = {
+  id: "certificate-renewal",
+  anchor: "check-certificate-renewal",
+  description: "certificates are renewed before they end",
+  needs: ["mesh"],
+  applies: anyGuarded,
+  async run({ controlPlane, machine }) {
+    const now = await timeAt({ machine, controlPlane });
+    const proxies = guarded(await controlPlane.proxies());
+    const reasons = proxies.flatMap((proxy) => {
+      const { certificate: has } = proxy;
+      if (has === undefined || has.expires <= now || renewalDue(has) > now) return [];
+      const left = formatDuration(has.expires.getTime() - now.getTime());
+      return [`the certificate of ${called(proxy)} ends in ${left}, and should have been renewed before now`];
+    });
+    const ends = proxies.flatMap(({ certificate: has }) => (has === undefined ? [] : [has.expires.getTime()]));
+    const detail =
+      ends.length === 0 ? {} : { detail: `the first ends at ${new Date(Math.min(...ends)).toISOString()}` };
+    return unless(reasons, { result: "warning", fix: renewalFix, ...detail });
+  },
+};
+
+export const proxyChecks: readonly Check[] = [connected, present, configuration, token, certificate, expiry, renewal];

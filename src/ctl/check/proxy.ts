@@ -1,0 +1,44 @@
+import type { DataplaneOverview } from "../../resources/dataplane-overview.js";
+import { dataplaneOverviewType, isOnline, latestSubscription } from "../../resources/dataplane-overview.js";
+import { fromJson } from "../../resources/envelope.js";
+import { type Refused, refusedIn } from "../refusals.js";
+import type { MeshState } from "./context.js";
+
+/** What is known of a dataplane's proxy. */
+export interface ProxyState {
+  readonly mesh: string;
+  readonly name: string;
+  /** Whether its mesh has mTLS on, and it so needs a certificate. */
+  readonly mtls: boolean;
+  readonly connection: "never" | "offline" | "online";
+  /** When it connected last. */
+  readonly connected: Date | undefined;
+  /** When it was last seen, for one that is offline. */
+  readonly disconnected: Date | undefined;
+  readonly refused: readonly Refused[];
+  readonly certificate: { readonly taken: Date; readonly expires: Date } | undefined;
+  /** Why it was turned down when it last asked for a certificate. */
+  readonly turnedDown: { readonly at: string; readonly reason: string } | undefined;
+}
+
+const date = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
+
+/** Reads an overview of the mesh, as the API gives it. */
+export function readProxy({ name: mesh, mtls }: MeshState, item: unknown): ProxyState {
+  const { envelope, spec } = fromJson<DataplaneOverview>(dataplaneOverviewType, item, "lenient");
+  const latest = latestSubscription(spec);
+  const { certificateExpirationTime, lastCertificateRegeneration, refusal } = spec.dataplaneInsight?.mTLS ?? {};
+  const [expires, taken] = [date(certificateExpirationTime), date(lastCertificateRegeneration)];
+  return {
+    mesh,
+    name: envelope.name ?? "",
+    mtls,
+    connection: isOnline(spec) ? "online" : latest === undefined ? "never" : "offline",
+    connected: date(latest?.connectTime),
+    disconnected: date(latest?.disconnectTime),
+    refused: refusedIn([item]),
+    certificate: expires === undefined || taken === undefined ? undefined : { expires, taken },
+    turnedDown:
+      refusal === undefined ? undefined : { at: refusal.time ?? "an unknown time", reason: refusal.reason ?? "" },
+  };
+}

@@ -1,0 +1,97 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { Logger } from "../lib/logger.js";
+import { inTurn } from "./turns.js";
+
+/** A listening port whose connections are let in one after the other. */
+export interface Acceptor {
+  readonly port: number;
+  /** Takes no new connection, and drops those that have not been let in. */
+  close(): void;
+  /** Drops every connection that is left. */
+  destroy(): void;
+}
+
+export interface AcceptorOptions {
+  /** 0: any free port. */
+  readonly port: number;
+  /** Default: all interfaces, IPv4 and IPv6. */
+  readonly host?: string | undefined;
+  /** Takes a connection over; what it has sent so far waits in the socket. */
+  readonly admit: (socket: Socket) => void;
+  /** A client that says nothing for this long is dropped. */
+  readonly silentMs?: number;
+  readonly logger: Logger;
+}
+
+/** When more than this many wait for us, the system lets others try again a second later; it may allow fewer. */
+const backlog = 4096;
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host, backlog }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+/** Unlike Node, falls back to IPv4 only where there is no IPv6, and not when another program has the port there. */
+async function listenAnywhere(server: Server, port: number): Promise<void> {
+  try {
+    await listen(server, port, "::");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL") throw error;
+    await listen(server, port, "0.0.0.0");
+  }
+}
+
+/**
+ * Opens a port. A connection is let in when its first bytes are there: what it costs us, the handshake above all, then
+ * follows at once and is paced. A handshake with an RSA key takes a millisecond, and a thousand clients may come together.
+ * @throws NodeJS.ErrnoException when the port can't be bound
+ */
+export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> {
+  const { port, host, admit, silentMs = 10_000, logger } = options;
+  const connected = new Set<Socket>();
+  const outside = new Set<Socket>();
+
+  function letIn(socket: Socket): void {
+    if (!outside.delete(socket) || socket.destroyed) return;
+    socket.setTimeout(0);
+    admit(socket);
+  }
+
+  const server = createServer((socket) => {
+    connected.add(socket);
+    outside.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => {
+      connected.delete(socket);
+      outside.delete(socket);
+    });
+    socket.setTimeout(silentMs, () => {
+      if (outside.has(socket)) socket.destroy();
+    });
+    socket.once("readable", () => {
+      // Without a byte, it ended before it began.
+      if (socket.readableLength > 0) inTurn(() => letIn(socket));
+      else socket.destroy();
+    });
+  });
+
+  await (host === undefined ? listenAnywhere(server, port) : listen(server, port, host));
+  server.on("error", (error) => logger.error("a connection could not be accepted", { error }));
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : port,
+    close() {
+      server.close();
+      for (const socket of outside) socket.destroy();
+    },
+    destroy() {
+      for (const socket of connected) socket.destroy();
+    },
+  };
+}

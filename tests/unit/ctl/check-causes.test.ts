@@ -1,0 +1,520 @@
+import * as assert from "uvu/assert";
+import { table } from "../../../src/cp/settings.js";
+import type { CheckContext } from "../../../src/ctl/check/context.js";
+import { servers } from "../../../src/ctl/check/port-checks.js";
+import { renewalDue } from "../../../src/ctl/check/proxy-checks.js";
+import { UserError } from "../../../src/lib/errors.js";
+import { suite } from "../../support/suite.js";
+import { ago, contextWith, now, outcomeOf, proxy } from "./check-stage.js";
+
+const test = suite("kumactl check: what each check finds");
+
+/** The result with its reasons and its fix in one text, or with its detail. */
+async function found(id: string, context: CheckContext): Promise<string> {
+  const outcome = await outcomeOf(id, context);
+  if (outcome === undefined) return "does not apply";
+  switch (outcome.result) {
+    case "success":
+      return `success: ${outcome.detail ?? ""}`;
+    case "skipped":
+      return outcome.reason;
+    default:
+      return `${outcome.result}: ${outcome.reasons.join("|")} FIX ${outcome.fix}`;
+  }
+}
+
+type Case = readonly [what: string, id: string, context: CheckContext, expected: RegExp];
+
+const unreachable = async () => {
+  throw new UserError("api.unreachable", "could not reach it: connect ECONNREFUSED");
+};
+const index = (more: object) => async () => ({ status: 200, tagline: "Kuma", version: "0.3.0", ahead: 0, ...more });
+const proxies = (...all: ReturnType<typeof proxy>[]) => ({ controlPlane: { proxies: async () => all } });
+const refusal = (more: object) => async () => ({
+  error: new UserError("port.unavailable", "Could not listen on port 5681: this user may not open it"),
+  taken: true,
+  holder: undefined,
+  ...more,
+});
+const remote = { address: async () => new URL("http://cp.example.com:5681"), isLocal: async () => false };
+
+const machine: readonly Case[] = [
+  ["glibc as Envoy needs it", "libc", contextWith({ machine: { glibc: () => "2.31" } }), /^success: glibc 2\.31$/],
+  ["a later major version", "libc", contextWith({ machine: { glibc: () => "3.0" } }), /^success/],
+  [
+    "glibc too old for Envoy",
+    "libc",
+    contextWith({ machine: { glibc: () => "2.30" } }),
+    /^error: glibc is 2\.30, but Envoy needs 2\.31 or newer FIX .*Debian 11/,
+  ],
+  [
+    "glibc too old for all",
+    "libc",
+    contextWith({ machine: { glibc: () => "2.9" } }),
+    /^error: .*Envoy needs 2\.31 and kuma needs 2\.28/,
+  ],
+  ["no glibc", "libc", contextWith({ machine: { glibc: () => undefined } }), /^error: this system has no glibc FIX/],
+  [
+    "no Envoy",
+    "envoy",
+    contextWith({
+      machine: {
+        findEnvoy() {
+          throw new UserError("envoy.not-found", "nowhere");
+        },
+      },
+    }),
+    /^warning: no Envoy that can be executed is in PATH, beside kuma-dp .* FIX .*--binary-path/,
+  ],
+  [
+    "an Envoy that can't run",
+    "envoy",
+    contextWith({ machine: { diagnoseEnvoy: async () => "glibc 2.34 is asked for" } }),
+    /^error: \/opt\/kuma\/bin\/envoy cannot run here: glibc 2\.34 is asked for FIX/,
+  ],
+];
+
+const ports: readonly Case[] = [
+  ["a control plane that answers has its ports", "port-xds", contextWith(), /^does not apply$/],
+  [
+    "ports of another machine are not here",
+    "port-xds",
+    contextWith({ controlPlane: { ...remote, index: unreachable } }),
+    /^does not apply$/,
+  ],
+  ["a free port", "port-xds", contextWith({ scope: { pre: true } }), /^success: 5678$/],
+  [
+    "a port taken by a program that can be seen",
+    "port-xds",
+    contextWith({ scope: { pre: true }, machine: { tryPort: refusal({ holder: { program: "python3", pid: 12 } }) } }),
+    /^error: port 5678 is taken by python3 \(process 12\) FIX end python3 \(process 12\), or .* by KUMA_XDS_SERVER_GRPC_PORT$/,
+  ],
+  [
+    "a port taken by a stranger",
+    "port-xds",
+    contextWith({ controlPlane: { index: unreachable }, machine: { tryPort: refusal({}) } }),
+    /^error: port 5678 is taken FIX `ss .* :5678'`.*KUMA_XDS_SERVER_GRPC_PORT$/,
+  ],
+  [
+    "a port that can't be had",
+    "port-api",
+    contextWith({ controlPlane: { index: unreachable }, machine: { tryPort: refusal({ taken: false }) } }),
+    /^error: Could not listen on port 5681: this user may not open it FIX .*KUMA_API_SERVER_PORT$/,
+  ],
+  [
+    "our own port",
+    "port-api",
+    contextWith({ scope: { pre: true }, machine: { tryPort: refusal({}) } }),
+    /^success: 5681, taken by the control plane itself$/,
+  ],
+  [
+    "the same port of a control plane elsewhere",
+    "port-api",
+    contextWith({ scope: { pre: true }, machine: { tryPort: refusal({}) }, controlPlane: remote }),
+    /^error: port 5681 is taken/,
+  ],
+  [
+    "a foreign server on the port of the API",
+    "port-api",
+    contextWith({ controlPlane: { index: index({ tagline: "nginx" }) }, machine: { tryPort: refusal({}) } }),
+    /^error: port 5681 is taken/,
+  ],
+  [
+    "any port",
+    "port-sds",
+    contextWith({ scope: { pre: true }, machine: { env: { KUMA_SDS_SERVER_GRPC_PORT: "0" }, tryPort: refusal({}) } }),
+    /^success: any free one$/,
+  ],
+  [
+    "a port that is none",
+    "port-sds",
+    contextWith({ scope: { pre: true }, machine: { env: { KUMA_SDS_SERVER_GRPC_PORT: "x" } } }),
+    /^error: KUMA_SDS_SERVER_GRPC_PORT is "x", but has to be a whole number/,
+  ],
+  [
+    "a token server that is off",
+    "port-tokens",
+    contextWith({
+      scope: { pre: true },
+      machine: { env: { KUMA_DATAPLANE_TOKEN_SERVER_ENABLED: "false" }, tryPort: refusal({}) },
+    }),
+    /^success: this server is switched off$/,
+  ],
+];
+
+const controlPlane: readonly Case[] = [
+  [
+    "a configuration that leads nowhere",
+    "kumactl-config",
+    contextWith({
+      controlPlane: {
+        async address() {
+          throw new UserError("config.inactive", "active Control Plane is not set");
+        },
+      },
+    }),
+    /^error: active Control Plane is not set FIX .*kumactl config control-planes add/,
+  ],
+  [
+    "nobody answers here",
+    "reachable",
+    contextWith({ controlPlane: { index: unreachable } }),
+    /^error: could not reach it: connect ECONNREFUSED FIX start it with `kuma-cp run`/,
+  ],
+  [
+    "nobody answers elsewhere",
+    "reachable",
+    contextWith({ controlPlane: { ...remote, index: unreachable } }),
+    /^error: .* FIX see that it runs, .*firewall/,
+  ],
+  [
+    "another server",
+    "kuma",
+    contextWith({ controlPlane: { index: index({ status: 404, tagline: "" }) } }),
+    /^error: something else answers at http:\/\/localhost:5681 \(status 404\).* FIX .*KUMA_API_SERVER_PORT/,
+  ],
+  ["the same version", "version", contextWith(), /^success: 0\.3\.0$/],
+  [
+    "another patch of the release",
+    "version",
+    contextWith({ controlPlane: { index: index({ version: "0.3.7" }) } }),
+    /^warning: the control plane is 0\.3\.7, kumactl is 0\.3\.0/,
+  ],
+  [
+    "another release",
+    "version",
+    contextWith({ controlPlane: { index: index({ version: "0.30.0" }) } }),
+    /^error: the control plane is 0\.30\.0, kumactl is 0\.3\.0 FIX .*same release/,
+  ],
+  [
+    "no version",
+    "version",
+    contextWith({ controlPlane: { index: index({ version: "" }) } }),
+    /^error: .*unknown version/,
+  ],
+  ["a few seconds", "clock", contextWith({ controlPlane: { index: index({ ahead: 9_999 }) } }), /^success/],
+  ["no time", "clock", contextWith({ controlPlane: { index: index({ ahead: undefined }) } }), /^success: .*not tell/],
+  [
+    "a clock that is late",
+    "clock",
+    contextWith({ controlPlane: { index: index({ ahead: 12_000 }) } }),
+    /^warning: the control plane's clock is 12s ahead of this machine's: .*not valid yet/,
+  ],
+  [
+    "a clock that is later than certificates are backdated",
+    "clock",
+    contextWith({ controlPlane: { index: index({ ahead: 60_000 }) } }),
+    /^error: .*1m0s ahead of this machine's: .*not valid yet.* FIX .*NTP/,
+  ],
+  [
+    "a clock that is ahead",
+    "clock",
+    contextWith({ controlPlane: { index: index({ ahead: -3_600_000 }) } }),
+    /^error: .*1h0m0s behind this machine's: .*end early/,
+  ],
+  ["an API for this machine only", "api-exposure", contextWith(), /^success/],
+  [
+    "an API for all while mTLS is on",
+    "api-exposure",
+    contextWith({ controlPlane: { settings: async () => ({ apiServer: { interface: "0.0.0.0" } }) } }),
+    /^warning: the HTTP API listens on 0\.0\.0\.0 .* in mesh "default".* FIX .*KUMA_API_SERVER_INTERFACE=127\.0\.0\.1/,
+  ],
+  [
+    "an API for all while mTLS is off",
+    "api-exposure",
+    contextWith({
+      controlPlane: {
+        settings: async () => ({ apiServer: { interface: "0.0.0.0" } }),
+        meshes: async () => [{ name: "default", mtls: false }],
+      },
+    }),
+    /^success/,
+  ],
+  [
+    "a control plane that tells no settings",
+    "api-exposure",
+    contextWith({ controlPlane: { settings: async () => undefined } }),
+    /^does not apply$/,
+  ],
+];
+
+const authority =
+  (state: string, more: object = {}) =>
+  async () => [{ mesh: "default", state, ...more }];
+
+const meshes: readonly Case[] = [
+  ["a mesh", "mesh", contextWith(), /^success: default: mTLS on$/],
+  [
+    "many meshes",
+    "mesh",
+    contextWith({
+      controlPlane: { meshes: async () => Array.from({ length: 9 }, (_, i) => ({ name: `m${i}`, mtls: i < 2 })) },
+    }),
+    /^success: 9, 2 of them with mTLS$/,
+  ],
+  [
+    "a mesh that was named and is not there",
+    "mesh",
+    contextWith({ scope: { mesh: "demo" }, controlPlane: { meshes: async () => [] } }),
+    /^error: there is no mesh "demo" FIX .*name: demo.*kumactl apply/,
+  ],
+  ["no mesh at all", "mesh", contextWith({ controlPlane: { meshes: async () => [] } }), /^error: there is no mesh FIX/],
+  [
+    "a rotation",
+    "authority",
+    contextWith({ controlPlane: { authorities: authority("distributing", { waitingFor: ["a"] }) } }),
+    /^success: default: rotating: the new root is not trusted yet by a$/,
+  ],
+  [
+    "an authority that can't be used",
+    "authority",
+    contextWith({ controlPlane: { authorities: authority("unusable", { reason: "it is no JSON" }) } }),
+    /^error: mesh "default" issues no certificates, unusable: it is no JSON FIX/,
+  ],
+  [
+    "one that nobody needs",
+    "authority",
+    contextWith({
+      controlPlane: {
+        authorities: authority("unusable", { reason: "x" }),
+        meshes: async () => [{ name: "default", mtls: false }],
+      },
+    }),
+    /^warning: mesh "default"/,
+  ],
+  [
+    "a control plane without authorities",
+    "authority",
+    contextWith({ controlPlane: { authorities: async () => [] } }),
+    /^does not apply$/,
+  ],
+];
+
+const bare = { certificate: undefined };
+const plaintext = { mtls: false, ...bare };
+const turnedDown = { at: "2026-01-01T11:00:00Z", reason: "the token proves nothing: there is no token" };
+
+const dataplanes: readonly Case[] = [
+  ["none", "connected", contextWith(), /^success: none is registered$/],
+  [
+    "one that never connected",
+    "connected",
+    contextWith(proxies(proxy("a"), proxy("b", { connection: "never", ...bare }))),
+    /^error: "b" in mesh "default" is registered, but its proxy has never connected FIX start `kuma-dp run --name=b --mesh=default/,
+  ],
+  [
+    "several that never connected",
+    "connected",
+    contextWith(proxies(proxy("a", { connection: "never" }), proxy("b", { connection: "never" }))),
+    /^error: "a" .*\|"b" .* FIX .*--name=NAME --mesh=MESH/,
+  ],
+  [
+    "one that never connected is not offline",
+    "online",
+    contextWith(proxies(proxy("a", { connection: "never" }))),
+    /^does not apply$/,
+  ],
+  [
+    "one that is offline",
+    "online",
+    contextWith(proxies(proxy("a", { connection: "offline", disconnected: ago(60) }))),
+    /^error: "a" in mesh "default" is offline since 2026-01-01T11:59:00\.000Z FIX .*kumactl delete dataplane a --mesh default/,
+  ],
+  ["accepted configuration", "configuration", contextWith(proxies(proxy("a"))), /^success/],
+  [
+    "refused configuration",
+    "configuration",
+    contextWith(
+      proxies(
+        proxy("a", {
+          refused: [{ mesh: "default", dataplane: "a", type: "lds", resource: "inbound:80", reason: "cannot bind" }],
+        }),
+      ),
+    ),
+    /^error: Envoy of "a" in mesh "default" refuses LDS resource "inbound:80": cannot bind FIX/,
+  ],
+  [
+    "no token is needed without mTLS",
+    "token",
+    contextWith(proxies(proxy("a", { ...plaintext, turnedDown }))),
+    /^does not apply$/,
+  ],
+  [
+    "a token that is missing",
+    "token",
+    contextWith(proxies(proxy("a", { ...bare, turnedDown }))),
+    /^error: "a" in mesh "default" was refused a certificate at 2026-01-01T11:00:00Z, and has none: the token proves nothing: there is no token FIX .*generate dataplane-token --name=a --mesh=default/,
+  ],
+  [
+    "a token that is refused while the certificate lives",
+    "token",
+    contextWith(proxies(proxy("a", { turnedDown }))),
+    /its last one ends at 2026-01-02T12:00:00\.000Z: /,
+  ],
+  [
+    "whose token is refused needs no certificate",
+    "certificate",
+    contextWith(proxies(proxy("a", { ...bare, turnedDown }))),
+    /^success/,
+  ],
+  [
+    "who just connected has time",
+    "certificate",
+    contextWith(proxies(proxy("a", { ...bare, connected: ago(29) }))),
+    /^success/,
+  ],
+  [
+    "no certificate",
+    "certificate",
+    contextWith(proxies(proxy("a", bare))),
+    /^error: "a" in mesh "default" is connected and has never taken a certificate FIX .*KUMA_SDS_SERVER_GRPC_PORT/,
+  ],
+  [
+    "no certificate is needed without mTLS",
+    "certificate",
+    contextWith(proxies(proxy("a", plaintext))),
+    /^does not apply$/,
+  ],
+  [
+    "an expired certificate",
+    "certificate-expiry",
+    contextWith(proxies(proxy("a", { certificate: { taken: ago(100), expires: now } }))),
+    /^error: the certificate of "a" in mesh "default" expired at 2026-01-01T12:00:00\.000Z/,
+  ],
+  [
+    "one that expired by the control plane's clock",
+    "certificate-expiry",
+    contextWith({
+      controlPlane: {
+        index: index({ ahead: 5_000 }),
+        proxies: async () => [proxy("a", { certificate: { taken: ago(100), expires: ago(-4) } })],
+      },
+    }),
+    /^error: the certificate of "a"/,
+  ],
+  [
+    "an expired one of a proxy that is offline is not the cause",
+    "certificate-expiry",
+    contextWith(proxies(proxy("a", { connection: "offline", certificate: { taken: ago(100), expires: now } }))),
+    /^does not apply$/,
+  ],
+  [
+    "one that is overdue",
+    "certificate-renewal",
+    contextWith(proxies(proxy("a", { certificate: { taken: ago(90), expires: ago(-10) } }))),
+    /^warning: the certificate of "a" in mesh "default" ends in 10s, and should have been renewed/,
+  ],
+  [
+    "one that is about to be renewed",
+    "certificate-renewal",
+    contextWith(proxies(proxy("a", { certificate: { taken: ago(89), expires: ago(-11) } }))),
+    /^success: the first ends at 2026-01-01T12:00:11\.000Z$/,
+  ],
+  [
+    "an expired one is not overdue as well",
+    "certificate-renewal",
+    contextWith(proxies(proxy("a", { certificate: { taken: ago(100), expires: now } }))),
+    /^success/,
+  ],
+];
+
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const jwt = (claims: object, header: object = { alg: "RS256" }, signature = "c2ln") =>
+  [encode(header), encode(claims), signature].join(".");
+const withToken = (token: string) =>
+  contextWith({ scope: { token: { file: "/tmp/t", name: "a", mesh: "m" } }, machine: { readToken: () => token } });
+const seconds = now.getTime() / 1000;
+
+const tokens: readonly Case[] = [
+  ["no token to look at", "token-file", contextWith(), /^does not apply$/],
+  [
+    "a good one",
+    "token-file",
+    withToken(jwt({ Name: "a", Mesh: "m" })),
+    /^success: it never expires; only the control plane can check its signature$/,
+  ],
+  [
+    "one that ends",
+    "token-file",
+    withToken(jwt({ Name: "a", Mesh: "m", exp: seconds + 1 })),
+    /^success: valid until 2026-01-01T12:00:01/,
+  ],
+  [
+    "an expired one",
+    "token-file",
+    withToken(jwt({ Name: "a", Mesh: "m", exp: seconds })),
+    /^error: the token expired at .* FIX .*--name=a --mesh=m > \/tmp\/t/,
+  ],
+  [
+    "somebody else's",
+    "token-file",
+    withToken(jwt({ Name: "b", Mesh: "m" })),
+    /^error: the token is for dataplane "b" in mesh "m"/,
+  ],
+  [
+    "another mesh's",
+    "token-file",
+    withToken(jwt({ Name: "a", Mesh: "n" })),
+    /^error: the token is for dataplane "a" in mesh "n"/,
+  ],
+  ["no JWT", "token-file", withToken("let.me.in"), /^error: \/tmp\/t holds no dataplane token: it is no JWT/],
+  ["too many parts", "token-file", withToken(`${jwt({ Name: "a", Mesh: "m" })}.x`), /it is no JWT/],
+  ["unsigned", "token-file", withToken(jwt({ Name: "a", Mesh: "m" }, { alg: "none" }, "")), /not signed with RS256/],
+  [
+    "no signature",
+    "token-file",
+    withToken(jwt({ Name: "a", Mesh: "m" }, { alg: "RS256" }, "")),
+    /not signed with RS256/,
+  ],
+  ["no name", "token-file", withToken(jwt({ Mesh: "m" })), /it has no claim Name/],
+  ["no mesh", "token-file", withToken(jwt({ Name: "a" })), /it has no claim Mesh/],
+  ["an odd end", "token-file", withToken(jwt({ Name: "a", Mesh: "m", exp: "soon" })), /exp is no number/],
+  [
+    "a file that can't be read",
+    "token-file",
+    contextWith({
+      scope: { token: { file: "/tmp/t", name: "a", mesh: "m" } },
+      machine: {
+        readToken() {
+          throw new UserError("token.unreadable", "could not read file /tmp/t");
+        },
+      },
+    }),
+    /^error: could not read file \/tmp\/t FIX .*generate dataplane-token/,
+  ],
+];
+
+for (const [what, id, context, expected] of [
+  ...machine,
+  ...ports,
+  ...controlPlane,
+  ...meshes,
+  ...dataplanes,
+  ...tokens,
+]) {
+  test(`${id}: ${what}`, async () => assert.match(await found(id, context), expected));
+}
+
+test("a renewal is overdue once the latest time for it and a delivery are over, however long certificates live", () => {
+  const due = (life: number) => renewalDue({ taken: new Date(0), expires: new Date(life) }).getTime();
+  assert.is(due(20_000), 18_000);
+  const month = 720 * 3_600_000;
+  assert.is(due(month), month * 0.85 + 60_000);
+});
+
+test("the ports are those of kuma-cp, by the same settings", () => {
+  const settings = Object.values(table);
+  const ports = servers.map(({ path, variable, preset }) => {
+    const setting = settings.find((candidate) => candidate.path === path);
+    assert.ok(setting?.env.includes(variable), variable);
+    assert.is(setting?.default, preset);
+    return path;
+  });
+  const all = settings.flatMap(({ path }) =>
+    /(grpcPort|diagnosticsPort|[a-z]Server\.port|local\.port)$/.test(path) ? [path] : [],
+  );
+  assert.equal(ports.sort(), all.sort());
+  assert.is(servers.find(({ id }) => id === "port-api")?.host?.({}), table.apiInterface.default);
+});
+
+test.run();

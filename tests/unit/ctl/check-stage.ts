@@ -1,0 +1,75 @@
+import { categoriesFor } from "../../../src/ctl/check/categories.js";
+import type { CheckResult } from "../../../src/ctl/check/check.js";
+import { runChecks } from "../../../src/ctl/check/check.js";
+import type { CheckContext, ControlPlane, Machine, Scope } from "../../../src/ctl/check/context.js";
+import type { ProxyState } from "../../../src/ctl/check/proxy.js";
+
+export const now = new Date("2026-01-01T12:00:00Z");
+
+/** This long before now, or after it when negative. */
+export const ago = (seconds: number): Date => new Date(now.getTime() - seconds * 1000);
+
+/** A context in which all is well, except for what is said. */
+export function contextWith({
+  version = "0.3.0",
+  scope = {},
+  machine = {},
+  controlPlane = {},
+}: {
+  readonly version?: string;
+  readonly scope?: Partial<Scope>;
+  readonly machine?: Partial<Machine>;
+  readonly controlPlane?: Partial<ControlPlane>;
+} = {}): CheckContext {
+  return {
+    version,
+    scope: { pre: false, mesh: undefined, token: undefined, ...scope },
+    machine: {
+      env: {},
+      glibc: () => "2.36",
+      findEnvoy: () => "/opt/kuma/bin/envoy",
+      diagnoseEnvoy: async () => undefined,
+      tryPort: async () => undefined,
+      readToken: () => "",
+      now: () => now,
+      ...machine,
+    },
+    controlPlane: {
+      address: async () => new URL("http://localhost:5681"),
+      isLocal: async () => true,
+      index: async () => ({ status: 200, tagline: "Kuma", version: "0.3.0", ahead: 0 }),
+      settings: async () => ({ apiServer: { interface: "127.0.0.1", port: 5681 } }),
+      meshes: async () => [{ name: "default", mtls: true }],
+      authorities: async () => [{ mesh: "default", state: "active" }],
+      proxies: async () => [],
+      ...controlPlane,
+    },
+  };
+}
+
+/** A proxy of the mesh "default" that is online with a fresh certificate, except for what is said. */
+export function proxy(name: string, more: Partial<ProxyState> = {}): ProxyState {
+  return {
+    mesh: "default",
+    name,
+    mtls: true,
+    connection: "online",
+    connected: ago(3600),
+    disconnected: undefined,
+    refused: [],
+    certificate: { taken: ago(3600), expires: ago(-3600 * 24) },
+    turnedDown: undefined,
+    ...more,
+  };
+}
+
+export async function resultsOf(context: CheckContext): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for await (const result of runChecks(categoriesFor(context.scope), context)) results.push(result);
+  return results;
+}
+
+/** What one check found, undefined when it does not apply. */
+export async function outcomeOf(id: string, context: CheckContext): Promise<CheckResult["outcome"] | undefined> {
+  return (await resultsOf(context)).find(({ check }) => check.id === id)?.outcome;
+}
