@@ -69,7 +69,7 @@ export interface AdviceFacts {
 /** What to apply or delete to allow what is denied, to deny what is allowed, or to have that enforced at all. */
 export function adviceFor(mesh: MeshView, { mtls, from, denying, to, permissions }: AdviceFacts): readonly Advice[] {
   const allowing = denying.map((service) => missing(mesh, from, service));
-  if (!mtls) return [enforcing(mesh), ...allowing];
+  if (!mtls) return [...allowing, enforcing(mesh)];
   const names = new Set(permissions.filter(({ applies }) => applies).map(({ name }) => name));
   const denials = [...names].map((name): Advice => {
     const spec = mesh.policies.TrafficPermission.byName.get(name)?.spec ?? {};

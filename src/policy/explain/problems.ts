@@ -180,10 +180,7 @@ function ofSources(mesh: MeshView, { from, to, sources }: ProblemFacts): Problem
   }
   const without = sources.filter(({ outbounds }) => outbounds.length === 0).map(({ dataplane }) => dataplane);
   const message = `${listed(without)} ${without.length > 1 ? "have" : "has"} no outbound to "${to}"`;
-  return [
-    ...(without.length > 0 ? [{ code: "no-outbound" as const, message, dataplanes: without }] : []),
-    ...gathered(sources.map((source) => ({ ...source, listeners: listenersIn(source.outbounds) }))),
-  ];
+  return without.length > 0 ? [{ code: "no-outbound", message, dataplanes: without }] : [];
 }
 
 const distinct = (problems: readonly Problem[]) => [...new Map(problems.map((one) => [one.message, one])).values()];
@@ -196,13 +193,11 @@ export function problemsOf(mesh: MeshView, facts: ProblemFacts): readonly Proble
   return distinct([
     ...denying.map(({ destination, endpoints: own }) => notPermitted(from, destination, own)),
     ...ofSources(mesh, facts),
+    ...gathered([
+      ...facts.sources.map((source) => ({ ...source, listeners: listenersIn(source.outbounds) })),
+      ...endpoints.map((endpoint) => ({ ...endpoint, listeners: listenersIn([endpoint]) })),
+    ]),
     ...routes.flatMap((route) => ofRoute(route, to)),
     ...destinations.flatMap((destination) => ofDestination(mesh, destination)),
-    ...gathered(
-      endpoints.map((endpoint) => ({
-        ...endpoint,
-        listeners: listenersIn([endpoint]),
-      })),
-    ),
   ]);
 }
