@@ -58,11 +58,15 @@ function isSecret(field: DescField): boolean {
 
 const hidden = "[redacted]";
 
+/** Where a secret is on the proxy's machine is none itself. */
+const places: ReadonlySet<string> = new Set(["filename", "environmentVariable"]);
+
 function hide(value: JsonValue): JsonValue {
   if (typeof value === "string") return hidden;
   if (Array.isArray(value)) return value.map(hide);
   if (!isJsonObject(value)) return value;
-  return Object.fromEntries(Object.entries(value as JsonObject).map(([key, member]) => [key, hide(member)]));
+  const members = Object.entries(value as JsonObject);
+  return Object.fromEntries(members.map(([key, member]) => [key, places.has(key) ? member : hide(member)]));
 }
 
 /** The messages that a field of message type holds, with `show` applied to each. */

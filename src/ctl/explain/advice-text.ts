@@ -19,8 +19,9 @@ const effects: Readonly<Record<string, string>> = {
 /** kumactl's word for a type of which there is advice. */
 const words: Readonly<Record<string, string>> = { TrafficPermission: "traffic-permission", Mesh: "mesh" };
 
-async function command({ apply, delete: gone, alsoAllowsOthers = false, effect = "" }: Advice): Promise<string[]> {
-  const title = `# ${effects[effect] ?? effect}`;
+async function command(advice: Advice, mtls: boolean): Promise<string[]> {
+  const { apply, delete: gone, alsoAllowsOthers = false, effect = "" } = advice;
+  const title = `# ${effects[effect] ?? effect}${effect === "allow" && !mtls ? " while mTLS is on, too" : ""}`;
   if (apply !== undefined) {
     const yaml = (await toYaml(apply)).trimEnd();
     return [title, "kumactl apply -f - <<'EOF'", ...yaml.split("\n"), "EOF"];
@@ -32,13 +33,16 @@ async function command({ apply, delete: gone, alsoAllowsOthers = false, effect =
 }
 
 /** What helps against a problem besides permissions; `mesh`, `to` and the dataplane are part of what to type. */
-function remedy({ code, dataplanes = [] }: Problem, { mesh = "", to = "" }: Traffic): string[] {
+function remedy({ code, dataplanes = [] }: Problem, { mesh = "", to = "", mtls = false }: Traffic): string[] {
   const [first = ""] = dataplanes;
   const name = quoted(first);
   const inMesh = `--mesh ${quoted(mesh)}`;
   switch (code) {
     case "offline":
-      return [`# start the sidecar of ${first}`, `kuma-dp run --name=${name} --mesh=${quoted(mesh)}`];
+      return [
+        `# start the sidecar of ${first}`,
+        `kuma-dp run --name=${name} --mesh=${quoted(mesh)}${mtls ? " --dataplane-token-file=FILE" : ""}`,
+      ];
     case "no-outbound":
       return [
         `# give ${first} an outbound: in its Dataplane, below networking.outbound`,
@@ -71,7 +75,7 @@ function remedy({ code, dataplanes = [] }: Problem, { mesh = "", to = "" }: Traf
 
 /** What to type to get another verdict, and against each problem; blocks that can be pasted into a shell. */
 export async function adviceBlocks(traffic: Traffic): Promise<string[]> {
-  const advice = await Promise.all((traffic.advice ?? []).map(command));
+  const advice = await Promise.all((traffic.advice ?? []).map((one) => command(one, traffic.mtls === true)));
   const remedies = (traffic.problems ?? []).map((problem) => remedy(problem, traffic));
   const blocks = [...advice, ...remedies].filter((lines) => lines.length > 0);
   return [...new Set(blocks.map((lines) => lines.map((line) => `${line}\n`).join("")))];

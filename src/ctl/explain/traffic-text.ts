@@ -110,13 +110,13 @@ function routeText(route: Route, several: boolean, { to = "" }: Traffic, now: Da
   const whose = several ? ` from ${names} (${services.join(", ")})` : "";
   const by =
     policy === undefined
-      ? "no TrafficRoute"
-      : `TrafficRoute ${nameText(policy)}: ${tagsText(policy.source)} -> ${tagsText(policy.destination)}`;
+      ? "without a TrafficRoute"
+      : `by TrafficRoute ${nameText(policy)}: ${tagsText(policy.source)} -> ${tagsText(policy.destination)}`;
   const body =
     destinations.length === 0
       ? "connections are closed: no destination has any weight\n"
       : destinations.map((destination) => destinationText(destination, now)).join("");
-  return `\nTo ${to}${whose}, by ${by}\n${body}`;
+  return `\nTo ${to}${whose}, ${by}\n${body}`;
 }
 
 /** Whether and how traffic flows, and what to type to change it; for people. */

@@ -9,6 +9,7 @@ import type {
   DestinationExplanation,
   EndpointExplanation,
   OutboundExplanation,
+  PermissionMatch,
   RouteExplanation,
   SourceExplanation,
   TrafficExplanation,
@@ -131,6 +132,17 @@ function askedOf({ to, destinations }: Facts, routes: readonly RouteExplanation[
   });
 }
 
+/** Each rule once; what allows something is not named again for what it does not allow. */
+function distinct(matches: readonly PermissionMatch[]): PermissionMatch[] {
+  const found = new Map<string, PermissionMatch>();
+  for (const match of matches) {
+    const key = JSON.stringify([match.name, match.rule, match.source, match.destination]);
+    const known = found.get(key);
+    if (known === undefined || known.reason === "other-tags") found.set(key, match);
+  }
+  return [...found.values()];
+}
+
 /**
  * Whether and how connections get from one service of a mesh to another one: decided by the functions that
  * configurations are made with, for what the mesh holds at present and what its proxies are known to be.
@@ -157,10 +169,9 @@ export function explainTraffic(
   const asked = askedOf(facts, routes);
   const granted = verdictOf(asked.flatMap((one) => one.granted));
   const denied = asked.filter((one) => one.granted.includes(false));
-  const permissions = asked.flatMap(({ destination, services }) =>
-    facts.destinations.permissions(destination, services, from),
+  const permissions = distinct(
+    asked.flatMap(({ destination, services }) => facts.destinations.permissions(destination, services, from)),
   );
-  const distinct = [...new Map(permissions.map((match) => [JSON.stringify(match), match])).values()];
   const targets = (some: readonly Asked[]) => [
     ...new Set(some.map(({ destination }) => destination[serviceTag] ?? "")),
   ];
@@ -172,10 +183,10 @@ export function explainTraffic(
     verdict: mtls ? granted : "allowed",
     ...(mtls ? {} : { withMtls: granted }),
     connects: together(sources.map(({ connects }) => connects)),
-    permissions: distinct,
+    permissions,
     problems: problemsOf(mesh, { from, to, sources, routes, denying: mtls ? denied : [] }),
     sources,
     routes,
-    advice: adviceFor(mesh, { mtls, from, denying: targets(denied), to: targets(asked), permissions: distinct }),
+    advice: adviceFor(mesh, { mtls, from, denying: targets(denied), to: targets(asked), permissions }),
   };
 }
