@@ -3,6 +3,7 @@ import type { EnvoyResource } from "../envoy/resource.js";
 import { identityName, meshCaName } from "../envoy/tls.js";
 import type { Logger } from "../lib/logger.js";
 import type { MeshView, View } from "../view/mesh-view.js";
+import { servicesOf } from "../view/proxy.js";
 import { realTimers, type Timers } from "./coalesce.js";
 import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
 import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
@@ -45,8 +46,10 @@ export interface SecretStream {
 /** What the peer hears when it is not let in: nothing that helps to guess. */
 const generic = "the dataplane could not be authenticated";
 
-const servicesOf = (mesh: MeshView | undefined, name: string): readonly string[] =>
-  [...new Set(mesh?.proxies.get(name)?.inbounds.map(({ service }) => service))].sort();
+function servicesIn(mesh: MeshView | undefined, name: string): readonly string[] {
+  const proxy = mesh?.proxies.get(name);
+  return proxy === undefined ? [] : servicesOf(proxy);
+}
 
 const bundles = new WeakMap<ReadyAuthority, EnvoyResource>();
 
@@ -124,7 +127,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
       unauthenticated(result.reason);
       return false;
     }
-    if (servicesOf(view().get(id.mesh), id.name).length === 0) {
+    if (servicesIn(view().get(id.mesh), id.name).length === 0) {
       refuse(status.NOT_FOUND, `there is no Dataplane "${id.name}" with a service in mesh "${id.mesh}"`);
       return false;
     }
@@ -158,7 +161,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
   function follow(id: ProxyId, authority: AuthorityState | undefined): void {
     if (authority?.kind === "ready" && session.names.has(meshCaName)) session.offer(bundleOf(authority));
     if (lease === undefined) return;
-    const services = servicesOf(view().get(id.mesh), id.name);
+    const services = servicesIn(view().get(id.mesh), id.name);
     lease.follow(authority?.kind === "ready" && services.length > 0 ? { services, authority } : undefined);
   }
 

@@ -7,6 +7,7 @@ import { explainTraffic } from "../../policy/explain/traffic.js";
 import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
 import type { Store } from "../../store/store.js";
 import type { MeshView, ProxyView, View } from "../../view/mesh-view.js";
+import { servicesOf } from "../../view/proxy.js";
 import type { ProxyId } from "../../xds/node.js";
 import type { ProxyStream } from "../../xds/proxies.js";
 import type { SecretServer } from "../../xds/secret-server.js";
@@ -31,7 +32,10 @@ export interface ConfigDiff {
   /** True when it is connected and has all that it should have. */
   readonly settled: boolean;
   readonly streams: readonly { readonly differences: readonly UnacknowledgedResource[] }[];
-  /** Of `identity_cert` and `mesh_ca`, those that it lacks while mTLS is on; they travel on streams of their own. */
+  /**
+   * Of `identity_cert` and `mesh_ca`, those that it has not or not in their present content while mTLS is on; they travel
+   * on streams of their own.
+   */
   readonly missingSecrets: readonly string[];
   readonly elsewhere: readonly string[];
 }
@@ -83,7 +87,8 @@ function unknown(
 
 const found = <T>(value: T) => ({ kind: "found", value }) as const;
 
-function servicesOf({ proxies }: MeshView): Set<string> {
+/** All that can be asked about: what is offered, and what is consumed though nobody may offer it. */
+function knownServices({ proxies }: MeshView): Set<string> {
   const services = new Set<string>();
   for (const { inbounds, outbounds } of proxies.values()) {
     for (const { service } of inbounds) services.add(service);
@@ -125,15 +130,16 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     ),
   ];
 
-  function missingSecrets(mesh: MeshView, name: string, { mTLS }: DataplaneInsight): string[] {
+  function missingSecrets(mesh: MeshView, proxy: ProxyView, { mTLS }: DataplaneInsight): string[] {
     if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
-    const taken = secrets.proxies(mesh.name).get(name);
+    const taken = secrets.proxies(mesh.name).get(proxy.name);
     // Another control plane may serve them; what it served last is recorded.
     if (taken === undefined) return mTLS?.certificateExpirationTime === undefined ? [identityName, meshCaName] : [];
     const authority = authorities.authority(mesh);
     const version = authority.kind === "ready" ? bundleVersion(authority) : undefined;
     const trusts = taken.trusted.length > 0 && taken.trusted.every((has) => has === version);
-    return [...(taken.identity === undefined ? [identityName] : []), ...(trusts ? [] : [meshCaName])];
+    const current = taken.identity?.services.join("\n") === servicesOf(proxy).join("\n");
+    return [...(current ? [] : [identityName]), ...(trusts ? [] : [meshCaName])];
   }
 
   return {
@@ -156,7 +162,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       for (const stream of xds.streams({ mesh, name })) {
         streams.push({ differences: await unacknowledgedOn(stream.deliveries()) });
       }
-      const missing = missingSecrets(target.value.mesh, name, insight);
+      const missing = missingSecrets(target.value.mesh, target.value.proxy, insight);
       const settled =
         streams.length > 0 && missing.length === 0 && streams.every(({ differences }) => differences.length === 0);
       return found({
@@ -171,7 +177,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     async traffic(meshName, from, to) {
       const known = meshOf(meshName);
       if (known.kind === "unknown") return known;
-      const services = servicesOf(known.value);
+      const services = knownServices(known.value);
       for (const [field, service] of [
         ["from", from],
         ["to", to],

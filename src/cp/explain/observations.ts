@@ -87,13 +87,15 @@ export function observe({ instanceId, streams, secrets, insights, now }: Sources
     now,
     proxy(name) {
       const { certificateExpirationTime, refusal } = insights.get(name)?.mTLS ?? {};
+      const identity = secrets.get(name)?.identity;
       const times = [
-        secrets.get(name)?.identity?.notAfter.getTime(),
+        identity?.notAfter.getTime(),
         certificateExpirationTime === undefined ? undefined : Date.parse(certificateExpirationTime),
       ].filter((time) => time !== undefined);
       return {
         online: streams(name).length > 0 || elsewhere(name).length > 0,
         notAfter: times.length === 0 ? undefined : new Date(Math.max(...times)),
+        services: identity?.services,
         turnedDown: refusal?.reason,
       };
     },

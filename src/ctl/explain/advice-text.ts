@@ -53,6 +53,7 @@ function remedy({ code, dataplanes = [] }: Problem, { mesh = "", to = "", mtls =
     case "certificate-missing":
     case "certificate-expired":
     case "certificate-refused":
+    case "certificate-outdated":
       return [
         `# a token for ${first}, for its kuma-dp run --dataplane-token-file=FILE`,
         `kumactl generate dataplane-token --name=${name} --mesh=${quoted(mesh)} > FILE`,

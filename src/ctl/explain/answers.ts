@@ -48,7 +48,7 @@ export const policiesSchema = object({
 });
 
 const listener = object({ state: text(), reason: text(), earlier: flag(), raw: flag() });
-const certificate = object({ state: text(), notAfter: text(), reason: text() });
+const certificate = object({ state: text(), notAfter: text(), reason: text(), outdated: flag() });
 
 export const trafficSchema = object({
   mesh: text(),

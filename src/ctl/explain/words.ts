@@ -39,10 +39,10 @@ function leftText(milliseconds: number): string {
 }
 
 /** `until 2026-10-31T10:00:00Z, 29 days` */
-export function certificateText({ state = "", notAfter = "" }: Certificate, now: Date): string {
+export function certificateText({ state = "", notAfter = "", outdated = false }: Certificate, now: Date): string {
   if (state === "missing") return "missing";
   if (state === "expired") return `expired at ${notAfter}`;
-  return `until ${notAfter}, ${leftText(Date.parse(notAfter) - now.getTime())}`;
+  return `until ${notAfter}, ${leftText(Date.parse(notAfter) - now.getTime())}${outdated ? ", for other services" : ""}`;
 }
 
 export function listenerText({ state = "", earlier = false, raw = false }: Listener = {}): string {

@@ -2,6 +2,7 @@ import { rulesOf } from "../../resources/rules.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { Endpoint, MeshView } from "../../view/mesh-view.js";
 import { anyService, policiesFor } from "../../view/policies.js";
+import { servicesOf } from "../../view/proxy.js";
 import { grantMatch, type PolicyMatch, ruleOf } from "../dataplane-policies.js";
 import { type Grant, grantsOf } from "../permissions.js";
 import { type Match, matchesService, matchesTags } from "../selector.js";
@@ -57,9 +58,11 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
   function instanceOf(dataplane: string, endpoint: Endpoint): Instance {
     const { address, port } = endpoint;
     const observed = observations.proxy(dataplane);
-    const certificate = mtls ? certificateOf(observed, observations.now) : undefined;
+    const proxy = mesh.proxies.get(dataplane);
+    const services = proxy === undefined ? [] : servicesOf(proxy);
+    const certificate = mtls ? certificateOf(observed, services, observations.now) : undefined;
     const listener = observed.online ? observations.inbound(dataplane, endpoint) : undefined;
-    const shared = mesh.proxies.get(dataplane)?.inbounds.filter((own) => own.address === address && own.port === port);
+    const shared = proxy?.inbounds.filter((own) => own.address === address && own.port === port);
     return {
       dataplane,
       endpoint,

@@ -26,6 +26,8 @@ export interface ProxyObservation {
   readonly online: boolean;
   /** Until when the certificate is valid that it acknowledged last. */
   readonly notAfter: Date | undefined;
+  /** The services that this certificate names; undefined when another control plane issued it. */
+  readonly services: readonly string[] | undefined;
   /** Why it was refused another one. */
   readonly turnedDown: string | undefined;
 }

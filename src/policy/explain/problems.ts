@@ -19,6 +19,8 @@ export type ProblemCode =
   | "certificate-expired"
   /** It lives, and the next one was refused. */
   | "certificate-refused"
+  /** It names other services than the dataplane offers. */
+  | "certificate-outdated"
   /** Envoy refuses its listener, or has not acknowledged it yet. */
   | "refused"
   | "pending"
@@ -84,6 +86,13 @@ function ofCertificate(certificate: Certificate): Finding | undefined {
   const why = reason === undefined ? "" : `: ${reason}`;
   switch (certificate.state) {
     case "live":
+      if (certificate.outdated === true) {
+        return finding(
+          "certificate-outdated",
+          "the certificate of ",
+          ` names other services than it offers by now${why}`,
+        );
+      }
       return reason === undefined ? undefined : finding("certificate-refused", "no new certificate for ", why);
     case "expired":
       return finding("certificate-expired", "the certificate of ", ` expired at ${certificate.notAfter}${why}`);

@@ -1,5 +1,6 @@
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";
+import { servicesOf } from "../../view/proxy.js";
 import { contestOf } from "../dataplane-policies.js";
 import { candidates, type Inbounds, type Share, sharesOf } from "../matching.js";
 import { adviceFor } from "./advice.js";
@@ -26,9 +27,6 @@ interface Group {
   readonly inbounds: Inbounds;
   readonly shares: readonly Share[];
 }
-
-const servicesOf = ({ inbounds }: ProxyView): readonly string[] =>
-  [...new Set(inbounds.map(({ service }) => service))].sort();
 
 /** Dataplanes together that connect as the same services and by the same policies: usually all instances of a service. */
 function groupsOf({ policies }: MeshView, sources: readonly ProxyView[], from: string, to: string): Group[] {
@@ -89,7 +87,7 @@ function routeOf({ mesh: { policies }, to, destinations }: Facts, group: Group):
 
 function sourceOf({ to, mtls, observations }: Facts, proxy: ProxyView, route: RouteExplanation): SourceExplanation {
   const observed = observations.proxy(proxy.name);
-  const certificate = mtls ? certificateOf(observed, observations.now) : undefined;
+  const certificate = mtls ? certificateOf(observed, servicesOf(proxy), observations.now) : undefined;
   const destinations = route.destinations.map(({ destination }) => destination);
   const outbounds = proxy.outbounds
     .filter(({ service }) => service === to)

@@ -227,13 +227,17 @@ const explain = async ({ api }: Awaited<ReturnType<typeof open>>) =>
 
 test("an explanation knows the streams of this control plane", async () => {
   const identity = {
+    services: ["web"],
     certificateChain: "",
     privateKey: "",
     serial: "1",
     notBefore: new Date(0),
     notAfter: new Date("2026-10-31T10:00:00Z"),
   };
-  const secrets = new Map(["web-1", "redis-1"].map((name) => [name, { trusted: [], identity }]));
+  const secrets = new Map([
+    ["web-1", { trusted: [], identity }],
+    ["redis-1", { trusted: [], identity: { ...identity, services: ["redis"] } }],
+  ]);
   const mesh = await open(all, { secrets: { proxies: () => secrets } });
   const offline = await explain(mesh);
   assert.equal([offline.verdict, offline.connects], ["allowed", "never"]);

@@ -29,7 +29,9 @@ const now = new Date("2026-10-01T10:00:00Z");
 interface Oddities {
   readonly offline?: readonly string[];
   readonly listeners?: Readonly<Record<string, Delivered>>;
-  readonly certificates?: Readonly<Record<string, { readonly notAfter?: Date; readonly turnedDown?: string }>>;
+  readonly certificates?: Readonly<
+    Record<string, { readonly notAfter?: Date; readonly services?: readonly string[]; readonly turnedDown?: string }>
+  >;
 }
 
 function observations({ offline = [], listeners = {}, certificates = {} }: Oddities): Observations {
@@ -39,6 +41,7 @@ function observations({ offline = [], listeners = {}, certificates = {} }: Oddit
     proxy: (name) => ({
       online: !offline.includes(name),
       notAfter: name in certificates ? certificates[name]?.notAfter : new Date("2026-10-31T10:00:00Z"),
+      services: certificates[name]?.services,
       turnedDown: certificates[name]?.turnedDown,
     }),
     inbound: listener,

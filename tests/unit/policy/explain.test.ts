@@ -17,7 +17,9 @@ const earlier = new Date("2026-09-30T10:00:00Z");
 /** What is different from a mesh in which all is well. */
 interface Oddities {
   readonly offline?: readonly string[];
-  readonly certificates?: Readonly<Record<string, { readonly notAfter?: Date; readonly turnedDown?: string }>>;
+  readonly certificates?: Readonly<
+    Record<string, { readonly notAfter?: Date; readonly services?: readonly string[]; readonly turnedDown?: string }>
+  >;
   readonly listeners?: Readonly<Record<string, Delivered>>;
 }
 
@@ -28,6 +30,7 @@ function observations({ offline = [], certificates = {}, listeners = {} }: Oddit
     proxy: (name) => ({
       online: !offline.includes(name),
       notAfter: name in certificates ? certificates[name]?.notAfter : later,
+      services: certificates[name]?.services,
       turnedDown: certificates[name]?.turnedDown,
     }),
     inbound: (name) => listener(name),
@@ -186,6 +189,20 @@ const cases: readonly (readonly [
     "certificate-refused",
     "web-to-redis",
     { certificates: { "redis-1": { notAfter: later, turnedDown: "the token has expired" } } },
+  ],
+  [
+    "a certificate for other services",
+    [web, redis1, allowed],
+    "allowed",
+    "always",
+    "certificate-outdated",
+    "web-to-redis",
+    {
+      certificates: {
+        "redis-1": { notAfter: later, services: ["mysql"] },
+        "web-1": { notAfter: later, services: ["web"] },
+      },
+    },
   ],
   [
     "Envoy refuses its listener",

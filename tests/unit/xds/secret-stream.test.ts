@@ -37,7 +37,7 @@ function open() {
       const text = `${services} #${++serial}`;
       const notBefore = new Date();
       const notAfter = new Date(notBefore.getTime() + 3_600_000);
-      return { certificateChain: text, privateKey: "", serial: String(serial), notBefore, notAfter };
+      return { services, certificateChain: text, privateKey: "", serial: String(serial), notBefore, notAfter };
     },
   };
   const stream = serveSecrets(call as unknown as SecretCall, {
