@@ -121,15 +121,20 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
       }),
     wouldAllow: (destination, services) => grantsFor([destination]).some((grant) => lets(grant, services)),
     permissions(destination, services, from) {
-      const found = new Map<string, PermissionMatch>();
-      for (const grant of new Set(listenersOf(destination).flat())) {
+      /** A selector belongs to one rule: with the two of a grant it is known which one that is. */
+      const found = new Map<Tags, Map<Match, Grant>>();
+      for (const grant of listenersOf(destination).flat()) {
         if (!lets(grant, services)) continue;
-        const as = grant.service === anyService || grant.service === from ? {} : { as: grant.service };
-        const match = { ...grantMatch(grant, mtls), ...as };
-        found.set(JSON.stringify(match), match);
+        const { source, destination: of } = grant;
+        found.set(source, (found.get(source) ?? new Map<Match, Grant>()).set(of, grant));
       }
-      if (found.size > 0) return [...found.values()];
-      return nearMisses(mesh, destination, services);
+      if (found.size === 0) return nearMisses(mesh, destination, services);
+      return [...found.values()].flatMap((grants) =>
+        [...grants.values()].map((grant) => {
+          const as = grant.service === anyService || grant.service === from ? {} : { as: grant.service };
+          return { ...grantMatch(grant, mtls), ...as };
+        }),
+      );
     },
   };
 }
