@@ -1,17 +1,20 @@
 import type { Tags } from "../../resources/tags.js";
 
+type DeliveredState =
+  /** Envoy has all of it. */
+  | "acknowledged"
+  /** It was not sent or not acknowledged yet: Envoy goes by what it had before. */
+  | "pending"
+  /** Envoy goes by what it had before, if it had anything. */
+  | "refused"
+  /** Its configuration has no such listener: a ProxyTemplate leaves it out. */
+  | "absent"
+  /** Another control plane serves the proxy, and nothing bad was heard of it. */
+  | "unknown";
+
 /** How a proxy's Envoy stands to a part of its configuration. */
 export interface Delivered {
-  readonly state: /** Envoy has all of it. */
-    | "acknowledged"
-    /** It was not sent or not acknowledged yet: Envoy goes by what it had before. */
-    | "pending"
-    /** Envoy goes by what it had before, if it had anything. */
-    | "refused"
-    /** Its configuration has no such listener: a ProxyTemplate leaves it out. */
-    | "absent"
-    /** Another control plane serves the proxy, and nothing bad was heard of it. */
-    | "unknown";
+  readonly state: DeliveredState;
   /** Envoy's words, where it refused. */
   readonly reason?: string;
   /** Envoy has an earlier content of what it refused. */
