@@ -1,5 +1,5 @@
 // npm run build: one executable, its symlinks and Envoy, in dist/bin.
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -8,67 +8,11 @@ import { generate } from "./proto-gen/generate.mjs";
 import { bundle } from "./scripts/bundle.mjs";
 import { executable } from "./scripts/executable.mjs";
 import { fetchEnvoy, Unreachable } from "./scripts/fetch-envoy.mjs";
-import { ensureInstalled, pinnedNode, root, runPinned, script } from "./scripts/pinned-node.mjs";
+import { ensureInstalled, pinnedNode, root, runPinned, script, step } from "./scripts/pinned-node.mjs";
+import { programs } from "./scripts/programs.mjs";
+import { stamp } from "./scripts/stamp.mjs";
 
 const bin = path.join(root, "dist", "bin");
-const programs = ["kuma-cp", "kuma-dp", "kumactl", "kuma-injector", "kuma-tcp-echo", "kuma-init"];
-/** Start-up time and memory of these programs rest on never loading what only kuma-cp needs. */
-const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
-const heavy = /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken)\/|proto-gen\//;
-
-/** Sources without their repository, unpacked inside another one, must not wear that one's commit. */
-const ownRepository = fs.existsSync(path.join(root, ".git"));
-
-function git(...args) {
-  if (!ownRepository) return "";
-  const { status, stdout } = spawnSync("git", args, { cwd: root, encoding: "utf8" });
-  return status === 0 ? stdout.trim() : "";
-}
-
-/** What `version --detailed` says; the date is the commit's, so that two builds of one commit are alike. */
-function stamp() {
-  const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
-  return {
-    version,
-    gitTag: git("describe", "--tags", "--exact-match") || "unknown",
-    gitCommit: git("rev-parse", "HEAD") || "unknown",
-    buildDate: git("log", "-1", "--format=%cI") || "unknown",
-  };
-}
-
-async function step(text, body) {
-  const start = performance.now();
-  const result = await body();
-  console.log(`${text} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-  return result;
-}
-
-/** Every module that `entry` reaches by imports of these kinds, each with the module that imports it. */
-function reached({ inputs }, entry, follow) {
-  const importers = new Map([[entry, undefined]]);
-  for (const file of importers.keys()) {
-    for (const { path: imported, kind } of inputs[file]?.imports ?? []) {
-      if (follow(kind) && !importers.has(imported)) importers.set(imported, file);
-    }
-  }
-  return importers;
-}
-
-/**
- * Refuses a bundle in which a light program can come to load heavy packages, or in which the door loads
- * more than lib at once: one static import is enough to undo the lazy imports of the same module.
- */
-function assertLight(metafile) {
-  for (const entry of light) {
-    for (const [file, importer] of reached(metafile, entry, () => true)) {
-      if (heavy.test(file)) throw new Error(`${entry} reaches ${file} through ${importer}: only kuma-cp may load it`);
-    }
-  }
-  for (const [file, importer] of reached(metafile, "src/main.ts", (kind) => kind !== "dynamic-import")) {
-    if (/^(src\/(main\.ts$|lib\/)|node:|<define:)/.test(file)) continue;
-    throw new Error(`every program would load ${file} at start, through ${importer}: import it lazily`);
-  }
-}
 
 /** A hash of all that goes into dist/bin, by which an up-to-date build is known. */
 function inputs() {
@@ -76,7 +20,12 @@ function inputs() {
   const files = [
     "src",
     "scripts/bundle.mjs",
+    "scripts/light.mjs",
+    "scripts/stamp.mjs",
     "scripts/executable.mjs",
+    "scripts/architectures.mjs",
+    "scripts/node-binary.mjs",
+    "scripts/programs.mjs",
     "build.mjs",
     "proto-gen/generate.mjs",
     "package-lock.json",
@@ -111,15 +60,10 @@ async function placePrograms() {
   }
   fs.mkdirSync(bin, { recursive: true });
   await step("Generated protobuf code", () => generate());
-  const { door, cp } = await step("Bundled", async () => {
-    const directory = path.join(root, "dist");
-    const made = await bundle({ root, directory, define: { __BUILD__: JSON.stringify(stamp()) } });
-    assertLight(made.metafile);
-    return made;
-  });
-  await step("Made the executable", async () => {
+  const { door, cp } = await step("Bundled", () => bundle(path.join(root, "dist")));
+  await step("Made the executable", () => {
     const output = path.join(root, "dist", `kuma.${process.pid}`);
-    await executable(door, output, { "kuma-cp.cjs": cp });
+    executable(door, output, { assets: { "kuma-cp.cjs": cp } });
     fs.renameSync(output, path.join(bin, "kuma"));
   });
   for (const name of programs) link(name, (file) => fs.symlinkSync("kuma", file));

@@ -1,6 +1,7 @@
 // Generates the protobuf code that src/ imports, from the .proto sources inside
-// @grpc/grpc-js-xds: protobuf-es for Envoy's configuration model, google-protobuf
-// classes for the discovery envelopes. The result is cached by the content of its inputs.
+// @grpc/grpc-js-xds: protobuf-es for the part of Envoy's configuration model that we write,
+// the descriptors of all of it for what users write, google-protobuf classes for the
+// discovery envelopes. The result is cached by the content of its inputs.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -13,35 +14,22 @@ const modules = path.join(here, "..", "node_modules");
 const sources = path.join(modules, "@grpc", "grpc-js-xds", "deps");
 const roots = ["envoy-api", "xds", "googleapis", "protoc-gen-validate"].map((dir) => path.join(sources, dir));
 
-/** The messages a generated or raw (ProxyTemplate) Envoy resource may hold; imports follow by themselves. */
+/** The messages we generate, and the bootstrap that tests put them into; imports follow by themselves. */
 const model = [
   "envoy/config/bootstrap/v3/bootstrap.proto",
   "envoy/config/cluster/v3/cluster.proto",
   "envoy/config/endpoint/v3/endpoint.proto",
   "envoy/config/listener/v3/listener.proto",
-  "envoy/config/route/v3/route.proto",
-  "envoy/config/route/v3/scoped_route.proto",
   "envoy/config/grpc_credential/v3/file_based_metadata.proto",
-  "envoy/config/trace/v3/zipkin.proto",
   "envoy/extensions/access_loggers/file/v3/file.proto",
-  "envoy/extensions/access_loggers/grpc/v3/als.proto",
-  "envoy/extensions/clusters/aggregate/v3/cluster.proto",
-  "envoy/extensions/filters/http/fault/v3/fault.proto",
-  "envoy/extensions/filters/http/lua/v3/lua.proto",
-  "envoy/extensions/filters/http/rbac/v3/rbac.proto",
-  "envoy/extensions/filters/http/router/v3/router.proto",
-  "envoy/extensions/filters/listener/original_dst/v3/original_dst.proto",
-  "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto",
-  "envoy/extensions/filters/network/direct_response/v3/config.proto",
-  "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
-  "envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit.proto",
   "envoy/extensions/filters/network/rbac/v3/rbac.proto",
   "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
   "envoy/extensions/transport_sockets/tls/v3/secret.proto",
   "envoy/extensions/transport_sockets/tls/v3/tls.proto",
-  "envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto",
-  "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
 ];
+/** What a raw (ProxyTemplate) resource may hold: the whole of Envoy's v3 configuration, and any extension's as a Struct. */
+const configuration =
+  /^envoy\/(config|extensions|type)\/.*v3\/[^/]+\.proto$|^(xds|udpa)\/type\/v\d\/typed_struct\.proto$/;
 /** What travels on a discovery stream around the resources. */
 const envelopes = ["envoy/service/discovery/v3/discovery.proto"];
 
@@ -64,11 +52,33 @@ function closure(names) {
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     if (found.has(name) || name.startsWith("google/protobuf/")) continue;
     const text = read(name);
-    if (text === undefined) throw new Error(`${name} is not among the .proto files of @grpc/grpc-js-xds`);
+    if (text === undefined) throw new Missing(name);
     found.set(name, text);
     for (const [, imported] of text.matchAll(/^import (?:public )?"([^"]+)";/gm)) queue.push(imported);
   }
   return found;
+}
+
+class Missing extends Error {
+  constructor(name) {
+    super(`${name} is not among the .proto files of @grpc/grpc-js-xds`);
+  }
+}
+
+/** All files of Envoy's v3 configuration, but those few that build on files the package leaves out. */
+function wholeConfiguration() {
+  const names = roots
+    .flatMap((root) => fs.readdirSync(root, { recursive: true }))
+    .filter((name) => configuration.test(name));
+  const files = new Map();
+  for (const name of names.sort()) {
+    try {
+      for (const [imported, text] of closure([name])) files.set(imported, text);
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error;
+    }
+  }
+  return files;
 }
 
 /**
@@ -125,7 +135,8 @@ function finishEnvelopes(out) {
   }
 }
 
-function run(template, files, out) {
+/** Runs buf over the files. */
+function runBuf(files, ...args) {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-protos-"));
   try {
     for (const [name, text] of files) {
@@ -134,35 +145,33 @@ function run(template, files, out) {
       fs.writeFileSync(file, corrections[name]?.(text) ?? text);
     }
     fs.writeFileSync(path.join(work, "buf.yaml"), "version: v2\n");
-    const config = JSON.stringify({ version: "v2", plugins: [{ ...template, out }] });
-    execFileSync(buf, ["generate", "--template", config, work], {
-      cwd: work,
-      stdio: ["ignore", "inherit", "inherit"],
-    });
+    execFileSync(buf, [...args, work], { cwd: work, stdio: ["ignore", "inherit", "inherit"] });
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }
 }
 
-/** One module that lists every generated file, so that a registry of all messages can be made from it. */
-function writeIndex(out, names) {
-  const lines = [...names].sort().map((name, index) => {
-    const stem = name.replace(/\.proto$/, "");
-    const symbol = `file_${stem.replaceAll(/[/.-]/g, "_")}`;
-    return { load: `import { ${symbol} as f${index} } from "./${stem}_pb.js";`, use: `  f${index},` };
-  });
-  fs.writeFileSync(
-    path.join(out, "files.ts"),
-    `${lines.map((line) => line.load).join("\n")}\n\nexport const files = [\n${lines.map((line) => line.use).join("\n")}\n];\n`,
-  );
+function run(template, files, out) {
+  runBuf(files, "generate", "--template", JSON.stringify({ version: "v2", plugins: [{ ...template, out }] }));
+}
+
+/** One module with the descriptors of the files as a FileDescriptorSet: parsed when the first raw resource comes. */
+function writeDescriptors(files, out) {
+  const set = path.join(out, "descriptors.binpb");
+  runBuf(files, "build", "--as-file-descriptor-set", "--exclude-source-info", "-o", set);
+  const text = fs.readFileSync(set, "base64");
+  fs.rmSync(set);
+  fs.writeFileSync(path.join(out, "descriptors.ts"), `export const descriptors: string =\n  "${text}";\n`);
 }
 
 /** Generates what is missing or stale; tells whether there was anything to do. */
 export function generate() {
   const modelFiles = closure(model);
+  const allFiles = wholeConfiguration();
   const envelopeFiles = closure(envelopes);
   const hash = createHash("sha256").update(fs.readFileSync(fileURLToPath(import.meta.url)));
-  for (const [name, text] of [...modelFiles, ...envelopeFiles]) hash.update(name).update("\0").update(text);
+  for (const [name, text] of [...modelFiles, ...allFiles, ...envelopeFiles])
+    hash.update(name).update("\0").update(text);
   for (const name of [bufPackage, "@bufbuild/protoc-gen-es", "protoc-gen-ts"]) hash.update(packageVersion(name));
   const wanted = hash.digest("hex");
 
@@ -182,10 +191,7 @@ export function generate() {
       envelope,
     );
     finishEnvelopes(envelope);
-    writeIndex(
-      es,
-      [...modelFiles.keys()].filter((name) => fs.existsSync(path.join(es, name.replace(/\.proto$/, "_pb.ts")))),
-    );
+    writeDescriptors(allFiles, es);
     fs.rmSync(stamp, { force: true });
     for (const name of ["es", "envelope"]) {
       fs.rmSync(path.join(here, name), { recursive: true, force: true });

@@ -2,6 +2,9 @@
 // its memory, and V8 keeps the whole text of a script for as long as one of its functions lives.
 import fs from "node:fs";
 import path from "node:path";
+import { assertLight } from "./light.mjs";
+import { root } from "./pinned-node.mjs";
+import { stamp } from "./stamp.mjs";
 
 /** The module of src/main.ts's lazy import that goes into a bundle of its own. */
 const controlPlane = "src/cp/main.ts";
@@ -38,9 +41,9 @@ const separate = {
 
 /**
  * Bundles src/main.ts and src/cp/main.ts into `directory`.
- * @returns both files, and esbuild's metafile of the first
+ * @returns both files, and the paths, relative to the repository, of all that they were made of
  */
-export async function bundle({ root, directory, define }) {
+export async function bundle(directory) {
   const { build } = await import("esbuild");
   const common = {
     absWorkingDir: root,
@@ -52,13 +55,17 @@ export async function bundle({ root, directory, define }) {
     format: "cjs",
     metafile: true,
     logLevel: "error",
-    define,
+    define: { __BUILD__: JSON.stringify(stamp()) },
   };
   fs.mkdirSync(directory, { recursive: true });
   const door = path.join(directory, "kuma.cjs");
   const cp = path.join(directory, "kuma-cp.cjs");
-  const made = await build({ ...common, entryPoints: ["src/main.ts"], outfile: door, plugins: [separate] });
+  const first = await build({ ...common, entryPoints: ["src/main.ts"], outfile: door, plugins: [separate] });
+  assertLight(first.metafile);
   // A script that vm runs has no import(): esbuild then writes require() for what stays outside the bundle.
-  await build({ ...common, entryPoints: [controlPlane], outfile: cp, supported: { "dynamic-import": false } });
-  return { door, cp, metafile: made.metafile };
+  const supported = { "dynamic-import": false };
+  const second = await build({ ...common, entryPoints: [controlPlane], outfile: cp, supported });
+  const outputs = [first, second].flatMap(({ metafile }) => Object.values(metafile.outputs));
+  const used = outputs.flatMap(({ inputs }) => Object.keys(inputs).filter((file) => inputs[file].bytesInOutput > 0));
+  return { door, cp, sources: [...new Set(used)].sort() };
 }

@@ -1,43 +1,68 @@
 // A bundle and the pinned Node as one executable.
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { createRequire } from "node:module";
+import os from "node:os";
 import path from "node:path";
-import { cacheDirectory } from "./fetch-envoy.mjs";
-import { pinnedNode } from "./pinned-node.mjs";
+import { architectures } from "./architectures.mjs";
+import { strippedNode } from "./node-binary.mjs";
 
-/** The pinned Node without symbols. Stripping must come before injection: afterwards it breaks the executable. */
-function strippedNode() {
-  const node = pinnedNode();
-  const key = createHash("sha256").update(fs.readFileSync(node)).digest("hex").slice(0, 16);
-  const stripped = path.join(cacheDirectory, `node-stripped-${key}`);
-  if (fs.existsSync(stripped)) return stripped;
-  fs.mkdirSync(cacheDirectory, { recursive: true });
-  const work = `${stripped}.${process.pid}`;
-  fs.copyFileSync(node, work);
-  if (spawnSync("strip", [work], { stdio: "ignore" }).status !== 0) {
-    fs.rmSync(work);
-    console.log("  strip is not installed: the executable will be some 18 MB larger");
-    return node;
-  }
-  fs.chmodSync(work, 0o755);
-  fs.renameSync(work, stripped);
-  return stripped;
+/** By this mark Node knows where a blob was injected; in two parts, so that it stands in no other file. */
+const fuse = `${"NODE_SEA"}_FUSE_fce680ab2cc467b6e072b8b5df1996b2`;
+
+/** Puts the blob into a copy of Node, by the tool that pkg has for it; it warns of section names that stripping took. */
+function inject(node, blob) {
+  const pkg = createRequire(import.meta.url).resolve("@yao-pkg/pkg/lib-es5/sea.js");
+  const postject = createRequire(pkg).resolve("postject/dist/cli.js");
+  const words = [postject, node, "NODE_SEA_BLOB", blob, "--sentinel-fuse", fuse];
+  const { status, error, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`injecting the program into Node failed: ${error?.message ?? stdout + stderr}`);
+}
+
+/** The words that run a program of another kind of machine here, by an emulator. */
+export function runWords(arch, node) {
+  if (arch === process.arch) return [node];
+  const { emulator, triplet } = architectures[arch];
+  return [emulator, "-L", `/usr/${triplet}`, node];
 }
 
 /**
- * Makes one executable, `output`, of the pinned Node and the CommonJS file `bundled`; all paths absolute.
- * `assets` are files it carries along, by the name it reads them under.
+ * Path of the blob that Node finds in the executable: program, code cache, assets. V8 takes a code cache only from
+ * its own kind of machine, hence the emulator. pkg's own way to the blob gives Node neither a seed nor relative
+ * paths; without them chance and the directory of the build get into its bytes.
  */
-export async function executable(bundled, output, assets = {}) {
-  const require = createRequire(import.meta.url);
-  require("@yao-pkg/pkg/lib-es5/log.js").log.info = () => {};
-  const sea = require("@yao-pkg/pkg/lib-es5/sea.js").default;
-  await sea(bundled, {
-    targets: [{ nodeRange: "node24", platform: "linux", arch: process.arch, output }],
-    nodePath: strippedNode(),
-    seaConfig: { useCodeCache: true, disableExperimentalSEAWarning: true, assets },
-  });
-  fs.chmodSync(output, 0o755);
+function makeBlob(node, arch, directory, main, assets) {
+  const config = { main, output: "blob", disableExperimentalSEAWarning: true, useCodeCache: true, assets };
+  fs.writeFileSync(path.join(directory, "sea.json"), JSON.stringify(config));
+  const [program, ...words] = runWords(arch, node);
+  const args = [...words, "--random-seed=1", "--experimental-sea-config", "sea.json"];
+  const { status, error, stderr } = spawnSync(program, args, { cwd: directory, encoding: "utf8" });
+  if (status === 0) return path.join(directory, "blob");
+  const reason = error?.message ?? stderr.trim();
+  if (arch === process.arch) throw new Error(`Node could not prepare the executable: ${reason}`);
+  const { debian } = architectures[arch];
+  throw new Error(
+    `Node for ${arch} could not be run here: ${reason}. ` +
+      `It takes Debian's qemu-user-static, libc6-${debian}-cross and libstdc++6-${debian}-cross`,
+  );
+}
+
+/**
+ * Makes one executable, `output`, of the pinned Node and the CommonJS file `bundled`. `assets` are files that it
+ * carries along, by the name it reads them under. The same input gives the same bytes, wherever it lies.
+ */
+export function executable(bundled, output, { assets = {}, arch = process.arch, mustStrip = false } = {}) {
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-executable-"));
+  try {
+    const node = strippedNode(arch, work, { mustStrip });
+    fs.copyFileSync(bundled, path.join(work, "main.cjs"));
+    for (const [name, file] of Object.entries(assets)) fs.copyFileSync(file, path.join(work, name));
+    const names = Object.fromEntries(Object.keys(assets).map((name) => [name, name]));
+    const blob = makeBlob(node, arch, work, "main.cjs", names);
+    inject(node, blob);
+    fs.copyFileSync(node, output);
+    fs.chmodSync(output, 0o755);
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
+  }
 }

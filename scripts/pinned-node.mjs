@@ -49,6 +49,14 @@ export function runPinned(args, env = {}) {
   return status ?? 1;
 }
 
+/** Does one step of a script and says how long it took. */
+export async function step(text, body) {
+  const start = performance.now();
+  const result = await body();
+  console.log(`${text} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  return result;
+}
+
 /** Runs a script's body; a failure is one line, since it is the user's to mend and not a bug to trace. */
 export async function script(body) {
   try {

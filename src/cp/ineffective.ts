@@ -7,16 +7,13 @@ interface Ineffective {
   readonly reason: string;
 }
 
-const stores = "only the memory store is in this version yet";
 const kubernetes = "Kubernetes mode is not in this version yet";
 
 const ineffective: readonly Ineffective[] = [
   { path: "guiServer", variables: "KUMA_GUI_SERVER_", reason: "there is no GUI server and nothing listens" },
   { path: "reports", variables: "KUMA_REPORTS_", reason: "usage is never reported to anyone" },
   { path: "adminServer", variables: "KUMA_ADMIN_SERVER_", reason: "there is no admin server" },
-  { path: "store.postgres", variables: "KUMA_STORE_POSTGRES_", reason: stores },
   { path: "store.kubernetes", variables: "KUMA_STORE_KUBERNETES_", reason: kubernetes },
-  { path: "discovery", variables: "KUMA_DISCOVERY_", reason: "changes are announced, not polled for" },
   { path: "runtime.kubernetes", variables: "KUMA_KUBERNETES_", reason: kubernetes },
 ];
 

@@ -27,17 +27,28 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   const { createLogger } = await import("../lib/logger.js");
   const { readSettings, settingsDocument } = await import("./settings.js");
   const { startControlPlane } = await import("./run.js");
-  const { stopOnSignal } = await import("./signals.js");
+  const { abortOnSignal, stopOnSignal } = await import("./signals.js");
 
   const file = configFile === undefined ? undefined : await readFile(configFile);
   const { settings, warnings } = readSettings(file, io.env);
   const logger = createLogger({ name: "kuma-cp.run", level, format, write: (line) => void io.stderr.write(line) });
   for (const warning of warnings) logger.info(`warning: ${warning}`);
   logger.info("effective configuration", settingsDocument(settings));
-  const controlPlane = await startControlPlane(settings, logger);
+  const start = abortOnSignal();
+  const controlPlane = await startControlPlane(settings, logger, start.signal).catch((error: unknown) => {
+    if (start.signal.aborted) return undefined;
+    throw error;
+  });
+  if (start.signal.aborted || controlPlane === undefined) {
+    await controlPlane?.close();
+    return 0;
+  }
+  // Before anything says that it runs: who reads that may end it at once.
+  const stopped = stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
+  start.release();
   const { ports } = controlPlane;
   const host = settings.advertisedHostname;
-  logger.info("the memory store forgets everything when this process ends");
+  if (settings.storeType === "memory") logger.info("the memory store forgets everything when this process ends");
   io.stdout.write(
     `The control plane is ready.\n` +
       `  HTTP API   http://${host}:${ports.api}\n` +
@@ -51,7 +62,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
         : `             https://${host}:${ports.publicTokens} (client certificate)\n`) +
       `Next, in another terminal:\n  ${nextCommand(host, ports.api)}\n`,
   );
-  return stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
+  return stopped;
 }
 
 const configFile = text("config-file", { short: "c", help: "configuration file in YAML" });

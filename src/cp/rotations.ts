@@ -10,12 +10,12 @@ import {
 import type { KeyType } from "../identity/key-pair.js";
 import { createRoot } from "../identity/root.js";
 import type { Logger } from "../lib/logger.js";
+import type { DataplaneInsight } from "../resources/dataplane-insight.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, type Stored, StoreError } from "../store/store.js";
 import type { MeshView } from "../view/mesh-view.js";
 import { realTimers, type Timers } from "../xds/coalesce.js";
 import type { ViewFeed } from "../xds/feed.js";
-import type { SecretServer } from "../xds/secret-server.js";
 import { bundleVersion } from "../xds/secret-stream.js";
 
 /** How a mesh's certificate authority is, as the API and kumactl show it. */
@@ -39,22 +39,16 @@ export interface AuthorityStatus {
   readonly retiresAt?: string;
 }
 
-/** Who is connected by the aggregated stream. */
-interface Connections {
-  connected(mesh: string): readonly string[];
-}
-
 export interface RotationOptions {
   readonly store: Store;
   readonly feed: ViewFeed;
   readonly authorities: Authorities;
-  readonly secrets: Pick<SecretServer, "proxies" | "onChange">;
-  readonly connections: Connections;
   readonly keyType: KeyType;
   /** How long certificates live, in milliseconds. */
   readonly lifeMs: number;
-  readonly instanceId: string;
   readonly logger: Logger;
+  /** How far insights may be behind what happens, in milliseconds: no rotation goes on before they can have caught up. */
+  readonly insightsLagMs?: number;
   readonly timers?: Timers;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -62,15 +56,13 @@ export interface RotationOptions {
 
 /** Rotates the certificate authorities of meshes, each step when its condition holds. */
 export interface Rotations {
-  status(mesh: string): AuthorityStatus | undefined;
-  list(): readonly AuthorityStatus[];
+  status(mesh: string): Promise<AuthorityStatus | undefined>;
+  list(): Promise<readonly AuthorityStatus[]>;
   /**
    * Begins a rotation unless one is under way; undefined when there is no such mesh.
    * @throws StoreError `conflict` when somebody else wrote the authority meanwhile
    */
   rotate(mesh: string): Promise<{ readonly begun: boolean; readonly status: AuthorityStatus } | undefined>;
-  /** The proxy's last stream ended; it may only be reconnecting. */
-  left(mesh: string, name: string): void;
   close(): void;
 }
 
@@ -80,18 +72,18 @@ type Ready = Extract<ReadState, { kind: "ready" }>;
 const reconnectMs = 60_000;
 /** No timer runs longer, so that a machine that slept notices soon. */
 const longestTimerMs = 3_600_000;
-const gatheringMs = 20;
+/**
+ * How often a rotation that waits for proxies looks at what the insights say of them: any control plane that shares the
+ * store may be the one that hears of it, and insights don't travel in the change feed.
+ */
+const lookMs = 1_000;
 
 export function createRotations(options: RotationOptions): Rotations {
-  const { store, feed, authorities, secrets, connections, keyType, lifeMs, instanceId, logger } = options;
+  const { store, feed, authorities, keyType, lifeMs, logger, insightsLagMs = 0 } = options;
   const timers = options.timers ?? realTimers;
   const now = options.now ?? Date.now;
-  const startedAt = now();
-  /** Proxies that left lately, by mesh: their names and when that was, the longest ago first. */
-  const leavers = new Map<string, Map<string, number>>();
   const looks = new Map<string, unknown>();
-  const soon = new Map<string, unknown>();
-  const writing = new Set<string>();
+  const busy = new Set<string>();
   let closed = false;
 
   function look(mesh: string, afterMs: number): void {
@@ -101,88 +93,83 @@ export function createRotations(options: RotationOptions): Rotations {
     looks.set(mesh, timer);
   }
 
-  /** Proxies that count as connected: those with a stream, and those that may be about to come back. */
-  function present(mesh: MeshView): Set<string> {
-    const names = new Set([...connections.connected(mesh.name), ...secrets.proxies(mesh.name).keys()]);
-    for (const [name, at] of leavers.get(mesh.name) ?? []) if (now() - at < reconnectMs) names.add(name);
-    return names;
-  }
-
-  /** Proxies take a new root at about the same time: one look is enough for all of them. */
-  function lookSoon(mesh: string): void {
-    if (closed || soon.has(mesh)) return;
-    const timer = timers.set(() => {
-      soon.delete(mesh);
-      evaluate(mesh);
-    }, gatheringMs);
-    soon.set(mesh, timer);
+  /** A proxy with a stream to any control plane, and one that may be about to come back. */
+  function isConnected({ subscriptions = [] }: DataplaneInsight): boolean {
+    return subscriptions.some(
+      ({ disconnectTime }) => disconnectTime === undefined || now() - Date.parse(disconnectTime) < reconnectMs,
+    );
   }
 
   /** The proxies that would refuse a peer with a certificate of the newest root. */
-  function untrusting(mesh: MeshView, state: Ready): string[] {
+  async function untrusting(mesh: MeshView, state: Ready): Promise<string[]> {
     if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
     const version = bundleVersion(state);
-    const known = secrets.proxies(mesh.name);
-    return [...present(mesh)]
-      .filter((name) => mesh.proxies.has(name))
-      .filter((name) => {
-        const trusted = known.get(name)?.trusted ?? [];
-        return trusted.length === 0 || trusted.some((has) => has !== version);
-      })
+    const insights = (await store.list("DataplaneInsight", mesh.name)) as readonly Stored<DataplaneInsight>[];
+    return insights
+      .filter(({ name, spec }) => mesh.proxies.has(name) && isConnected(spec) && spec.mTLS?.trustedRoots !== version)
+      .map(({ name }) => name)
       .sort();
   }
 
   async function write(mesh: MeshView, document: AuthorityDocument, done: string): Promise<void> {
     const stored = mesh.authority;
-    if (stored === undefined || writing.has(mesh.name)) return;
-    writing.add(mesh.name);
+    if (stored === undefined) return;
     try {
       await store.update({ ...stored, spec: { value: encodeDocument(document) } satisfies Secret }, stored.version);
       logger.info(done, { mesh: mesh.name });
     } catch (error) {
       // Somebody else wrote it: what the view shows then is looked at anew.
-      if (!(error instanceof StoreError)) logger.error("a rotation could not go on", { mesh: mesh.name, error });
-      look(mesh.name, 1_000);
-    } finally {
-      writing.delete(mesh.name);
+      if (!(error instanceof StoreError)) throw error;
+      look(mesh.name, lookMs);
     }
   }
 
   /** Takes a mesh's rotation one step further when that step's condition holds. */
-  function evaluate(name: string): void {
-    const mesh = feed.view().get(name);
-    if (closed || mesh === undefined) return;
-    const state = authorities.authority(mesh);
-    if (state.kind !== "ready") return;
+  async function step(mesh: MeshView, state: Ready): Promise<void> {
     const { document } = state;
     const { rotation } = document;
     if (rotation === undefined) {
       const longer = withLife(document, lifeMs);
-      if (longer !== undefined) void write(mesh, longer, "certificates live longer from now on");
+      if (longer !== undefined) await write(mesh, longer, "certificates live longer from now on");
       return;
     }
     if (rotation.state === "retiring") {
       const left = Date.parse(rotation.until) - now();
-      if (left > 0) look(name, left);
+      if (left > 0) look(mesh.name, left);
       else
-        void write(mesh, retireRoots(document), "the certificate authority's rotation is done: the old root is gone");
+        await write(mesh, retireRoots(document), "the certificate authority's rotation is done: the old root is gone");
       return;
     }
-    // Who began the rotation knows who was connected; anyone else has to wait until they had time to come.
-    const watched = rotation.by === instanceId ? reconnectMs : now() - startedAt;
-    if (watched < reconnectMs) {
-      look(name, reconnectMs - watched);
+    const behind = (Date.parse(rotation.since) || 0) + insightsLagMs - now();
+    if (behind > 0 || (await untrusting(mesh, state)).length > 0) {
+      look(mesh.name, Math.max(behind, lookMs));
       return;
     }
-    if (untrusting(mesh, state).length === 0) {
-      const switched = switchSigning(document, lifeMs, new Date(now()));
-      void write(mesh, switched, "every dataplane trusts the new root, which signs from now on");
-    } else look(name, reconnectMs);
+    const switched = switchSigning(document, lifeMs, new Date(now()));
+    await write(mesh, switched, "every dataplane trusts the new root, which signs from now on");
+  }
+
+  function evaluate(name: string): void {
+    const mesh = feed.view().get(name);
+    if (closed || mesh === undefined || busy.has(name)) return;
+    const state = authorities.authority(mesh);
+    if (state.kind !== "ready") return;
+    busy.add(name);
+    step(mesh, state)
+      .catch((error: unknown) => {
+        logger.error("a rotation could not go on; it is tried again", { mesh: name, error });
+        look(name, lookMs);
+      })
+      .finally(() => {
+        busy.delete(name);
+        // What came meanwhile was not looked at.
+        if (feed.view().get(name)?.authority !== mesh.authority) evaluate(name);
+      });
   }
 
   const time = (date: Date) => date.toISOString().replace(".000Z", "Z");
 
-  function ready(mesh: MeshView, state: Ready): AuthorityStatus {
+  async function ready(mesh: MeshView, state: Ready): Promise<AuthorityStatus> {
     const { authority, document } = state;
     const { rotation } = document;
     const signing = authority.roots[0];
@@ -200,13 +187,13 @@ export function createRotations(options: RotationOptions): Rotations {
       case undefined:
         return { ...common, state: "active" };
       case "distributing":
-        return { ...common, state: rotation.state, waitingFor: untrusting(mesh, state) };
+        return { ...common, state: rotation.state, waitingFor: await untrusting(mesh, state) };
       case "retiring":
         return { ...common, state: rotation.state, retiresAt: rotation.until };
     }
   }
 
-  function statusOf(mesh: MeshView): AuthorityStatus {
+  async function statusOf(mesh: MeshView): Promise<AuthorityStatus> {
     const state = authorities.authority(mesh);
     if (state.kind === "ready") return ready(mesh, state);
     return { mesh: mesh.name, state: "unusable", reason: state.reason, roots: [] };
@@ -221,55 +208,38 @@ export function createRotations(options: RotationOptions): Rotations {
   const unlisten = feed.listen((mesh, touched) => {
     if (touched.authority || touched.mesh || touched.proxies.size > 0) evaluate(mesh);
   });
-  secrets.onChange((mesh) => {
-    const view = feed.view().get(mesh);
-    if (view === undefined) return;
-    const state = authorities.authority(view);
-    if (state.kind === "ready" && state.document.rotation?.state === "distributing") lookSoon(mesh);
-  });
   for (const mesh of feed.view().keys()) evaluate(mesh);
 
   return {
-    status(name) {
+    async status(name) {
       const mesh = feed.view().get(name);
       return mesh?.mesh === undefined ? undefined : statusOf(mesh);
     },
-    list: () =>
-      [...feed.view().values()]
-        .filter(({ mesh }) => mesh !== undefined)
-        .map(statusOf)
-        .sort((a, b) => (a.mesh < b.mesh ? -1 : 1)),
+    async list() {
+      const meshes = [...feed.view().values()].filter(({ mesh }) => mesh !== undefined);
+      const all = await Promise.all(meshes.map(statusOf));
+      return all.sort((a, b) => (a.mesh < b.mesh ? -1 : 1));
+    },
     async rotate(name) {
       const mesh = feed.view().get(name);
       if (mesh?.mesh === undefined) return undefined;
       const state = authorities.authority(mesh);
       const { authority: stored } = mesh;
       if (state.kind !== "ready" || stored === undefined || state.document.rotation !== undefined) {
-        return { begun: false, status: statusOf(mesh) };
+        return { begun: false, status: await statusOf(mesh) };
       }
       const begun = new Date(now());
       const root = await createRoot({ mesh: name, keyType, now: begun });
-      const document = beginRotation(state.document, root, instanceId, begun);
+      const document = beginRotation(state.document, root, begun);
       const spec: Secret = { value: encodeDocument(document) };
       const written = await store.update({ ...stored, spec }, stored.version);
       logger.info("the rotation of a certificate authority has begun", { mesh: name });
-      return { begun: true, status: statusOf(shown(mesh, written)) };
-    },
-    left(mesh, name) {
-      const at = now();
-      const left = leavers.get(mesh) ?? new Map<string, number>();
-      leavers.set(mesh, left);
-      left.delete(name);
-      left.set(name, at);
-      for (const [longest, since] of left) {
-        if (at - since < reconnectMs) break;
-        left.delete(longest);
-      }
+      return { begun: true, status: await statusOf(shown(mesh, written)) };
     },
     close() {
       closed = true;
       unlisten();
-      for (const timer of [...looks.values(), ...soon.values()]) timers.clear(timer);
+      for (const timer of looks.values()) timers.clear(timer);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
+import path from "node:path";
 import { connectTimeoutMs, generate } from "../envoy/generate.js";
-import { createAuthorities } from "../identity/authorities.js";
+import { type Authorities, createAuthorities } from "../identity/authorities.js";
 import { ensureSigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
@@ -8,17 +9,23 @@ import { createSiteGuard } from "../net/cross-site.js";
 import { startHttpServer } from "../net/http-server.js";
 import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
-import { createMemoryStore } from "../store/memory.js";
+import type { Store } from "../store/store.js";
 import { followChanges } from "../xds/feed.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
+import { bundledEnvoy } from "./checks/bundled-envoy.js";
+import { specChecks } from "./checks/spec-checks.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
 import { createDiagnosis } from "./explain/diagnosis.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
+import { followInstances } from "./insights/abandoned.js";
+import { startCollector } from "./insights/collector.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { openStore } from "./open-store.js";
+import { patiently } from "./patience.js";
 import { createRotations } from "./rotations.js";
 import { hostForEnvoy, startSecrets } from "./secrets.js";
 import { type Settings, settingsDocument } from "./settings.js";
@@ -43,14 +50,34 @@ export interface ControlPlane {
 /** Changes reach proxies within this, whatever the refresh interval says. */
 const longestGatheringMs = 100;
 
+/** Makes sure that the store has what every installation has; returns the key that signs tokens, if there are any. */
+async function furnish(store: Store, authorities: Authorities, settings: Settings, logger: Logger) {
+  const [signingKey] = await Promise.all([
+    settings.tokenServerEnabled ? ensureSigningKey(store) : undefined,
+    ensureDefaultMesh(store, settings.defaultMesh, authorities),
+  ]);
+  // Meshes of a store that an older version wrote, or whose creation was cut short, get theirs now.
+  for (const { name } of await store.list("Mesh")) {
+    if (await authorities.ensure(name)) {
+      logger.info("made the certificate authority that was missing", { mesh: name });
+    }
+  }
+  return signingKey;
+}
+
 /**
  * Starts all servers in the documented order: health first, the others once the store has been listed.
+ * @param signal ends the wait for a store that is not there yet
  * @throws UserError when a port can't be had; whatever was started until then has been stopped
  */
-export async function startControlPlane(settings: Settings, logger: Logger): Promise<ControlPlane> {
+export async function startControlPlane(
+  settings: Settings,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<ControlPlane> {
   const servers: { close(): Promise<void> }[] = [];
   const stops: (() => Promise<void>)[] = [];
-  const state = { ready: false };
+  const state: { ready: boolean; store?: Store } = { ready: false };
   async function close(): Promise<void> {
     state.ready = false;
     await Promise.all(servers.splice(0).map((server) => server.close()));
@@ -61,12 +88,14 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     const health = await startHttpServer({
       port: settings.diagnosticsPort,
       setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
-      handler: healthHandler(() => state.ready),
+      handler: healthHandler(() => state.ready && state.store?.available === true),
       logger: logger.child("xds-server.diagnostics"),
     });
     stops.push(() => health.close());
 
-    const store = createMemoryStore(registry);
+    const instanceId = randomUUID();
+    const { store, instances } = await openStore(settings, instanceId, logger.child("store"), signal);
+    state.store = store;
     const feed = new AbortController();
     stops.push(async () => {
       feed.abort();
@@ -74,25 +103,24 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     });
     const { caKeyType: keyType, workloadCertValidity: lifeMs } = settings;
     const authorities = createAuthorities(store, { keyType, lifeMs }, logger.child("identity"));
-    const [signingKey] = await Promise.all([
-      settings.tokenServerEnabled ? ensureSigningKey(store) : undefined,
-      ensureDefaultMesh(store, settings.defaultMesh, authorities),
-    ]);
-    // Meshes of a store that an older version wrote, or whose creation was cut short, get theirs now.
-    for (const { name } of await store.list("Mesh")) {
-      if (await authorities.ensure(name))
-        logger.info("made the certificate authority that was missing", { mesh: name });
-    }
+    const signingKey = await patiently(() => furnish(store, authorities, settings, logger), logger, signal);
 
-    const instanceId = randomUUID();
     const insights = createInsightRecorder({
       store,
-      instanceId,
+      instances,
       flushIntervalMs: settings.statusFlushInterval,
       logger: logger.child("insights"),
-      vanished: (id) => id !== instanceId,
     });
     stops.push(() => insights.close());
+    followInstances({ store, instances, logger: logger.child("insights"), rewrite: insights.rewrite });
+    if (settings.dataplaneCleanupAge > 0) {
+      const collector = startCollector({
+        store,
+        ageMs: settings.dataplaneCleanupAge,
+        logger: logger.child("insights"),
+      });
+      stops.push(async () => collector.close());
+    }
 
     const view = await followChanges({
       changes: store.changes(feed.signal),
@@ -101,17 +129,19 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
     });
     stops.push(async () => view.close());
     const tokens =
-      signingKey && (await startTokenServers(settings, signingKey, logger.child("dataplane-token-server")));
+      signingKey && (await startTokenServers(settings, store, signingKey, logger.child("dataplane-token-server")));
     if (tokens !== undefined) servers.push(tokens);
 
-    const secrets = await startSecrets({
+    const secretsOptions = {
       settings,
       store,
       feed: view,
       authorities,
       signingKey,
+      observer: insights,
       logger: logger.child("sds-server"),
-    });
+    };
+    const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
     servers.push(secrets.server);
     const surroundings = { connectTimeoutMs, secretServer: secrets.address };
     const xds: XdsServer = await startXdsServer({
@@ -120,20 +150,18 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
       observer: insights,
       logger: logger.child("xds-server"),
       generate: (proxy, mesh, tokenPath) => generate(proxy, mesh, surroundings, tokenPath),
-      left: ({ mesh, name }) => rotations.left(mesh, name),
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
     const rotations = createRotations({
+      // Two turns of the recorder, since the first may have begun a moment too early.
+      insightsLagMs: 2 * settings.statusFlushInterval,
       store,
       feed: view,
       authorities,
-      secrets: secrets.server,
-      connections: xds,
       keyType,
       lifeMs,
-      instanceId,
       logger: logger.child("identity"),
     });
     stops.push(async () => rotations.close());
@@ -184,6 +212,7 @@ export async function startControlPlane(settings: Settings, logger: Logger): Pro
       logger: logger.child("api-server"),
       handler: apiHandler({
         registry,
+        checks: specChecks(bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"))),
         store,
         guard,
         logger: logger.child("api-server"),

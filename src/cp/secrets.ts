@@ -8,6 +8,7 @@ import { bindError } from "../net/listen.js";
 import type { Store } from "../store/store.js";
 import type { ViewFeed } from "../xds/feed.js";
 import type { Authenticate } from "../xds/identities.js";
+import type { SecretObserver } from "../xds/observer.js";
 import { type SecretServer, startSecretServer } from "../xds/secret-server.js";
 import { readKeyPair } from "./key-pair-files.js";
 import type { Settings } from "./settings.js";
@@ -46,6 +47,7 @@ export interface SecretsOptions {
   readonly authorities: Authorities;
   /** Undefined when there is no token server. */
   readonly signingKey: SigningKey | undefined;
+  readonly observer: SecretObserver;
   readonly logger: Logger;
 }
 
@@ -57,7 +59,7 @@ export interface SecretsOptions {
 export async function startSecrets(
   options: SecretsOptions,
 ): Promise<{ readonly server: SecretServer; readonly address: SecretServerAddress }> {
-  const { settings, store, feed, authorities, signingKey, logger } = options;
+  const { settings, store, feed, authorities, signingKey, observer, logger } = options;
   const tls = await serverPair(settings, store);
   const host = hostForEnvoy(settings);
   if (!certificateNames(tls.cert, host)) {
@@ -76,6 +78,7 @@ export async function startSecrets(
     feed,
     identities: authorities,
     authenticate: authenticator(signingKey),
+    observer,
     logger,
   }).catch((error: unknown) => {
     throw bindError({ port: settings.sdsPort, setting: "KUMA_SDS_SERVER_GRPC_PORT" }, error);

@@ -1,5 +1,13 @@
 import { dump } from "js-yaml";
-import { type ReadSettings, type Settings, settingKeys, settingsDocument, shown, table } from "./settings.js";
+import {
+  type ReadSettings,
+  type Settings,
+  settingKeys,
+  settingsDocument,
+  shown,
+  shownDefault,
+  table,
+} from "./settings.js";
 
 const inline = (value: unknown) => (typeof value === "string" && value !== "" ? value : JSON.stringify(value));
 
@@ -48,7 +56,7 @@ function branchText(branch: Branch, indent: string, defaults: Settings): string 
     .map(([name, node]) => {
       if (node instanceof Map) return `${indent}${name}:\n${branchText(node, `${indent}  `, defaults)}`;
       const { sentence, env } = table[node];
-      const value = dump({ [name]: shown(node, defaults) }, { lineWidth: -1 }).replaceAll(/^(?=.)/gm, indent);
+      const value = dump({ [name]: shownDefault(node, defaults) }, { lineWidth: -1 }).replaceAll(/^(?=.)/gm, indent);
       return `${indent}# ${sentence}\n${indent}# Variable: ${env.join(", ")}\n${value}`;
     })
     .join("");
@@ -60,7 +68,7 @@ export function settingsMarkdown(defaults: Settings): string {
   const rows = settingKeys.map((key) => {
     const { path, env, sentence } = table[key];
     const variables = env.map((name) => `\`${name}\``).join(", ");
-    return `| \`${path}\` | ${variables} | \`${inline(shown(key, defaults))}\` | ${cell(sentence)} |\n`;
+    return `| \`${path}\` | ${variables} | \`${inline(shownDefault(key, defaults))}\` | ${cell(sentence)} |\n`;
   });
   return `| YAML key | variable | default | what it is for |\n|---|---|---|---|\n${rows.join("")}`;
 }

@@ -6,6 +6,7 @@ import {
   durationSetting,
   ipAddress,
   list,
+  mask,
   oneOf,
   type Parser,
   port,
@@ -19,6 +20,7 @@ import {
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
 import { effectiveDocument, effectiveEnvironment } from "./ineffective.js";
+import { postgresContradictions, postgresTable } from "./postgres-settings.js";
 
 function setting<T>(
   path: string,
@@ -31,14 +33,12 @@ function setting<T>(
   return { path, env: [env], default: preset, parse, sentence, ...(show === undefined ? {} : { show }) };
 }
 
-const coming: ReadonlySet<unknown> = new Set(["postgres", "kubernetes"]);
-
-const storeType: Parser<"memory"> = (raw, name) => {
-  if (raw === "memory") return raw;
-  if (coming.has(raw)) {
+const storeType: Parser<"memory" | "postgres"> = (raw, name) => {
+  if (raw === "memory" || raw === "postgres") return raw;
+  if (raw === "kubernetes") {
     throw new UserError(
       "setting.invalid",
-      `${name} is "${raw}", a store that this version doesn't have yet; use "memory"`,
+      `${name} is "${raw}", a store that this version doesn't have yet; use "memory" or "postgres"`,
     );
   }
   throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory, postgres or kubernetes`);
@@ -93,7 +93,7 @@ const meshDocument: Parser<Mesh> = (raw, name) => {
 const asSeconds = (milliseconds: number) => `${milliseconds / 1000}s`;
 const hour = 3_600_000;
 const asHours = (milliseconds: number) =>
-  milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
+  milliseconds > 0 && milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
 
 /** Every setting of kuma-cp. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
 export const table = {
@@ -111,7 +111,30 @@ export const table = {
     filled("a host name or IP address"),
     "Name under which dataplanes and kumactl reach this control plane.",
   ),
-  storeType: setting("store.type", "KUMA_STORE_TYPE", "memory", storeType, "Where resources are kept."),
+  storeType: setting<"memory" | "postgres">(
+    "store.type",
+    "KUMA_STORE_TYPE",
+    "memory",
+    storeType,
+    "Where resources are kept: memory or postgres.",
+  ),
+  ...postgresTable,
+  pollingInterval: setting(
+    "discovery.universal.pollingInterval",
+    "KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
+    1000,
+    durationSetting(10),
+    "How often the database is asked for changes where it can't announce them, behind a transaction pooler.",
+    asSeconds,
+  ),
+  dataplaneCleanupAge: setting(
+    "runtime.universal.dataplaneCleanupAge",
+    "KUMA_RUNTIME_UNIVERSAL_DATAPLANE_CLEANUP_AGE",
+    0,
+    durationSetting(),
+    "How long a dataplane that was connected may be offline before it is deleted; 0s means for ever.",
+    asHours,
+  ),
   apiPort: setting("apiServer.port", "KUMA_API_SERVER_PORT", 5681, port, "Port of the HTTP API."),
   apiInterface: setting(
     "apiServer.interface",
@@ -244,6 +267,13 @@ export const table = {
     port,
     "Port of the token server on 127.0.0.1.",
   ),
+  tokenLocalSecretsTokenFile: setting(
+    "dataplaneTokenServer.local.secretsTokenFile",
+    "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE",
+    "",
+    str,
+    "File with the token that lets `kumactl export --secrets` read all keys on this machine, made at the first start; empty means nobody.",
+  ),
   tokenPublicEnabled: setting(
     "dataplaneTokenServer.public.enabled",
     "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED",
@@ -336,7 +366,20 @@ export function readSettings(
   });
   const problems = contradictions(values);
   if (problems.length > 0) throw new UserError("settings.invalid", `Invalid configuration: ${problems.join("; ")}`);
-  return { settings: values, origins, warnings: [...document.warnings, ...environment.warnings, ...warnings] };
+  const idle = unusedPostgres(values, origins);
+  return { settings: values, origins, warnings: [...document.warnings, ...environment.warnings, ...idle, ...warnings] };
+}
+
+/** Who sets where the database is, and not that it is to be used, has forgotten something. */
+function unusedPostgres(settings: Settings, origins: ReadSettings["origins"]): string[] {
+  if (settings.storeType === "postgres") return [];
+  const keys = Object.keys(postgresTable) as (keyof typeof postgresTable)[];
+  // A file with every setting at its default asks for nothing.
+  const set = keys.filter((key) => origins[key] !== "default" && settings[key] !== postgresTable[key].default);
+  if (set.length === 0) return [];
+  return [
+    `${set.map(variable).join(", ")} without effect: ${variable("storeType")} is ${settings.storeType}, not postgres`,
+  ];
 }
 
 const known: ReadonlySet<string> = new Set(Object.values(table).flatMap(({ env }) => env));
@@ -357,6 +400,10 @@ function contradictions(settings: Settings): string[] {
   if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
     problems.push(`${variable("sdsTlsCertFile")} and ${variable("sdsTlsKeyFile")} have to be given together`);
   }
+  if (settings.tokenLocalSecretsTokenFile !== "" && !settings.tokenServerEnabled) {
+    problems.push(`${variable("tokenLocalSecretsTokenFile")} needs ${variable("tokenServerEnabled")} to be true`);
+  }
+  if (settings.storeType === "postgres") problems.push(...postgresContradictions(settings));
   if (!settings.tokenPublicEnabled) return problems;
   const cause = `because ${variable("tokenPublicEnabled")} is true`;
   if (!settings.tokenServerEnabled) problems.push(`${variable("tokenServerEnabled")} has to be true, ${cause}`);
@@ -376,12 +423,16 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
 
 type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
 
-const mask = "*****";
-
 /** A setting's value as YAML and JSON show it; secrets are masked. */
 export function shown(key: keyof Settings, settings: Settings, from: Table = table): unknown {
-  const { secret, show } = from[key];
-  if (secret === true) return mask;
+  return from[key].secret === true ? mask : shownOpenly(key, settings, from);
+}
+
+/** The same of defaults, none of which is a secret. */
+export const shownDefault = (key: keyof Settings, defaults: Settings): unknown => shownOpenly(key, defaults, table);
+
+function shownOpenly(key: keyof Settings, settings: Settings, from: Table): unknown {
+  const { show } = from[key];
   return show === undefined ? settings[key] : show(settings[key]);
 }
 

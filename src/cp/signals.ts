@@ -23,3 +23,20 @@ export function stopOnSignal(running: Stoppable, stopping: (signal: string) => v
     for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, stop);
   });
 }
+
+/**
+ * While something starts, the first SIGINT or SIGTERM aborts `signal` instead of ending the process; after `release` it
+ * is no longer looked at.
+ */
+export function abortOnSignal(): { readonly signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const names = ["SIGINT", "SIGTERM"] as const;
+  for (const name of names) process.once(name, abort);
+  return {
+    signal: controller.signal,
+    release() {
+      for (const name of names) process.removeListener(name, abort);
+    },
+  };
+}

@@ -10,6 +10,7 @@ import { controlPlanesRemove } from "./commands/control-planes-remove.js";
 import { controlPlanesSwitch } from "./commands/control-planes-switch.js";
 import { deleteCommand } from "./commands/delete.js";
 import { explainTraffic } from "./commands/explain-traffic.js";
+import { exportCommand } from "./commands/export.js";
 import { generateCertificate } from "./commands/generate-certificate.js";
 import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
@@ -47,6 +48,7 @@ export function kumactl(registry: Registry): Program {
       controlPlanesRemove,
       controlPlanesSwitch,
       deleteCommand(registry),
+      exportCommand(registry),
       ...getCommands(registry),
       inspectDataplane,
       inspectDataplanes,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { accessLogFifo } from "../lib/access-log-fifo.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import { pidFile } from "./orphan.js";
 
@@ -13,10 +14,15 @@ export interface ConfigDir {
   remove(): void;
 }
 
-export const files = { bootstrap: "bootstrap.yaml", token: "token", adminSocket: "admin.sock" } as const;
+export const files = {
+  bootstrap: "bootstrap.yaml",
+  token: "token",
+  adminSocket: "admin.sock",
+  accessLogs: accessLogFifo,
+} as const;
 
 /** Files that mean nothing once the run that made them is over. */
-const runFiles: readonly string[] = [files.adminSocket, files.token, pidFile];
+const runFiles: readonly string[] = [files.adminSocket, files.accessLogs, files.token, pidFile];
 
 /** The start of the temporary directory's name: the same for every run of one dataplane, so that the next one finds it. */
 export function temporaryPrefix(mesh: string, name: string): string {

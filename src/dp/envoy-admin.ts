@@ -7,6 +7,8 @@ export interface EnvoyAdmin {
   drain(): Promise<void>;
   /** Connections that applications and other proxies have open to it; the admin interface's own are not counted. */
   connections(): Promise<number>;
+  /** Has Envoy close its log files and open them again. */
+  reopenLogs(): Promise<void>;
   /** True once Envoy is initialised and serves. */
   live(): Promise<boolean>;
 }
@@ -53,6 +55,9 @@ export function envoyAdmin(address: AdminAddress): EnvoyAdmin {
       await expectOk("POST", "/drain_listeners?graceful&skip_exit");
     },
     connections: async () => countConnections(await expectOk("GET", "/stats?filter=downstream_cx_active")),
+    reopenLogs: async () => {
+      await expectOk("POST", "/reopen_logs");
+    },
     live: async () => (await ask("GET", "/ready")).status === 200,
   };
 }

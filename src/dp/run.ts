@@ -5,6 +5,7 @@ import { readToken } from "../identity/token-file.js";
 import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
+import { type AccessLogs, forwardAccessLogs } from "./access-logs.js";
 import { type ControlPlane, fetchBootstrap } from "./bootstrap-client.js";
 import { prepareBootstrap } from "./bootstrap-document.js";
 import { type ConfigDir, createTemporary, files, openGiven } from "./config-dir.js";
@@ -127,6 +128,7 @@ interface Held {
   configDir?: ConfigDir;
   supervisor?: Supervisor;
   admin?: EnvoyAdmin | undefined;
+  accessLogs?: AccessLogs;
 }
 
 /** From settings to a stopped Envoy; the exit code. */
@@ -148,6 +150,14 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   if (token !== undefined) keepToken(context, token, configDir, over);
   // A Unix socket's path is limited to 107 bytes, a config dir's is not: from here on it is named relatively.
   process.chdir(configDir.path);
+
+  const reopen = async () => held.admin?.reopenLogs();
+  const accessLogs = await forwardAccessLogs({
+    directory: configDir.path,
+    logger: logger.child("access-logs"),
+    reopen,
+  });
+  held.accessLogs = accessLogs;
 
   const startedAt = Date.now();
   const { drainTime, concurrency } = settings;
@@ -178,6 +188,7 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   setImmediate(releaseStartUpMemory);
 
   const outcome = await supervisor.outcome;
+  if (outcome.kind !== "hurried") await accessLogs.finish();
   if (outcome.kind === "failed") throw await terminated(binary, startedAt, outcome.reason);
   return outcome.kind === "hurried" ? 1 : 0;
 }
@@ -200,6 +211,7 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
   // Also the last resort for every way out that passes by the end of this function.
   const release = () => {
     if (held.supervisor?.state().name !== "ended") held.child?.kill("SIGKILL");
+    held.accessLogs?.abort();
     held.configDir?.remove();
   };
   // A closed terminal is a wish to stop as well: its default would end kuma-dp and leave Envoy.

@@ -13,7 +13,6 @@ import { ClusterSchema } from "../../proto-gen/es/envoy/config/cluster/v3/cluste
 import { ClusterLoadAssignmentSchema } from "../../proto-gen/es/envoy/config/endpoint/v3/endpoint_pb.js";
 import { FileBasedMetadataConfigSchema } from "../../proto-gen/es/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
 import { ListenerSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
-import { RouteConfigurationSchema } from "../../proto-gen/es/envoy/config/route/v3/route_pb.js";
 import { FileAccessLogSchema } from "../../proto-gen/es/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { RBACSchema } from "../../proto-gen/es/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
 import { TcpProxySchema } from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
@@ -24,25 +23,24 @@ import {
 } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { sensitive } from "../../proto-gen/es/udpa/annotations/sensitive_pb.js";
 import { isJsonObject } from "../resources/schema.js";
+import { builtInApi } from "./raw/api.js";
 import { type EnvoyResource, typeUrls, type XdsKind } from "./resource.js";
 
-const schemas: Readonly<Record<XdsKind, DescMessage>> = {
-  cds: ClusterSchema,
-  eds: ClusterLoadAssignmentSchema,
-  lds: ListenerSchema,
-  rds: RouteConfigurationSchema,
-  sds: SecretSchema,
-};
-
-/** What the resources that we generate hold packed. */
-const packed = createRegistry(
+/** All that the resources are made of that we generate: far less to load than the whole of Envoy's configuration model. */
+const generated = createRegistry(
+  ClusterLoadAssignmentSchema,
+  ClusterSchema,
+  ListenerSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   FileBasedMetadataConfigSchema,
   RBACSchema,
+  SecretSchema,
   TcpProxySchema,
   UpstreamTlsContextSchema,
 );
+
+const typeName = (url: string) => url.slice(url.lastIndexOf("/") + 1);
 
 const secrecy = new WeakMap<DescField, boolean>();
 
@@ -81,7 +79,7 @@ function withoutSecrets(type: DescMessage, value: JsonValue, registry: Registry)
   const json = value as JsonObject;
   if (type.typeName === "google.protobuf.Any") {
     const url = typeof json["@type"] === "string" ? json["@type"] : "";
-    const content = registry.getMessage(url.slice(url.lastIndexOf("/") + 1));
+    const content = registry.getMessage(typeName(url));
     return content === undefined ? json : { ...json, ...(withoutSecrets(content, json, registry) as JsonObject) };
   }
   // Other types of protobuf's own have a JSON form that isn't made of their fields.
@@ -104,8 +102,10 @@ function withoutSecrets(type: DescMessage, value: JsonValue, registry: Registry)
  * left out, such as private keys in raw resources: `[redacted]` stands in its place.
  * @throws Error when the resource holds a packed message of a type that is not known here
  */
-export function resourceJson(kind: XdsKind, { bytes }: EnvoyResource): JsonObject {
-  const schema = schemas[kind];
-  const json = toJson(schema, fromBinary(schema, bytes), { registry: packed });
-  return { "@type": typeUrls[kind], ...(withoutSecrets(schema, json, packed) as JsonObject) };
+export function resourceJson(kind: XdsKind, { bytes, raw }: EnvoyResource): JsonObject {
+  const registry = raw ? builtInApi().registry : generated;
+  const schema = registry.getMessage(typeName(typeUrls[kind]));
+  if (schema === undefined) throw new Error(`a resource of type ${typeUrls[kind]} was not expected`);
+  const json = toJson(schema, fromBinary(schema, bytes), { registry });
+  return { "@type": typeUrls[kind], ...(withoutSecrets(schema, json, registry) as JsonObject) };
 }

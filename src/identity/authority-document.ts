@@ -19,8 +19,6 @@ export type Rotation =
       readonly state: "distributing";
       /** RFC 3339. */
       readonly since: string;
-      /** The control plane instance that began it, and so has seen who was connected since then. */
-      readonly by: string;
     }
   /** The first root is new and signs; the others are trusted until no certificate of theirs can be alive. */
   | { readonly state: "retiring"; readonly until: string };
@@ -78,12 +76,12 @@ export function decodeDocument(value: string): AuthorityDocument {
  * Adds a root that is to take over.
  * @throws UserError `rotation.running`
  */
-export function beginRotation(document: AuthorityDocument, root: Root, by: string, now: Date): AuthorityDocument {
+export function beginRotation(document: AuthorityDocument, root: Root, now: Date): AuthorityDocument {
   if (document.rotation !== undefined) throw new UserError("rotation.running", "a rotation is already under way");
   return {
     ...document,
     roots: [...document.roots, storedRoot(root)],
-    rotation: { state: "distributing", since: now.toISOString(), by },
+    rotation: { state: "distributing", since: now.toISOString() },
   };
 }
 

@@ -46,6 +46,9 @@ export interface Sources {
   readonly flags?: Readonly<Record<string, unknown>>;
 }
 
+/** How a secret is shown. */
+export const mask = "*****";
+
 /** `adminPort` → `--admin-port`. */
 function flagOf(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -28,6 +28,8 @@ const mtls = object({
   certificateExpirationTime: timestamp(),
   lastCertificateRegeneration: timestamp(),
   certificateRegenerations: uint32(),
+  /** The version of the mesh's roots that the proxy acknowledged last. */
+  trustedRoots: text(),
   /** Why the last attempt to get a certificate was turned down; gone with the next certificate. */
   refusal: object({ time: timestamp(), reason: text() }),
 });

@@ -1,4 +1,5 @@
 import { nearest } from "../lib/suggest.js";
+import { envoyOperators, kumaOperators } from "./log-operators.js";
 import { quoted } from "./path.js";
 
 /** A piece of an access-log format, as written in `text`. */
@@ -13,50 +14,8 @@ export interface FormatProblem {
   readonly message: string;
 }
 
-/** The operators the control plane replaces before Envoy sees the format. */
-export const kumaOperators = [
-  "KUMA_SOURCE_ADDRESS",
-  "KUMA_SOURCE_ADDRESS_WITHOUT_PORT",
-  "KUMA_SOURCE_SERVICE",
-  "KUMA_DESTINATION_SERVICE",
-] as const;
-
-/** Operators that Envoy (1.39) refuses without an argument. */
-const needArguments: ReadonlySet<string> = new Set([
-  "CLUSTER_METADATA",
-  "COMMON_DURATION",
-  "DYNAMIC_METADATA",
-  "ENVIRONMENT",
-  "FILTER_STATE",
-  "REQ",
-  "RESP",
-  "TRAILER",
-  "UPSTREAM_FILTER_STATE",
-  "UPSTREAM_METADATA",
-]);
-
-/**
- * Operators that Envoy (1.39) refuses with an argument or a length. Names in neither list are left to Envoy, which knows
- * newer ones than we do.
- */
-const takeNone: ReadonlySet<string> = new Set([
-  "BYTES_RECEIVED",
-  "BYTES_SENT",
-  "CONNECTION_ID",
-  "CONNECTION_TERMINATION_DETAILS",
-  "DURATION",
-  "HOSTNAME",
-  "PROTOCOL",
-  "RESPONSE_CODE",
-  "RESPONSE_FLAGS",
-  "ROUTE_NAME",
-  "UPSTREAM_CLUSTER",
-  "UPSTREAM_HOST",
-  "UPSTREAM_TRANSPORT_FAILURE_REASON",
-]);
-
 // Envoy's grammar of an operator, between two percent signs.
-const operator = /%([A-Z0-9_]+)(?:\(([^)]*)\))?(:[0-9]+)?%/y;
+const operator = /%([A-Z0-9_]+)(?:\(([^)\n]*)\))?(:[0-9]+)?%/y;
 const started = /%([A-Z0-9_]*)/y;
 
 function at<T>(pattern: RegExp, text: string, position: number, use: (match: RegExpExecArray) => T): T | undefined {
@@ -74,23 +33,30 @@ function explain(format: string, position: number): string {
   }
   if (next === undefined) return `malformed operator: "%${name}" has no closing "%"`;
   if (next === "(" && !format.includes(")", position)) return `malformed operator: "%${name}(" has no closing ")"`;
+  if (next === "(" && format.slice(position, format.indexOf(")", position)).includes("\n")) {
+    return `malformed operator: the arguments of "%${name}" can't contain a line break`;
+  }
   if (next === "(")
     return `malformed operator: the arguments of "%${name}" have to be followed by "%" or by ":LENGTH%"`;
   if (next === ":") return `malformed operator: "%${name}:" has to be followed by a length and "%"`;
   return `malformed operator: "%${name}" has to be followed by "%", "(" or ":", not by ${quoted(next)}`;
 }
 
+const isKuma = (name: string) => name.startsWith("KUMA_");
+
 function misuse(name: string, args: string | undefined, length: string | undefined): string | undefined {
-  if (name.startsWith("KUMA_")) {
+  if (isKuma(name)) {
     if (!kumaOperators.some((known) => known === name)) {
       const meant = nearest(name, kumaOperators);
       return `unknown operator "%${name}%"; ${meant === undefined ? `known are: ${kumaOperators.map((known) => `%${known}%`).join(", ")}` : `did you mean "%${meant}%"?`}`;
     }
     if (args !== undefined || length !== undefined) return `malformed operator: "%${name}%" takes no arguments`;
   }
-  if (takeNone.has(name) && (args !== undefined || length !== undefined))
+  const shape = envoyOperators.get(name);
+  if (shape === "plain" && (args !== undefined || length !== undefined))
     return `malformed operator: "%${name}%" takes no arguments`;
-  if (needArguments.has(name) && (args === undefined || args === "")) {
+  if (shape === "optional" && length !== undefined) return `malformed operator: "%${name}%" takes no length`;
+  if (shape === "required" && (args === undefined || args === "")) {
     return `malformed operator: "%${name}%" needs arguments, as in "%${name}(…)%"`;
   }
   return undefined;
@@ -124,8 +90,26 @@ export function parseLogFormat(format: string): readonly FormatPart[] | FormatPr
   return parts;
 }
 
+const sentence = ({ position, message }: FormatProblem) => `${message} (at character ${position})`;
+
 /** What is wrong with a format, and where; undefined when nothing is. */
 export function logFormatProblem(format: string): string | undefined {
   const parsed = parseLogFormat(format);
-  return "message" in parsed ? `${parsed.message} (at character ${parsed.position})` : undefined;
+  return "message" in parsed ? sentence(parsed) : undefined;
+}
+
+/** The first operator of a format that we don't know, though a newer Envoy might, and where; undefined when there is none. */
+export function unknownOperator(format: string): string | undefined {
+  const parsed = parseLogFormat(format);
+  if ("message" in parsed) return undefined;
+  let position = 1;
+  for (const part of parsed) {
+    if (part.kind === "operator" && !isKuma(part.name) && !envoyOperators.has(part.name)) {
+      const meant = nearest(part.name, [...kumaOperators, ...envoyOperators.keys()]);
+      const hint = meant === undefined ? "" : `; did you mean "%${meant}%"?`;
+      return sentence({ position, message: `unknown operator "%${part.name}%"${hint}` });
+    }
+    position += part.text.length;
+  }
+  return undefined;
 }

@@ -40,7 +40,8 @@ function defaults(spec: Mesh): Mesh {
 }
 
 const cannotBeEmpty = "cannot be empty";
-const hostAndPort = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+):([0-9]{1,5})$/;
+// The address is written before every line, with a semicolon behind it.
+const hostAndPort = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
 
 function isHostAndPort(address: string): boolean {
   const port = Number(hostAndPort.exec(address)?.[1]);

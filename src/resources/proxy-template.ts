@@ -44,10 +44,13 @@ function importProblem(profile: string): string | undefined {
   return profiles.includes(profile) ? undefined : `profile not found. Available profiles: ${profiles.join(", ")}`;
 }
 
+/** What is said of a raw resource that can't be sent to an Envoy. */
+export const invalidNative = (reason: string): string => `native Envoy resource is not valid: ${reason}`;
+
 function resourceProblem(resource: string): string | undefined {
   if (resource === "") return cannotBeEmpty;
   const parsed = parseNativeResource(resource);
-  return "reason" in parsed ? `native Envoy resource is not valid: ${parsed.reason}` : undefined;
+  return "reason" in parsed ? invalidNative(parsed.reason) : undefined;
 }
 
 function validateContent({ imports = [], resources = [] }: Content, prefix: string, causes: Cause[]): void {

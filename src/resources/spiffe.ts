@@ -8,9 +8,13 @@ export const serviceUri = (mesh: string, service: string): string => `${meshUri(
 // itself allows fewer; services on Kubernetes have a colon before their port.
 const segment = /^[A-Za-z0-9._~!$&'()*+,;=:@-]+$/;
 
+/** Clusters that a sidecar has for itself: a service of such a name would be taken for one of them. */
+const ownClusters = /^(localhost:\d+|ads_cluster|nowhere|pass_through)$/;
+
 /** Why a service can't stand in a SPIFFE URI as its one path segment; undefined when it can. */
 export function serviceProblem(service: string): string | undefined {
   if (service === "." || service === "..") return 'cannot be "." or "..", which a SPIFFE URI does not allow';
+  if (ownClusters.test(service)) return "is a name that sidecars use for themselves";
   if (segment.test(service)) return undefined;
   return "cannot stand in a SPIFFE URI; letters, digits and -._~!$&'()*+,;=:@ are valid";
 }

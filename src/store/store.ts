@@ -12,19 +12,35 @@ export interface Stored<Spec = unknown> extends Resource<Spec> {
   readonly version: number;
 }
 
-/** One element of the change feed, in order and without gaps. */
+/**
+ * One element of the change feed, in order and without gaps. What was written over before the feed got to it may be
+ * left out: of every resource the newest version comes, not each.
+ */
 export type Change =
   /** Replaces everything known: comes first, and again whenever continuity was lost. */
   | { readonly kind: "listing"; readonly sequence: number; readonly resources: readonly Stored[] }
   | { readonly kind: "put"; readonly sequence: number; readonly resource: Stored }
   | { readonly kind: "delete"; readonly sequence: number; readonly key: Key; readonly version: number };
 
+/** One of several writes: a creation, or the update of the version that was read. */
+export interface Write {
+  readonly resource: Resource;
+  readonly version: number | undefined;
+}
+
 /**
  * Where resources are kept. Every store passes one contract suite
- * (`tests/support/store-contract.ts`).
+ * (`tests/support/store-contract.ts`). Specs are in the normal form of their type's schema.
+ *
+ * Reads see every write that ended before they began, whichever control plane made it. While what lies behind the store
+ * can't be reached they answer from memory, and writes are refused as `unavailable`.
  */
 export interface Store {
+  /** False while what lies behind the store can't be reached. */
+  readonly available: boolean;
   get(key: Key): Promise<Stored | undefined>;
+  /** Those of the keys that exist, in any order. */
+  getAll(keys: readonly Key[]): Promise<readonly Stored[]>;
   /** All resources of a type, of one mesh when given. */
   list(type: string, mesh?: string): Promise<readonly Stored[]>;
   /** @throws StoreError `already-exists` */
@@ -34,9 +50,17 @@ export interface Store {
    * @throws StoreError `conflict` when the stored version differs or the record is gone
    */
   update(resource: Resource, version: number): Promise<Stored>;
+  /**
+   * Several writes of different resources in one go, each by itself: the outcomes are in the order of the writes, and
+   * a refused one is the StoreError that it would have thrown.
+   */
+  writeAll(writes: readonly Write[]): Promise<readonly (Stored | StoreError)[]>;
   /** @throws StoreError `not-found` */
   delete(key: Key): Promise<void>;
-  /** Deletes every resource of every type that belongs to the mesh, its own record first; nothing left is no error. */
+  /**
+   * Deletes every resource of every type that belongs to the mesh, its own record first; nothing left is no error.
+   * What belongs to no mesh can't be deleted by this: an empty name is a bug of the caller's.
+   */
   deleteMesh(mesh: string): Promise<void>;
   /** The feed from now on, beginning with a full listing; only types that feed the translate stage travel in it. */
   changes(signal: AbortSignal): AsyncIterable<Change>;
@@ -54,4 +78,9 @@ export class StoreError extends Error {
     this.name = "StoreError";
     this.kind = kind;
   }
+}
+
+/** Keys that belong to no mesh have an empty one: they would all go with it. */
+export function assertMesh(mesh: string): void {
+  if (mesh === "") throw new Error("there is no mesh without a name");
 }

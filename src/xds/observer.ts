@@ -24,6 +24,8 @@ export interface StreamObserver {
 export interface SecretObserver {
   /** The proxy uses this certificate from now on. */
   certified(proxy: ProxyId, certificate: { readonly notAfter: Date }, at: Date): void;
+  /** The proxy trusts the roots of this version (`bundleVersion`) from now on. */
+  trusting(proxy: ProxyId, version: string): void;
   /** The proxy, or somebody who says that he is it, was refused a certificate. */
   turnedDown(proxy: ProxyId, reason: string, at: Date): void;
 }

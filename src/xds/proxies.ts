@@ -42,8 +42,6 @@ export interface Proxies {
   leave(client: Client): void;
   /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
   update(mesh: string, touched: Touched): void;
-  /** The names of a mesh's connected proxies. */
-  names(mesh: string): readonly string[];
   /** The streams of a proxy, the newest last; none when it isn't connected. */
   streams(id: ProxyId): readonly ProxyStream[];
 }
@@ -57,11 +55,9 @@ interface Options {
   readonly view: () => View;
   readonly generate: Generate;
   readonly logger: Logger;
-  /** A proxy's last stream ended. */
-  readonly left: (id: ProxyId) => void;
 }
 
-export function createProxies({ view, generate, logger, left }: Options): Proxies {
+export function createProxies({ view, generate, logger }: Options): Proxies {
   const entries = new Map<string, Entry>();
   const byMesh = new Map<string, Set<Entry>>();
   const consumers = new Map<string, Set<Entry>>();
@@ -165,7 +161,6 @@ export function createProxies({ view, generate, logger, left }: Options): Proxie
       entries.delete(keyOf(client.id));
       unindex(byMesh, client.id.mesh, entry);
       waiting.delete(entry);
-      left(entry.id);
     },
     update(mesh, touched) {
       const add = (entry: Entry) => waiting.add(entry);
@@ -178,7 +173,6 @@ export function createProxies({ view, generate, logger, left }: Options): Proxie
       for (const service of touched.offered) providers.get(serviceKey(mesh, service))?.forEach(add);
       if (!working && waiting.size > 0) work();
     },
-    names: (mesh) => [...(byMesh.get(mesh) ?? [])].map(({ id }) => id.name),
     streams: (id) =>
       [...(entries.get(keyOf(id))?.clients ?? [])].map((client) => ({
         delivery: client.delivery,

@@ -3,6 +3,7 @@ import type { Logger } from "../lib/logger.js";
 import type { ViewFeed } from "./feed.js";
 import { bindServer, bytesStream, closeServer, serverOptions } from "./grpc-server.js";
 import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
+import type { SecretObserver } from "./observer.js";
 import { createPacer } from "./pacer.js";
 import { type SecretCall, type SecretStream, serveSecrets } from "./secret-stream.js";
 
@@ -16,10 +17,8 @@ export interface ProxySecrets {
 
 export interface SecretServer {
   readonly port: number;
-  /** The proxies of a mesh that have a secret stream, by name. */
+  /** The proxies of a mesh that have a secret stream with this control plane, by name. */
   proxies(mesh: string): ReadonlyMap<string, ProxySecrets>;
-  /** Calls back when a proxy of a mesh took a secret or ended a stream. */
-  onChange(listener: (mesh: string) => void): void;
   close(): Promise<void>;
 }
 
@@ -33,6 +32,7 @@ export interface SecretServerOptions {
   readonly feed: ViewFeed;
   readonly identities: Identities;
   readonly authenticate: Authenticate;
+  readonly observer: SecretObserver;
   readonly logger: Logger;
 }
 
@@ -49,21 +49,15 @@ const sliceMs = 5;
  * @throws when the port can't be bound, or the certificate can't be used
  */
 export async function startSecretServer(options: SecretServerOptions): Promise<SecretServer> {
-  const { feed, identities, authenticate, logger, tls } = options;
+  const { feed, identities, authenticate, observer, logger, tls } = options;
   const pace = createPacer(sliceMs);
   const streams = new Set<SecretStream>();
   const byMesh = new Map<string, Set<SecretStream>>();
-  const listeners = new Set<(mesh: string) => void>();
-
-  function changed(stream: SecretStream): void {
-    if (stream.proxy === undefined) return;
-    for (const listener of listeners) listener(stream.proxy.mesh);
-  }
 
   const server = new Server(serverOptions);
   server.addService(secretDiscovery, {
     StreamSecrets(call: SecretCall) {
-      const stream = serveSecrets(call, { view: feed.view, identities, authenticate, pace, logger, changed });
+      const stream = serveSecrets(call, { view: feed.view, identities, authenticate, pace, logger, observer });
       streams.add(stream);
       // Which mesh it belongs to is known with its first request, which the stream itself has read by then.
       call.once("data", () => {
@@ -79,7 +73,6 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
         const left = byMesh.get(stream.proxy.mesh);
         left?.delete(stream);
         if (left?.size === 0) byMesh.delete(stream.proxy.mesh);
-        changed(stream);
       });
     },
   });
@@ -103,18 +96,17 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     port: acceptor.port,
     proxies(mesh) {
       const found = new Map<string, { trusted: (string | undefined)[]; identity: IssuedIdentity | undefined }>();
-      for (const { proxy, trusted, identity: used } of byMesh.get(mesh) ?? []) {
+      for (const { proxy, trusted, identity } of byMesh.get(mesh) ?? []) {
         if (proxy === undefined) continue;
         const entry = found.get(proxy.name) ?? { trusted: [], identity: undefined };
-        if (trusted !== undefined) entry.trusted.push(trusted.version);
-        if (used !== undefined && !(entry.identity !== undefined && entry.identity.notAfter > used.notAfter)) {
-          entry.identity = used;
-        }
         found.set(proxy.name, entry);
+        if (trusted !== undefined) entry.trusted.push(trusted.version);
+        if (identity !== undefined && !(entry.identity !== undefined && entry.identity.notAfter > identity.notAfter)) {
+          entry.identity = identity;
+        }
       }
       return found;
     },
-    onChange: (listener) => void listeners.add(listener),
     async close() {
       unlisten();
       await closeServer(

@@ -23,9 +23,7 @@ export interface SecretSurroundings {
   readonly authenticate: Authenticate;
   readonly pace: Pacer;
   readonly logger: Logger;
-  readonly observer?: SecretObserver;
-  /** The proxy took something, or the stream ended. */
-  readonly changed: (stream: SecretStream) => void;
+  readonly observer: SecretObserver;
   readonly timers?: Timers;
 }
 
@@ -33,7 +31,7 @@ export interface SecretSurroundings {
 export interface SecretStream {
   /** Undefined until its first request. */
   readonly proxy: ProxyId | undefined;
-  /** The bundle of roots that the proxy acknowledged last on this stream; undefined when it asked for none. */
+  /** The bundle of roots that the proxy acknowledged last on this stream; undefined when it asks for none. */
   readonly trusted: { readonly version: string | undefined } | undefined;
   /** The certificate that the proxy acknowledged last on this stream. */
   readonly identity: IssuedIdentity | undefined;
@@ -68,14 +66,14 @@ export const bundleVersion = (authority: ReadyAuthority): string => bundleOf(aut
 
 /** Serves one StreamSecrets call until it ends. */
 export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings): SecretStream {
-  const { view, identities, authenticate, pace, logger, changed, observer } = surroundings;
+  const { view, identities, authenticate, pace, logger, observer } = surroundings;
   const timers = surroundings.timers ?? realTimers;
   let proxy: ProxyId | undefined;
   let ended = false;
   let lease: IdentityLease | undefined;
   let provedUntil: Date | undefined;
   const issued = new Map<string, IssuedIdentity>();
-  let identity: IssuedIdentity | undefined;
+  let used: IssuedIdentity | undefined;
 
   const session = createSecretSession({
     send({ resources, nonce }) {
@@ -83,11 +81,13 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     },
     acknowledged(resources) {
       for (const { name, version } of resources) {
-        if (name !== identityName) continue;
-        identity = issued.get(version);
-        if (identity !== undefined && proxy !== undefined) observer?.certified(proxy, identity, new Date());
+        if (proxy === undefined) continue;
+        const identity = issued.get(version);
+        if (identity !== undefined) {
+          used = identity;
+          observer.certified(proxy, identity, new Date());
+        } else if (name === meshCaName) observer.trusting(proxy, version);
       }
-      changed(stream);
     },
     refused(resources, reason) {
       const secrets = resources.map(({ name }) => name);
@@ -99,7 +99,6 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     if (ended) return;
     ended = true;
     lease?.end();
-    changed(stream);
   }
 
   function refuse(code: status, details: string, reason = details): void {
@@ -110,7 +109,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
   }
 
   function unauthenticated(reason: string): void {
-    if (proxy !== undefined) observer?.turnedDown(proxy, reason, new Date());
+    if (proxy !== undefined) observer.turnedDown(proxy, reason, new Date());
     refuse(status.UNAUTHENTICATED, generic, reason);
   }
 
@@ -214,7 +213,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
       lease.end();
       lease = undefined;
       issued.clear();
-      identity = undefined;
+      used = undefined;
     }
     session.request(message);
     refresh();
@@ -233,7 +232,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
       return session.names.has(meshCaName) ? { version: session.taken(meshCaName) } : undefined;
     },
     get identity() {
-      return identity;
+      return used;
     },
     refresh,
     end() {

@@ -11,8 +11,6 @@ import { type DiscoveryCall, type Protocol, serveStream } from "./stream.js";
 
 export interface XdsServer {
   readonly port: number;
-  /** The names of a mesh's proxies that have one. */
-  connected(mesh: string): readonly string[];
   /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */
   streams(proxy: ProxyId): readonly ProxyStream[];
   /** GOAWAY, `closed` for every stream, streams cancelled; within 1.5 seconds. */
@@ -28,8 +26,6 @@ export interface XdsServerOptions {
   readonly observer: StreamObserver;
   readonly logger: Logger;
   readonly generate: Generate;
-  /** A proxy's last stream ended. */
-  readonly left?: (proxy: ProxyId) => void;
   readonly now?: () => Date;
 }
 
@@ -47,7 +43,7 @@ const aggregatedDiscovery: ServiceDefinition = {
 export async function startXdsServer(options: XdsServerOptions): Promise<XdsServer> {
   const { feed, observer, logger, generate } = options;
   const now = options.now ?? (() => new Date());
-  const proxies = createProxies({ view: feed.view, generate, logger, left: options.left ?? (() => {}) });
+  const proxies = createProxies({ view: feed.view, generate, logger });
   const streams = new Set<() => void>();
 
   function serve(call: DiscoveryCall, protocol: Protocol): void {
@@ -67,7 +63,6 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
 
   return {
     port: acceptor.port,
-    connected: proxies.names,
     streams: proxies.streams,
     async close() {
       unlisten();

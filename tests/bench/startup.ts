@@ -17,7 +17,7 @@ const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-bench-"));
  */
 const nothing = path.join(work, "nothing");
 fs.writeFileSync(`${nothing}.cjs`, "");
-await executable(`${nothing}.cjs`, nothing);
+executable(`${nothing}.cjs`, nothing);
 
 const subjects = {
   kumactl: [path.join(bin, "kumactl"), "version"],

@@ -14,7 +14,7 @@ export function authorityOptions(store: Store): Pick<ApiOptions, "authorities" |
   const authorities = createAuthorities(store, settings, createLogger({ name: "test", level: "off" }));
   return {
     authorities,
-    rotations: { status: () => undefined, list: () => [], rotate: async () => undefined },
+    rotations: { status: async () => undefined, list: async () => [], rotate: async () => undefined },
     diagnosis: createDiagnosis({
       view: () => emptyView,
       store,

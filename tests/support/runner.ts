@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 /** Where unit/ and system/ are; the runner's own test has others. */
 const tests = process.env.TEST_DIRECTORY ?? path.join(root, "tests");
-const fileDeadlineMs = Number(process.env.TEST_FILE_DEADLINE_MS ?? 180_000);
+const usualDeadlineMs = Number(process.env.TEST_FILE_DEADLINE_MS ?? 180_000);
 
 interface Outcome {
   file: string;
@@ -28,6 +28,12 @@ function find(directory: string): string[] {
   if (!fs.existsSync(directory)) return [];
   const names = fs.readdirSync(directory, { recursive: true }) as string[];
   return names.filter((name) => name.endsWith(".test.ts")).map((name) => path.join(directory, name));
+}
+
+/** How long a file may take: what it asks for by a first line such as `// deadline: 600 s`, else what is usual. */
+function deadlineOf(file: string): number {
+  const asked = /^\/\/ deadline: (\d+) s\n/.exec(fs.readFileSync(file, "utf8"))?.[1];
+  return asked === undefined ? usualDeadlineMs : Number(asked) * 1000;
 }
 
 /** Process groups of the files that run now. */
@@ -52,6 +58,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 /** Runs one file in a process group of its own, which is ended whole: nothing a test started may outlive it. */
 function run(file: string): Promise<Outcome> {
   const start = performance.now();
+  const deadlineMs = deadlineOf(file);
   const child = spawn(process.execPath, ["--import", "tsx", path.join(root, "tests", "support", "file.ts"), file], {
     cwd: root,
     detached: true,
@@ -70,7 +77,7 @@ function run(file: string): Promise<Outcome> {
   const deadline = setTimeout(() => {
     late = true;
     endGroup(leader);
-  }, fileDeadlineMs);
+  }, deadlineMs);
   return new Promise((resolve) => {
     child.on("exit", () => {
       clearTimeout(deadline);
@@ -85,7 +92,7 @@ function run(file: string): Promise<Outcome> {
     child.on("close", (code, signal) => {
       const seconds = (performance.now() - start) / 1000;
       const died = report === undefined || (code !== 0 && report.failed === 0);
-      if (late) output += `\nended after its deadline of ${fileDeadlineMs / 1000} s\n`;
+      if (late) output += `\nended after its deadline of ${deadlineMs / 1000} s\n`;
       else if (died) output += `\nended without a result (exit code ${code}, signal ${signal})\n`;
       const { passed, failed, skipped } = report ?? { passed: 0, failed: 0, skipped: 0 };
       resolve({ file, passed, failed: failed + (died ? 1 : 0), skipped, seconds, output });

@@ -7,7 +7,7 @@ import { google } from "../../proto-gen/envelope/google/rpc/status.js";
 import { SecretSchema } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { eventually } from "./eventually.js";
 
-const { DiscoveryRequest, DiscoveryResponse } = discovery.service.discovery.v3;
+const { DeltaDiscoveryRequest, DiscoveryRequest, DiscoveryResponse } = discovery.service.discovery.v3;
 const secretType = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 const identity = (bytes: Buffer) => bytes;
 
@@ -104,6 +104,25 @@ export async function openSecretStream(port: number, node: string, token?: strin
       if (response === undefined) throw new Error("there is no such response");
       return response;
     },
+    close() {
+      call.cancel();
+      client.close();
+    },
+  };
+}
+
+/** An aggregated stream that says who it is and takes nothing: its proxy counts as connected until `close`. */
+export function openBareDiscovery(port: number, node: string): { close(): void } {
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+  const call = client.makeBidiStreamRequest(method, identity, identity);
+  call.on("error", () => {});
+  const request = new DeltaDiscoveryRequest({
+    type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    node: new core.config.core.v3.Node({ id: node }),
+  });
+  call.write(Buffer.from(request.serialize()));
+  return {
     close() {
       call.cancel();
       client.close();

@@ -1,19 +1,30 @@
 import fs from "node:fs";
 import path from "node:path";
 import { suite as uvuSuite } from "uvu";
+import { hasPostgres } from "./postgres-package.js";
 
 /** How long one test may take before it counts as failed, in milliseconds. */
 const testDeadlineMs = 60_000;
 
+/** What a suite needs beyond Node: the build's Envoy, npm's PostgreSQL, a user, or a program in PATH. */
+function has(need: string): boolean {
+  if (need === "root") return process.getuid?.() === 0;
+  if (need === "postgres") return hasPostgres;
+  const places =
+    need === "envoy" ? [process.env.KUMA_BIN ?? "dist/bin"] : (process.env.PATH ?? "").split(path.delimiter);
+  return places.some((place) => fs.existsSync(path.join(place, need)));
+}
+
 /**
  * A suite whose tests end by a deadline, so that one that waits for ever is a failure with a name.
  * Usage: `const test = suite("what it is about"); test("a sentence", async () => {…}); test.run();`
- * With `needs: "envoy"` its tests are skipped where the build found no Envoy; in CI that counts as a failure.
+ * With `needs`, one word or a list of them, its tests are skipped where one is not met; in CI that counts as a failure.
  */
-export function suite(name: string, { needs }: { readonly needs?: "envoy" } = {}) {
+export function suite(name: string, { needs = [] }: { readonly needs?: string | readonly string[] } = {}) {
   const inner = uvuSuite(name);
-  const skipped = needs === "envoy" && !fs.existsSync(path.join(process.env.KUMA_BIN ?? "dist/bin", "envoy"));
-  if (skipped) console.log(`skipped: "${name}" needs Envoy, and the build found none`);
+  const lacking = [needs].flat().filter((need) => !has(need));
+  const skipped = lacking.length > 0;
+  if (skipped) console.log(`skipped: "${name}" needs ${lacking.join(", ")}, which is not here`);
   const test = (title: string, body: () => unknown) =>
     (skipped ? inner.skip : inner)(title, async () => {
       let timer: NodeJS.Timeout | undefined;

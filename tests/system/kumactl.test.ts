@@ -112,7 +112,7 @@ test("certificates and the database schema need no control plane", () => {
     stderr: "",
   });
   assert.is(fs.statSync(key).mode & 0o777, 0o400);
-  assert.match(kumactl(["install", "database-schema"]).stdout, /^CREATE TABLE IF NOT EXISTS resources/);
+  assert.match(kumactl(["install", "database-schema"]).stdout, /^CREATE TABLE IF NOT EXISTS resources/m);
 });
 
 test("version and help answer at once and fully", () => {

@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
 import { greeting, type MeshStage, openMeshStage, reaches, type Sidecar } from "../support/mesh-stage.js";
 import { freePort } from "../support/ports.js";
-import { fetchCredentials, openSecretStream } from "../support/secret-client.js";
+import { fetchCredentials, openBareDiscovery, openSecretStream } from "../support/secret-client.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("certificates and roots are replaced under traffic", { needs: "envoy" });
@@ -117,6 +117,7 @@ test("a rotation of the CA passes through its states, shows them, and no connect
   assert.is(before.roots.length, 1);
   // A dataplane that doesn't acknowledge holds the rotation up, and is named.
   await stage.apply("slow-1", { inbound: [{ interface: "127.0.0.1:1:2", tags: { service: "slow" } }] });
+  const connected = openBareDiscovery(stage.cp.xdsPort, "default.slow-1");
   const slow = await openSecretStream(stage.cp.sdsPort, "default.slow-1");
   slow.request(["mesh_ca"]);
   slow.request(["mesh_ca"], (await slow.next(1)).nonce);
@@ -162,6 +163,7 @@ test("a rotation of the CA passes through its states, shows them, and no connect
   assert.ok(new X509Certificate(now.cert).verify(root.publicKey));
   assert.not.ok(issuedBefore.verify(root.publicKey));
   slow.close();
+  connected.close();
 });
 
 test("rotating the CA of a mesh that isn't there is an error", () => {

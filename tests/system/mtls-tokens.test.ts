@@ -135,18 +135,22 @@ test("an Envoy without a usable token: its traffic fails, never as plaintext; ot
   const none = await stage.sidecar("bad-1", { token: "" });
   const another = await stage.sidecar("wrong-1", { token: await stage.token("good-1") });
   // Envoy takes listeners only after its clusters gave up waiting for secrets, which is 15 s.
-  for (const [name, inbound, out] of [
-    ["bad-1", ports.bad, ports.badOut],
-    ["wrong-1", ports.wrong, ports.wrongOut],
+  for (const [name, inbound, out, why] of [
+    ["bad-1", ports.bad, ports.badOut, /there is no token/],
+    ["wrong-1", ports.wrong, ports.wrongOut, /for dataplane "good-1"/],
   ] as const) {
     await denies(out, 40_000);
     assert.is(await refusal(out), "");
     await eventually(`the configuration of ${name} is acknowledged`, async () => {
       const response = await fetch(`${stage.cp.api}/meshes/default/dataplanes+insights/${name}`);
       const { dataplaneInsight } = (await response.json()) as {
-        dataplaneInsight: { subscriptions?: { status: { lds?: Record<string, string>; total: object } }[] };
+        dataplaneInsight: {
+          subscriptions?: { status: { lds?: Record<string, string>; total: object } }[];
+          mTLS?: { refusal?: { reason: string } };
+        };
       };
       const [open] = dataplaneInsight.subscriptions ?? [];
+      if (!why.test(dataplaneInsight.mTLS?.refusal?.reason ?? "")) return false;
       return open?.status.lds?.responsesAcknowledged !== undefined && !("responsesRejected" in open.status.total);
     });
     const answer = await refusal(inbound).catch((error: NodeJS.ErrnoException) => error.code);

@@ -109,6 +109,20 @@ test("the certificate on an inbound is the one that SPIFFE and the settings ask 
   assert.ok(days > 29.9 && days <= 30, `${days} days`);
 });
 
+test("the insight tells until when the certificate lives, and nothing of the key", async () => {
+  const mTLS = await eventually("the certificate is recorded", async () => {
+    const response = await fetch(`${stage.cp.api}/meshes/default/dataplanes+insights/backend-1`);
+    const text = await response.text();
+    assert.not.match(text, /BEGIN|PRIVATE/);
+    return (JSON.parse(text) as { dataplaneInsight: { mTLS?: Record<string, string> } }).dataplaneInsight.mTLS;
+  });
+  const days = (Date.parse(mTLS.certificateExpirationTime ?? "") - Date.now()) / 86_400_000;
+  assert.ok(days > 29.9 && days <= 30, `${days} days`);
+  assert.ok(Number(mTLS.certificateRegenerations) >= 1);
+  assert.ok(mTLS.trustedRoots);
+  assert.is(mTLS.refusal, undefined);
+});
+
 test("20 long-lived connections survive an unrelated permission, a renamed one and a duplicate one", async () => {
   const open = await Promise.all(
     Array.from({ length: 20 }, async () => {

@@ -6,10 +6,12 @@ import { errors, titles } from "./errors.js";
 /** What the API shows and starts of certificate authorities and their rotations. */
 export type RotationApi = Pick<Rotations, "status" | "list" | "rotate">;
 
-export const listAuthorities = (rotations: RotationApi): HttpReply => jsonReply(200, { items: rotations.list() });
+export async function listAuthorities(rotations: RotationApi): Promise<HttpReply> {
+  return jsonReply(200, { items: await rotations.list() });
+}
 
-export function getAuthority(rotations: RotationApi, mesh: string): HttpReply {
-  const status = rotations.status(mesh);
+export async function getAuthority(rotations: RotationApi, mesh: string): Promise<HttpReply> {
+  const status = await rotations.status(mesh);
   return status === undefined ? errors.notFound(titles.retrieveAuthority) : jsonReply(200, status);
 }
 

@@ -56,8 +56,11 @@ export const errors = {
   unsupportedMediaType: (sent: string): HttpReply =>
     errorReply(415, "Unsupported media type", `Send the resource as application/json, not as ${sent}`),
 
-  storeUnavailable: (title: Title): HttpReply =>
-    errorReply(503, title, "Store is not available", { headers: { "Retry-After": retryAfterSeconds } }),
+  storeUnavailable: (title: Title, reason: string | undefined): HttpReply =>
+    errorReply(503, title, "Store is not available", {
+      causes: reason === undefined ? [] : [{ field: "store", message: reason }],
+      headers: { "Retry-After": retryAfterSeconds },
+    }),
 
   /** Anything unexpected is a bug of ours: the cause is logged, never sent. */
   internal: (title: Title): HttpReply => errorReply(500, title, "Internal Server Error"),

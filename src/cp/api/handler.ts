@@ -1,3 +1,4 @@
+import type { Cause } from "../../lib/errors.js";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
 import {
@@ -21,8 +22,13 @@ import { createRenderer } from "./rendering.js";
 import { createTargets, type Target } from "./target.js";
 import { FailedOperation, type MeshAuthorities, put, remove } from "./writes.js";
 
+/** What is wrong with a valid spec that its type alone can't tell; may take a while. */
+export type SpecCheck = (spec: unknown) => Promise<readonly Cause[]>;
+
 export interface ApiOptions {
   readonly registry: Registry;
+  /** By the name of the type. */
+  readonly checks: ReadonlyMap<string, SpecCheck>;
   readonly store: Store;
   readonly guard: SiteGuard;
   readonly logger: Logger;
@@ -103,7 +109,8 @@ export function apiHandler(options: ApiOptions): HttpHandler {
   function failure(title: Title, request: HttpRequest, error: unknown): HttpReply {
     const failed = error instanceof FailedOperation ? error : new FailedOperation(title, error);
     if (failed.cause instanceof StoreError && failed.cause.kind === "unavailable") {
-      return errors.storeUnavailable(failed.title);
+      const { cause } = failed.cause;
+      return errors.storeUnavailable(failed.title, cause instanceof Error ? cause.message : undefined);
     }
     const { method, path } = request;
     logger.error(failed.title, { method, path, error: failed.cause });
@@ -115,7 +122,12 @@ export function apiHandler(options: ApiOptions): HttpHandler {
       if (target.kind !== "item") return await read(target, request);
       switch (request.method) {
         case "PUT":
-          return await put({ store, renderer, authorities }, target.type, target.key, request);
+          return await put(
+            { store, renderer, authorities, check: options.checks.get(target.type.name) },
+            target.type,
+            target.key,
+            request,
+          );
         case "DELETE":
           return await remove(store, target.type, target.key);
         default:

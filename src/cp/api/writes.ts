@@ -1,3 +1,4 @@
+import type { Cause } from "../../lib/errors.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
 import type { Resource, ResourceType } from "../../resources/resource.js";
 import { type Key, type Store, StoreError } from "../../store/store.js";
@@ -25,12 +26,6 @@ export interface MeshAuthorities {
   discard(mesh: string): Promise<void>;
 }
 
-interface Surroundings {
-  readonly store: Store;
-  readonly renderer: Renderer;
-  readonly authorities: MeshAuthorities;
-}
-
 /** A failure together with what the API was doing, which the answer's title says. */
 export class FailedOperation extends Error {
   readonly title: Title;
@@ -46,12 +41,20 @@ const during = <T>(title: Title, work: Promise<T>): Promise<T> =>
     throw new FailedOperation(title, error);
   });
 
+interface Means {
+  readonly store: Store;
+  readonly renderer: Renderer;
+  readonly authorities: MeshAuthorities;
+  /** What the type alone can't tell of a valid spec. */
+  readonly check: ((spec: unknown) => Promise<readonly Cause[]>) | undefined;
+}
+
 /**
  * Creates or replaces the resource. With `dry-run=true` every check runs and every status is the same, but nothing is
  * stored.
  */
 export async function put(
-  { store, renderer, authorities }: Surroundings,
+  { store, renderer, authorities, check }: Means,
   type: ResourceType,
   key: Key,
   request: HttpRequest,
@@ -65,6 +68,8 @@ export async function put(
   const spec = type.defaults(read.spec);
   const causes = type.validate(spec);
   if (causes.length > 0) return errors.invalid(title, causes);
+  const further = (await check?.(spec)) ?? [];
+  if (further.length > 0) return errors.invalid(title, further);
   const resource = { ...key, spec };
   const warnings = type.warnings(spec);
   try {

@@ -132,14 +132,21 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
 
   function missingSecrets(mesh: MeshView, proxy: ProxyView, { mTLS }: DataplaneInsight): string[] {
     if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
-    const taken = secrets.proxies(mesh.name).get(proxy.name);
-    // Another control plane may serve them; what it served last is recorded.
-    if (taken === undefined) return mTLS?.certificateExpirationTime === undefined ? [identityName, meshCaName] : [];
     const authority = authorities.authority(mesh);
     const version = authority.kind === "ready" ? bundleVersion(authority) : undefined;
+    const missing = (identified: boolean, trusts: boolean) => [
+      ...(identified ? [] : [identityName]),
+      ...(trusts ? [] : [meshCaName]),
+    ];
+    const taken = secrets.proxies(mesh.name).get(proxy.name);
+    // Another control plane may serve them; what it served last is recorded.
+    if (taken === undefined) {
+      const { certificateExpirationTime, trustedRoots } = mTLS ?? {};
+      return missing(certificateExpirationTime !== undefined, trustedRoots !== undefined && trustedRoots === version);
+    }
     const trusts = taken.trusted.length > 0 && taken.trusted.every((has) => has === version);
     const current = taken.identity?.services.join("\n") === servicesOf(proxy).join("\n");
-    return [...(current ? [] : [identityName]), ...(trusts ? [] : [meshCaName])];
+    return missing(current, trusts);
   }
 
   return {

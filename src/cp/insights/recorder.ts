@@ -1,24 +1,27 @@
 import type { Logger } from "../../lib/logger.js";
-import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import type { Instances } from "../../store/instances.js";
 import { type Key, type Store, StoreError } from "../../store/store.js";
-import type { StreamObserver } from "../../xds/observer.js";
-import { mergeSubscriptions } from "./merge.js";
+import type { ProxyId } from "../../xds/node.js";
+import type { SecretObserver, StreamObserver } from "../../xds/observer.js";
+import { together as bothNews, certified, noNews, type SecretNews } from "./secrets.js";
 import { count, toSubscription, type WatchedStream, watchStream } from "./subscription.js";
+import { type Report, writeReports } from "./writer.js";
 
 export interface RecorderOptions {
   readonly store: Store;
-  /** Chosen anew at each start of the process. */
-  readonly instanceId: string;
+  readonly instances: Instances;
   readonly flushIntervalMs: number;
   readonly logger: Logger;
-  /** True for control plane instances that no longer exist; with a store of this process every other one is. */
-  readonly vanished: (controlPlaneInstanceId: string) => boolean;
   readonly now?: () => Date;
+  /** How many insights are written in one interval, at most; the others wait for the next. */
+  readonly mostPerInterval?: number;
 }
 
-export interface InsightRecorder extends StreamObserver {
+export interface InsightRecorder extends StreamObserver, SecretObserver {
   /** Writes what is not yet written. */
   flush(): Promise<void>;
+  /** Writes all that is known of open streams once more: others have written over it. */
+  rewrite(): void;
   /** A last flush; events after it are not recorded. */
   close(): Promise<void>;
 }
@@ -27,18 +30,20 @@ export interface InsightRecorder extends StreamObserver {
 interface Proxy {
   readonly dataplane: Key;
   readonly streams: Map<string, WatchedStream>;
+  secrets: SecretNews;
 }
 
-/** How many proxies are written at the same time. */
-const parallelWrites = 16;
+/** How many insights are written in one go. */
+const together = 100;
+const usuallyMostPerInterval = 1_000;
 
 /**
  * Keeps the DataplaneInsights: what happens on the streams is collected per proxy and written once an interval. A
- * timer only runs while something waits to be written, so an idle mesh costs nothing.
+ * timer only runs while something waits to be written, so an idle mesh costs nothing; a restless one costs the store a
+ * bounded number of writes, because what changes again before its turn is written once.
  */
 export function createInsightRecorder(options: RecorderOptions): InsightRecorder {
-  const { store, instanceId, logger, vanished } = options;
-  const now = options.now ?? (() => new Date());
+  const { store, instances, logger, now = () => new Date(), mostPerInterval = usuallyMostPerInterval } = options;
   const proxies = new Map<string, Proxy>();
   const streams = new Map<string, { readonly stream: WatchedStream; readonly proxy: Proxy }>();
   const dirty = new Set<Proxy>();
@@ -48,6 +53,10 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
 
   function mark(proxy: Proxy): void {
     dirty.add(proxy);
+    startTimer();
+  }
+
+  function startTimer(): void {
     if (closed || timer !== undefined) return;
     timer = setTimeout(() => {
       timer = undefined;
@@ -59,7 +68,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     const key = `${mesh}\n${name}`;
     const known = proxies.get(key);
     if (known !== undefined) return known;
-    const proxy: Proxy = { dataplane: { type: "Dataplane", mesh, name }, streams: new Map() };
+    const proxy: Proxy = { dataplane: { type: "Dataplane", mesh, name }, streams: new Map(), secrets: noNews };
     proxies.set(key, proxy);
     return proxy;
   }
@@ -70,60 +79,71 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
       if (streams.has(stream.id)) continue;
       proxy.streams.delete(stream.id);
     }
-    if (proxy.streams.size === 0) proxies.delete(`${proxy.dataplane.mesh}\n${proxy.dataplane.name}`);
+    if (proxy.streams.size === 0 && proxy.secrets === noNews)
+      proxies.delete(`${proxy.dataplane.mesh}\n${proxy.dataplane.name}`);
   }
 
-  async function write(proxy: Proxy): Promise<void> {
-    const { dataplane } = proxy;
+  interface ProxyReport extends Report {
+    readonly proxy: Proxy;
+    /** Streams that had ended when the report was made. */
+    readonly gone: readonly WatchedStream[];
+  }
+
+  function reportOf(proxy: Proxy): ProxyReport {
     const watched = [...proxy.streams.values()];
-    const gone = watched.filter((stream) => !streams.has(stream.id));
-    if ((await store.get(dataplane)) !== undefined) {
-      const key: Key = { ...dataplane, type: "DataplaneInsight" };
-      const stored = await store.get(key);
-      const subscriptions = mergeSubscriptions(
-        (stored?.spec as DataplaneInsight | undefined)?.subscriptions ?? [],
-        watched.map((stream) => toSubscription(stream, instanceId)),
-        {
-          now: now(),
-          live: ({ id }) => id !== undefined && streams.has(id),
-          silent: (id) => id === instanceId || vanished(id),
-        },
-      );
-      const resource = { ...key, spec: { subscriptions } satisfies DataplaneInsight };
-      await (stored === undefined ? store.create(resource) : store.update(resource, stored.version));
-      // The Dataplane may have been deleted between the look and the write; its insight goes with it.
-      if ((await store.get(dataplane)) === undefined) await store.delete(key).catch(ignoreAbsence);
-    }
-    forget(proxy, gone);
+    const { secrets } = proxy;
+    proxy.secrets = noNews;
+    return {
+      proxy,
+      secrets,
+      dataplane: proxy.dataplane,
+      gone: watched.filter(({ id }) => !streams.has(id)),
+      watched: watched.map((stream) => toSubscription(stream, instances.own)),
+      live: ({ id }) => id !== undefined && streams.has(id),
+    };
   }
 
-  async function attempt(proxy: Proxy): Promise<void> {
+  /** What was not written is news still. */
+  function again({ proxy, secrets }: ProxyReport): void {
+    proxy.secrets = bothNews(secrets, proxy.secrets);
+    mark(proxy);
+  }
+
+  async function write(some: readonly Proxy[]): Promise<void> {
+    const reports = some.map(reportOf);
     try {
-      await write(proxy);
+      const late = new Set(await writeReports({ store, instances, now }, reports));
+      for (const report of reports) {
+        if (late.has(report)) again(report);
+        else forget(report.proxy, report.gone);
+      }
     } catch (error) {
-      mark(proxy);
-      const { mesh, name } = proxy.dataplane;
-      if (error instanceof StoreError) logger.debug("insight will be written again", { mesh, name, error });
-      else logger.error("could not write an insight", { mesh, name, error });
+      reports.forEach(again);
+      if (error instanceof StoreError) logger.debug("insights will be written again", { count: some.length, error });
+      else logger.error("could not write insights", { count: some.length, error });
     }
   }
 
-  async function flushAll(): Promise<void> {
-    const waiting = [...dirty];
-    dirty.clear();
-    const lanes = Array.from({ length: Math.min(parallelWrites, waiting.length) }, async () => {
-      for (let proxy = waiting.pop(); proxy !== undefined; proxy = waiting.pop()) await attempt(proxy);
-    });
-    await Promise.all(lanes);
+  async function flushSome(): Promise<void> {
+    const waiting = [...dirty].slice(0, mostPerInterval);
+    for (const proxy of waiting) dirty.delete(proxy);
+    if (dirty.size > 0) startTimer();
+    for (let start = 0; start < waiting.length; start += together) await write(waiting.slice(start, start + together));
   }
 
   /** Flushes never overlap: the second of two concurrent writes of one proxy would lose against the first. */
   async function flush(): Promise<void> {
     while (flushing !== undefined) await flushing;
-    flushing = flushAll().finally(() => {
+    flushing = flushSome().finally(() => {
       flushing = undefined;
     });
     await flushing;
+  }
+
+  function news({ mesh, name }: ProxyId, change: (before: SecretNews) => SecretNews): void {
+    const proxy = proxyOf(mesh, name);
+    proxy.secrets = change(proxy.secrets);
+    mark(proxy);
   }
 
   function update(id: string, change: (stream: WatchedStream) => void): void {
@@ -163,18 +183,17 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
       });
       streams.delete(id);
     },
+    certified: (proxy, { notAfter }, at) => news(proxy, (before) => certified(before, notAfter, at)),
+    trusting: (proxy, trustedRoots) => news(proxy, (before) => ({ ...before, trustedRoots })),
+    turnedDown: (proxy, reason, at) => news(proxy, (before) => ({ ...before, refusal: { reason, at } })),
     flush,
+    rewrite: () => proxies.forEach(mark),
     async close() {
       closed = true;
       clearTimeout(timer);
       timer = undefined;
-      await flush();
       // Once more for what lost a race against another writer; nobody is left to try after that.
-      if (dirty.size > 0) await flush();
+      for (let left = Math.ceil(dirty.size / mostPerInterval) + 1; left > 0 && dirty.size > 0; left--) await flush();
     },
   };
-}
-
-function ignoreAbsence(error: unknown): void {
-  if (!(error instanceof StoreError && error.kind === "not-found")) throw error;
 }

@@ -42,7 +42,8 @@ _kumactl() {
     _files
   fi
 }
-compdef _kumactl kumactl
+# As a file of $fpath this is the function's own body at its first call.
+if [[ $funcstack[1] == _kumactl ]]; then _kumactl "$@"; else compdef _kumactl kumactl; fi
 `,
   },
   fish: {

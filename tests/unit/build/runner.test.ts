@@ -61,6 +61,13 @@ test("a file that hangs is ended at its deadline and is a failure", () => {
   assert.match(stdout, "ended after its deadline");
 });
 
+test("a file has the deadline that its first line asks for", () => {
+  const slow = 'test("slow", () => new Promise((resolve) => setTimeout(resolve, 1500)));\ntest.run();\n';
+  assert.is(run(`// deadline: 20 s\n${head}${slow}`, 1000).last, "1 passed, 0 failed");
+  const short = run(`// deadline: 1 s\n${head}test("endless", () => { for (;;); });\ntest.run();\n`);
+  assert.match(short.stdout, "ended after its deadline of 1 s");
+});
+
 test("no test at all is a failure", () => {
   const { status, last } = run(`${head}test.run();\n`);
   assert.is(status, 1);

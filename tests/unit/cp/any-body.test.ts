@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as assert from "uvu/assert";
 import { apiHandler } from "../../../src/cp/api/handler.js";
+import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { startHttpServer } from "../../../src/net/http-server.js";
 import { fromJson, toJson } from "../../../src/resources/envelope.js";
@@ -92,6 +93,7 @@ test("500 bodies over a socket", async () => {
     logger: silent,
     handler: apiHandler({
       registry,
+      checks: specChecks(),
       store,
       guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" }),
       logger: silent,

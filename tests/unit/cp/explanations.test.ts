@@ -6,14 +6,17 @@ import {
   type DiagnosisOptions,
 } from "../../../src/cp/explain/diagnosis.js";
 import { connectTimeoutMs, generate } from "../../../src/envoy/generate.js";
-import { createAuthorities } from "../../../src/identity/authorities.js";
+import { createAuthorities, type ReadState } from "../../../src/identity/authorities.js";
 import type { TrafficExplanation } from "../../../src/policy/explain/explanation.js";
 import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Stored } from "../../../src/store/store.js";
 import { apply, emptyView } from "../../../src/view/apply.js";
+import type { IssuedIdentity } from "../../../src/xds/identities.js";
 import type { ProxyStream } from "../../../src/xds/proxies.js";
+import type { ProxySecrets } from "../../../src/xds/secret-server.js";
+import { bundleVersion } from "../../../src/xds/secret-stream.js";
 import { dataplane, meshRecord, permission } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 import { createSimulatedClient, type SimulatedClient } from "../xds/simulated-client.js";
@@ -213,30 +216,48 @@ test("what is not acknowledged is measured by the present view, before the strea
   assert.ok(leaving.streams[0]?.differences.every(({ wanted }) => wanted === undefined));
 });
 
-test("with mTLS on the secrets are waited for as well", async () => {
-  const mesh = await open();
+const identity = (services: readonly string[]): IssuedIdentity => ({
+  services,
+  certificateChain: "",
+  privateKey: "",
+  serial: "1",
+  notBefore: new Date(0),
+  notAfter: new Date("2026-10-31T10:00:00Z"),
+});
+
+test("with mTLS on the secrets are waited for as well, in their present content", async () => {
+  const authority = { kind: "ready", bundle: "roots" } as Extract<ReadState, { kind: "ready" }>;
+  const version = bundleVersion(authority);
+  const taken = new Map<string, ProxySecrets>();
+  const mesh = await open(all, { secrets: { proxies: () => taken }, authorities: { authority: () => authority } });
   mesh.connect("redis-1");
-  const missing = await diffOf(mesh, "redis-1");
-  assert.equal([missing.settled, missing.missingSecrets], [false, ["identity_cert", "mesh_ca"]]);
-  await mesh.insight("redis-1", { mTLS: { certificateExpirationTime: "2026-10-31T10:00:00Z" } });
-  assert.is((await diffOf(mesh, "redis-1")).settled, true, "another control plane may serve them");
+  const missing = async () => {
+    const { settled, missingSecrets } = await diffOf(mesh, "redis-1");
+    assert.is(settled, missingSecrets.length === 0);
+    return missingSecrets.join(" ");
+  };
+  assert.is(await missing(), "identity_cert mesh_ca");
+  await mesh.insight("redis-1", { mTLS: { certificateExpirationTime: "2026-10-31T10:00:00Z", trustedRoots: "old" } });
+  assert.is(await missing(), "mesh_ca", "another control plane served them, though not the present roots");
+  for (const [trusted, services, expected] of [
+    [[], undefined, "identity_cert mesh_ca"],
+    [["old"], ["redis"], "mesh_ca"],
+    [[version, undefined], ["redis"], "mesh_ca"],
+    [[version], ["mysql"], "identity_cert"],
+    [[version], ["redis"], ""],
+  ] as const) {
+    taken.set("redis-1", { trusted, identity: services && identity(services) });
+    assert.is(await missing(), expected);
+  }
 });
 
 const explain = async ({ api }: Awaited<ReturnType<typeof open>>) =>
   (await api.get("/meshes/m/explain?from=web&to=redis")).json as TrafficExplanation;
 
 test("an explanation knows the streams of this control plane", async () => {
-  const identity = {
-    services: ["web"],
-    certificateChain: "",
-    privateKey: "",
-    serial: "1",
-    notBefore: new Date(0),
-    notAfter: new Date("2026-10-31T10:00:00Z"),
-  };
   const secrets = new Map([
-    ["web-1", { trusted: [], identity }],
-    ["redis-1", { trusted: [], identity: { ...identity, services: ["redis"] } }],
+    ["web-1", { trusted: [], identity: identity(["web"]) }],
+    ["redis-1", { trusted: [], identity: identity(["redis"]) }],
   ]);
   const mesh = await open(all, { secrets: { proxies: () => secrets } });
   const offline = await explain(mesh);

@@ -1,35 +1,14 @@
 import * as assert from "uvu/assert";
 import { keptSubscriptions, mergeSubscriptions } from "../../../src/cp/insights/merge.js";
-import { createInsightRecorder } from "../../../src/cp/insights/recorder.js";
-import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
-import { createMemoryStore } from "../../../src/store/memory.js";
-import type { Store } from "../../../src/store/store.js";
+import { type Stored, StoreError } from "../../../src/store/store.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
-import { silent } from "./stage.js";
+import { at, recording } from "./recording.js";
 
 const test = suite("what proxies did");
 
-const at = (second: number) => new Date(Date.UTC(2019, 9, 24, 14, 4, second, 820));
 const stream = { id: "s-1", mesh: "default", name: "a", at: at(1) };
-const never = 2 ** 30;
-
-async function recording(options: { flushIntervalMs?: number; store?: (inner: Store) => Store } = {}) {
-  const inner = createMemoryStore(registry);
-  for (const name of ["a", "b"]) await inner.create({ type: "Dataplane", mesh: "default", name, spec: {} });
-  const recorder = createInsightRecorder({
-    store: options.store?.(inner) ?? inner,
-    instanceId: "cp-1",
-    flushIntervalMs: options.flushIntervalMs ?? never,
-    logger: silent,
-    vanished: (id) => id === "cp-crashed",
-    now: () => at(50),
-  });
-  const insight = async (name = "a") =>
-    (await inner.get({ type: "DataplaneInsight", mesh: "default", name }))?.spec as DataplaneInsight | undefined;
-  return { store: inner, recorder, insight };
-}
 
 test("is written as the product documentation shows it", async () => {
   const { recorder, insight } = await recording();
@@ -78,9 +57,9 @@ test("is gathered for an interval, and nothing runs while nothing happens", asyn
     flushIntervalMs: 20,
     store: (inner) => ({
       ...inner,
-      create(resource) {
-        writes += 1;
-        return inner.create(resource);
+      writeAll(all) {
+        writes += all.length;
+        return inner.writeAll(all);
       },
     }),
   });
@@ -162,9 +141,9 @@ test("goes with a Dataplane that is deleted while it is written", async () => {
   const { recorder, insight } = await recording({
     store: (inner) => ({
       ...inner,
-      async create(resource) {
-        await inner.delete({ type: "Dataplane", mesh: resource.mesh, name: resource.name });
-        return inner.create(resource);
+      async writeAll(all) {
+        for (const { resource } of all) await inner.delete({ ...resource, type: "Dataplane" });
+        return inner.writeAll(all);
       },
     }),
   });
@@ -173,15 +152,24 @@ test("goes with a Dataplane that is deleted while it is written", async () => {
   assert.is(await insight(), undefined);
 });
 
-test("is written again after a lost race or a failure, and costs no other proxy its record", async () => {
-  let failures = 2;
+test("is written again after a lost race, which costs no other proxy its record, and after a failure", async () => {
+  let races = 2;
+  let failures = 1;
   const { recorder, insight } = await recording({
     flushIntervalMs: 5,
     store: (inner) => ({
       ...inner,
-      async create(resource) {
-        if (resource.name === "a" && failures-- > 0) throw new Error("away");
-        return inner.create(resource);
+      async writeAll(all) {
+        if (races === 0 && failures > 0) {
+          failures -= 1;
+          throw new Error("away");
+        }
+        const beaten = races > 0 ? all.find(({ resource }) => resource.name === "a") : undefined;
+        if (beaten !== undefined) races -= 1;
+        const outcomes = [...(await inner.writeAll(all.filter((write) => write !== beaten)))];
+        return all.map((write) =>
+          write === beaten ? new StoreError("conflict", write.resource) : (outcomes.shift() as Stored),
+        );
       },
     }),
   });
@@ -189,8 +177,67 @@ test("is written again after a lost race or a failure, and costs no other proxy 
   recorder.opened({ ...stream, id: "s-9", name: "b" });
   await recorder.flush();
   assert.is((await insight("b"))?.subscriptions?.length, 1);
+  assert.is(await insight("a"), undefined);
   await eventually("the insight is there", async () => (await insight("a")) !== undefined);
+  assert.equal([races, failures], [0, 0]);
   await recorder.close();
+});
+
+test("closes what an instance that is gone left open, when the proxy comes to us, and leaves a living one alone", async () => {
+  const { recorder, insight, store } = await recording();
+  const open = (id: string, controlPlaneInstanceId: string) => ({ id, controlPlaneInstanceId });
+  const subscriptions = [open("1", "cp-crashed"), open("2", "cp-alive")];
+  await store.create({ type: "DataplaneInsight", mesh: "default", name: "a", spec: { subscriptions } });
+  recorder.opened(stream);
+  await recorder.flush();
+  const ended = (await insight())?.subscriptions?.map(({ id, disconnectTime }) => [id, disconnectTime !== undefined]);
+  assert.equal(ended, [
+    ["1", true],
+    ["2", false],
+    ["s-1", false],
+  ]);
+});
+
+test("costs the store a bounded number of writes an interval, and nobody waits for ever", async () => {
+  const rounds: string[][] = [];
+  const { recorder, store } = await recording({
+    mostPerInterval: 2,
+    store: (inner) => ({
+      ...inner,
+      writeAll(all) {
+        rounds.push(all.map(({ resource }) => resource.name));
+        return inner.writeAll(all);
+      },
+    }),
+  });
+  for (const name of ["c", "d", "e"]) await store.create({ type: "Dataplane", mesh: "default", name, spec: {} });
+  for (const name of ["a", "b", "c", "d", "e"]) recorder.opened({ ...stream, id: `s-${name}`, name });
+  await recorder.flush();
+  recorder.sent("s-a", "cds", at(2));
+  await recorder.flush();
+  await recorder.flush();
+  assert.equal(rounds, [
+    ["a", "b"],
+    ["c", "d"],
+    ["e", "a"],
+  ]);
+  for (const name of ["a", "b", "c", "d", "e"]) recorder.sent(`s-${name}`, "cds", at(3));
+  await recorder.close();
+  assert.is(rounds.slice(3).flat().length, 5, "the last flush leaves nobody out");
+});
+
+test("is written once more when others took this instance for dead", async () => {
+  const { recorder, insight, store } = await recording();
+  recorder.opened(stream);
+  await recorder.flush();
+  const key = { type: "DataplaneInsight", mesh: "default", name: "a" };
+  const stored = await store.get(key);
+  const [subscription] = (await insight())?.subscriptions ?? [];
+  const closed = [{ ...subscription, disconnectTime: "2019-10-24T14:04:30Z" }];
+  await store.update({ ...key, spec: { subscriptions: closed } }, stored?.version ?? 0);
+  recorder.rewrite();
+  await recorder.flush();
+  assert.is((await insight())?.subscriptions?.[0]?.disconnectTime, undefined);
 });
 
 test.run();

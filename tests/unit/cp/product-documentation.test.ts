@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as assert from "uvu/assert";
 import { apiHandler } from "../../../src/cp/api/handler.js";
+import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
 import { registry } from "../../../src/resources/registry.js";
@@ -27,6 +28,7 @@ test.before(async () => {
     logger: silent,
     handler: apiHandler({
       registry,
+      checks: specChecks(),
       store,
       guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" }),
       logger: silent,

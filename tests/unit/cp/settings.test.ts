@@ -42,7 +42,7 @@ test("are refused together, each by the name it was given under", () => {
 
 test("say which values they take", () => {
   assert.match(refusal("", { KUMA_STORE_TYPE: "bogus" }), /Type should be either memory, postgres or kubernetes/);
-  assert.match(refusal("", { KUMA_STORE_TYPE: "postgres" }), /this version doesn't have yet/);
+  assert.match(refusal("", { KUMA_STORE_TYPE: "kubernetes" }), /this version doesn't have yet/);
   assert.match(refusal("", { KUMA_ENVIRONMENT: "kubernetes" }), /this version doesn't have yet/);
   assert.match(refusal("", { KUMA_ENVIRONMENT: "mars" }), /KUMA_ENVIRONMENT is "mars", but has to be "universal"/);
   assert.match(refusal("", { KUMA_API_SERVER_INTERFACE: "eth0" }), /has to be an IP address/);
@@ -101,6 +101,50 @@ test("have one variable of Kuma's admin server among them, and the others are st
   assert.is(readSettings(undefined, both).settings.tokenServerEnabled, true);
 });
 
+test("of the database are checked when it is used, and have the names that Kuma's files and PostgreSQL have for them", () => {
+  const use = { KUMA_STORE_TYPE: "postgres" };
+  assert.is(readSettings(undefined, use).settings.postgresPort, 15432);
+  const wrong = {
+    ...use,
+    KUMA_STORE_POSTGRES_HOST: "",
+    KUMA_STORE_POSTGRES_USER: "",
+    KUMA_STORE_POSTGRES_PASSWORD: "",
+    KUMA_STORE_POSTGRES_DB_NAME: "",
+    KUMA_STORE_POSTGRES_TLS_MODE: "verifyFull",
+    KUMA_STORE_POSTGRES_TLS_CERT_PATH: "/c",
+  };
+  const message = refusal("", wrong);
+  for (const name of ["HOST", "USER", "PASSWORD", "DB_NAME"])
+    assert.match(message, `KUMA_STORE_POSTGRES_${name} is empty`);
+  assert.match(message, /TLS_CA_PATH is empty.* because KUMA_STORE_POSTGRES_TLS_MODE is verifyFull/);
+  assert.match(message, /TLS_CERT_PATH and KUMA_STORE_POSTGRES_TLS_KEY_PATH have to be given together/);
+  assert.is(refusal("", { ...wrong, KUMA_STORE_TYPE: "memory" }), "accepted");
+  assert.match(refusal("", { KUMA_STORE_POSTGRES_TLS_MODE: "verifyfull" }), /did you mean verifyFull/);
+  assert.match(refusal("", { KUMA_STORE_POSTGRES_CONNECTION_TIMEOUT: "5s" }), /a whole number/);
+  for (const [name, mode] of [
+    ["require", "verifyNone"],
+    ["verify-ca", "verifyCa"],
+    ["verify-full", "verifyFull"],
+  ]) {
+    const env = { ...use, KUMA_STORE_POSTGRES_TLS_MODE: name, KUMA_STORE_POSTGRES_TLS_ROOT_CERT_PATH: "/ca" };
+    const { settings } = readSettings(undefined, env);
+    assert.equal([settings.postgresTlsMode, settings.postgresTlsCaPath], [mode, "/ca"]);
+  }
+});
+
+test("of the database without its store are worth a warning", () => {
+  const { warnings } = readSettings(undefined, { KUMA_STORE_POSTGRES_HOST: "db" });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /KUMA_STORE_POSTGRES_HOST without effect: KUMA_STORE_TYPE is memory, not postgres/);
+});
+
+test("never show the password of the database", () => {
+  const read = readSettings(undefined, { KUMA_STORE_TYPE: "postgres", KUMA_STORE_POSTGRES_PASSWORD: "hunter2" });
+  for (const shown of [JSON.stringify(settingsDocument(read.settings)), settingsTable(read), settingsYaml(read)]) {
+    assert.not.match(shown, "hunter2");
+  }
+});
+
 test("take a Mesh for the start of a new installation", () => {
   const mesh = { KUMA_DEFAULTS_MESH: "type: Mesh\nname: ignored\nmtls: {enabled: true}" };
   assert.equal(readSettings(undefined, mesh).settings.defaultMesh, { mtls: { enabled: true, ca: { builtin: {} } } });
@@ -108,10 +152,10 @@ test("take a Mesh for the start of a new installation", () => {
 
 test("that have no effect here are warnings, and so are variables that mean nothing", () => {
   const env = { KUMA_GUI_SERVER_PORT: "5683", KUMA_REPORTS_ENABLED: "true", KUMA_API_SERVR_PORT: "1", PATH: "/bin" };
-  const { warnings } = readSettings(file("adminServer: {local: {port: 1}}\nstore: {postgres: {host: a}}"), env);
+  const { warnings } = readSettings(file("adminServer: {local: {port: 1}}\nstore: {kubernetes: {x: 1}}"), env);
   assert.is(warnings.length, 5);
   assert.match(warnings[0] ?? "", /^adminServer has no effect/);
-  assert.match(warnings[1] ?? "", /^store\.postgres has no effect/);
+  assert.match(warnings[1] ?? "", /^store\.kubernetes has no effect/);
   assert.match(warnings[2] ?? "", /^KUMA_GUI_SERVER_PORT has no effect: there is no GUI server/);
   assert.match(warnings[3] ?? "", /^KUMA_REPORTS_ENABLED has no effect/);
   assert.match(warnings[4] ?? "", /KUMA_API_SERVR_PORT .* did you mean KUMA_API_SERVER_PORT/);
@@ -127,7 +171,8 @@ test("are all in the example file, with their defaults, and it reads back as the
 
 test("are shown as YAML that reads back the same", () => {
   const read = readSettings(file("apiServer: {port: 0, corsAllowedDomains: [a, b]}"), {});
-  const again = readSettings(file(settingsYaml(read)), {});
+  assert.match(refusal(settingsYaml(read)), /store\.postgres\.password has a value that can't be used/);
+  const again = readSettings(file(settingsYaml(read).replace("'*****'", "kuma")), {});
   assert.equal(again.settings, read.settings);
   assert.equal(load(settingsYaml(read)), settingsDocument(read.settings));
 });

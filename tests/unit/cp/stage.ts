@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type ApiOptions, apiHandler } from "../../../src/cp/api/handler.js";
+import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { meshType } from "../../../src/resources/mesh.js";
@@ -35,6 +36,7 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
   const logged: string[] = [];
   const handle = apiHandler({
     registry: types,
+    checks: specChecks(),
     store,
     guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),

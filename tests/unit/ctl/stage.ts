@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { apiHandler } from "../../../src/cp/api/handler.js";
+import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { kumactl } from "../../../src/ctl/program.js";
 import { runProgram } from "../../../src/lib/cli.js";
 import { createLogger } from "../../../src/lib/logger.js";
@@ -82,6 +83,7 @@ export async function startControlPlane(
   const guard = createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" });
   const handler = apiHandler({
     registry,
+    checks: specChecks(),
     store,
     guard,
     logger,

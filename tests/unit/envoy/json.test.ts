@@ -6,6 +6,7 @@ import { SecretSchema } from "../../../proto-gen/es/envoy/extensions/transport_s
 import { UpstreamTlsContextSchema } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { connectTimeoutMs, generate } from "../../../src/envoy/generate.js";
 import { resourceJson } from "../../../src/envoy/json.js";
+import { readRaw } from "../../../src/envoy/raw/native.js";
 import { encode, kinds } from "../../../src/envoy/resource.js";
 import { policyMesh } from "../../support/explained-meshes.js";
 import { meshViewOf } from "../../support/mesh-view.js";
@@ -61,7 +62,7 @@ test("private keys are left out, wherever they are, and nothing else is", () => 
       password: { filename: "/run/password" },
     },
   ];
-  assert.equal(resourceJson("cds", encode(ClusterSchema, "raw", cluster)), {
+  assert.equal(resourceJson("cds", encode(ClusterSchema, "raw", cluster, { raw: true })), {
     "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     name: "raw",
     transportSocket: {
@@ -79,10 +80,20 @@ test("private keys are left out, wherever they are, and nothing else is", () => 
     create(SecretSchema, { name: "s", type: { case: "genericSecret", value: { secret: inline("confidential") } } }),
   ];
   for (const secret of secrets) {
-    const text = JSON.stringify(resourceJson("sds", encode(SecretSchema, "s", secret)));
+    const text = JSON.stringify(resourceJson("sds", encode(SecretSchema, "s", secret, { raw: true })));
     assert.not.match(text, "confidential");
     assert.match(text, hidden);
   }
+});
+
+test("raw resources may hold whatever Envoy's configuration has", () => {
+  const text = "{'@type': type.googleapis.com/envoy.api.v2.RouteConfiguration, name: r, virtualHosts: []}";
+  const reading = readRaw(text);
+  if (!reading.valid) throw new Error(JSON.stringify(reading.problems));
+  assert.equal(resourceJson(reading.raw.kind, reading.raw.resource), {
+    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    name: "r",
+  });
 });
 
 test("a packed message of an unknown type is an error, not a part left out", () => {
@@ -100,7 +111,7 @@ test("a packed message of an unknown type is an error, not a part left out", () 
       },
     },
   });
-  assert.throws(() => resourceJson("cds", encode(ClusterSchema, "raw", cluster)), "no.such.Type");
+  assert.throws(() => resourceJson("cds", encode(ClusterSchema, "raw", cluster, { raw: true })), "no.such.Type");
 });
 
 test.run();

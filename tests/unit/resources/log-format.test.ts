@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { logFormatProblem, parseLogFormat } from "../../../src/resources/log-format.js";
+import { logFormatProblem, parseLogFormat, unknownOperator } from "../../../src/resources/log-format.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("log format");
@@ -55,6 +55,11 @@ const bad: readonly [format: string, problem: string][] = [
   ["%REQ:%", 'malformed operator: "%REQ:" has to be followed by a length and "%" (at character 1)'],
   ["%REQ%", 'malformed operator: "%REQ%" needs arguments, as in "%REQ(…)%" (at character 1)'],
   ["%REQ()%", 'malformed operator: "%REQ%" needs arguments, as in "%REQ(…)%" (at character 1)'],
+  ["%START_TIME(%s):3%", 'malformed operator: "%START_TIME%" takes no length (at character 1)'],
+  [
+    "%START_TIME(%Y\n%m)%",
+    'malformed operator: the arguments of "%START_TIME" can\'t contain a line break (at character 1)',
+  ],
   ["%DURATION(x)%", 'malformed operator: "%DURATION%" takes no arguments (at character 1)'],
   ["%DURATION:3%", 'malformed operator: "%DURATION%" takes no arguments (at character 1)'],
   ["%KUMA_SOURCE_SERVICE():3%", 'malformed operator: "%KUMA_SOURCE_SERVICE%" takes no arguments (at character 1)'],
@@ -69,6 +74,17 @@ const bad: readonly [format: string, problem: string][] = [
 ];
 
 for (const [format, problem] of bad) test(`refused: ${format}`, () => assert.is(logFormatProblem(format), problem));
+
+test("operators that we don't know are told from those that Envoy 1.39 has", () => {
+  for (const known of ["", "a %% b", "%DURATION% %PATH(NQ):5% %CEL(request.path)%", "%KUMA_SOURCE_SERVICE%"]) {
+    assert.is(unknownOperator(known), undefined);
+  }
+  assert.is(
+    unknownOperator("a %% %DURATON%"),
+    'unknown operator "%DURATON%"; did you mean "%DURATION%"? (at character 6)',
+  );
+  assert.is(unknownOperator("%DURATION%%NOPE(x):3%"), 'unknown operator "%NOPE%" (at character 11)');
+});
 
 test("a format is taken apart without losing a character", () => {
   const format = "a %% %START_TIME(%s)% b%DURATION%";

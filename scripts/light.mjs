@@ -1,0 +1,32 @@
+// Start-up time and memory of most programs rest on never loading what only kuma-cp needs.
+
+const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
+const heavy = /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken)\/|proto-gen\//;
+
+/** Every module that `entry` reaches by imports of these kinds, each with the module that imports it. */
+function reached({ inputs }, entry, follow) {
+  const importers = new Map([[entry, undefined]]);
+  for (const file of importers.keys()) {
+    for (const { path: imported, kind } of inputs[file]?.imports ?? []) {
+      if (follow(kind) && !importers.has(imported)) importers.set(imported, file);
+    }
+  }
+  return importers;
+}
+
+/**
+ * Refuses a bundle in which a light program can come to load heavy packages, or in which the door loads
+ * more than lib at once: one static import is enough to undo the lazy imports of the same module.
+ * `metafile` is esbuild's, of src/main.ts.
+ */
+export function assertLight(metafile) {
+  for (const entry of light) {
+    for (const [file, importer] of reached(metafile, entry, () => true)) {
+      if (heavy.test(file)) throw new Error(`${entry} reaches ${file} through ${importer}: only kuma-cp may load it`);
+    }
+  }
+  for (const [file, importer] of reached(metafile, "src/main.ts", (kind) => kind !== "dynamic-import")) {
+    if (/^(src\/(main\.ts$|lib\/)|node:|<define:)/.test(file)) continue;
+    throw new Error(`every program would load ${file} at start, through ${importer}: import it lazily`);
+  }
+}

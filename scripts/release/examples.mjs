@@ -1,0 +1,28 @@
+// The documents of the product documentation and of the README, as files for `kumactl apply -f`.
+import fs from "node:fs";
+import path from "node:path";
+
+/** Resources that someone could apply; the rest of the fixtures are lists and views that the HTTP API answers with. */
+function isApplicable(file, text) {
+  if (file.endsWith(".yaml")) return true;
+  const { type } = JSON.parse(text);
+  return typeof type === "string" && type !== "DataplaneOverview";
+}
+
+/** The documents that a README pipes into kumactl: `echo "…" | kumactl apply -f -`. */
+function piped(readme) {
+  return [...readme.matchAll(/^echo "(type: [^"]*)" \| kumactl apply -f -$/gm)].map(([, text]) => {
+    const name = /^name: (\S+)$/m.exec(text)?.[1];
+    if (name === undefined) throw new Error(`the README applies a document without a name: ${text}`);
+    return { name: `quickstart-${name}.yaml`, data: `${text}\n` };
+  });
+}
+
+/** The examples as `{name, data}`; `documents` is the directory of the fixtures, `readme` the README's text. */
+export function examples(documents, readme) {
+  const documented = fs
+    .readdirSync(documents)
+    .map((name) => ({ name, data: fs.readFileSync(path.join(documents, name), "utf8") }))
+    .filter(({ name, data }) => isApplicable(name, data));
+  return [...documented, ...piped(readme)];
+}

@@ -1,0 +1,75 @@
+// An image as one tar: an OCI image layout that also has the manifest.json of `docker save`, so that every engine loads it.
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { writeTar } from "./tar.mjs";
+
+const mediaType = (kind) => `application/vnd.oci.image.${kind}`;
+
+/** A text as a blob of the layout: its descriptor and its entry. */
+function textBlob(type, document) {
+  const data = Buffer.from(JSON.stringify(document));
+  const sha256 = createHash("sha256").update(data).digest("hex");
+  return {
+    descriptor: { mediaType: type, digest: `sha256:${sha256}`, size: data.length },
+    entry: { name: `blobs/sha256/${sha256}`, data },
+  };
+}
+
+/** Nothing in a layer tells of the commit, so that one whose content stayed is still the same layer. */
+const layerTime = new Date(0);
+
+/** Layers stay uncompressed, as an engine saves them: so their digests are those of what is unpacked. */
+async function layerBlobs(layers, directory) {
+  const blobs = [];
+  for (const [index, entries] of layers.entries()) {
+    const file = path.join(directory, `layer-${index}.tar`);
+    const { sha256, size } = await writeTar(file, entries, { time: layerTime });
+    blobs.push({
+      descriptor: { mediaType: mediaType("layer.v1.tar"), digest: `sha256:${sha256}`, size },
+      entry: { name: `blobs/sha256/${sha256}`, file },
+    });
+  }
+  return blobs;
+}
+
+/**
+ * Writes the image to `file`. `layers` are lists of entries for writeTar, `platform` is architecture, os and variant,
+ * `config` what OCI has under that name (user, entrypoint, environment), `name` the name and tag that an engine gives
+ * it, `time` when it was made. Layers are laid down in `directory` on the way.
+ */
+export async function writeImage(file, { name, platform, config, layers, time, directory }) {
+  fs.mkdirSync(directory, { recursive: true });
+  const blobs = await layerBlobs(layers, directory);
+  const created = time.toISOString();
+  const configBlob = textBlob(mediaType("config.v1+json"), {
+    created,
+    ...platform,
+    config,
+    rootfs: { type: "layers", diff_ids: blobs.map(({ descriptor }) => descriptor.digest) },
+    history: blobs.map(() => ({ created, created_by: "npm run image" })),
+  });
+  const manifest = textBlob(mediaType("manifest.v1+json"), {
+    schemaVersion: 2,
+    mediaType: mediaType("manifest.v1+json"),
+    config: configBlob.descriptor,
+    layers: blobs.map(({ descriptor }) => descriptor),
+  });
+  const annotations = {
+    "io.containerd.image.name": name,
+    "org.opencontainers.image.ref.name": name.replace(/^.*:/, ""),
+  };
+  const index = {
+    schemaVersion: 2,
+    mediaType: mediaType("index.v1+json"),
+    manifests: [{ ...manifest.descriptor, platform, annotations }],
+  };
+  const saved = [{ Config: configBlob.entry.name, RepoTags: [name], Layers: blobs.map(({ entry }) => entry.name) }];
+  const entries = [
+    { name: "oci-layout", data: JSON.stringify({ imageLayoutVersion: "1.0.0" }) },
+    { name: "index.json", data: JSON.stringify(index) },
+    { name: "manifest.json", data: JSON.stringify(saved) },
+    ...[configBlob, manifest, ...blobs].map(({ entry }) => entry),
+  ];
+  return writeTar(file, entries, { time });
+}

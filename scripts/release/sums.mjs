@@ -1,0 +1,23 @@
+import { createHash } from "node:crypto";
+import { sha256 } from "../fetch-envoy.mjs";
+
+/** SHA-256, in hexadecimal, of what an entry of an archive holds; undefined for one that is no file. */
+function sumOf({ data, file }) {
+  if (file !== undefined) return sha256(file);
+  return data === undefined ? undefined : createHash("sha256").update(data).digest("hex");
+}
+
+/** The text of a SHA256SUMS, for `sha256sum --check`, from names and sums. */
+export function sumsText(sums) {
+  return [...sums]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, sha256: sum }) => `${sum}  ${name}\n`)
+    .join("");
+}
+
+/** The text of a SHA256SUMS of an archive's files. */
+export function entrySums(entries) {
+  return sumsText(
+    entries.map((entry) => ({ name: entry.name, sha256: sumOf(entry) })).filter(({ sha256: sum }) => sum),
+  );
+}

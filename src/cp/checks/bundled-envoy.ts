@@ -1,0 +1,131 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, open, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
+import { createEnvoyApi, type EnvoyApi } from "../../envoy/raw/api.js";
+import { closureOf, descriptorsIn } from "../../envoy/raw/descriptors.js";
+
+/** The Envoy that lies beside this program, as somebody to ask. */
+export interface BundledEnvoy {
+  /** Its release: `Envoy 1.39.3`; undefined when there is none that runs here. */
+  label(): Promise<string | undefined>;
+  /** Its configuration model, read out of its executable; undefined when there is none, or none that can be read. */
+  api(): Promise<EnvoyApi | undefined>;
+  /**
+   * Why it would not take a configuration; undefined when it would. Envoy puts to work what it validates: scripts in it
+   * run here, files named in it are opened here. The configuration must hold nothing of that.
+   */
+  refusal(configuration: unknown): Promise<string | undefined>;
+}
+
+const chunkBytes = 8 * 1024 * 1024;
+/** Far more than the largest .proto file takes: none is cut off by both of two chunks. */
+const overlapBytes = 1024 * 1024;
+
+/** All .proto files that the executable was compiled from; read in chunks, because it has a hundred megabytes. */
+async function readDescriptors(file: string): Promise<ReadonlyMap<string, FileDescriptorProto>> {
+  const found = new Map<string, FileDescriptorProto>();
+  const handle = await open(file, "r");
+  try {
+    const buffer = Buffer.alloc(chunkBytes);
+    for (let position = 0; ; position += chunkBytes - overlapBytes) {
+      const { bytesRead } = await handle.read(buffer, 0, chunkBytes, position);
+      for (const [name, descriptor] of descriptorsIn(buffer.subarray(0, bytesRead))) found.set(name, descriptor);
+      if (bytesRead < chunkBytes) return found;
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+interface Outcome {
+  readonly failed: boolean;
+  readonly output: string;
+}
+
+/** Without an environment: what is asked about comes from a client, and may name variables. */
+function run(binary: string, args: readonly string[], cwd: string, timeoutMs: number): Promise<Outcome> {
+  const options = { cwd, env: {}, timeout: timeoutMs, killSignal: "SIGKILL" as const };
+  return new Promise((resolve) => {
+    execFile(binary, args, options, (error, stdout, stderr) => {
+      resolve({ failed: error !== null, output: `${stdout}${stderr}` });
+    });
+  });
+}
+
+const configurationFiles = /^(?:envoy|xds|udpa|validate)\//;
+
+async function readLabel(binary: string, timeoutMs: number): Promise<string | undefined> {
+  const { output } = await run(binary, ["--version"], tmpdir(), timeoutMs);
+  const release = /version: \w+\/([\d.]+)/.exec(output)?.[1];
+  return release === undefined ? undefined : `Envoy ${release}`;
+}
+
+async function readApi(label: string, binary: string): Promise<EnvoyApi> {
+  const files = await readDescriptors(binary);
+  return createEnvoyApi(
+    label,
+    closureOf(files, (name) => configurationFiles.test(name)),
+  );
+}
+
+const longestShown = 300;
+
+/** Envoy's own words, without where it logged them and without the configuration that it repeats. */
+function reasonIn(output: string): string {
+  const [, reason = output] = /error initializing configuration '[^']*': (.*)/s.exec(output) ?? [];
+  const short = reason
+    .replace(/: \{".*/s, "")
+    .replaceAll(/\s+/g, " ")
+    .trim();
+  if (short === "") return "Envoy gave no reason";
+  return short.length > longestShown ? `${short.slice(0, longestShown)}…` : short;
+}
+
+/** What is known of one state of the binary; an upgrade may replace it under a running control plane. */
+interface Known {
+  readonly identity: string;
+  readonly label: Promise<string | undefined>;
+  api: Promise<EnvoyApi | undefined> | undefined;
+}
+
+export function bundledEnvoy(binary: string, timeoutMs = 5000): BundledEnvoy {
+  let last: Known | undefined;
+
+  async function known(): Promise<Known | undefined> {
+    const facts = await stat(binary).catch(() => undefined);
+    if (facts === undefined) return undefined;
+    const identity = `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeMs}`;
+    if (last?.identity !== identity) last = { identity, label: readLabel(binary, timeoutMs), api: undefined };
+    return last;
+  }
+
+  async function label(): Promise<string | undefined> {
+    return (await known())?.label;
+  }
+
+  async function api(): Promise<EnvoyApi | undefined> {
+    const now = await known();
+    const name = await now?.label;
+    if (now === undefined || name === undefined) return undefined;
+    // Whatever a binary holds that calls itself Envoy: without an API there is nothing to hold a resource against.
+    now.api ??= readApi(name, binary).catch(() => undefined);
+    return now.api;
+  }
+
+  async function refusal(configuration: unknown): Promise<string | undefined> {
+    const directory = await mkdtemp(path.join(tmpdir(), "kuma-cp-"));
+    try {
+      const file = path.join(directory, "question.json");
+      await writeFile(file, JSON.stringify(configuration), { mode: 0o600 });
+      const args = ["--mode", "validate", "-c", file, "--concurrency", "1", "--log-level", "critical"];
+      const { failed, output } = await run(binary, args, directory, timeoutMs);
+      return failed ? reasonIn(output) : undefined;
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  return { label, api, refusal };
+}

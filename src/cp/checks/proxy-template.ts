@@ -1,0 +1,67 @@
+import { builtInApi, type EnvoyApi } from "../../envoy/raw/api.js";
+import { checkRaw, readRaw } from "../../envoy/raw/native.js";
+import type { Json } from "../../envoy/raw/rewrites.js";
+import type { RawProblem } from "../../envoy/raw/tree.js";
+import { typeUrls } from "../../envoy/resource.js";
+import type { Cause } from "../../lib/errors.js";
+import { invalidNative, type ProxyTemplate, type RawResource } from "../../resources/proxy-template.js";
+import type { BundledEnvoy } from "./bundled-envoy.js";
+import type { Turns } from "./turns.js";
+
+/** `field: what` of each problem, with the version that says so where another might say otherwise. */
+function sentences(problems: readonly RawProblem[], label: string): string[] {
+  return problems.map(({ field, message, newer }) => {
+    const where = field === "" ? "" : `${field}: `;
+    return invalidNative(`${where}${message}${newer ? ` (checked against the API of ${label})` : ""}`);
+  });
+}
+
+/**
+ * A configuration that holds the message where Envoy reads it strictly, as it does every part of its configuration, and
+ * then never looks at it again. A listener or a cluster would be put to work.
+ */
+function holding(message: Json): unknown {
+  const metadata = { typedFilterMetadata: { raw: message } };
+  return { staticResources: { clusters: [{ name: "question", type: "STATIC", connectTimeout: "1s", metadata }] } };
+}
+
+/** Asks the newer API, and then Envoy itself, about what ours does not know or allow; what is still wrong, in sentences. */
+async function askEnvoy(text: string, api: EnvoyApi, envoy: BundledEnvoy): Promise<readonly string[]> {
+  const problems = checkRaw(text, api);
+  if (problems.length > 0) return sentences(problems, api.label);
+  const reading = readRaw(text, api);
+  if (!reading.valid) return sentences(reading.problems, api.label);
+  const { kind, json } = reading.raw;
+  const refusal = await envoy.refusal(holding({ "@type": typeUrls[kind], ...json }));
+  return refusal === undefined ? [] : [invalidNative(`${api.label} refuses it: ${refusal}`)];
+}
+
+/**
+ * Holds the raw resources of a ProxyTemplate against Envoy's API. What only a newer API than ours could allow is put to
+ * the Envoy beside this program; without one, or while too many are being asked, ours has the last word.
+ */
+export function templateCheck(
+  envoy: BundledEnvoy | undefined,
+  turns: Turns,
+): (template: ProxyTemplate) => Promise<readonly Cause[]> {
+  async function resource(text: string): Promise<readonly string[]> {
+    const problems = checkRaw(text);
+    if (problems.length === 0) return [];
+    const ours = sentences(problems, builtInApi().label);
+    if (envoy === undefined || problems.some(({ newer }) => !newer)) return ours;
+    const api = await envoy.api();
+    if (api === undefined) return ours;
+    return (await turns(() => askEnvoy(text, api, envoy))) ?? ours;
+  }
+
+  async function all(resources: readonly RawResource[] = [], prefix = ""): Promise<Cause[]> {
+    const causes: Cause[] = [];
+    for (const [index, { resource: text = "" }] of resources.entries()) {
+      for (const message of await resource(text))
+        causes.push({ field: `${prefix}resources[${index}].resource`, message });
+    }
+    return causes;
+  }
+
+  return async ({ resources, conf }) => [...(await all(resources)), ...(await all(conf?.resources, "conf."))];
+}

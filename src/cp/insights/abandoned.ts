@@ -1,0 +1,71 @@
+import type { Logger } from "../../lib/logger.js";
+import type { DataplaneInsight, Subscription } from "../../resources/dataplane-insight.js";
+import type { Instances } from "../../store/instances.js";
+import { type Store, type Stored, StoreError, type Write } from "../../store/store.js";
+import { timestamp } from "./subscription.js";
+
+interface AbandonedOptions {
+  readonly store: Store;
+  readonly instances: Instances;
+  readonly logger: Logger;
+  readonly now?: () => Date;
+}
+
+const subscriptionsOf = ({ spec }: Stored) => (spec as DataplaneInsight).subscriptions ?? [];
+
+/** The insight with the subscriptions closed that nobody serves; undefined when there is nothing to close. */
+function closing(insight: Stored, abandoned: (subscription: Subscription) => boolean, now: Date): Write | undefined {
+  const subscriptions = subscriptionsOf(insight);
+  if (!subscriptions.some(abandoned)) return undefined;
+  const disconnectTime = timestamp(now);
+  const closed = subscriptions.map((one) => (abandoned(one) ? { ...one, disconnectTime } : one));
+  const { version, ...resource } = insight;
+  return { resource: { ...resource, spec: { ...(insight.spec as object), subscriptions: closed } }, version };
+}
+
+/**
+ * Closes the subscriptions of control planes that went without a word, so that nobody counts as online whom no control
+ * plane serves.
+ * @returns how many insights were changed
+ */
+export async function closeAbandoned(options: Omit<AbandonedOptions, "logger">): Promise<number> {
+  const { store, instances, now = () => new Date() } = options;
+  const running = await instances.running();
+  const abandoned = ({ controlPlaneInstanceId = "", disconnectTime }: Subscription) =>
+    disconnectTime === undefined && !running.has(controlPlaneInstanceId);
+  const insights = await store.list("DataplaneInsight");
+  const writes = insights.flatMap((insight) => closing(insight, abandoned, now()) ?? []);
+  const outcomes = await store.writeAll(writes);
+  const beaten = outcomes.filter((outcome) => outcome instanceof StoreError).length;
+  // What somebody else wrote meanwhile may still hold an open one.
+  return writes.length - beaten + (beaten > 0 ? await closeAbandoned(options) : 0);
+}
+
+/** Cleans up after other control planes for as long as this one runs. */
+export function followInstances(options: AbandonedOptions & { readonly rewrite: () => void }): void {
+  const { instances, logger, rewrite } = options;
+  let cleaning = false;
+  instances.observe({
+    died(dead) {
+      if (cleaning) return;
+      cleaning = true;
+      closeAbandoned(options)
+        .then(async (closed) => {
+          await instances.bury(dead);
+          if (dead.length > 0 || closed > 0)
+            logger.info("control planes are gone; their streams count as closed", {
+              instances: dead,
+              dataplanes: closed,
+            });
+        })
+        .catch((error: unknown) => logger.error("could not close what other control planes left open", { error }))
+        .finally(() => {
+          cleaning = false;
+        });
+    },
+    returned() {
+      logger.info("other control planes took this one for dead; its streams are recorded anew");
+      rewrite();
+    },
+  });
+}

@@ -1,0 +1,67 @@
+import type { Logger } from "../../lib/logger.js";
+import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
+
+export interface CollectorOptions {
+  readonly store: Store;
+  /** How long a Dataplane has to be offline. */
+  readonly ageMs: number;
+  readonly logger: Logger;
+  readonly now?: () => Date;
+}
+
+/** When the last proxy of a Dataplane went; undefined while one is connected, and when none ever was. */
+function offlineSince(insight: Stored): number | undefined {
+  const subscriptions = (insight.spec as DataplaneInsight).subscriptions ?? [];
+  if (subscriptions.length === 0) return undefined;
+  const times = subscriptions.map(({ disconnectTime }) => Date.parse(disconnectTime ?? ""));
+  // An open one has none, which makes the latest of them no time at all.
+  const latest = Math.max(...times);
+  return Number.isNaN(latest) ? undefined : latest;
+}
+
+const ignoreAbsence = (error: unknown) => {
+  if (!(error instanceof StoreError && error.kind === "not-found")) throw error;
+};
+
+/** Deletes the Dataplanes, with their insights, whose proxies went long ago. Those whose proxy never came stay. */
+export async function collectOffline({
+  store,
+  ageMs,
+  logger,
+  now = () => new Date(),
+}: CollectorOptions): Promise<void> {
+  const before = now().getTime() - ageMs;
+  for (const insight of await store.list("DataplaneInsight")) {
+    const since = offlineSince(insight);
+    if (since === undefined || since > before) continue;
+    const { mesh, name } = insight;
+    // Read again right before: a proxy may have come back since the list was read.
+    const present = await store.get(insight);
+    if (present === undefined || present.version !== insight.version) continue;
+    const dataplane: Key = { type: "Dataplane", mesh, name };
+    await store.delete(dataplane).catch(ignoreAbsence);
+    await store.delete(insight).catch(ignoreAbsence);
+    logger.info("a dataplane was offline for too long and is deleted", {
+      mesh,
+      name,
+      since: new Date(since).toISOString(),
+    });
+  }
+}
+
+/** Collects for as long as it is not closed; how often follows from the age. */
+export function startCollector(options: CollectorOptions): { close(): void } {
+  const intervalMs = Math.min(60_000, Math.max(1_000, options.ageMs / 10));
+  let collecting = false;
+  const timer = setInterval(() => {
+    if (collecting || !options.store.available) return;
+    collecting = true;
+    collectOffline(options)
+      .catch((error: unknown) => options.logger.error("could not collect offline dataplanes", { error }))
+      .finally(() => {
+        collecting = false;
+      });
+  }, intervalMs);
+  return { close: () => clearInterval(timer) };
+}

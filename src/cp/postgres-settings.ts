@@ -1,0 +1,187 @@
+import { readFile } from "node:fs/promises";
+import { messageOf, UserError } from "../lib/errors.js";
+import {
+  bool,
+  durationSetting,
+  int,
+  mask,
+  oneOf,
+  type Parser,
+  type Setting,
+  type SettingsTable,
+  str,
+  type Values,
+} from "../lib/settings.js";
+import type { PostgresOptions } from "../store/postgres/connections.js";
+import type { PostgresTls } from "../store/postgres/socket.js";
+
+type TlsMode = PostgresTls["mode"];
+
+const modes: readonly TlsMode[] = ["disable", "verifyNone", "verifyCa", "verifyFull"];
+
+/** What Kuma's sample file, and PostgreSQL itself, call the modes. */
+const otherNames: ReadonlyMap<unknown, TlsMode> = new Map([
+  ["require", "verifyNone"],
+  ["verify-ca", "verifyCa"],
+  ["verify-full", "verifyFull"],
+]);
+
+const tlsMode: Parser<TlsMode> = (raw, name) => otherNames.get(raw) ?? oneOf(...modes)(raw, name);
+
+/** The mask by which secrets are shown is no password, but what is left of one that was copied from there. */
+const password: Parser<string> = Object.assign(
+  (raw: unknown, name: string): string => {
+    if (raw === mask) throw new UserError("setting.invalid", `${name} is ${mask}, by which a password is shown`);
+    return str(raw, name);
+  },
+  { takesEmpty: true },
+);
+
+const asSeconds = (milliseconds: number) => `${milliseconds / 1000}s`;
+
+function setting<T>(
+  path: string,
+  env: string | readonly string[],
+  preset: T,
+  parse: Parser<T>,
+  sentence: string,
+): Setting<T> {
+  return {
+    path: `store.postgres.${path}`,
+    env: [env].flat().map((name) => `KUMA_STORE_POSTGRES_${name}`),
+    default: preset,
+    parse,
+    sentence,
+  };
+}
+
+/** The settings of the PostgreSQL store. */
+export const postgresTable = {
+  postgresHost: setting("host", "HOST", "127.0.0.1", str, "Host of the PostgreSQL server."),
+  postgresPort: setting("port", "PORT", 15432, int(1, 65535), "Port of the PostgreSQL server."),
+  postgresUser: setting("user", "USER", "kuma", str, "User of the database."),
+  postgresPassword: {
+    ...setting("password", "PASSWORD", "kuma", password, "Password of that user."),
+    secret: true,
+  },
+  postgresDbName: setting("dbName", "DB_NAME", "kuma", str, "Name of the database."),
+  postgresConnectionTimeout: setting(
+    "connectionTimeout",
+    "CONNECTION_TIMEOUT",
+    5,
+    int(1, 3600),
+    "How long a connection to the database may take to be made, in seconds.",
+  ),
+  postgresStatementTimeout: {
+    ...setting("statementTimeout", "STATEMENT_TIMEOUT", 10_000, durationSetting(100), "How long a statement may take."),
+    show: asSeconds,
+  },
+  postgresMaxConnections: setting(
+    "maxOpenConnections",
+    "MAX_OPEN_CONNECTIONS",
+    10,
+    int(1, 1000),
+    "How many connections to the database there are at most, besides the one that hears of changes.",
+  ),
+  postgresMigrate: setting(
+    "migrateSchema",
+    "MIGRATE_SCHEMA",
+    true,
+    bool,
+    "Whether kuma-cp makes the schema, and brings it up to date, by itself; otherwise `kumactl install database-schema` has to.",
+  ),
+  postgresTlsMode: setting<TlsMode>(
+    "tls.mode",
+    "TLS_MODE",
+    "disable",
+    tlsMode,
+    "TLS to the database: disable, verifyNone, verifyCa (who signed its certificate) or verifyFull (its host name, too).",
+  ),
+  postgresTlsCertPath: setting(
+    "tls.certPath",
+    "TLS_CERT_PATH",
+    "",
+    str,
+    "Client certificate for the database, in PEM.",
+  ),
+  postgresTlsKeyPath: setting("tls.keyPath", "TLS_KEY_PATH", "", str, "Key of that certificate, in PEM."),
+  postgresTlsCaPath: setting(
+    "tls.caPath",
+    ["TLS_CA_PATH", "TLS_ROOT_CERT_PATH"],
+    "",
+    str,
+    "Certificates of the authorities that may sign the database's certificate, in PEM.",
+  ),
+} satisfies SettingsTable;
+
+export type PostgresSettings = Values<typeof postgresTable>;
+
+const variable = (key: keyof PostgresSettings): string => postgresTable[key].env[0] ?? postgresTable[key].path;
+
+const needed = {
+  postgresHost: "a host name or IP address",
+  postgresUser: "a user of the database",
+  postgresPassword: "that user's password",
+  postgresDbName: "the name of a database",
+} as const;
+
+/** What is wrong with the settings together, when they are used. */
+export function postgresContradictions(settings: PostgresSettings): string[] {
+  const problems: string[] = [];
+  for (const [key, what] of Object.entries(needed) as [keyof typeof needed, string][]) {
+    if (settings[key] === "") problems.push(`${variable(key)} is empty, but has to be ${what}`);
+  }
+  const { postgresTlsMode: mode } = settings;
+  if ((mode === "verifyCa" || mode === "verifyFull") && settings.postgresTlsCaPath === "") {
+    problems.push(
+      `${variable("postgresTlsCaPath")} is empty, but has to be a file of certificates, because ${variable("postgresTlsMode")} is ${mode}`,
+    );
+  }
+  if ((settings.postgresTlsCertPath === "") !== (settings.postgresTlsKeyPath === "")) {
+    problems.push(`${variable("postgresTlsCertPath")} and ${variable("postgresTlsKeyPath")} have to be given together`);
+  }
+  return problems;
+}
+
+async function read(
+  settings: PostgresSettings,
+  key: "postgresTlsCaPath" | "postgresTlsCertPath" | "postgresTlsKeyPath",
+) {
+  if (settings[key] === "") return undefined;
+  try {
+    return await readFile(settings[key], "utf8");
+  } catch (error) {
+    throw new UserError(
+      "setting.invalid",
+      `${variable(key)} names "${settings[key]}", which can't be read: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * The settings as the store takes them.
+ * @throws UserError for a file that can't be read
+ */
+export async function postgresOptions(settings: PostgresSettings): Promise<PostgresOptions> {
+  const [ca, cert, key] = [
+    await read(settings, "postgresTlsCaPath"),
+    await read(settings, "postgresTlsCertPath"),
+    await read(settings, "postgresTlsKeyPath"),
+  ];
+  return {
+    host: settings.postgresHost,
+    port: settings.postgresPort,
+    user: settings.postgresUser,
+    password: settings.postgresPassword,
+    database: settings.postgresDbName,
+    connectTimeoutMs: settings.postgresConnectionTimeout * 1000,
+    statementTimeoutMs: settings.postgresStatementTimeout,
+    maxConnections: settings.postgresMaxConnections,
+    tls: {
+      mode: settings.postgresTlsMode,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined || key === undefined ? {} : { cert, key }),
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { execFile } from "node:child_process";
+import { constants, fstatSync, lstatSync, openSync, rmSync, watch } from "node:fs";
+import { Socket } from "node:net";
+import path from "node:path";
+import { backoff } from "../lib/deadline.js";
+import { messageOf, UserError } from "../lib/errors.js";
+import { files } from "./config-dir.js";
+
+/** Node can't make one itself. What is asked for lies in these places where PATH says nothing of them. */
+function makeFifo(directory: string): Promise<void> {
+  const env = { ...process.env, PATH: `${process.env.PATH ?? ""}${path.delimiter}/usr/bin${path.delimiter}/bin` };
+  return new Promise((resolve, reject) => {
+    execFile("mkfifo", ["-m", "600", files.accessLogs], { cwd: directory, env }, (error, _stdout, stderr) => {
+      if (error === null) return resolve();
+      const missing = error.code === "ENOENT" ? "the program mkfifo is not installed" : stderr.trim();
+      reject(new Error(missing === "" ? error.message : missing));
+    });
+  });
+}
+
+/** A FIFO that Envoy writes to, and our end of it. */
+interface Opened {
+  readonly inode: number;
+  readonly socket: Socket;
+}
+
+const readBytes = 32 * 1024;
+
+function openFifo(file: string, data: (bytes: Buffer) => void): Opened {
+  // For writing as well: then there always is a writer, and never an end. Without waiting for one.
+  const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
+  const onread = {
+    buffer: Buffer.alloc(readBytes),
+    callback(count: number, bytes: Uint8Array) {
+      data(Buffer.from(bytes.buffer, bytes.byteOffset, count));
+      return true;
+    },
+  };
+  // A file stream would hold a thread of the pool for as long as nobody writes.
+  return { inode: fstatSync(fd).ino, socket: new Socket({ fd, onread, readable: true, writable: true }) };
+}
+
+export interface FifoEvents {
+  /** Gives who takes the bytes of one FIFO, which are lent for the duration of the call. */
+  readonly reader: () => (bytes: Buffer) => void;
+  /** The FIFO was gone and is there again; `old` should be closed once nobody writes to it any more. */
+  readonly replaced: (closeOld: () => void) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** The access-log FIFO of one run. */
+export interface Fifo {
+  /** Puts bytes behind those that Envoy wrote. */
+  write(bytes: Buffer): void;
+  close(): void;
+}
+
+const firstPauseMs = 100;
+const longestPauseMs = 60_000;
+
+/**
+ * Makes the FIFO in the config dir and opens it, before Envoy does: Envoy would make a plain file of it. From then on
+ * it is made anew whenever it was removed or replaced.
+ * @throws UserError("access-logs.no-fifo")
+ */
+export async function openAccessLogFifo(directory: string, events: FifoEvents): Promise<Fifo> {
+  const file = path.join(directory, files.accessLogs);
+  let closed = false;
+  let mending = false;
+
+  async function make(): Promise<Opened> {
+    rmSync(file, { force: true, recursive: true });
+    await makeFifo(directory);
+    const opened = openFifo(file, events.reader());
+    opened.socket.on("error", events.failed);
+    opened.socket.once("close", () => void check());
+    return opened;
+  }
+
+  let current: Opened;
+  try {
+    current = await make();
+  } catch (error) {
+    throw new UserError("access-logs.no-fifo", `could not create ${file}: ${messageOf(error)}`, { cause: error });
+  }
+
+  const isThere = () => !current.socket.destroyed && lstatSync(file, { throwIfNoEntry: false })?.ino === current.inode;
+
+  async function check(): Promise<void> {
+    if (closed || mending || isThere()) return;
+    mending = true;
+    const pauses = backoff({ first: firstPauseMs, max: longestPauseMs });
+    while (!closed) {
+      try {
+        const old = current;
+        current = await make();
+        if (closed) current.socket.destroy();
+        else events.replaced(() => old.socket.destroy());
+        break;
+      } catch (error) {
+        events.failed(error);
+        await new Promise<void>((resolve) => void setTimeout(resolve, pauses.next()).unref());
+      }
+    }
+    mending = false;
+  }
+
+  const watcher = watch(directory, { persistent: false }, (_event, name) => {
+    if (name === files.accessLogs) void check();
+  });
+  watcher.on("error", events.failed);
+
+  return {
+    write: (bytes) => void current.socket.write(bytes),
+    close() {
+      closed = true;
+      watcher.close();
+      current.socket.destroy();
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
+import { messageOf } from "../../lib/errors.js";
+import { parseNativeResource } from "../../resources/native-resource.js";
+import { quoted } from "../../resources/path.js";
+import { type EnvoyResource, encode, kinds, typeUrls, type XdsKind } from "../resource.js";
+import { builtInApi, type EnvoyApi, isV2, successorOf } from "./api.js";
+import { violations } from "./constraints.js";
+import type { Json } from "./rewrites.js";
+import { noSuccessor, type RawProblem, readTree, type Tree } from "./tree.js";
+
+/** A raw resource as Envoy gets it. */
+export interface RawEnvoyResource {
+  readonly kind: XdsKind;
+  readonly resource: EnvoyResource;
+  /** The message in proto3 JSON of the v3 API. */
+  readonly json: Json;
+}
+
+export type RawReading =
+  | { readonly valid: true; readonly raw: RawEnvoyResource }
+  | { readonly valid: false; readonly problems: readonly RawProblem[] };
+
+interface Delivered {
+  readonly kind: XdsKind;
+  /** The field that discovery knows a resource of the type by. */
+  readonly nameField: string;
+}
+
+const nameFields: Readonly<Record<XdsKind, string>> = {
+  cds: "name",
+  eds: "clusterName",
+  lds: "name",
+  rds: "name",
+  sds: "name",
+};
+
+const typeName = (url: string) => url.slice(url.lastIndexOf("/") + 1);
+
+const delivered: ReadonlyMap<string, Delivered> = new Map(
+  kinds.map((kind) => [typeName(typeUrls[kind]), { kind, nameField: nameFields[kind] }]),
+);
+
+const problem = (field: string, message: string): RawProblem => ({ field, message, newer: false });
+
+function toMessage(api: EnvoyApi, type: DescMessage, json: Json): Message | RawProblem {
+  try {
+    return fromJson(type, json as JsonValue, { registry: api.registry });
+  } catch (error) {
+    // The tree was checked before, so this is a rule of protobuf's JSON form that only its own reader knows.
+    return problem("", messageOf(error));
+  }
+}
+
+const usesEds = ({ type }: Json) => type === "EDS" || type === 3;
+
+interface Decoded {
+  readonly kind: XdsKind;
+  readonly name: string;
+  readonly type: DescMessage;
+  readonly message: Message;
+  readonly tree: Tree;
+}
+
+function decode(text: string, api: EnvoyApi): Decoded | readonly RawProblem[] {
+  const parsed = parseNativeResource(text);
+  if ("reason" in parsed) return [problem("", parsed.reason)];
+  const { "@type": _, ...content } = parsed.message;
+  const written = typeName(parsed.typeUrl);
+  const old = isV2(written);
+  const successor = old ? successorOf(written) : written;
+  if (successor === undefined) return [problem("@type", `${quoted(written)} ${noSuccessor}`)];
+  const found = delivered.get(successor);
+  const type = api.registry.getMessage(successor);
+  if (found === undefined || type === undefined) {
+    const accepted = [...delivered.keys()].join(", ");
+    return [problem("@type", `${quoted(written)} is no resource that Envoy is sent; accepted are ${accepted}`)];
+  }
+  const tree = readTree(api, type, content, old);
+  if (tree.problems.length > 0) return tree.problems;
+  const message = toMessage(api, type, tree.message);
+  if (!("$typeName" in message)) return [message];
+  const name = tree.message[found.nameField];
+  if (typeof name !== "string" || name === "") return [problem(found.nameField, "cannot be empty")];
+  return { kind: found.kind, name, type, message, tree };
+}
+
+/**
+ * Reads one raw resource, YAML or JSON of v2 or v3 and any mixture of them, and encodes it: strictly, so that what Envoy
+ * would not understand is a problem with its place. What Envoy would understand and still refuse is not looked at.
+ */
+export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading {
+  const decoded = decode(text, api);
+  if (!("tree" in decoded)) return { valid: false, problems: decoded };
+  const { kind, name, type, message, tree } = decoded;
+  const about = { raw: true, clusters: tree.clusters, usesEds: kind === "cds" && usesEds(tree.message) };
+  return { valid: true, raw: { kind, resource: encode(type, name, message, about), json: tree.message } };
+}
+
+/** What is wrong with a raw resource, the rules that Envoy's API states for values among it; empty when nothing is. */
+export function checkRaw(text: string, api: EnvoyApi = builtInApi()): readonly RawProblem[] {
+  const decoded = decode(text, api);
+  return "tree" in decoded ? violations(api, decoded.type, decoded.message) : decoded;
+}

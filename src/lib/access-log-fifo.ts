@@ -1,0 +1,5 @@
+/**
+ * The FIFO, in kuma-dp's config dir and so in Envoy's working directory, that access logs for TCP collectors pass
+ * through. Each line begins with `host:port;`: the control plane has Envoy write it, kuma-dp goes by it.
+ */
+export const accessLogFifo = "access-logs.fifo";

@@ -1,0 +1,170 @@
+import { backoff, sleep } from "../../lib/deadline.js";
+import { UserError } from "../../lib/errors.js";
+import type { Logger } from "../../lib/logger.js";
+import type { Registry } from "../../resources/registry.js";
+import type { Instances } from "../instances.js";
+import { createMirror } from "../mirror.js";
+import type { Store } from "../store.js";
+import { openConnections, type PostgresOptions } from "./connections.js";
+import { DatabaseFailure } from "./failure.js";
+import { type Feed, startFeed } from "./feed.js";
+import { createInstances } from "./instances.js";
+import { prepareDatabase } from "./prepare.js";
+import { createPulse } from "./pulse.js";
+import { createReader } from "./reader.js";
+import { forgetChanges } from "./statements.js";
+import { createStore } from "./store.js";
+
+export interface OpenOptions {
+  readonly postgres: PostgresOptions;
+  readonly registry: Registry;
+  readonly logger: Logger;
+  /** Of this control plane; chosen anew at each start. */
+  readonly instanceId: string;
+  /** Whether the schema is made, or brought up to date, when that is needed. */
+  readonly migrate: boolean;
+  /** How often changes are looked for where they can't be announced. */
+  readonly pollingIntervalMs: number;
+  /** Ends the wait for a database that is not there yet. */
+  readonly signal?: AbortSignal;
+  readonly timing?: Partial<Timing>;
+}
+
+interface Timing {
+  /** Between two signs of life. */
+  readonly beatMs: number;
+  /** Without one for so long, an instance counts as dead. */
+  readonly deadMs: number;
+  /** How long, and how many, changes are kept for those who were away. */
+  readonly retainedMs: number;
+  readonly retainedChanges: number;
+  readonly cleanUpMs: number;
+  /** How long an announcement may take before its connection counts as deaf. */
+  readonly echoMs: number;
+}
+
+const usualTiming: Timing = {
+  beatMs: 3_000,
+  deadMs: 15_000,
+  retainedMs: 3_600_000,
+  retainedChanges: 100_000,
+  cleanUpMs: 60_000,
+  echoMs: 2_000,
+};
+
+export interface OpenedStore {
+  readonly store: Store;
+  readonly instances: Instances;
+}
+
+const refusesSettings = (error: unknown) =>
+  error instanceof DatabaseFailure && error.sqlState === "08P01" && /startup parameter/.test(error.message);
+
+/**
+ * Opens the store in a PostgreSQL database: waits until it can be reached, makes the schema and reads everything.
+ * @throws UserError `store.unusable` for what no waiting mends
+ */
+export async function openPostgresStore(options: OpenOptions): Promise<OpenedStore> {
+  const { logger, signal } = options;
+  const waits = backoff({ first: 250, max: 10_000 });
+  let serverTimeout = true;
+  for (;;) {
+    try {
+      await prepare(options, serverTimeout);
+      return await open(options, serverTimeout);
+    } catch (error) {
+      if (!(error instanceof DatabaseFailure)) throw error;
+      if (serverTimeout && refusesSettings(error)) {
+        serverTimeout = false;
+        logger.info("warning: a pooler takes no statement_timeout, so that only kuma-cp gives up what takes too long");
+        continue;
+      }
+      if (error.kind !== "unavailable") throw new UserError("store.unusable", error.message, { cause: error });
+      const wait = waits.next();
+      logger.error("the database is not there yet; trying again", { reason: error.message, inMs: Math.round(wait) });
+      await sleep(wait, signal);
+    }
+  }
+}
+
+/** On a connection of its own, because a script may leave a transaction open when it fails. */
+async function prepare({ postgres, migrate }: OpenOptions, serverTimeout: boolean): Promise<void> {
+  const connections = openConnections({ ...postgres, max: 1, serverTimeout });
+  try {
+    await prepareDatabase(connections, postgres, migrate);
+  } finally {
+    await connections.close();
+  }
+}
+
+async function open(options: OpenOptions, serverTimeout: boolean): Promise<OpenedStore> {
+  const { postgres, registry, logger, instanceId, pollingIntervalMs } = options;
+  const timing = { ...usualTiming, ...options.timing };
+  const mirror = createMirror(registry, "name");
+  const connections = openConnections({ ...postgres, max: postgres.maxConnections, serverTimeout });
+  const instances = createInstances(connections, instanceId, timing);
+  const reader = createReader({ connections, registry, mirror, logger });
+  const pulse = createPulse(logger, () => instances.interrupted());
+
+  async function catchUp(): Promise<void> {
+    try {
+      // A connection that was cut says nothing yet about the database.
+      await reader.catchUp().catch(() => reader.catchUp());
+    } catch (error) {
+      pulse.lose(error);
+      throw error;
+    }
+  }
+
+  const echoChannel = `kuma_${instanceId}`;
+  const notify = (payload: string) => connections.run((sql) => sql`SELECT pg_notify(${echoChannel}, ${payload})`);
+  let feed: Feed | undefined;
+  try {
+    feed = await startFeed({
+      connect: (handlers) => openConnections({ ...postgres, ...handlers, max: 1, serverTimeout }),
+      echoChannel,
+      echo: async (payload) => void (await notify(payload)),
+      catchUp: () => catchUp().catch(() => {}),
+      position: () => mirror.sequence,
+      pollingIntervalMs,
+      echoMs: timing.echoMs,
+      logger,
+    });
+    if (feed.listening) connections.mayPrepare();
+    await reader.catchUp();
+    await instances.beat({ channel: echoChannel, payload: "" });
+  } catch (error) {
+    await feed?.close();
+    await connections.close();
+    throw error;
+  }
+  const listening = feed;
+
+  let cleanUpAt = performance.now() + timing.cleanUpMs;
+  const living = pulse.keep(timing.beatMs, async () => {
+    await listening.check((payload) => instances.beat({ channel: echoChannel, payload }));
+    if (pulse.failure !== undefined) await reader.catchUp();
+    if (performance.now() < cleanUpAt) return;
+    cleanUpAt = performance.now() + timing.cleanUpMs;
+    await forgetChanges(connections, timing);
+  });
+
+  async function close(): Promise<void> {
+    pulse.stop();
+    const farewell = pulse.failure === undefined ? instances.leave().catch(() => {}) : undefined;
+    const said = new AbortController();
+    await Promise.race([farewell, sleep(farewellMs, said.signal).catch(() => {})]).finally(() => said.abort());
+    await Promise.all([listening.close(), connections.close()]);
+    await living;
+    mirror.close();
+  }
+
+  const failure = () => pulse.failure;
+  return {
+    instances,
+    store: createStore({ connections, registry, mirror, logger, catchUp, failure, suspect: pulse.check, close }),
+  };
+}
+
+/** How long it may take to leave; who can't is noticed as dead. */
+const farewellMs = 500;

@@ -1,0 +1,80 @@
+import type { Sql } from "postgres";
+import type { Connections } from "./connections.js";
+import { DatabaseFailure, type Place } from "./failure.js";
+import { schema, schemaVersion } from "./schema.js";
+
+interface ServerRow {
+  readonly server: number;
+  readonly readOnly: boolean;
+  readonly schema: string | null;
+  readonly missing: string | null;
+}
+
+/** Of what the schema consists, as its parts are called in messages. */
+const tables = ["resources", "resource_changes", "control_plane_instances", "kuma_schema"];
+const triggers = ["announce_insert", "announce_update", "announce_delete", "announce_rename", "announce_truncate"];
+
+const oldestServer = 11;
+
+const look = (sql: Sql) => sql<ServerRow[]>`
+  SELECT
+    current_setting('server_version_num')::int AS server,
+    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "readOnly",
+    current_schema() AS schema,
+    (
+      SELECT string_agg(part, ', ') FROM (
+        SELECT 'table ' || t.name AS part FROM json_array_elements_text(${JSON.stringify(tables)}::text::json) t (name)
+        WHERE to_regclass(t.name) IS NULL
+        UNION ALL
+        SELECT 'trigger ' || t.name FROM json_array_elements_text(${JSON.stringify(triggers)}::text::json) t (name)
+        WHERE NOT EXISTS (
+          SELECT FROM pg_trigger WHERE tgrelid = to_regclass('resources') AND tgname = t.name AND tgenabled <> 'D'
+        )
+      ) parts
+    ) AS missing`;
+
+/**
+ * Makes sure that the database can be used: writable, new enough, with our schema in our version. The schema is made,
+ * or brought up to date, unless `migrate` is false.
+ * @throws DatabaseFailure
+ */
+export async function prepareDatabase(connections: Connections, place: Place, migrate: boolean): Promise<void> {
+  const fail = (sentence: string) =>
+    new DatabaseFailure("misconfigured", `PostgreSQL at ${place.host}:${place.port}: ${sentence}`);
+  const [found] = await connections.run(look);
+  if (found === undefined) throw fail("it says nothing about itself");
+  const server = Math.trunc(found.server / 10_000);
+  if (server < oldestServer) throw fail(`it is of version ${server}; kuma-cp needs ${oldestServer} or newer`);
+  if (found.readOnly) {
+    throw fail(
+      "it is a read-only replica, or read-only by its settings; kuma-cp needs the primary (KUMA_STORE_POSTGRES_HOST)",
+    );
+  }
+  if (found.schema === null) throw fail(`the search_path of user "${place.user}" names no schema that exists`);
+
+  const version = await versionOf(connections, found.missing);
+  if (version > schemaVersion) {
+    throw fail(
+      `the schema of database "${place.database}" is of version ${version}, made by a newer Kuma; ` +
+        `this one's is ${schemaVersion}: run the newer one, or another database`,
+    );
+  }
+  if (version === schemaVersion && found.missing === null) return;
+  if (!migrate) {
+    const lack = found.missing === null ? `is of version ${version}, not ${schemaVersion}` : `lacks ${found.missing}`;
+    throw fail(
+      `the schema of database "${place.database}" ${lack}; run \`kumactl install database-schema | psql\`, ` +
+        "or set KUMA_STORE_POSTGRES_MIGRATE_SCHEMA=true",
+    );
+  }
+  await connections.script(schema);
+}
+
+/** 0 where nobody has noted one yet. */
+async function versionOf(connections: Connections, missing: string | null): Promise<number> {
+  if (missing?.includes("table kuma_schema")) return 0;
+  const [row] = await connections.run(
+    (sql) => sql<{ version: number | null }[]>`SELECT max(version) AS version FROM kuma_schema`,
+  );
+  return row?.version ?? 0;
+}

@@ -1,0 +1,179 @@
+import type { Sql } from "postgres";
+import type { Logger } from "../../lib/logger.js";
+import type { Registry } from "../../resources/registry.js";
+import type { Mirror } from "../mirror.js";
+import type { Key, Stored } from "../store.js";
+import type { Connections } from "./connections.js";
+import { type ResourceRow, readRow } from "./rows.js";
+import { quietTypes } from "./schema.js";
+
+export interface ReaderOptions {
+  readonly connections: Connections;
+  readonly registry: Registry;
+  readonly mirror: Mirror;
+  readonly logger: Logger;
+}
+
+export interface Reader {
+  /**
+   * Resolves once the mirror holds everything that was committed before the call. Who asks while another is asking
+   * shares a statement with the others.
+   * @throws DatabaseFailure
+   */
+  catchUp(): Promise<void>;
+}
+
+/** How many rows are read at once: they are decoded without a pause. */
+const batch = 200;
+
+/** The last change that was read. Its time tells it from another of the same number, in a database that was set back. */
+interface Anchor {
+  readonly sequence: number;
+  readonly time: string;
+}
+
+/** PostgreSQL's bigint comes as text. */
+type AnchorRow = { readonly sequence: string; readonly time: string };
+
+type ListingRow = AnchorRow & { [Column in keyof ResourceRow]: ResourceRow[Column] | null };
+
+/** Everything that feeds, each row with the newest change that its snapshot has. */
+const listing = (sql: Sql) => sql<ListingRow[]>`
+  SELECT newest.sequence, newest.time, r.type, r.mesh, r.name, r.version, r.spec
+  FROM (
+    SELECT sequence, extract(epoch FROM changed_at)::text AS time
+    FROM resource_changes ORDER BY sequence DESC LIMIT 1
+  ) newest
+  LEFT JOIN resources r ON r.type NOT IN ${sql(quietTypes)}
+  ORDER BY r.type <> 'Mesh', r.mesh, r.type, r.name, r.namespace <> 'default'`;
+
+const addFirstChange = (sql: Sql) => sql`
+  INSERT INTO resource_changes (type, mesh, name, version, deleted)
+  SELECT '', '', '', 0, true WHERE NOT EXISTS (SELECT FROM resource_changes)`;
+
+interface ChangeRow extends AnchorRow, Key {
+  readonly lastVersion: number;
+  readonly deleted: boolean;
+  /** Null when the resource is gone. */
+  readonly version: number | null;
+  readonly spec: string | null;
+}
+
+/** The change at the anchor, which shows that nothing was lost behind it, and those after it with what is stored now. */
+const since = (sql: Sql, anchor: number) => sql<ChangeRow[]>`
+  SELECT c.*, r.version, r.spec
+  FROM (
+    SELECT sequence, extract(epoch FROM changed_at)::text AS time, type, mesh, name, version AS "lastVersion", deleted
+    FROM resource_changes WHERE sequence >= ${anchor} ORDER BY sequence LIMIT ${batch + 1}
+  ) c
+  LEFT JOIN LATERAL (
+    SELECT version, spec FROM resources
+    WHERE c.sequence > ${anchor} AND NOT c.deleted AND name = c.name AND mesh = c.mesh AND type = c.type
+    ORDER BY namespace <> 'default' LIMIT 1
+  ) r ON true
+  ORDER BY c.sequence`;
+
+const keyText = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
+
+export function createReader({ connections, registry, mirror, logger }: ReaderOptions): Reader {
+  let anchor: Anchor | undefined;
+
+  /** The resource of a row. What can't be read is reported, and what is known of it stays as it is. */
+  function resourceOf(row: ResourceRow): Stored | undefined {
+    const read = readRow(registry, row);
+    if (read.kind === "resource") return read.resource;
+    if (read.kind === "foreign") return undefined;
+    const { type, mesh, name, version } = row;
+    logger.error("a row of the table resources is skipped", { type, mesh, name, version, reason: read.reason });
+    return mirror.get(row);
+  }
+
+  async function list(): Promise<void> {
+    const resources = new Map<string, Stored>();
+    let newest: Anchor | undefined;
+    const foreign = new Set<string>();
+    for await (const rows of connections.inBatches<ListingRow>(batch, listing)) {
+      for (const { sequence, time, type, mesh, name, version, spec } of rows) {
+        newest = { sequence: Number(sequence), time };
+        if (type === null || mesh === null || name === null || version === null) continue;
+        const row = { type, mesh, name, version, spec };
+        // The same twice, under two namespaces of another Kuma: ours came first.
+        if (resources.has(keyText(row))) continue;
+        if (registry.byName(type) === undefined) foreign.add(type);
+        const resource = resourceOf(row);
+        if (resource !== undefined) resources.set(keyText(row), resource);
+      }
+    }
+    if (newest === undefined) {
+      // Somebody emptied the table of changes: it gets a first entry again, from which to go on.
+      await connections.run(addFirstChange);
+      return list();
+    }
+    if (foreign.size > 0)
+      logger.info("the database has types that this version does not know", { types: [...foreign] });
+    anchor = newest;
+    mirror.apply({ kind: "listing", sequence: newest.sequence, resources: [...resources.values()] });
+  }
+
+  function apply(rows: readonly ChangeRow[]): void {
+    const last = new Map(rows.map((row) => [keyText(row), row]));
+    for (const row of rows) {
+      if (last.get(keyText(row)) !== row) continue;
+      const { type, mesh, name, version, spec } = row;
+      const sequence = Number(row.sequence);
+      if (row.deleted) {
+        mirror.apply({ kind: "delete", sequence, key: { type, mesh, name }, version: row.lastVersion });
+      } else if (version !== null) {
+        const resource = resourceOf({ type, mesh, name, version, spec });
+        if (resource !== undefined) mirror.apply({ kind: "put", sequence, resource });
+      }
+    }
+  }
+
+  /** The changes after `from`; undefined when they can't be told any more. */
+  async function changesAfter(from: Anchor): Promise<readonly ChangeRow[] | undefined> {
+    const [first, ...rows] = await connections.run((sql) => since(sql, from.sequence));
+    if (Number(first?.sequence) !== from.sequence || first?.time !== from.time) return undefined;
+    return rows.some(({ type }) => type === "") ? undefined : rows;
+  }
+
+  async function read(): Promise<void> {
+    while (anchor !== undefined) {
+      const rows = await changesAfter(anchor);
+      if (rows === undefined) {
+        logger.info("the changes since the last look are not kept any more; everything is read anew");
+        anchor = undefined;
+        break;
+      }
+      apply(rows);
+      const last = rows.at(-1);
+      if (last !== undefined) anchor = { sequence: Number(last.sequence), time: last.time };
+      if (rows.length < batch) return;
+    }
+    await list();
+  }
+
+  let running: Promise<void> | undefined;
+  let waiting: Promise<void> | undefined;
+
+  function start(): Promise<void> {
+    running = read().finally(() => {
+      running = undefined;
+    });
+    return running;
+  }
+
+  return {
+    catchUp() {
+      if (running === undefined) return start();
+      // The one under way may have looked before the caller's last write: only the next is sure to see it.
+      waiting ??= running
+        .catch(() => {})
+        .then(() => {
+          waiting = undefined;
+          return start();
+        });
+      return waiting;
+    },
+  };
+}

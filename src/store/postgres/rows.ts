@@ -1,0 +1,39 @@
+import { messageOf } from "../../lib/errors.js";
+import type { Registry } from "../../resources/registry.js";
+import { decode } from "../../resources/schema.js";
+import { frozen } from "../frozen.js";
+import type { Key, Stored } from "../store.js";
+
+/** A row of the table `resources`. */
+export interface ResourceRow extends Key {
+  readonly version: number;
+  readonly spec: string | null;
+}
+
+export type ReadRow =
+  | { readonly kind: "resource"; readonly resource: Stored }
+  /** Of a type that another version of Kuma knows: none of our business. */
+  | { readonly kind: "foreign" }
+  /** What nobody can use; `reason` completes a sentence about the row. */
+  | { readonly kind: "junk"; readonly reason: string };
+
+const junk = (reason: string): ReadRow => ({ kind: "junk", reason });
+
+/** Reads a row leniently: fields that this version does not know stay in the spec. Whatever a row holds, it never throws. */
+export function readRow(registry: Registry, { type: typeName, mesh, name, version, spec }: ResourceRow): ReadRow {
+  const type = registry.byName(typeName);
+  if (type === undefined) return { kind: "foreign" };
+  if (name === "") return junk("its name is empty");
+  if (type.scope === "mesh" && mesh === "" && type.access !== "internal") return junk("its mesh is empty");
+  if (typeName === "Mesh" && mesh !== name) return junk("the mesh of a Mesh has to be its own name");
+  if (spec === null) return junk("it has no spec");
+  try {
+    const { value } = decode(type.schema, JSON.parse(spec), "lenient");
+    return { kind: "resource", resource: Object.freeze({ type: typeName, mesh, name, spec: frozen(value), version }) };
+  } catch (error) {
+    return junk(type.access === "internal" ? "its spec can't be read" : `its spec can't be read: ${messageOf(error)}`);
+  }
+}
+
+/** The spec as the table keeps it: proto3 JSON, without type, mesh and name. */
+export const specText = (spec: unknown): string => JSON.stringify(spec);

@@ -1,0 +1,220 @@
+import type { Sql } from "postgres";
+import { sleep } from "../../lib/deadline.js";
+import type { Logger } from "../../lib/logger.js";
+import type { Registry } from "../../resources/registry.js";
+import type { Resource } from "../../resources/resource.js";
+import { frozen } from "../frozen.js";
+import type { Mirror } from "../mirror.js";
+import { assertMesh, type Key, type Store, type Stored, StoreError, type Write } from "../store.js";
+import type { Connections } from "./connections.js";
+import { DatabaseFailure } from "./failure.js";
+import { type ResourceRow, readRow, specText } from "./rows.js";
+import { quietTypes } from "./schema.js";
+import { deleteMesh, insert, insertAll, remove, rowsOf, select, selectType, update, updateAll } from "./statements.js";
+
+/** What this file needs of the rest: how reads get to know what others wrote, and whether the database is there. */
+export interface Surroundings {
+  readonly connections: Connections;
+  readonly registry: Registry;
+  readonly mirror: Mirror;
+  readonly logger: Logger;
+  /** Brings the mirror up to date. @throws DatabaseFailure */
+  readonly catchUp: () => Promise<void>;
+  /** Why the database can't be used at present; undefined while it can. */
+  readonly failure: () => DatabaseFailure | undefined;
+  /** Somebody has found out that the database may be lost. */
+  readonly suspect: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** How long a read waits for the database before it answers with what is known. */
+const patienceMs = 2_000;
+/** How often a statement is run again that lost against another one. */
+const mostTries = 5;
+/** How many resources one statement reads or writes. */
+const batch = 200;
+
+const keyText = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
+
+function* slices<T>(values: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < values.length; start += batch) yield values.slice(start, start + batch);
+}
+
+/** The store over a database that is ready, a mirror that has been filled, and a feed that keeps it so. */
+export function createStore(surroundings: Surroundings): Store {
+  const { connections, registry, mirror, logger } = surroundings;
+  const isQuiet = (type: string) => quietTypes.includes(type);
+
+  /** Runs a write; what lost a race for a lock is simply run again. */
+  async function write<R>(key: Key, statement: (sql: Sql) => PromiseLike<readonly R[]>): Promise<readonly R[]> {
+    // Who knows that nobody answers need not let the user wait for it.
+    const failure = surroundings.failure();
+    if (failure !== undefined) throw new StoreError("unavailable", key, failure);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await connections.run(statement);
+      } catch (error) {
+        if (!(error instanceof DatabaseFailure)) throw error;
+        if (error.kind === "lost-race" && tries < mostTries) continue;
+        if (error.kind === "unexpected") throw error;
+        surroundings.suspect();
+        throw new StoreError("unavailable", key, error);
+      }
+    }
+  }
+
+  /** What was written of types that do not feed goes into the mirror by ourselves. */
+  function note(resource: Resource, version: number): Stored {
+    const { type, mesh, name, spec } = resource;
+    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(JSON.parse(specText(spec))), version });
+    if (isQuiet(type)) mirror.apply({ kind: "put", sequence: mirror.sequence, resource: stored });
+    return stored;
+  }
+
+  function noteGone({ type, mesh, name }: Key): void {
+    if (!isQuiet(type)) return;
+    mirror.apply({ kind: "delete", sequence: mirror.sequence, key: { type, mesh, name }, version: 0 });
+  }
+
+  /** After this the mirror is what the database was at the call, or what was known of it before it was lost. */
+  async function freshen(): Promise<void> {
+    if (surroundings.failure() !== undefined) return;
+    const enough = new AbortController();
+    const caughtUp = surroundings.catchUp().catch((error: unknown) => {
+      if (!(error instanceof DatabaseFailure)) throw error;
+    });
+    const impatient = sleep(patienceMs, enough.signal).catch(() => {});
+    await Promise.race([caughtUp, impatient]).finally(() => enough.abort());
+  }
+
+  /** Reads resources of types that do not feed; undefined when the database can't be asked. */
+  async function fetch(read: () => AsyncIterable<readonly ResourceRow[]>): Promise<Map<string, Stored> | undefined> {
+    if (surroundings.failure() !== undefined) return undefined;
+    const found = new Map<string, Stored>();
+    try {
+      for await (const rows of read()) {
+        for (const row of rows) {
+          const result = readRow(registry, row);
+          if (result.kind === "resource") found.set(keyText(row), result.resource);
+          else if (result.kind === "junk") {
+            const { type, mesh, name, version } = row;
+            logger.error("a row of the table resources is skipped", {
+              type,
+              mesh,
+              name,
+              version,
+              reason: result.reason,
+            });
+          }
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof DatabaseFailure)) throw error;
+      surroundings.suspect();
+      return undefined;
+    }
+    return found;
+  }
+
+  /** What was asked for, as it was found: the mirror learns it for times when the database can't be asked. */
+  function remember(asked: readonly Key[], found: ReadonlyMap<string, Stored>): void {
+    for (const key of asked) if (!found.has(keyText(key))) noteGone(key);
+    for (const resource of found.values()) mirror.apply({ kind: "put", sequence: mirror.sequence, resource });
+  }
+
+  async function getQuiet(keys: readonly Key[]): Promise<void> {
+    const found = await fetch(async function* () {
+      for (const some of slices(keys)) yield await connections.run((sql) => select(sql, rowsOf(some)));
+    });
+    if (found !== undefined) remember(keys, found);
+  }
+
+  async function listQuiet(type: string, mesh: string | undefined): Promise<void> {
+    const before = mirror.list(type, mesh);
+    const found = await fetch(() => connections.inBatches(batch, (sql) => selectType(sql, type, mesh)));
+    if (found !== undefined) remember(before, found);
+  }
+
+  async function getAll(keys: readonly Key[]): Promise<readonly Stored[]> {
+    const quiet = keys.filter(({ type }) => isQuiet(type));
+    if (quiet.length > 0) await getQuiet(quiet);
+    if (quiet.length < keys.length) await freshen();
+    return keys.flatMap((key) => mirror.get(key) ?? []);
+  }
+
+  /** Some writes of one kind, as one statement; the versions of those that came about, by key. */
+  async function writeSome(
+    writes: readonly Write[],
+    statement: typeof insertAll,
+  ): Promise<ReadonlyMap<string, number>> {
+    const versions = new Map<string, number>();
+    for (const some of slices(writes)) {
+      const [first] = some;
+      if (first === undefined) continue;
+      const rows = rowsOf(
+        some.map(({ resource: { type, mesh, name, spec }, version }) => ({
+          type,
+          mesh,
+          name,
+          version,
+          spec: specText(spec),
+        })),
+      );
+      for (const row of await write(first.resource, (sql) => statement(sql, rows)))
+        versions.set(keyText(row), row.version);
+    }
+    return versions;
+  }
+
+  return {
+    get available() {
+      return surroundings.failure() === undefined;
+    },
+    get: async (key) => (await getAll([key]))[0],
+    getAll,
+    async list(type, mesh) {
+      await (isQuiet(type) ? listQuiet(type, mesh) : freshen());
+      return mirror.list(type, mesh);
+    },
+    async create(resource) {
+      const [row] = await write(resource, (sql) => insert(sql, resource));
+      if (row === undefined) throw new StoreError("already-exists", resource);
+      return note(resource, row.version);
+    },
+    async update(resource, version) {
+      const [row] = await write(resource, (sql) => update(sql, resource, version));
+      if (row === undefined) throw new StoreError("conflict", resource);
+      return note(resource, row.version);
+    },
+    async writeAll(writes) {
+      const created = await writeSome(
+        writes.filter(({ version }) => version === undefined),
+        insertAll,
+      );
+      const updated = await writeSome(
+        writes.filter(({ version }) => version !== undefined),
+        updateAll,
+      );
+      return writes.map(({ resource, version }) => {
+        const written = (version === undefined ? created : updated).get(keyText(resource));
+        if (written !== undefined) return note(resource, written);
+        return new StoreError(version === undefined ? "already-exists" : "conflict", resource);
+      });
+    },
+    async delete(key) {
+      const rows = await write(key, (sql) => remove(sql, key));
+      noteGone(key);
+      if (rows.length === 0) throw new StoreError("not-found", key);
+    },
+    async deleteMesh(mesh) {
+      assertMesh(mesh);
+      await write({ type: "Mesh", mesh, name: mesh }, (sql) => deleteMesh(sql, mesh));
+      for (const type of quietTypes) mirror.list(type, mesh).forEach(noteGone);
+    },
+    async *changes(signal) {
+      await freshen();
+      yield* mirror.changes(signal);
+    },
+    close: surroundings.close,
+  };
+}

@@ -1,0 +1,85 @@
+import net from "node:net";
+
+/** A network between a client and a server on 127.0.0.1 that can be made as bad as a test wants it. */
+export interface TcpProxy {
+  readonly port: number;
+  /** How many connections are open. */
+  readonly connections: number;
+  /** Resets connections; all, or each with the given probability. */
+  cut(chosen?: () => boolean): void;
+  /** While set, nothing gets through any more, and nobody is told: as when a firewall drops packets. */
+  silent: boolean;
+  /** While set, new connections are reset. */
+  closed: boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * @param filter of what the server says, one for each connection; it may keep bytes for later
+ */
+export async function startTcpProxy(target: number, filter?: () => (chunk: Buffer) => Buffer): Promise<TcpProxy> {
+  const pairs = new Set<readonly [net.Socket, net.Socket]>();
+  const state = { silent: false, closed: false };
+
+  const server = net.createServer((client) => {
+    client.on("error", () => {});
+    if (state.closed) {
+      client.resetAndDestroy();
+      return;
+    }
+    const upstream = net.connect(target, "127.0.0.1");
+    const pair = [client, upstream] as const;
+    pairs.add(pair);
+    const rewrite = filter?.() ?? ((chunk: Buffer) => chunk);
+    upstream.on("error", () => {});
+    client.setNoDelay(true).on("data", (chunk) => {
+      if (!state.silent) upstream.write(chunk);
+    });
+    upstream.setNoDelay(true).on("data", (chunk) => {
+      if (!state.silent) client.write(rewrite(chunk));
+    });
+    for (const socket of pair) {
+      socket.on("close", () => {
+        pairs.delete(pair);
+        for (const end of pair) end.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+  function cut(chosen: () => boolean = () => true): void {
+    for (const pair of pairs) if (chosen()) for (const end of pair) end.resetAndDestroy();
+  }
+
+  return Object.assign(state, {
+    port: (server.address() as net.AddressInfo).port,
+    get connections() {
+      return pairs.size;
+    },
+    cut,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      cut();
+      await closed;
+    },
+  });
+}
+
+/**
+ * Lets everything of PostgreSQL's protocol through but announcements, as a pooler does that gives each transaction to
+ * another connection: LISTEN succeeds, and nothing ever arrives.
+ */
+export function withoutNotifications(): (chunk: Buffer) => Buffer {
+  let rest = Buffer.alloc(0);
+  return (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    const passed: Buffer[] = [];
+    while (rest.length >= 5) {
+      const size = 1 + rest.readUInt32BE(1);
+      if (rest.length < size) break;
+      if (rest[0] !== "A".charCodeAt(0)) passed.push(rest.subarray(0, size));
+      rest = rest.subarray(size);
+    }
+    return Buffer.concat(passed);
+  };
+}

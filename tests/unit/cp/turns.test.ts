@@ -1,0 +1,49 @@
+import * as assert from "uvu/assert";
+import { createTurns } from "../../../src/cp/checks/turns.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("turns");
+
+function work() {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let begun = false;
+  const start = () => {
+    begun = true;
+    return promise;
+  };
+  return { start, begun: () => begun, done: resolve, fail: reject };
+}
+
+const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
+
+test("only so many go on at once, the others in the order in which they came", async () => {
+  const turns = createTurns(2, 10);
+  const works = [work(), work(), work(), work()];
+  const results = works.map(({ start }) => turns(start));
+  await settle();
+  const begun = () => works.map((one) => one.begun());
+  assert.equal(begun(), [true, true, false, false]);
+  works[1]?.done("b");
+  await settle();
+  assert.equal(begun(), [true, true, true, false]);
+  works[0]?.fail(new Error("no"));
+  assert.is(await results[0]?.catch(String), "Error: no");
+  await settle();
+  assert.equal(begun(), [true, true, true, true]);
+  works[2]?.done("c");
+  works[3]?.done("d");
+  assert.equal(await Promise.all(results.slice(1)), ["b", "c", "d"]);
+  assert.is(await turns(async () => "later"), "later");
+});
+
+test("who would have to wait behind too many is turned away at once", async () => {
+  const turns = createTurns(1, 1);
+  const [first, second] = [work(), work()];
+  const results = [turns(first.start), turns(second.start)];
+  assert.is(await turns(async () => "third"), undefined);
+  first.done("first");
+  second.done("second");
+  assert.equal(await Promise.all(results), ["first", "second"]);
+});
+
+test.run();
