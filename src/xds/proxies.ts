@@ -8,14 +8,16 @@ import type { ProxyId } from "./node.js";
 import type { Session } from "./session.js";
 
 /** A stream as this index sees it. */
-export interface Client extends Pick<Session, "configured" | "configure" | "delivery" | "deliveries"> {
+export interface Client extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries"> {
   readonly id: ProxyId;
+  /** When it began. */
+  readonly since: Date;
   /** Where the proxy says its token is, on its own machine. */
   readonly tokenPath: string | undefined;
 }
 
 /** A stream as it is shown. */
-export interface ProxyStream {
+export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
   /** How a resource of the configuration that the proxy was given stands. */
   readonly delivery: Session["delivery"];
   /** How all resources stand, measured by what the proxy is to have by now. */
@@ -175,6 +177,8 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     },
     streams: (id) =>
       [...(entries.get(keyOf(id))?.clients ?? [])].map((client) => ({
+        since: client.since,
+        resumed: client.resumed,
         delivery: client.delivery,
         deliveries() {
           const mesh = view().get(id.mesh);

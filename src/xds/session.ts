@@ -40,6 +40,8 @@ export interface Session {
   /** The proxy's present configuration; until the first call nothing is answered. */
   configure(config: ProxyConfig): void;
   readonly configured: boolean;
+  /** Whether the client had resources from an earlier stream; it hasn't when it was only started. */
+  readonly resumed: boolean;
   /** What the client refuses to take of its present configuration; the same array for as long as that stays so. */
   refusals(): readonly RefusedResource[];
   /** How one resource of its configuration stands; undefined when it knows of none by that name. */
@@ -70,6 +72,7 @@ export function createSession(events: SessionEvents): Session {
   const of = (kind: XdsKind) => subscriptions.get(kind) as Subscription;
   let config: ProxyConfig | undefined;
   let refusedLast = nothingRefused;
+  let resumed = false;
 
   function send(subscription: Subscription, resources: readonly EnvoyResource[], removed: readonly string[]): void {
     const { kind } = subscription;
@@ -181,6 +184,7 @@ export function createSession(events: SessionEvents): Session {
     if (!first) return;
     for (const [name, version] of request.initialVersions) {
       if (version === "") continue;
+      resumed = true;
       const clusters = config?.[subscription.kind].get(name)?.clusters ?? [];
       subscription.held.set(name, { version, clusters, resource: undefined });
     }
@@ -199,6 +203,9 @@ export function createSession(events: SessionEvents): Session {
     },
     get configured() {
       return config !== undefined;
+    },
+    get resumed() {
+      return resumed;
     },
     refusals() {
       const found: RefusedResource[] = [];

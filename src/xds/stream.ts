@@ -102,11 +102,16 @@ export function serveStream(
         );
         return;
       }
+      const since = now();
       client = {
         id: proxy,
+        since,
         tokenPath: message.node.tokenPath,
         get configured() {
           return session.configured;
+        },
+        get resumed() {
+          return session.resumed;
         },
         configure(config) {
           session.configure(config);
@@ -115,7 +120,7 @@ export function serveStream(
         delivery: session.delivery,
         deliveries: session.deliveries,
       };
-      observer.opened({ id, ...proxy, at: now() });
+      observer.opened({ id, ...proxy, at: since });
       proxies.join(client);
     }
     if (message.request === undefined) {

@@ -12,7 +12,7 @@ import type { ProxyId } from "../../xds/node.js";
 import type { ProxyStream } from "../../xds/proxies.js";
 import type { SecretServer } from "../../xds/secret-server.js";
 import { bundleVersion } from "../../xds/secret-stream.js";
-import { observe } from "./observations.js";
+import { observe, recordedExpiration } from "./observations.js";
 import { type SentResource, sentOn, type UnacknowledgedResource, unacknowledgedOn } from "./xds-state.js";
 
 /** What a proxy was sent last. */
@@ -130,7 +130,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     ),
   ];
 
-  function missingSecrets(mesh: MeshView, proxy: ProxyView, { mTLS }: DataplaneInsight): string[] {
+  function missingSecrets(mesh: MeshView, proxy: ProxyView, insight: DataplaneInsight): string[] {
     if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
     const authority = authorities.authority(mesh);
     const version = authority.kind === "ready" ? bundleVersion(authority) : undefined;
@@ -141,8 +141,9 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     const taken = secrets.proxies(mesh.name).get(proxy.name);
     // Another control plane may serve them; what it served last is recorded.
     if (taken === undefined) {
-      const { certificateExpirationTime, trustedRoots } = mTLS ?? {};
-      return missing(certificateExpirationTime !== undefined, trustedRoots !== undefined && trustedRoots === version);
+      const expiration = recordedExpiration(insight, xds.streams({ mesh: mesh.name, name: proxy.name }));
+      const { trustedRoots } = insight.mTLS ?? {};
+      return missing(expiration !== undefined, trustedRoots !== undefined && trustedRoots === version);
     }
     const trusts = taken.trusted.length > 0 && taken.trusted.every((has) => has === version);
     const current = taken.identity?.services.join("\n") === servicesOf(proxy).join("\n");

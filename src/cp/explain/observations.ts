@@ -67,6 +67,19 @@ function outboundNames(destinations: readonly Tags[]): Name[] {
   ]);
 }
 
+/** Until when the certificate is valid that an insight tells of; undefined when an Envoy had it that is gone. */
+export function recordedExpiration(
+  { mTLS = {} }: DataplaneInsight,
+  streams: readonly Pick<ProxyStream, "since" | "resumed">[],
+): Date | undefined {
+  const { certificateExpirationTime, lastCertificateRegeneration = "" } = mTLS;
+  if (certificateExpirationTime === undefined) return undefined;
+  const newest = streams.at(-1);
+  const started = newest === undefined || newest.resumed ? undefined : newest.since.getTime();
+  if (started !== undefined && Date.parse(lastCertificateRegeneration) < started) return undefined;
+  return new Date(certificateExpirationTime);
+}
+
 /** Joins what is known here, which is newer, with what all control planes have recorded. */
 export function observe({ instanceId, streams, secrets, insights, now }: Sources): Observations {
   /** Streams with other control planes; one of our own that looks open is about to be recorded as closed. */
@@ -86,17 +99,14 @@ export function observe({ instanceId, streams, secrets, insights, now }: Sources
   return {
     now,
     proxy(name) {
-      const { certificateExpirationTime, refusal } = insights.get(name)?.mTLS ?? {};
       const identity = secrets.get(name)?.identity;
-      const times = [
-        identity?.notAfter.getTime(),
-        certificateExpirationTime === undefined ? undefined : Date.parse(certificateExpirationTime),
-      ].filter((time) => time !== undefined);
+      const recorded = recordedExpiration(insights.get(name) ?? {}, streams(name));
+      const times = [identity?.notAfter, recorded].filter((time) => time !== undefined);
       return {
         online: streams(name).length > 0 || elsewhere(name).length > 0,
-        notAfter: times.length === 0 ? undefined : new Date(Math.max(...times)),
+        notAfter: times.length === 0 ? undefined : new Date(Math.max(...times.map((time) => time.getTime()))),
         services: identity?.services,
-        turnedDown: refusal?.reason,
+        turnedDown: insights.get(name)?.mTLS?.refusal?.reason,
       };
     },
     inbound: (proxy, place) => delivered(proxy, [["lds", inboundListenerName(place)]]),

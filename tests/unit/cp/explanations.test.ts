@@ -50,6 +50,8 @@ async function open(resources: readonly Stored[] = all, options: Partial<Diagnos
     return generate(proxy, mesh, surroundings).config;
   };
   const streamOf = (name: string, client: SimulatedClient): ProxyStream => ({
+    since: new Date("2026-10-01T09:30:00Z"),
+    resumed: client.session.resumed,
     delivery: client.session.delivery,
     deliveries: () => client.session.deliveries(config(name)),
   });
@@ -237,7 +239,11 @@ test("with mTLS on the secrets are waited for as well, in their present content"
     return missingSecrets.join(" ");
   };
   assert.is(await missing(), "identity_cert mesh_ca");
-  await mesh.insight("redis-1", { mTLS: { certificateExpirationTime: "2026-10-31T10:00:00Z", trustedRoots: "old" } });
+  const times = {
+    certificateExpirationTime: "2026-10-31T10:00:00Z",
+    lastCertificateRegeneration: "2026-10-01T09:45:00Z",
+  };
+  await mesh.insight("redis-1", { mTLS: { ...times, trustedRoots: "old" } });
   assert.is(await missing(), "mesh_ca", "another control plane served them, though not the present roots");
   for (const [trusted, services, expected] of [
     [[], undefined, "identity_cert mesh_ca"],
@@ -294,6 +300,27 @@ test("a listener that the stream was not told of yet is pending, not absent", as
   mesh.connect("redis-1");
   mesh.becomes(meshRecord(false), web, redis);
   assert.equal((await explain(mesh)).sources[0]?.outbounds[0]?.listener, { state: "pending" });
+});
+
+test("a certificate that an earlier Envoy of the dataplane had is none of its present one", async () => {
+  const mesh = await open();
+  const certificateExpirationTime = "2026-10-31T10:00:00Z";
+  const taken = (lastCertificateRegeneration: string) => ({
+    mTLS: { certificateExpirationTime, lastCertificateRegeneration },
+  });
+  await mesh.insight("web-1", taken("2026-10-01T09:00:00Z"));
+  await mesh.insight("redis-1", taken("2026-10-01T09:45:00Z"));
+  const client = mesh.connect("web-1");
+  mesh.connect("redis-1");
+  const states = async () => {
+    const { sources, routes } = await explain(mesh);
+    return [sources[0]?.certificate?.state, routes[0]?.destinations[0]?.endpoints[0]?.certificate?.state];
+  };
+  assert.equal(await states(), ["missing", "live"]);
+  client.connect(undefined);
+  mesh.configure("web-1", client);
+  while (client.handle());
+  assert.equal(await states(), ["live", "live"], "it brought its configuration along, and its certificate with it");
 });
 
 const subscription = (more: object = {}) => ({

@@ -95,7 +95,9 @@ test("what an earlier stream brought is known again when it is what it should be
   const client = createSimulatedClient();
   client.connect(configOf());
   drain(client);
+  assert.is(client.session.resumed, false);
   client.connect(configOf(undefined, 1000));
+  assert.is(client.session.resumed, true);
   const [same, other] = ["inbound:127.0.0.1:8000", "redis"].map((name, index) =>
     client.session.delivery(index === 0 ? "lds" : "cds", name),
   );
