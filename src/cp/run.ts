@@ -18,6 +18,7 @@ import { catalogueDocument } from "./catalogue.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
 import { specChecks } from "./checks/spec-checks.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
+import { createDiagnosis } from "./explain/diagnosis.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
@@ -221,6 +222,14 @@ export async function startControlPlane(
         config: settingsDocument(settings),
         authorities,
         rotations,
+        diagnosis: createDiagnosis({
+          view: view.view,
+          store,
+          xds,
+          secrets: secrets.server,
+          authorities,
+          instanceId,
+        }),
       }),
     });
     servers.push(api);

@@ -3,16 +3,25 @@ import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
+import type { Delivery } from "./delivery.js";
 import type { ProxyId } from "./node.js";
+import type { Session } from "./session.js";
 
 /** A stream as this index sees it. */
-export interface Client {
+export interface Client extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries"> {
   readonly id: ProxyId;
+  /** When it began. */
+  readonly since: Date;
   /** Where the proxy says its token is, on its own machine. */
   readonly tokenPath: string | undefined;
-  /** Whether it was ever given a configuration. */
-  readonly configured: boolean;
-  configure(config: ProxyConfig): void;
+}
+
+/** A stream as it is shown. */
+export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
+  /** How a resource of the configuration that the proxy was given stands. */
+  readonly delivery: Session["delivery"];
+  /** How all resources stand, measured by what the proxy is to have by now. */
+  deliveries(): readonly Delivery[];
 }
 
 export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated;
@@ -35,6 +44,8 @@ export interface Proxies {
   leave(client: Client): void;
   /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
   update(mesh: string, touched: Touched): void;
+  /** The streams of a proxy, the newest last; none when it isn't connected. */
+  streams(id: ProxyId): readonly ProxyStream[];
 }
 
 /** No slice of work keeps the event loop longer than this. */
@@ -164,5 +175,17 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       for (const service of touched.offered) providers.get(serviceKey(mesh, service))?.forEach(add);
       if (!working && waiting.size > 0) work();
     },
+    streams: (id) =>
+      [...(entries.get(keyOf(id))?.clients ?? [])].map((client) => ({
+        since: client.since,
+        resumed: client.resumed,
+        delivery: client.delivery,
+        deliveries() {
+          const mesh = view().get(id.mesh);
+          const proxy = mesh?.proxies.get(id.name);
+          if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
+          return client.deliveries(generate(proxy, mesh, client.tokenPath).config);
+        },
+      })),
   };
 }

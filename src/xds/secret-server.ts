@@ -2,13 +2,23 @@ import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js
 import type { Logger } from "../lib/logger.js";
 import type { ViewFeed } from "./feed.js";
 import { bindServer, bytesStream, closeServer, serverOptions } from "./grpc-server.js";
-import type { Authenticate, Identities } from "./identities.js";
+import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
 import type { SecretObserver } from "./observer.js";
 import { createPacer } from "./pacer.js";
 import { type SecretCall, type SecretStream, serveSecrets } from "./secret-stream.js";
 
+/** What a proxy has of its secrets, as far as it acknowledged them on its present streams. */
+export interface ProxySecrets {
+  /** Versions (`bundleVersion`) of the roots it trusts, one a stream; undefined in it: not acknowledged yet. */
+  readonly trusted: readonly (string | undefined)[];
+  /** The certificate it uses. */
+  readonly identity: IssuedIdentity | undefined;
+}
+
 export interface SecretServer {
   readonly port: number;
+  /** The proxies of a mesh that have a secret stream with this control plane, by name. */
+  proxies(mesh: string): ReadonlyMap<string, ProxySecrets>;
   close(): Promise<void>;
 }
 
@@ -84,6 +94,19 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
 
   return {
     port: acceptor.port,
+    proxies(mesh) {
+      const found = new Map<string, { trusted: (string | undefined)[]; identity: IssuedIdentity | undefined }>();
+      for (const { proxy, trusted, identity } of byMesh.get(mesh) ?? []) {
+        if (proxy === undefined) continue;
+        const entry = found.get(proxy.name) ?? { trusted: [], identity: undefined };
+        found.set(proxy.name, entry);
+        if (trusted !== undefined) entry.trusted.push(trusted.version);
+        if (identity !== undefined && !(entry.identity !== undefined && entry.identity.notAfter > identity.notAfter)) {
+          entry.identity = identity;
+        }
+      }
+      return found;
+    },
     async close() {
       unlisten();
       await closeServer(

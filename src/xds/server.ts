@@ -3,13 +3,16 @@ import type { Logger } from "../lib/logger.js";
 import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
 import { bindServer, bytesStream, closeServer, serverOptions } from "./grpc-server.js";
+import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
-import { createProxies, type Generate } from "./proxies.js";
+import { createProxies, type Generate, type ProxyStream } from "./proxies.js";
 import { createSotw } from "./sotw.js";
 import { type DiscoveryCall, type Protocol, serveStream } from "./stream.js";
 
 export interface XdsServer {
   readonly port: number;
+  /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */
+  streams(proxy: ProxyId): readonly ProxyStream[];
   /** GOAWAY, `closed` for every stream, streams cancelled; within 1.5 seconds. */
   close(): Promise<void>;
 }
@@ -60,6 +63,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
 
   return {
     port: acceptor.port,
+    streams: proxies.streams,
     async close() {
       unlisten();
       await closeServer(server, acceptor, streams);

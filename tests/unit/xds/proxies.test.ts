@@ -56,6 +56,10 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
         tokenPath,
         configured: false,
         configs: [],
+        since: new Date(0),
+        resumed: false,
+        delivery: () => undefined,
+        deliveries: () => [],
         configure(config) {
           client.configured = true;
           client.configs.push(config);
