@@ -1,7 +1,8 @@
 import { healthCheckOf, sharesOf } from "../policy/matching.js";
 import { permitted } from "../policy/permissions.js";
 import { serviceTag } from "../resources/tags.js";
-import type { Inbound, MeshView, ProxyView } from "../view/mesh-view.js";
+import type { MeshView, ProxyView } from "../view/mesh-view.js";
+import { listenersOf } from "../view/proxy.js";
 import { assignment } from "./assignments.js";
 import {
   localCluster,
@@ -42,18 +43,6 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-/** Inbounds by listener: several services may share one. */
-function byListener(inbounds: readonly Inbound[]): Iterable<readonly [Inbound, ...Inbound[]]> {
-  const groups = new Map<string, [Inbound, ...Inbound[]]>();
-  for (const inbound of inbounds) {
-    const place = `${inbound.address}:${inbound.port}`;
-    const group = groups.get(place);
-    if (group === undefined) groups.set(place, [inbound]);
-    else group.push(inbound);
-  }
-  return groups.values();
-}
-
 function tlsOf(mesh: MeshView, server: SecretServer | undefined, tokenPath: string | undefined) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
@@ -82,7 +71,7 @@ export function generate(
     keep(cds, passThroughCluster(connectTimeoutMs));
     keep(lds, catchAllListener(proxy.redirectPort));
   }
-  for (const inbounds of byListener(proxy.inbounds)) {
+  for (const inbounds of listenersOf(proxy.inbounds)) {
     const [inbound] = inbounds;
     const tags = inbounds.map((member) => member.tags);
     const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };

@@ -104,6 +104,9 @@ function guardOf({ tls, permitted }: Protection, listenerName: string): Guard {
   };
 }
 
+export const inboundListenerName = ({ address, port }: Place): string => `inbound:${address}:${port}`;
+export const outboundListenerName = ({ address, port }: Place): string => `outbound:${address}:${port}`;
+
 /** Takes connections from the mesh and hands them to the service on this machine; plaintext without `protection`. */
 export function inboundListener(
   place: Place,
@@ -111,7 +114,7 @@ export function inboundListener(
   bind: boolean,
   protection: Protection | undefined,
 ): EnvoyResource {
-  const name = `inbound:${place.address}:${place.port}`;
+  const name = inboundListenerName(place);
   const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
   const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
   return listener(name, place, target, { bind, ...guard });
@@ -124,12 +127,7 @@ export function outboundListener(
   clusters: Target["clusters"],
   bind: boolean,
 ): EnvoyResource {
-  return listener(
-    `outbound:${place.address}:${place.port}`,
-    place,
-    { clusters, statPrefix: statName(service) },
-    { bind },
-  );
+  return listener(outboundListenerName(place), place, { clusters, statPrefix: statName(service) }, { bind });
 }
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */

@@ -29,6 +29,18 @@ export function readProxy(stored: Stored<Dataplane>): ProxyView {
   return { name: stored.name, inbounds, outbounds, redirectPort, unusable };
 }
 
+/** Inbounds by listener: several services may share one. */
+export function listenersOf(inbounds: readonly Inbound[]): Iterable<readonly [Inbound, ...Inbound[]]> {
+  const groups = new Map<string, [Inbound, ...Inbound[]]>();
+  for (const inbound of inbounds) {
+    const place = `${inbound.address}:${inbound.port}`;
+    const group = groups.get(place);
+    if (group === undefined) groups.set(place, [inbound]);
+    else group.push(inbound);
+  }
+  return groups.values();
+}
+
 /** What a proxy offers to the mesh, by service. */
 export function offers(proxy: ProxyView): Map<string, Endpoint[]> {
   const byService = new Map<string, Endpoint[]>();
