@@ -28,10 +28,10 @@ function cluster(
   name: string,
   connectTimeoutMs: number,
   init: MessageInitShape<typeof ClusterSchema>,
-  usesEds: boolean,
+  edsName?: string,
 ): EnvoyResource {
   const message = create(ClusterSchema, { ...init, name, connectTimeout: duration(connectTimeoutMs) });
-  return encode(ClusterSchema, name, message, { usesEds });
+  return encode(ClusterSchema, name, message, { edsName });
 }
 
 export const localClusterName = (servicePort: number): string => `localhost:${servicePort}`;
@@ -40,18 +40,13 @@ export const localClusterName = (servicePort: number): string => `localhost:${se
 export function localCluster(servicePort: number, connectTimeoutMs: number): EnvoyResource {
   const name = localClusterName(servicePort);
   const endpoint = { address: socketAddress("127.0.0.1", servicePort) };
-  return cluster(
-    name,
-    connectTimeoutMs,
-    {
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-      loadAssignment: {
-        clusterName: name,
-        endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: endpoint } }] }],
-      },
+  return cluster(name, connectTimeoutMs, {
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: endpoint } }] }],
     },
-    false,
-  );
+  });
 }
 
 /** `<service>`, or `<service>{k1=v1,k2=v2}` for those of its endpoints that have these tags, sorted by key. */
@@ -125,7 +120,7 @@ export function serviceCluster(name: string, options: ServiceClusterOptions): En
       ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
       ...(healthCheck === undefined ? {} : checks(healthCheck)),
     },
-    true,
+    name,
   );
 }
 
@@ -133,28 +128,18 @@ export function serviceCluster(name: string, options: ServiceClusterOptions): En
 export const nowhereName = "nowhere";
 
 export function nowhereCluster(connectTimeoutMs: number): EnvoyResource {
-  return cluster(
-    nowhereName,
-    connectTimeoutMs,
-    {
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-      loadAssignment: { clusterName: nowhereName },
-    },
-    false,
-  );
+  return cluster(nowhereName, connectTimeoutMs, {
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    loadAssignment: { clusterName: nowhereName },
+  });
 }
 
 export const passThroughName = "pass_through";
 
 /** Where redirected connections to addresses outside the mesh go on to. */
 export function passThroughCluster(connectTimeoutMs: number): EnvoyResource {
-  return cluster(
-    passThroughName,
-    connectTimeoutMs,
-    {
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
-      lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
-    },
-    false,
-  );
+  return cluster(passThroughName, connectTimeoutMs, {
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
+    lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+  });
 }

@@ -23,8 +23,8 @@ export interface EnvoyResource {
   readonly bytes: Uint8Array;
   /** Clusters that a listener sends traffic to: they must outlive it on the way down. */
   readonly clusters: readonly string[];
-  /** Whether a cluster learns its endpoints by EDS. */
-  readonly usesEds: boolean;
+  /** The name that a cluster asks for its endpoints by; undefined for one that does not learn them by EDS. */
+  readonly edsName: string | undefined;
   /** Comes from a ProxyTemplate: travels in a response of its own, so that it can't cost another resource. */
   readonly raw: boolean;
 }
@@ -40,6 +40,20 @@ export const emptyConfig: ProxyConfig = {
   sds: new Map(),
 };
 
+const edsNames = new WeakMap<ProxyConfig["cds"], ReadonlySet<string>>();
+
+/** The names that the clusters of a configuration ask for their endpoints by. */
+export function edsNamesOf({ cds }: ProxyConfig): ReadonlySet<string> {
+  let names = edsNames.get(cds);
+  if (names === undefined) {
+    const found = new Set<string>();
+    for (const { edsName } of cds.values()) if (edsName !== undefined) found.add(edsName);
+    names = found;
+    edsNames.set(cds, names);
+  }
+  return names;
+}
+
 const held = new Map<string, WeakRef<EnvoyResource>>();
 const released = new FinalizationRegistry<string>((key) => {
   if (held.get(key)?.deref() === undefined) held.delete(key);
@@ -53,7 +67,7 @@ export function encode<Desc extends DescMessage>(
   schema: Desc,
   name: string,
   message: MessageShape<Desc>,
-  about: Partial<Pick<EnvoyResource, "clusters" | "usesEds" | "raw">> = {},
+  about: Partial<Pick<EnvoyResource, "clusters" | "edsName" | "raw">> = {},
 ): EnvoyResource {
   const bytes = toBinary(schema, message);
   const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
@@ -65,7 +79,7 @@ export function encode<Desc extends DescMessage>(
     version,
     bytes,
     clusters: about.clusters ?? [],
-    usesEds: about.usesEds ?? false,
+    edsName: about.edsName,
     raw: about.raw ?? false,
   };
   held.set(key, new WeakRef(resource));
