@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
+import type { AccessLog } from "../../proto-gen/es/envoy/config/accesslog/v3/accesslog_pb.js";
 import type { FilterChainSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
 import {
@@ -22,6 +23,8 @@ export interface WeightedCluster {
 interface Target {
   readonly clusters: readonly [WeightedCluster, ...WeightedCluster[]];
   readonly statPrefix: string;
+  /** What it logs each connection by, when that ends. */
+  readonly accessLogs?: readonly AccessLog[];
 }
 
 interface Place {
@@ -47,10 +50,11 @@ function clusterSpecifier([first, ...others]: Target["clusters"]) {
   return { case: "weightedClusters" as const, value: { clusters: [first, ...others] } };
 }
 
-function tcpProxy({ clusters, statPrefix }: Target, guarded: boolean) {
+function tcpProxy({ clusters, statPrefix, accessLogs = [] }: Target, guarded: boolean) {
   const proxy = create(TcpProxySchema, {
     statPrefix,
     clusterSpecifier: clusterSpecifier(clusters),
+    accessLog: [...accessLogs],
     ...(guarded ? afterHandshake : {}),
   });
   return {
@@ -126,8 +130,10 @@ export function outboundListener(
   service: string,
   clusters: Target["clusters"],
   bind: boolean,
+  accessLogs: readonly AccessLog[],
 ): EnvoyResource {
-  return listener(outboundListenerName(place), place, { clusters, statPrefix: statName(service) }, { bind });
+  const target = { clusters, statPrefix: statName(service), accessLogs };
+  return listener(outboundListenerName(place), place, target, { bind });
 }
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */

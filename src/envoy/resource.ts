@@ -32,6 +32,9 @@ export interface EnvoyResource {
 /** Everything one proxy is told, by kind and resource name, in sending order. */
 export type ProxyConfig = Readonly<Record<XdsKind, ReadonlyMap<string, EnvoyResource>>>;
 
+/** The same while it is being made. */
+export type ProxyTables = Readonly<Record<XdsKind, Map<string, EnvoyResource>>>;
+
 export const emptyConfig: ProxyConfig = {
   cds: new Map(),
   eds: new Map(),

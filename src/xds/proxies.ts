@@ -3,6 +3,7 @@ import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
+import { createIgnoredLog } from "./ignored-log.js";
 import type { ProxyId } from "./node.js";
 
 /** A stream as this index sees it. */
@@ -15,7 +16,8 @@ export interface Client {
   configure(config: ProxyConfig): void;
 }
 
-export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated;
+/** Makes a proxy's configuration; undefined while that has to wait, and a change of its mesh follows. */
+export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated | undefined;
 
 /** What a proxy's configuration was read from. */
 type Sources = Pick<Generated, "services" | "offered">;
@@ -54,6 +56,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const consumers = new Map<string, Set<Entry>>();
   const providers = new Map<string, Set<Entry>>();
   const waiting = new Set<Entry>();
+  const noteIgnored = createIgnoredLog(logger);
   let working = false;
 
   function index(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
@@ -96,7 +99,9 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
     try {
       const generated = generate(proxy, mesh, tokenPath);
+      if (generated === undefined) return undefined;
       follow(entry, generated);
+      noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
       return generated.config;

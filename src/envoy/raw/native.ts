@@ -59,6 +59,11 @@ function edsNameOf(name: string, { type, edsClusterConfig }: Json): string | und
   return typeof serviceName === "string" && serviceName !== "" ? serviceName : name;
 }
 
+/** `field: what`, with the version that says so where another might say otherwise. */
+export function problemText({ field, message, newer }: RawProblem, { label }: EnvoyApi): string {
+  return `${field === "" ? "" : `${field}: `}${message}${newer ? ` (checked against the API of ${label})` : ""}`;
+}
+
 interface Decoded {
   readonly kind: XdsKind;
   readonly name: string;
