@@ -5,7 +5,7 @@ import { rulePath } from "../resources/rules.js";
 import { serviceTag } from "../resources/tags.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
 import { identifyingInbound, listenersOf } from "../view/proxy.js";
-import { accessLog } from "./access-logs.js";
+import { isUsable, type Logging } from "./access-logs.js";
 import { assignment } from "./assignments.js";
 import {
   localCluster,
@@ -65,20 +65,26 @@ function silentRule({ policy, index, backend }: LogRule): Ignored {
 /** Of a Dataplane none of whose inbounds can be used. */
 const nobody = { address: "-", service: "unknown" };
 
-/** What the connections to a service are logged by, as far as the mesh has where to. */
-function logsOf({ policies, mesh }: MeshView, { inbounds }: ProxyView, service: string, ignored: Ignored[]) {
+/** How the connections to a service are logged, if they are: as far as the mesh has where to. */
+function loggingOf(
+  { policies, mesh }: MeshView,
+  { inbounds }: ProxyView,
+  service: string,
+  ignored: Ignored[],
+): Logging | undefined {
   const rules = logRules(policies, inbounds, service);
-  if (mesh === undefined || rules.length === 0) return [];
+  if (mesh === undefined || rules.length === 0) return undefined;
   for (const rule of rules) if (backendOf(rule, mesh.spec) === undefined) ignored.push(silentRule(rule));
-  const source = identifyingInbound(inbounds) ?? nobody;
-  const traffic = { sourceAddress: source.address, sourceService: source.service, destinationService: service };
-  return backendsOf(rules, mesh.spec).flatMap((backend) => {
-    const log = accessLog(backend, traffic);
-    if (log !== undefined) return [log];
+  const backends = backendsOf(rules, mesh.spec).filter((backend) => {
+    if (isUsable(backend)) return true;
     const field = `logging.backends[${mesh.spec.logging?.backends?.indexOf(backend)}]`;
     ignored.push({ policy: mesh, field, reason: "no Envoy would take it" });
-    return [];
+    return false;
   });
+  if (backends.length === 0) return undefined;
+  const source = identifyingInbound(inbounds) ?? nobody;
+  const traffic = { sourceAddress: source.address, sourceService: source.service, destinationService: service };
+  return { backends, traffic };
 }
 
 /**
@@ -120,7 +126,7 @@ export function addDefaultProxy(
     }
     const [first, ...others] = clusters;
     if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
-    const accessLogs = logsOf(mesh, proxy, service, ignored);
-    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], !redirected, accessLogs));
+    const logging = loggingOf(mesh, proxy, service, ignored);
+    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], !redirected, logging));
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { toBinary } from "@bufbuild/protobuf";
+import { createWeakTable } from "./weak-table.js";
 
 /** The discovery services we speak, by the key DataplaneInsight uses for them. */
 export type XdsKind = "cds" | "eds" | "lds" | "rds" | "sds";
@@ -57,10 +58,7 @@ export function edsNamesOf({ cds }: ProxyConfig): ReadonlySet<string> {
   return names;
 }
 
-const held = new Map<string, WeakRef<EnvoyResource>>();
-const released = new FinalizationRegistry<string>((key) => {
-  if (held.get(key)?.deref() === undefined) held.delete(key);
-});
+const held = createWeakTable<EnvoyResource>();
 
 /**
  * Encodes a message. The same content gives the same object for as long as anyone holds it, so a
@@ -75,7 +73,7 @@ export function encode<Desc extends DescMessage>(
   const bytes = toBinary(schema, message);
   const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
   const key = `${schema.typeName} ${about.raw === true} ${version}`;
-  const known = held.get(key)?.deref();
+  const known = held.get(key);
   if (known !== undefined) return known;
   const resource: EnvoyResource = {
     name,
@@ -85,7 +83,6 @@ export function encode<Desc extends DescMessage>(
     edsName: about.edsName,
     raw: about.raw ?? false,
   };
-  held.set(key, new WeakRef(resource));
-  released.register(resource, key);
+  held.set(key, resource);
   return resource;
 }
