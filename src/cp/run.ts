@@ -24,6 +24,7 @@ import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { followNewerApi } from "./newer-api.js";
 import { openStore } from "./open-store.js";
 import { patiently } from "./patience.js";
 import { createRotations } from "./rotations.js";
@@ -143,13 +144,19 @@ export async function startControlPlane(
     };
     const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
     servers.push(secrets.server);
-    const surroundings = { connectTimeoutMs, secretServer: secrets.address };
+    const envoy = bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"));
+    const newerApi = followNewerApi({ feed: view, envoy, logger: logger.child("xds-server") });
+    await newerApi.settle();
     const xds: XdsServer = await startXdsServer({
       port: settings.xdsPort,
-      feed: view,
+      feed: newerApi.feed,
       observer: insights,
       logger: logger.child("xds-server"),
-      generate: (proxy, mesh, tokenPath) => generate(proxy, mesh, surroundings, tokenPath),
+      generate(proxy, mesh, tokenPath) {
+        if (!newerApi.ready(mesh)) return undefined;
+        const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
+        return generate(proxy, mesh, surroundings, tokenPath);
+      },
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
@@ -212,7 +219,7 @@ export async function startControlPlane(
       logger: logger.child("api-server"),
       handler: apiHandler({
         registry,
-        checks: specChecks(bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"))),
+        checks: specChecks(envoy),
         store,
         guard,
         logger: logger.child("api-server"),

@@ -6,3 +6,13 @@ export function backendOf({ backend }: LogRule, { logging }: Mesh): LoggingBacke
   const wanted = backend ?? logging?.defaultBackend ?? "";
   return wanted === "" ? undefined : logging?.backends?.find(({ name }) => name === wanted);
 }
+
+/** The backends that rules log to, each once and by name: what a policy is called makes no difference. */
+export function backendsOf(rules: readonly LogRule[], mesh: Mesh): readonly LoggingBackend[] {
+  const found = new Map<string, LoggingBackend>();
+  for (const rule of rules) {
+    const backend = backendOf(rule, mesh);
+    if (backend !== undefined) found.set(backend.name ?? "", backend);
+  }
+  return [...found.values()].sort((a, b) => ((a.name ?? "") < (b.name ?? "") ? -1 : 1));
+}

@@ -45,6 +45,13 @@ export function listenersOf(inbounds: readonly Inbound[]): Iterable<readonly [In
   return groups.values();
 }
 
+/** The inbound whose service stands for the whole proxy: the first by its service; undefined without inbounds. */
+export function identifyingInbound(inbounds: readonly Inbound[]): Inbound | undefined {
+  let first: Inbound | undefined;
+  for (const inbound of inbounds) if (first === undefined || inbound.service < first.service) first = inbound;
+  return first;
+}
+
 /** What a proxy offers to the mesh, by service. */
 export function offers(proxy: ProxyView): Map<string, Endpoint[]> {
   const byService = new Map<string, Endpoint[]>();

@@ -4,6 +4,7 @@ import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
 import type { Delivery } from "./delivery.js";
+import { createIgnoredLog } from "./ignored-log.js";
 import type { ProxyId } from "./node.js";
 import type { Session } from "./session.js";
 
@@ -24,7 +25,8 @@ export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
   deliveries(): readonly Delivery[];
 }
 
-export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated;
+/** Makes a proxy's configuration; undefined while that has to wait, and a change of its mesh follows. */
+export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated | undefined;
 
 /** What a proxy's configuration was read from. */
 type Sources = Pick<Generated, "services" | "offered">;
@@ -65,6 +67,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const consumers = new Map<string, Set<Entry>>();
   const providers = new Map<string, Set<Entry>>();
   const waiting = new Set<Entry>();
+  const noteIgnored = createIgnoredLog(logger);
   let working = false;
 
   function index(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
@@ -107,7 +110,9 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
     try {
       const generated = generate(proxy, mesh, tokenPath);
+      if (generated === undefined) return undefined;
       follow(entry, generated);
+      noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
       return generated.config;
@@ -184,7 +189,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
           const mesh = view().get(id.mesh);
           const proxy = mesh?.proxies.get(id.name);
           if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
-          return client.deliveries(generate(proxy, mesh, client.tokenPath).config);
+          return client.deliveries(generate(proxy, mesh, client.tokenPath)?.config ?? emptyConfig);
         },
       })),
   };

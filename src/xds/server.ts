@@ -22,7 +22,7 @@ export interface XdsServerOptions {
   readonly port: number;
   /** Default: all interfaces, IPv4 and IPv6. */
   readonly host?: string;
-  readonly feed: ViewFeed;
+  readonly feed: Pick<ViewFeed, "view" | "listen">;
   readonly observer: StreamObserver;
   readonly logger: Logger;
   readonly generate: Generate;

@@ -1,4 +1,4 @@
-import { type EnvoyResource, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
+import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
 import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
 import { contentHash, type Response } from "./response.js";
@@ -83,8 +83,11 @@ export function createSession(events: SessionEvents): Session {
       // In delta, Envoy does not ask again for the assignment of a cluster it re-creates, since its
       // watch on the name never ended: unasked, the cluster would warm until its fetch timeout of 15 s.
       const eds = of("eds");
-      for (const { name, usesEds } of resources) if (usesEds) eds.owed.add(name);
-      for (const name of removed) eds.owed.delete(name);
+      for (const { edsName } of resources) if (edsName !== undefined) eds.owed.add(edsName);
+      if (removed.length > 0 && config !== undefined) {
+        const wanted = edsNamesOf(config);
+        for (const name of eds.owed) if (!wanted.has(name)) eds.owed.delete(name);
+      }
     }
     events.send(response);
   }
@@ -122,15 +125,16 @@ export function createSession(events: SessionEvents): Session {
     return unacknowledged === undefined && alone.length === 0 && dueResources(subscription, present).length === 0;
   }
 
-  /** Clusters that are gone and that no listener of the client uses any more. */
+  /** Clusters that are gone and that no listener and no routes of the client use any more. */
   function removableClusters(present: ProxyConfig): string[] {
-    const lds = of("lds");
+    const [lds, rds] = [of("lds"), of("rds")];
     // A reconnecting client names its clusters before its listeners: those that it still uses are
     // only known once the first answer is acknowledged.
     if (!of("cds").answered) return [];
     if (!settled(lds, present) || (lds.asked && dueRemovals(lds, present).length > 0)) return [];
     const used = new Set<string>();
-    for (const { clusters } of lds.held.values()) for (const name of clusters) used.add(name);
+    for (const { held } of [lds, rds])
+      for (const { clusters } of held.values()) for (const name of clusters) used.add(name);
     return dueRemovals(of("cds"), present).filter((name) => !used.has(name));
   }
 

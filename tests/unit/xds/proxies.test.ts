@@ -30,6 +30,7 @@ const sourcesOnly: Generate = (proxy) => ({
   config: { ...emptyConfig },
   services: new Set(proxy.outbounds.map(({ service }) => service)),
   offered: new Set(proxy.inbounds.map(({ service }) => service)),
+  ignored: [],
 });
 
 interface TestClient extends Client {
