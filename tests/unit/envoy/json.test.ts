@@ -18,7 +18,8 @@ const inline = (value: string) => ({ specifier: { case: "inlineString" as const,
 const hidden = "[redacted]";
 
 test("everything that is generated can be shown", () => {
-  const mesh = meshViewOf(...policyMesh);
+  // A template that imports nothing would leave nothing to show.
+  const mesh = meshViewOf(...policyMesh.filter(({ type }) => type !== "ProxyTemplate"));
   const proxy = mesh.proxies.get("web-1");
   if (proxy === undefined) throw new Error("there is no web-1");
   const surroundings = { connectTimeoutMs, secretServer: { target: "cp:5677", root: "a certificate" } };
