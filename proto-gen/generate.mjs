@@ -14,9 +14,8 @@ const modules = path.join(here, "..", "node_modules");
 const sources = path.join(modules, "@grpc", "grpc-js-xds", "deps");
 const roots = ["envoy-api", "xds", "googleapis", "protoc-gen-validate"].map((dir) => path.join(sources, dir));
 
-/** The messages we generate, and the bootstrap that tests put them into; imports follow by themselves. */
+/** The messages we generate; imports follow by themselves. */
 const model = [
-  "envoy/config/bootstrap/v3/bootstrap.proto",
   "envoy/config/cluster/v3/cluster.proto",
   "envoy/config/endpoint/v3/endpoint.proto",
   "envoy/config/listener/v3/listener.proto",

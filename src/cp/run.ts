@@ -18,11 +18,13 @@ import { catalogueDocument } from "./catalogue.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
 import { specChecks } from "./checks/spec-checks.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
+import { createDiagnosis } from "./explain/diagnosis.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { followNewerApi } from "./newer-api.js";
 import { openStore } from "./open-store.js";
 import { patiently } from "./patience.js";
 import { createRotations } from "./rotations.js";
@@ -128,7 +130,7 @@ export async function startControlPlane(
     });
     stops.push(async () => view.close());
     const tokens =
-      signingKey && (await startTokenServers(settings, signingKey, logger.child("dataplane-token-server")));
+      signingKey && (await startTokenServers(settings, store, signingKey, logger.child("dataplane-token-server")));
     if (tokens !== undefined) servers.push(tokens);
 
     const secretsOptions = {
@@ -142,18 +144,26 @@ export async function startControlPlane(
     };
     const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
     servers.push(secrets.server);
-    const surroundings = { connectTimeoutMs, secretServer: secrets.address };
+    const envoy = bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"));
+    const newerApi = followNewerApi({ feed: view, envoy, logger: logger.child("xds-server") });
+    await newerApi.settle();
     const xds: XdsServer = await startXdsServer({
       port: settings.xdsPort,
-      feed: view,
+      feed: newerApi.feed,
       observer: insights,
       logger: logger.child("xds-server"),
-      generate: (proxy, mesh, tokenPath) => generate(proxy, mesh, surroundings, tokenPath),
+      generate(proxy, mesh, tokenPath) {
+        if (!newerApi.ready(mesh)) return undefined;
+        const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
+        return generate(proxy, mesh, surroundings, tokenPath);
+      },
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
     const rotations = createRotations({
+      // Two turns of the recorder, since the first may have begun a moment too early.
+      insightsLagMs: 2 * settings.statusFlushInterval,
       store,
       feed: view,
       authorities,
@@ -209,7 +219,7 @@ export async function startControlPlane(
       logger: logger.child("api-server"),
       handler: apiHandler({
         registry,
-        checks: specChecks(bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"))),
+        checks: specChecks(envoy),
         store,
         guard,
         logger: logger.child("api-server"),
@@ -219,6 +229,14 @@ export async function startControlPlane(
         config: settingsDocument(settings),
         authorities,
         rotations,
+        diagnosis: createDiagnosis({
+          view: view.view,
+          store,
+          xds,
+          secrets: secrets.server,
+          authorities,
+          instanceId,
+        }),
       }),
     });
     servers.push(api);

@@ -6,6 +6,7 @@ import { accessLogFifo } from "../lib/access-log-fifo.js";
 import { parseLogFormat } from "../resources/log-format.js";
 import type { kumaOperators } from "../resources/log-operators.js";
 import type { LoggingBackend } from "../resources/mesh.js";
+import type { Ingredient } from "./ingredients.js";
 
 /** What a line says of a connection that Envoy can't know. */
 export interface LoggedTraffic {
@@ -80,4 +81,34 @@ export function accessLog(backend: LoggingBackend, traffic: LoggedTraffic): Acce
     name: "envoy.access_loggers.file",
     configType: { case: "typedConfig", value: anyPack(FileAccessLogSchema, file) },
   });
+}
+
+const usable = new WeakMap<LoggingBackend, boolean>();
+
+/** Whether Envoy takes what is made of a backend; the API's door sees to that, but another version may have stored it. */
+export function isUsable(backend: LoggingBackend): boolean {
+  let answer = usable.get(backend);
+  if (answer === undefined) {
+    const traffic = { sourceAddress: "", sourceService: "", destinationService: "" };
+    answer = accessLog(backend, traffic) !== undefined;
+    usable.set(backend, answer);
+  }
+  return answer;
+}
+
+/** Where connections are logged to, and what only the control plane knows of them. */
+export interface Logging {
+  readonly backends: readonly LoggingBackend[];
+  readonly traffic: LoggedTraffic;
+}
+
+export const accessLogs = ({ backends, traffic }: Logging): AccessLog[] =>
+  backends.map((backend) => accessLog(backend, traffic)).filter((log) => log !== undefined);
+
+/** All that access logs are made from. */
+export function loggingIngredients(logging: Logging | undefined): readonly Ingredient[] {
+  if (logging === undefined) return [0];
+  const { backends, traffic } = logging;
+  const { sourceAddress, sourceService, destinationService } = traffic;
+  return [backends.length, ...backends, sourceAddress, sourceService, destinationService];
 }

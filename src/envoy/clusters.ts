@@ -14,8 +14,9 @@ import { durationNanos } from "../resources/duration.js";
 import type { HealthCheck } from "../resources/health-check.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 import { socketAddress } from "./address.js";
+import { type Ingredient, madeOnce } from "./ingredients.js";
 import { type EnvoyResource, encode } from "./resource.js";
-import { outboundTls, type TlsParameters } from "./tls.js";
+import { outboundTls, type TlsParameters, tlsIngredients } from "./tls.js";
 
 function duration(milliseconds: number): Duration {
   return create(DurationSchema, {
@@ -24,14 +25,20 @@ function duration(milliseconds: number): Duration {
   });
 }
 
+type Init = MessageInitShape<typeof ClusterSchema>;
+
+/** A cluster of this name; what is in it follows from the other ingredients. */
 function cluster(
   name: string,
   connectTimeoutMs: number,
-  init: MessageInitShape<typeof ClusterSchema>,
-  usesEds: boolean,
+  ingredients: readonly Ingredient[],
+  init: () => Init,
+  edsName?: string,
 ): EnvoyResource {
-  const message = create(ClusterSchema, { ...init, name, connectTimeout: duration(connectTimeoutMs) });
-  return encode(ClusterSchema, name, message, { usesEds });
+  return madeOnce(["cluster", name, connectTimeoutMs, ...ingredients], () => {
+    const message = create(ClusterSchema, { ...init(), name, connectTimeout: duration(connectTimeoutMs) });
+    return encode(ClusterSchema, name, message, { edsName });
+  });
 }
 
 export const localClusterName = (servicePort: number): string => `localhost:${servicePort}`;
@@ -39,19 +46,16 @@ export const localClusterName = (servicePort: number): string => `localhost:${se
 /** The service behind an inbound, on this machine. */
 export function localCluster(servicePort: number, connectTimeoutMs: number): EnvoyResource {
   const name = localClusterName(servicePort);
-  const endpoint = { address: socketAddress("127.0.0.1", servicePort) };
-  return cluster(
-    name,
-    connectTimeoutMs,
-    {
+  return cluster(name, connectTimeoutMs, ["local", servicePort], () => {
+    const endpoint = { address: socketAddress("127.0.0.1", servicePort) };
+    return {
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
       loadAssignment: {
         clusterName: name,
         endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: endpoint } }] }],
       },
-    },
-    false,
-  );
+    };
+  });
 }
 
 /** `<service>`, or `<service>{k1=v1,k2=v2}` for those of its endpoints that have these tags, sorted by key. */
@@ -109,74 +113,40 @@ function checks({ conf }: HealthCheck) {
   };
 }
 
-interface Encoded {
-  readonly options: ServiceClusterOptions;
-  readonly resource: EnvoyResource;
-}
-
-/** Clusters by name, as they were made last: all consumers of a service have one, with a long TLS context in it. */
-const encoded = new WeakMap<TlsParameters, Map<string, Encoded>>();
-
-const sameOptions = (a: ServiceClusterOptions, b: ServiceClusterOptions) =>
-  a.service === b.service && a.connectTimeoutMs === b.connectTimeoutMs && a.healthCheck === b.healthCheck;
-
 /** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
 export function serviceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
-  const { tls } = options;
-  if (tls === undefined) return makeServiceCluster(name, options);
-  const ofTls = encoded.get(tls) ?? new Map<string, Encoded>();
-  const known = ofTls.get(name);
-  if (known !== undefined && sameOptions(known.options, options)) return known.resource;
-  const resource = makeServiceCluster(name, options);
-  encoded.set(tls, ofTls.set(name, { options, resource }));
-  return resource;
-}
-
-function makeServiceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
   const { service, connectTimeoutMs, tls, healthCheck } = options;
-  const edsConfig = create(ConfigSourceSchema, {
-    resourceApiVersion: ApiVersion.V3,
-    configSourceSpecifier: { case: "ads", value: create(AggregatedConfigSourceSchema) },
-  });
-  return cluster(
-    name,
-    connectTimeoutMs,
-    {
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-      edsClusterConfig: { edsConfig },
-      ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
-      ...(healthCheck === undefined ? {} : checks(healthCheck)),
+  const ingredients = ["service", service, healthCheck, ...tlsIngredients(tls)];
+  const init = (): Init => ({
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: {
+      edsConfig: create(ConfigSourceSchema, {
+        resourceApiVersion: ApiVersion.V3,
+        configSourceSpecifier: { case: "ads", value: create(AggregatedConfigSourceSchema) },
+      }),
     },
-    true,
-  );
+    ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
+    ...(healthCheck === undefined ? {} : checks(healthCheck)),
+  });
+  return cluster(name, connectTimeoutMs, ingredients, init, name);
 }
 
 /** A cluster without endpoints, for connections that a route sends nowhere: they are accepted and closed. */
 export const nowhereName = "nowhere";
 
 export function nowhereCluster(connectTimeoutMs: number): EnvoyResource {
-  return cluster(
-    nowhereName,
-    connectTimeoutMs,
-    {
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-      loadAssignment: { clusterName: nowhereName },
-    },
-    false,
-  );
+  return cluster(nowhereName, connectTimeoutMs, ["nowhere"], () => ({
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    loadAssignment: { clusterName: nowhereName },
+  }));
 }
 
 export const passThroughName = "pass_through";
 
 /** Where redirected connections to addresses outside the mesh go on to. */
 export function passThroughCluster(connectTimeoutMs: number): EnvoyResource {
-  return cluster(
-    passThroughName,
-    connectTimeoutMs,
-    {
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
-      lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
-    },
-    false,
-  );
+  return cluster(passThroughName, connectTimeoutMs, ["pass through"], () => ({
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
+    lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+  }));
 }

@@ -1,20 +1,12 @@
-import { healthCheckOf, sharesOf } from "../policy/matching.js";
-import { permitted } from "../policy/permissions.js";
-import { serviceTag } from "../resources/tags.js";
-import type { Inbound, MeshView, ProxyView } from "../view/mesh-view.js";
-import { assignment } from "./assignments.js";
-import {
-  localCluster,
-  localClusterName,
-  nowhereCluster,
-  nowhereName,
-  passThroughCluster,
-  serviceCluster,
-  serviceClusterName,
-} from "./clusters.js";
-import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
-import type { EnvoyResource, ProxyConfig } from "./resource.js";
-import type { SecretServer, TlsParameters } from "./tls.js";
+import { templateCandidates } from "../policy/templates.js";
+import { contentOf, defaultProfile, type ProxyTemplate, profiles } from "../resources/proxy-template.js";
+import type { Stored } from "../store/store.js";
+import type { MeshView, ProxyView } from "../view/mesh-view.js";
+import { addDefaultProxy, type DefaultProxySettings } from "./default-proxy.js";
+import type { Ignored } from "./ignored.js";
+import type { EnvoyApi } from "./raw/api.js";
+import { rawResourcesOf } from "./raw/readings.js";
+import type { ProxyConfig, ProxyTables } from "./resource.js";
 
 /** What one proxy is told, and what that was read from: a change of those concerns it. */
 export interface Generated {
@@ -23,104 +15,58 @@ export interface Generated {
   readonly services: ReadonlySet<string>;
   /** Services it offers. */
   readonly offered: ReadonlySet<string>;
+  /** What is about it and has no effect. */
+  readonly ignored: readonly Ignored[];
 }
 
-/** What a configuration depends on besides the mesh: settings of the control plane, equal for all proxies. */
-export interface Surroundings {
-  readonly connectTimeoutMs: number;
-  /** Where proxies get their certificates; a mesh with mTLS can't be configured without. */
-  readonly secretServer: SecretServer | undefined;
+/** What a configuration depends on besides the mesh. */
+export interface Surroundings extends DefaultProxySettings {
+  /** Reads raw resources that the API which we carry along does not know enough for. */
+  readonly newerApi?: EnvoyApi | undefined;
 }
 
 /** The default of Kuma's clusters. */
 export const connectTimeoutMs = 5000;
 
-const nowhere: WeightedCluster = { name: nowhereName, weight: 100 };
+/** Without a template a proxy gets what we generate. */
+const usual: ReturnType<typeof contentOf> = { imports: [defaultProfile], resources: [] };
 
-/** Keeps the first resource of a name, as two inbounds with one service port share a cluster. */
-function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
-  if (!into.has(resource.name)) into.set(resource.name, resource);
+function unknownImports(policy: Stored<ProxyTemplate>): Ignored[] {
+  return contentOf(policy.spec)
+    .imports.filter((profile) => !profiles.includes(profile))
+    .map((profile) => ({ policy, field: "imports", reason: `there is no profile ${JSON.stringify(profile)}` }));
 }
 
-/** Inbounds by listener: several services may share one. */
-function byListener(inbounds: readonly Inbound[]): Iterable<readonly [Inbound, ...Inbound[]]> {
-  const groups = new Map<string, [Inbound, ...Inbound[]]>();
-  for (const inbound of inbounds) {
-    const place = `${inbound.address}:${inbound.port}`;
-    const group = groups.get(place);
-    if (group === undefined) groups.set(place, [inbound]);
-    else group.push(inbound);
-  }
-  return groups.values();
-}
-
-/** TLS parameters by mesh and token path. A mesh's view is immutable, so that what is made of them can be kept, too. */
-const parameters = new WeakMap<MeshView, Map<string | undefined, TlsParameters>>();
-
-/** There is one token path as a rule, but proxies say themselves where theirs is. */
-const mostTokenPaths = 16;
-
-/** The same object for all proxies of a mesh that are told the same; undefined without mTLS. */
-function tlsOf(mesh: MeshView, server: SecretServer | undefined, tokenPath: string | undefined) {
-  if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
-  if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
-  const ofMesh = parameters.get(mesh) ?? new Map<string | undefined, TlsParameters>();
-  const known = ofMesh.get(tokenPath);
-  if (known?.server === server) return known;
-  if (ofMesh.size >= mostTokenPaths) ofMesh.clear();
-  const made: TlsParameters = { mesh: mesh.name, server, tokenPath };
-  parameters.set(mesh, ofMesh.set(tokenPath, made));
-  return made;
+/** Adds a template's raw resources: the last one of a name counts, and all of them before what we generate. */
+function addRaw(
+  into: ProxyTables,
+  policy: Stored<ProxyTemplate>,
+  newerApi: EnvoyApi | undefined,
+  ignored: Ignored[],
+): void {
+  const { resources, unreadable } = rawResourcesOf(policy, newerApi);
+  for (const { kind, resource } of resources) into[kind].set(resource.name, resource);
+  for (const { field, reason } of unreadable) ignored.push({ policy, field, reason });
 }
 
 /**
- * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and where its token is. Resource
- * names and contents follow Kuma's `default-proxy` profile.
+ * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and where its token is. It consists of
+ * what the proxy's template imports and of the template's own resources.
  * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
  */
-export function generate(
-  proxy: ProxyView,
-  mesh: MeshView,
-  { connectTimeoutMs, secretServer }: Surroundings,
-  tokenPath?: string,
-): Generated {
-  const cds = new Map<string, EnvoyResource>();
-  const eds = new Map<string, EnvoyResource>();
-  const lds = new Map<string, EnvoyResource>();
+export function generate(proxy: ProxyView, mesh: MeshView, surroundings: Surroundings, tokenPath?: string): Generated {
+  const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
   const services = new Set<string>();
-  const redirected = proxy.redirectPort !== 0;
-  const tls = tlsOf(mesh, secretServer, tokenPath);
+  const ignored: Ignored[] = [];
+  const template = templateCandidates(mesh.policies, proxy.inbounds)[0]?.policy;
+  const { imports } = template === undefined ? usual : contentOf(template.spec);
 
-  if (redirected) {
-    keep(cds, passThroughCluster(connectTimeoutMs));
-    keep(lds, catchAllListener(proxy.redirectPort));
+  if (imports.includes(defaultProfile)) {
+    addDefaultProxy({ config, services, ignored }, proxy, mesh, surroundings, tokenPath);
   }
-  for (const inbounds of byListener(proxy.inbounds)) {
-    const [inbound] = inbounds;
-    const tags = inbounds.map((member) => member.tags);
-    const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
-    keep(cds, localCluster(inbound.servicePort, connectTimeoutMs));
-    keep(lds, inboundListener(inbound, localClusterName(inbound.servicePort), !redirected, protection));
+  if (template !== undefined) {
+    ignored.push(...unknownImports(template));
+    addRaw(config, template, surroundings.newerApi, ignored);
   }
-  for (const { service, ...place } of proxy.outbounds) {
-    services.add(service);
-    const clusters: WeightedCluster[] = [];
-    for (const { weight, destination } of sharesOf(mesh.policies, proxy.inbounds, service)) {
-      const target = destination[serviceTag] ?? "";
-      const name = serviceClusterName(destination);
-      const healthCheck = healthCheckOf(mesh.policies, proxy.inbounds, target);
-      services.add(target);
-      clusters.push({ name, weight });
-      keep(cds, serviceCluster(name, { service: target, connectTimeoutMs, tls, healthCheck }));
-      keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
-    }
-    const [first, ...others] = clusters;
-    if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
-    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], !redirected));
-  }
-  return {
-    config: { cds, eds, lds, rds: new Map(), sds: new Map() },
-    services,
-    offered: new Set(proxy.inbounds.map(({ service }) => service)),
-  };
+  return { config, services, offered: new Set(proxy.inbounds.map(({ service }) => service)), ignored };
 }

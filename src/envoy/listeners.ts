@@ -7,10 +7,12 @@ import {
   UpstreamConnectMode,
 } from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { Permitted } from "../policy/permissions.js";
+import { accessLogs, type Logging, loggingIngredients } from "./access-logs.js";
 import { socketAddress } from "./address.js";
 import { passThroughName } from "./clusters.js";
+import { type Ingredient, madeOnce } from "./ingredients.js";
 import { type EnvoyResource, encode } from "./resource.js";
-import { inboundTls, permissionFilter, type TlsParameters } from "./tls.js";
+import { inboundTls, permissionFilter, permittedIngredients, type TlsParameters, tlsIngredients } from "./tls.js";
 
 /** A cluster that a listener sends connections to, and its share of them. */
 export interface WeightedCluster {
@@ -22,6 +24,8 @@ export interface WeightedCluster {
 interface Target {
   readonly clusters: readonly [WeightedCluster, ...WeightedCluster[]];
   readonly statPrefix: string;
+  /** What it logs each connection by, when that ends. */
+  readonly logging?: Logging;
 }
 
 interface Place {
@@ -47,10 +51,11 @@ function clusterSpecifier([first, ...others]: Target["clusters"]) {
   return { case: "weightedClusters" as const, value: { clusters: [first, ...others] } };
 }
 
-function tcpProxy({ clusters, statPrefix }: Target, guarded: boolean) {
+function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean) {
   const proxy = create(TcpProxySchema, {
     statPrefix,
     clusterSpecifier: clusterSpecifier(clusters),
+    accessLog: logging === undefined ? [] : accessLogs(logging),
     ...(guarded ? afterHandshake : {}),
   });
   return {
@@ -97,12 +102,18 @@ export interface Protection {
   readonly permitted: Permitted;
 }
 
+const protectionIngredients = (protection: Protection | undefined): readonly Ingredient[] =>
+  protection === undefined ? [] : [...tlsIngredients(protection.tls), ...permittedIngredients(protection.permitted)];
+
 function guardOf({ tls, permitted }: Protection, listenerName: string): Guard {
   return {
     filters: [permissionFilter(tls.mesh, statName(listenerName), permitted)],
     transportSocket: inboundTls(tls, permitted),
   };
 }
+
+export const inboundListenerName = ({ address, port }: Place): string => `inbound:${address}:${port}`;
+export const outboundListenerName = ({ address, port }: Place): string => `outbound:${address}:${port}`;
 
 /** Takes connections from the mesh and hands them to the service on this machine; plaintext without `protection`. */
 export function inboundListener(
@@ -111,10 +122,14 @@ export function inboundListener(
   bind: boolean,
   protection: Protection | undefined,
 ): EnvoyResource {
-  const name = `inbound:${place.address}:${place.port}`;
-  const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
-  const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
-  return listener(name, place, target, { bind, ...guard });
+  const { address, port } = place;
+  const ingredients = ["inbound", address, port, cluster, bind, ...protectionIngredients(protection)];
+  return madeOnce(ingredients, () => {
+    const name = inboundListenerName(place);
+    const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
+    const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
+    return listener(name, place, target, { bind, ...guard });
+  });
 }
 
 /** Takes connections from the service on this machine and hands them to services of the mesh, by weight. */
@@ -123,13 +138,15 @@ export function outboundListener(
   service: string,
   clusters: Target["clusters"],
   bind: boolean,
+  logging: Logging | undefined,
 ): EnvoyResource {
-  return listener(
-    `outbound:${place.address}:${place.port}`,
-    place,
-    { clusters, statPrefix: statName(service) },
-    { bind },
-  );
+  const { address, port } = place;
+  const shares = clusters.flatMap(({ name, weight }) => [name, weight]);
+  const ingredients = ["outbound", address, port, service, bind, ...loggingIngredients(logging), ...shares];
+  return madeOnce(ingredients, () => {
+    const target = { clusters, statPrefix: statName(service), ...(logging === undefined ? {} : { logging }) };
+    return listener(outboundListenerName(place), place, target, { bind });
+  });
 }
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { toBinary } from "@bufbuild/protobuf";
+import { createWeakTable } from "./weak-table.js";
 
 /** The discovery services we speak, by the key DataplaneInsight uses for them. */
 export type XdsKind = "cds" | "eds" | "lds" | "rds" | "sds";
@@ -23,14 +24,17 @@ export interface EnvoyResource {
   readonly bytes: Uint8Array;
   /** Clusters that a listener sends traffic to: they must outlive it on the way down. */
   readonly clusters: readonly string[];
-  /** Whether a cluster learns its endpoints by EDS. */
-  readonly usesEds: boolean;
+  /** The name that a cluster asks for its endpoints by; undefined for one that does not learn them by EDS. */
+  readonly edsName: string | undefined;
   /** Comes from a ProxyTemplate: travels in a response of its own, so that it can't cost another resource. */
   readonly raw: boolean;
 }
 
 /** Everything one proxy is told, by kind and resource name, in sending order. */
 export type ProxyConfig = Readonly<Record<XdsKind, ReadonlyMap<string, EnvoyResource>>>;
+
+/** The same while it is being made. */
+export type ProxyTables = Readonly<Record<XdsKind, Map<string, EnvoyResource>>>;
 
 export const emptyConfig: ProxyConfig = {
   cds: new Map(),
@@ -40,10 +44,21 @@ export const emptyConfig: ProxyConfig = {
   sds: new Map(),
 };
 
-const held = new Map<string, WeakRef<EnvoyResource>>();
-const released = new FinalizationRegistry<string>((key) => {
-  if (held.get(key)?.deref() === undefined) held.delete(key);
-});
+const edsNames = new WeakMap<ProxyConfig["cds"], ReadonlySet<string>>();
+
+/** The names that the clusters of a configuration ask for their endpoints by. */
+export function edsNamesOf({ cds }: ProxyConfig): ReadonlySet<string> {
+  let names = edsNames.get(cds);
+  if (names === undefined) {
+    const found = new Set<string>();
+    for (const { edsName } of cds.values()) if (edsName !== undefined) found.add(edsName);
+    names = found;
+    edsNames.set(cds, names);
+  }
+  return names;
+}
+
+const held = createWeakTable<EnvoyResource>();
 
 /**
  * Encodes a message. The same content gives the same object for as long as anyone holds it, so a
@@ -53,22 +68,21 @@ export function encode<Desc extends DescMessage>(
   schema: Desc,
   name: string,
   message: MessageShape<Desc>,
-  about: Partial<Pick<EnvoyResource, "clusters" | "usesEds" | "raw">> = {},
+  about: Partial<Pick<EnvoyResource, "clusters" | "edsName" | "raw">> = {},
 ): EnvoyResource {
   const bytes = toBinary(schema, message);
   const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
   const key = `${schema.typeName} ${about.raw === true} ${version}`;
-  const known = held.get(key)?.deref();
+  const known = held.get(key);
   if (known !== undefined) return known;
   const resource: EnvoyResource = {
     name,
     version,
     bytes,
     clusters: about.clusters ?? [],
-    usesEds: about.usesEds ?? false,
+    edsName: about.edsName,
     raw: about.raw ?? false,
   };
-  held.set(key, new WeakRef(resource));
-  released.register(resource, key);
+  held.set(key, resource);
   return resource;
 }

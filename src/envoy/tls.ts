@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { anyPack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import {
   ApiConfigSource_ApiType,
   ApiVersion,
@@ -25,8 +25,10 @@ import {
   UpstreamTlsContextSchema,
 } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { type StringMatcher, StringMatcherSchema } from "../../proto-gen/es/envoy/type/matcher/v3/string_pb.js";
+import { createLately } from "../lib/lately.js";
 import type { Permitted } from "../policy/permissions.js";
 import { meshUri, serviceUri } from "../resources/spiffe.js";
+import { type Ingredient, keyOf } from "./ingredients.js";
 
 /** How a proxy reaches the secret discovery server. Equal for all proxies with a token, and so are their TLS contexts. */
 export interface SecretServer {
@@ -47,6 +49,10 @@ export interface TlsParameters {
   /** The token's file on the proxy's machine; without one the secret server hands out no identity. */
   readonly tokenPath: string | undefined;
 }
+
+/** All that these parameters are, for what is made by them. */
+export const tlsIngredients = (tls: TlsParameters | undefined): readonly Ingredient[] =>
+  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath];
 
 const fileCredentials = "envoy.grpc_credentials.file_based_metadata";
 
@@ -152,16 +158,23 @@ function commonContext(parameters: TlsParameters, accepted: SubjectAltNameMatche
 
 const transportSocketName = "envoy.transport_sockets.tls";
 
+export const permittedIngredients = (permitted: Permitted): readonly Ingredient[] =>
+  permitted.kind === "anyone" ? [permitted.kind] : [permitted.kind, ...permitted.services];
+
+/** The instances of a service have listeners of their own, and one context. */
+const downstreamContexts = createLately<Any>(256);
+
 /** The transport socket of an inbound: both sides present certificates, and only permitted services pass. */
 export function inboundTls(parameters: TlsParameters, permitted: Permitted) {
-  const context = create(DownstreamTlsContextSchema, {
-    commonTlsContext: commonContext(parameters, peers(parameters.mesh, permitted)),
-    requireClientCertificate: true,
+  const ingredients = [...tlsIngredients(parameters), ...permittedIngredients(permitted)];
+  const value = downstreamContexts(keyOf(ingredients), () => {
+    const context = create(DownstreamTlsContextSchema, {
+      commonTlsContext: commonContext(parameters, peers(parameters.mesh, permitted)),
+      requireClientCertificate: true,
+    });
+    return anyPack(DownstreamTlsContextSchema, context);
   });
-  return {
-    name: transportSocketName,
-    configType: { case: "typedConfig" as const, value: anyPack(DownstreamTlsContextSchema, context) },
-  };
+  return { name: transportSocketName, configType: { case: "typedConfig" as const, value } };
 }
 
 /** The transport socket towards a service: its certificate must name that service. */

@@ -6,30 +6,41 @@ import type { TrafficLog } from "../resources/traffic-log.js";
 import type { TrafficRoute } from "../resources/traffic-route.js";
 import type { Stored } from "../store/store.js";
 import { type Policies, policiesFor } from "../view/policies.js";
-import { addRanks, bestRank, compareRanks, type Match, matchesService, matchesTags, type Rank } from "./selector.js";
+import { addRanks, bestMatch, compareRanks, type Match, matchesService, matchesTags, type Rank } from "./selector.js";
 
 /** The inbounds' tags of the proxy whose policies are looked for. */
 export type Inbounds = readonly { readonly tags: Tags }[];
 
-/** A policy that applies to a proxy's connections to a service, and how specific it is for them. */
-export interface Candidate<Spec> {
+/** A policy that may apply, and how specific it is: of several the most specific one does. */
+export interface Ranked<Spec> {
   readonly policy: Stored<Spec>;
   readonly rank: Rank;
 }
+
+/** The selectors by which a policy is about a proxy's connections to a service, and how specific they are together. */
+interface Applicability {
+  readonly source: Match;
+  readonly destination: Match;
+  readonly rank: Rank;
+}
+
+/** A policy that applies to a proxy's connections to a service, unless another one is more specific. */
+export interface Candidate<Spec> extends Ranked<Spec>, Applicability {}
 
 /** True when one inbound has all that the selector asks for; one without tags to ask for fits every proxy. */
 const matchesInbounds = (match: Match, inbounds: Inbounds): boolean =>
   match === undefined || Object.keys(match).length === 0 || inbounds.some(({ tags }) => matchesTags(match, tags));
 
-/** The aggregate rank of a source that is the proxy and a destination that is the service; undefined when there is none. */
-function rankFor(
+/** By a source that is the proxy and a destination that is the service; undefined when there is none. */
+function applicability(
   { sources = [], destinations = [] }: { readonly sources?: Selectors; readonly destinations?: Selectors },
   inbounds: Inbounds,
   service: string,
-): Rank | undefined {
-  const source = bestRank(sources, (match) => matchesInbounds(match, inbounds));
-  const destination = bestRank(destinations, (match) => matchesService(match, service));
-  return source === undefined || destination === undefined ? undefined : addRanks(source, destination);
+): Applicability | undefined {
+  const source = bestMatch(sources, (match) => matchesInbounds(match, inbounds));
+  const destination = bestMatch(destinations, (match) => matchesService(match, service));
+  if (source === undefined || destination === undefined) return undefined;
+  return { source: source.match, destination: destination.match, rank: addRanks(source.rank, destination.rank) };
 }
 
 interface OutboundSpecs {
@@ -49,8 +60,8 @@ export function candidates<Type extends keyof OutboundSpecs>(
 ): readonly Candidate<OutboundSpecs[Type]>[] {
   const found: Candidate<OutboundSpecs[Type]>[] = [];
   for (const policy of policiesFor(policies, type, service) as readonly Stored<OutboundSpecs[Type]>[]) {
-    const rank = rankFor(policy.spec, inbounds, service);
-    if (rank !== undefined) found.push({ policy, rank });
+    const applies = applicability(policy.spec, inbounds, service);
+    if (applies !== undefined) found.push({ policy, ...applies });
   }
   // The sort is stable, and they came in the order of their names.
   return found.sort((a, b) => compareRanks(b.rank, a.rank));
@@ -87,14 +98,19 @@ export interface LogRule {
   readonly index: number;
   /** Undefined: the mesh's default one. */
   readonly backend: string | undefined;
+  /** The selectors by which it is about these connections. */
+  readonly source: Match;
+  readonly destination: Match;
 }
 
 /** Every rule that logs a proxy's connections to a service, in the order of the policies' names and of the rules. */
 export function logRules(policies: Policies, inbounds: Inbounds, service: string): readonly LogRule[] {
   return policiesFor(policies, "TrafficLog", service).flatMap((policy) =>
     rulesOf(policy.spec).flatMap((rule, index) => {
-      if (rankFor(rule, inbounds, service) === undefined) return [];
-      return [{ policy, index, backend: rule.conf?.backend || undefined }];
+      const applies = applicability(rule, inbounds, service);
+      if (applies === undefined) return [];
+      const { source, destination } = applies;
+      return [{ policy, index, backend: rule.conf?.backend || undefined, source, destination }];
     }),
   );
 }

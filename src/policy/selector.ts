@@ -57,16 +57,22 @@ export function compareRanks(a: Rank, b: Rank): number {
   return a.exact + a.wildcard - (b.exact + b.wildcard) || a.exact - b.exact;
 }
 
-/** The highest rank among the selectors that pass; undefined when none does. */
-export function bestRank(
+/** A selector that passes, and how specific it is. */
+export interface BestMatch {
+  readonly match: Match;
+  readonly rank: Rank;
+}
+
+/** The most specific among the selectors that pass, the first of equals; undefined when none does. */
+export function bestMatch(
   selectors: readonly { readonly match?: Tags }[],
   passes: (match: Match) => boolean,
-): Rank | undefined {
-  let best: Rank | undefined;
+): BestMatch | undefined {
+  let best: BestMatch | undefined;
   for (const { match } of selectors) {
     if (!passes(match)) continue;
     const rank = rankOf(match);
-    if (best === undefined || compareRanks(rank, best) > 0) best = rank;
+    if (best === undefined || compareRanks(rank, best.rank) > 0) best = { match, rank };
   }
   return best;
 }

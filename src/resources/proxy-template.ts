@@ -26,7 +26,8 @@ interface Content {
 }
 
 /** The sets of generated resources that can be imported. */
-export const profiles: readonly string[] = ["default-proxy"];
+export const defaultProfile = "default-proxy";
+export const profiles: readonly string[] = [defaultProfile];
 
 /** What a template holds in either of its two layouts; what is at the top level comes first. */
 export function contentOf(spec: ProxyTemplate): Required<Content> {
@@ -35,6 +36,11 @@ export function contentOf(spec: ProxyTemplate): Required<Content> {
     imports: [...imports, ...(conf?.imports ?? [])],
     resources: [...resources, ...(conf?.resources ?? [])],
   };
+}
+
+/** Where the user wrote the raw resource at an index of `contentOf`: `conf.resources[1]`. */
+export function resourcePath({ resources = [] }: ProxyTemplate, index: number): string {
+  return index < resources.length ? `resources[${index}]` : `conf.resources[${index - resources.length}]`;
 }
 
 const cannotBeEmpty = "cannot be empty";

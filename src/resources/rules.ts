@@ -26,6 +26,12 @@ export function rulesOf<Conf>(spec: Ruled<Conf>): readonly Rule<Conf>[] {
   return flat === undefined ? rules : [flat, ...rules];
 }
 
+/** Where the user wrote the rule at an index of `rulesOf`: `rules[1]`; undefined for the one that is written flat. */
+export function rulePath(spec: Ruled<unknown>, index: number): string | undefined {
+  const written = flatRule(spec) === undefined ? index : index - 1;
+  return written < 0 ? undefined : `rules[${written}]`;
+}
+
 function validateRule({ sources, destinations }: Rule<unknown>, prefix: string, causes: Cause[]): void {
   validateSelectors(sources, `${prefix}sources`, "withService", causes);
   validateSelectors(destinations, `${prefix}destinations`, "withService", causes);

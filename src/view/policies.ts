@@ -113,16 +113,34 @@ export function replacePolicy(
   return { policies: { ...policies, [type]: next }, services: new Set([...left, ...joined]), told: reaches[type].told };
 }
 
+type ByName = PersistentMap<string, Stored>;
+
+const nothing: ByName = PersistentMap();
+
+/** Lists by the two tables that they are made of: a change leaves those of other services, and so their lists, alone. */
+const lists = new WeakMap<ByName, WeakMap<ByName, readonly Stored[]>>();
+
+function listOf(named: ByName, open: ByName): readonly Stored[] {
+  let ofNamed = lists.get(named);
+  if (ofNamed === undefined) {
+    ofNamed = new WeakMap();
+    lists.set(named, ofNamed);
+  }
+  let list = ofNamed.get(open);
+  if (list === undefined) {
+    list = [...named.merge(open).values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    ofNamed.set(open, list);
+  }
+  return list;
+}
+
 /** The policies of a type that may concern a service, in the order of their names: whether one does, its selectors say. */
 export function policiesFor<Type extends PolicyType>(
   policies: Policies,
   type: Type,
   service: string,
 ): readonly Stored<PolicySpecs[Type]>[] {
-  const { byService } = policies[type] as PolicyTable<PolicySpecs[Type]>;
-  const named = byService.get(service);
-  const open = service === anyService ? undefined : byService.get(anyService);
-  const found = new Map<string, Stored<PolicySpecs[Type]>>();
-  for (const table of [named, open]) for (const stored of table?.values() ?? []) found.set(stored.name, stored);
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const { byService }: PolicyTable = policies[type];
+  const open = service === anyService ? nothing : (byService.get(anyService) ?? nothing);
+  return listOf(byService.get(service) ?? nothing, open) as readonly Stored<PolicySpecs[Type]>[];
 }

@@ -29,6 +29,29 @@ export function readProxy(stored: Stored<Dataplane>): ProxyView {
   return { name: stored.name, inbounds, outbounds, redirectPort, unusable };
 }
 
+/** The services that a proxy is, as its certificate names them: sorted, each once. */
+export const servicesOf = ({ inbounds }: ProxyView): readonly string[] =>
+  [...new Set(inbounds.map(({ service }) => service))].sort();
+
+/** Inbounds by listener: several services may share one. */
+export function listenersOf(inbounds: readonly Inbound[]): Iterable<readonly [Inbound, ...Inbound[]]> {
+  const groups = new Map<string, [Inbound, ...Inbound[]]>();
+  for (const inbound of inbounds) {
+    const place = `${inbound.address}:${inbound.port}`;
+    const group = groups.get(place);
+    if (group === undefined) groups.set(place, [inbound]);
+    else group.push(inbound);
+  }
+  return groups.values();
+}
+
+/** The inbound whose service stands for the whole proxy: the first by its service; undefined without inbounds. */
+export function identifyingInbound(inbounds: readonly Inbound[]): Inbound | undefined {
+  let first: Inbound | undefined;
+  for (const inbound of inbounds) if (first === undefined || inbound.service < first.service) first = inbound;
+  return first;
+}
+
 /** What a proxy offers to the mesh, by service. */
 export function offers(proxy: ProxyView): Map<string, Endpoint[]> {
   const byService = new Map<string, Endpoint[]>();

@@ -1,13 +1,13 @@
 import { assignment } from "../envoy/assignments.js";
-import type { EnvoyResource, ProxyConfig } from "../envoy/resource.js";
+import { type EnvoyResource, edsNamesOf, type ProxyConfig } from "../envoy/resource.js";
 import { absent, type Subscription } from "./subscription.js";
 
 /** What a client should have of a name it asked for; undefined: there is no such resource. */
-function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
+export function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
   const resource = config[subscription.kind].get(name);
   if (resource !== undefined || subscription.kind !== "eds") return resource;
   // On the way down the listeners go first; emptying the assignment before would break what they still carry.
-  if (subscription.held.has(name) && !config.cds.has(name)) return undefined;
+  if (subscription.held.has(name) && !edsNamesOf(config).has(name)) return undefined;
   // Envoy's cluster warms until its assignment comes, and a removal is not one: a service without
   // endpoints and a cluster we know nothing about are both answered with an empty assignment.
   return assignment(name);

@@ -3,20 +3,31 @@ import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
+import type { Delivery } from "./delivery.js";
+import { createIgnoredLog } from "./ignored-log.js";
 import type { ProxyId } from "./node.js";
+import type { Session } from "./session.js";
 import { createSlices } from "./slices.js";
 
 /** A stream as this index sees it. */
-export interface Client {
+export interface Client extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries"> {
   readonly id: ProxyId;
+  /** When it began. */
+  readonly since: Date;
   /** Where the proxy says its token is, on its own machine. */
   readonly tokenPath: string | undefined;
-  /** Whether it was ever given a configuration. */
-  readonly configured: boolean;
-  configure(config: ProxyConfig): void;
 }
 
-export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated;
+/** A stream as it is shown. */
+export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
+  /** How a resource of the configuration that the proxy was given stands. */
+  readonly delivery: Session["delivery"];
+  /** How all resources stand, measured by what the proxy is to have by now. */
+  deliveries(): readonly Delivery[];
+}
+
+/** Makes a proxy's configuration; undefined while that has to wait, and a change of its mesh follows. */
+export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated | undefined;
 
 /** What a proxy's configuration was read from. */
 type Sources = Pick<Generated, "services" | "offered">;
@@ -36,6 +47,8 @@ export interface Proxies {
   leave(client: Client): void;
   /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
   update(mesh: string, touched: Touched): void;
+  /** The streams of a proxy, the newest last; none when it isn't connected. */
+  streams(id: ProxyId): readonly ProxyStream[];
 }
 
 /** No slice of work keeps the event loop longer than this. */
@@ -54,6 +67,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const byMesh = new Map<string, Set<Entry>>();
   const consumers = new Map<string, Set<Entry>>();
   const providers = new Map<string, Set<Entry>>();
+  const noteIgnored = createIgnoredLog(logger);
 
   function index(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
     const entriesOfKey = table.get(key);
@@ -95,7 +109,9 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
     try {
       const generated = generate(proxy, mesh, tokenPath);
+      if (generated === undefined) return undefined;
       follow(entry, generated);
+      noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
       return generated.config;
@@ -154,5 +170,17 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       updates.delete(entry);
     },
     update: (mesh, touched) => updates.add(concerned(mesh, touched)),
+    streams: (id) =>
+      [...(entries.get(keyOf(id))?.clients ?? [])].map((client) => ({
+        since: client.since,
+        resumed: client.resumed,
+        delivery: client.delivery,
+        deliveries() {
+          const mesh = view().get(id.mesh);
+          const proxy = mesh?.proxies.get(id.name);
+          if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
+          return client.deliveries(generate(proxy, mesh, client.tokenPath)?.config ?? emptyConfig);
+        },
+      })),
   };
 }

@@ -2,14 +2,25 @@ import type { Logger } from "../lib/logger.js";
 import { type GrpcListener, type GrpcServer, startGrpcServer } from "../net/grpc-server.js";
 import type { Touched } from "../view/apply.js";
 import type { ViewFeed } from "./feed.js";
-import type { Authenticate, Identities } from "./identities.js";
+import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
 import type { ProxyId } from "./node.js";
 import type { SecretObserver } from "./observer.js";
 import { createPacer } from "./pacer.js";
 import { type SecretStream, serveSecrets } from "./secret-stream.js";
 import { createSlices } from "./slices.js";
 
-export type SecretServer = GrpcServer;
+/** What a proxy has of its secrets, as far as it acknowledged them on its present streams. */
+export interface ProxySecrets {
+  /** Versions (`bundleVersion`) of the roots it trusts, one a stream; undefined in it: not acknowledged yet. */
+  readonly trusted: readonly (string | undefined)[];
+  /** The certificate it uses. */
+  readonly identity: IssuedIdentity | undefined;
+}
+
+export interface SecretServer extends GrpcServer {
+  /** The proxies of a mesh that have a secret stream with this control plane, by name. */
+  proxies(mesh: string): ReadonlyMap<string, ProxySecrets>;
+}
 
 export interface SecretServerOptions {
   /** 0: any free port. */
@@ -98,6 +109,19 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
 
   return {
     port: server.port,
+    proxies(mesh) {
+      const found = new Map<string, { trusted: (string | undefined)[]; identity: IssuedIdentity | undefined }>();
+      for (const { proxy, trusted, identity } of index.ofMesh(mesh)) {
+        if (proxy === undefined) continue;
+        const entry = found.get(proxy.name) ?? { trusted: [], identity: undefined };
+        found.set(proxy.name, entry);
+        if (trusted !== undefined) entry.trusted.push(trusted.version);
+        if (identity !== undefined && !(entry.identity !== undefined && entry.identity.notAfter > identity.notAfter)) {
+          entry.identity = identity;
+        }
+      }
+      return found;
+    },
     close() {
       unlisten();
       return server.close();

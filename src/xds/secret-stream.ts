@@ -3,6 +3,7 @@ import { identityName, meshCaName } from "../envoy/tls.js";
 import type { Logger } from "../lib/logger.js";
 import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
 import type { MeshView, View } from "../view/mesh-view.js";
+import { servicesOf } from "../view/proxy.js";
 import { realTimers, type Timers } from "./coalesce.js";
 import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
 import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
@@ -28,6 +29,10 @@ export interface SecretSurroundings {
 export interface SecretStream extends GrpcListener {
   /** Undefined until its first request. */
   readonly proxy: ProxyId | undefined;
+  /** The bundle of roots that the proxy acknowledged last on this stream; undefined when it asks for none. */
+  readonly trusted: { readonly version: string | undefined } | undefined;
+  /** The certificate that the proxy acknowledged last on this stream. */
+  readonly identity: IssuedIdentity | undefined;
   /** The Dataplane, its mesh or the mesh's authority changed. */
   refresh(): void;
 }
@@ -35,8 +40,10 @@ export interface SecretStream extends GrpcListener {
 /** What the peer hears when it is not let in: nothing that helps to guess. */
 const generic = "the dataplane could not be authenticated";
 
-const servicesOf = (mesh: MeshView | undefined, name: string): readonly string[] =>
-  [...new Set(mesh?.proxies.get(name)?.inbounds.map(({ service }) => service))].sort();
+function servicesIn(mesh: MeshView | undefined, name: string): readonly string[] {
+  const proxy = mesh?.proxies.get(name);
+  return proxy === undefined ? [] : servicesOf(proxy);
+}
 
 const bundles = new WeakMap<ReadyAuthority, EnvoyResource>();
 
@@ -62,6 +69,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   let lease: IdentityLease | undefined;
   let provedUntil: Date | undefined;
   const issued = new Map<string, IssuedIdentity>();
+  let used: IssuedIdentity | undefined;
 
   const session = createSecretSession({
     send({ resources, nonce }) {
@@ -71,8 +79,10 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
       for (const { name, version } of resources) {
         if (proxy === undefined) continue;
         const identity = issued.get(version);
-        if (identity !== undefined) observer.certified(proxy, identity, new Date());
-        else if (name === meshCaName) observer.trusting(proxy, version);
+        if (identity !== undefined) {
+          used = identity;
+          observer.certified(proxy, identity, new Date());
+        } else if (name === meshCaName) observer.trusting(proxy, version);
       }
     },
     refused(resources, reason) {
@@ -104,7 +114,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
       unauthenticated(result.reason);
       return false;
     }
-    if (servicesOf(view().get(id.mesh), id.name).length === 0) {
+    if (servicesIn(view().get(id.mesh), id.name).length === 0) {
       refuse(status.notFound, `there is no Dataplane "${id.name}" with a service in mesh "${id.mesh}"`);
       return false;
     }
@@ -138,7 +148,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   function follow(id: ProxyId, authority: AuthorityState | undefined): void {
     if (authority?.kind === "ready" && session.names.has(meshCaName)) session.offer(bundleOf(authority));
     if (lease === undefined) return;
-    const services = servicesOf(view().get(id.mesh), id.name);
+    const services = servicesIn(view().get(id.mesh), id.name);
     lease.follow(authority?.kind === "ready" && services.length > 0 ? { services, authority } : undefined);
   }
 
@@ -190,6 +200,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
       lease.end();
       lease = undefined;
       issued.clear();
+      used = undefined;
     }
     session.request(message);
     refresh();
@@ -198,6 +209,12 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   return {
     get proxy() {
       return proxy;
+    },
+    get trusted() {
+      return session.names.has(meshCaName) ? { version: session.taken(meshCaName) } : undefined;
+    },
+    get identity() {
+      return used;
     },
     refresh,
     message: read,

@@ -2,19 +2,23 @@ import type { Logger } from "../lib/logger.js";
 import { type GrpcCall, type GrpcServer, startGrpcServer } from "../net/grpc-server.js";
 import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
+import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
-import { createProxies, type Generate } from "./proxies.js";
+import { createProxies, type Generate, type ProxyStream } from "./proxies.js";
 import { createSotw } from "./sotw.js";
 import { type Protocol, serveStream } from "./stream.js";
 
-export type XdsServer = GrpcServer;
+export interface XdsServer extends GrpcServer {
+  /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */
+  streams(proxy: ProxyId): readonly ProxyStream[];
+}
 
 export interface XdsServerOptions {
   /** 0: any free port. */
   readonly port: number;
   /** Default: all interfaces, IPv4 and IPv6. */
   readonly host?: string;
-  readonly feed: ViewFeed;
+  readonly feed: Pick<ViewFeed, "view" | "listen">;
   readonly observer: StreamObserver;
   readonly logger: Logger;
   readonly generate: Generate;
@@ -46,6 +50,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
 
   return {
     port: server.port,
+    streams: proxies.streams,
     close() {
       unlisten();
       return server.close();

@@ -1,4 +1,5 @@
-import { type EnvoyResource, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
+import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
+import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
 import { contentHash, type Response } from "./response.js";
 import {
@@ -39,8 +40,14 @@ export interface Session {
   /** The proxy's present configuration; until the first call nothing is answered. */
   configure(config: ProxyConfig): void;
   readonly configured: boolean;
+  /** Whether the client had resources from an earlier stream; it hasn't when it was only started. */
+  readonly resumed: boolean;
   /** What the client refuses to take of its present configuration; the same array for as long as that stays so. */
   refusals(): readonly RefusedResource[];
+  /** How one resource of its configuration stands; undefined when it knows of none by that name. */
+  delivery(kind: XdsKind, name: string): Delivery | undefined;
+  /** How all resources stand, measured by a configuration that it may not have been given yet. */
+  deliveries(config: ProxyConfig): readonly Delivery[];
 }
 
 /** A resource that a client refuses, in its own words. */
@@ -65,6 +72,7 @@ export function createSession(events: SessionEvents): Session {
   const of = (kind: XdsKind) => subscriptions.get(kind) as Subscription;
   let config: ProxyConfig | undefined;
   let refusedLast = nothingRefused;
+  let resumed = false;
 
   function send(subscription: Subscription, resources: readonly EnvoyResource[], removed: readonly string[]): void {
     const { kind } = subscription;
@@ -75,8 +83,11 @@ export function createSession(events: SessionEvents): Session {
       // In delta, Envoy does not ask again for the assignment of a cluster it re-creates, since its
       // watch on the name never ended: unasked, the cluster would warm until its fetch timeout of 15 s.
       const eds = of("eds");
-      for (const { name, usesEds } of resources) if (usesEds) eds.owed.add(name);
-      for (const name of removed) eds.owed.delete(name);
+      for (const { edsName } of resources) if (edsName !== undefined) eds.owed.add(edsName);
+      if (removed.length > 0 && config !== undefined) {
+        const wanted = edsNamesOf(config);
+        for (const name of eds.owed) if (!wanted.has(name)) eds.owed.delete(name);
+      }
     }
     events.send(response);
   }
@@ -114,15 +125,16 @@ export function createSession(events: SessionEvents): Session {
     return unacknowledged === undefined && alone.length === 0 && dueResources(subscription, present).length === 0;
   }
 
-  /** Clusters that are gone and that no listener of the client uses any more. */
+  /** Clusters that are gone and that no listener and no routes of the client use any more. */
   function removableClusters(present: ProxyConfig): string[] {
-    const lds = of("lds");
+    const [lds, rds] = [of("lds"), of("rds")];
     // A reconnecting client names its clusters before its listeners: those that it still uses are
     // only known once the first answer is acknowledged.
     if (!of("cds").answered) return [];
     if (!settled(lds, present) || (lds.asked && dueRemovals(lds, present).length > 0)) return [];
     const used = new Set<string>();
-    for (const { clusters } of lds.held.values()) for (const name of clusters) used.add(name);
+    for (const { held } of [lds, rds])
+      for (const { clusters } of held.values()) for (const name of clusters) used.add(name);
     return dueRemovals(of("cds"), present).filter((name) => !used.has(name));
   }
 
@@ -175,8 +187,10 @@ export function createSession(events: SessionEvents): Session {
     }
     if (!first) return;
     for (const [name, version] of request.initialVersions) {
-      if (version !== "")
-        subscription.held.set(name, { version, clusters: config?.[subscription.kind].get(name)?.clusters ?? [] });
+      if (version === "") continue;
+      resumed = true;
+      const clusters = config?.[subscription.kind].get(name)?.clusters ?? [];
+      subscription.held.set(name, { version, clusters, resource: undefined });
     }
   }
 
@@ -194,6 +208,9 @@ export function createSession(events: SessionEvents): Session {
     get configured() {
       return config !== undefined;
     },
+    get resumed() {
+      return resumed;
+    },
     refusals() {
       const found: RefusedResource[] = [];
       for (const { kind, refused } of subscriptions.values()) {
@@ -210,5 +227,7 @@ export function createSession(events: SessionEvents): Session {
       if (!same) refusedLast = found.length === 0 ? nothingRefused : found;
       return refusedLast;
     },
+    delivery: (kind, name) => (config === undefined ? undefined : deliveryOf(of(kind), config, name)),
+    deliveries: (present) => [...subscriptions.values()].flatMap((subscription) => deliveriesOf(subscription, present)),
   };
 }

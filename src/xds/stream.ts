@@ -90,18 +90,25 @@ export function serveStream(
         );
         return;
       }
+      const since = now();
       client = {
         id: proxy,
+        since,
         tokenPath: message.node.tokenPath,
         get configured() {
           return session.configured;
+        },
+        get resumed() {
+          return session.resumed;
         },
         configure(config) {
           session.configure(config);
           report();
         },
+        delivery: session.delivery,
+        deliveries: session.deliveries,
       };
-      observer.opened({ id, ...proxy, at: now() });
+      observer.opened({ id, ...proxy, at: since });
       proxies.join(client);
     }
     if (message.request === undefined) {

@@ -1,6 +1,7 @@
 import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
 import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
 import { type EnvoyResource, kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
+import { createLately } from "../lib/lately.js";
 import { type Frame, frame } from "../net/grpc-frame.js";
 import { contentHash, type Response } from "./response.js";
 import type { Request } from "./session.js";
@@ -75,23 +76,11 @@ function encodeDelta({ kind, resources, removed, nonce }: Response): Frame {
 }
 
 /** Messages encoded lately by nonce; a nonce is a hash of the content, so equal nonces mean equal bytes. */
-const lately = new Map<string, Frame>();
-const kept = 256;
+const lately = createLately<Frame>(256);
 
 /** The bytes of a response, encoded once for all streams that are told the same. */
 export function encodeDeltaResponse(response: Response): Frame {
-  const key = `${response.kind} ${response.nonce}`;
-  let bytes = lately.get(key);
-  if (bytes === undefined) bytes = encodeDelta(response);
-  else lately.delete(key);
-  lately.set(key, bytes);
-  if (lately.size > kept) {
-    for (const oldest of lately.keys()) {
-      lately.delete(oldest);
-      break;
-    }
-  }
-  return bytes;
+  return lately(`${response.kind} ${response.nonce}`, () => encodeDelta(response));
 }
 
 /** A state-of-the-world request as it came. */

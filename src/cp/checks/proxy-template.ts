@@ -1,5 +1,5 @@
 import { builtInApi, type EnvoyApi } from "../../envoy/raw/api.js";
-import { checkRaw, readRaw } from "../../envoy/raw/native.js";
+import { checkRaw, problemText, readRaw } from "../../envoy/raw/native.js";
 import type { Json } from "../../envoy/raw/rewrites.js";
 import type { RawProblem } from "../../envoy/raw/tree.js";
 import { typeUrls } from "../../envoy/resource.js";
@@ -8,13 +8,8 @@ import { invalidNative, type ProxyTemplate, type RawResource } from "../../resou
 import type { BundledEnvoy } from "./bundled-envoy.js";
 import type { Turns } from "./turns.js";
 
-/** `field: what` of each problem, with the version that says so where another might say otherwise. */
-function sentences(problems: readonly RawProblem[], label: string): string[] {
-  return problems.map(({ field, message, newer }) => {
-    const where = field === "" ? "" : `${field}: `;
-    return invalidNative(`${where}${message}${newer ? ` (checked against the API of ${label})` : ""}`);
-  });
-}
+const sentences = (problems: readonly RawProblem[], api: EnvoyApi): string[] =>
+  problems.map((problem) => invalidNative(problemText(problem, api)));
 
 /**
  * A configuration that holds the message where Envoy reads it strictly, as it does every part of its configuration, and
@@ -28,9 +23,9 @@ function holding(message: Json): unknown {
 /** Asks the newer API, and then Envoy itself, about what ours does not know or allow; what is still wrong, in sentences. */
 async function askEnvoy(text: string, api: EnvoyApi, envoy: BundledEnvoy): Promise<readonly string[]> {
   const problems = checkRaw(text, api);
-  if (problems.length > 0) return sentences(problems, api.label);
+  if (problems.length > 0) return sentences(problems, api);
   const reading = readRaw(text, api);
-  if (!reading.valid) return sentences(reading.problems, api.label);
+  if (!reading.valid) return sentences(reading.problems, api);
   const { kind, json } = reading.raw;
   const refusal = await envoy.refusal(holding({ "@type": typeUrls[kind], ...json }));
   return refusal === undefined ? [] : [invalidNative(`${api.label} refuses it: ${refusal}`)];
@@ -47,7 +42,7 @@ export function templateCheck(
   async function resource(text: string): Promise<readonly string[]> {
     const problems = checkRaw(text);
     if (problems.length === 0) return [];
-    const ours = sentences(problems, builtInApi().label);
+    const ours = sentences(problems, builtInApi());
     if (envoy === undefined || problems.some(({ newer }) => !newer)) return ours;
     const api = await envoy.api();
     if (api === undefined) return ours;

@@ -2,6 +2,7 @@ import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbu
 import { messageOf } from "../../lib/errors.js";
 import { parseNativeResource } from "../../resources/native-resource.js";
 import { quoted } from "../../resources/path.js";
+import { isJsonObject } from "../../resources/schema.js";
 import { type EnvoyResource, encode, kinds, typeUrls, type XdsKind } from "../resource.js";
 import { builtInApi, type EnvoyApi, isV2, successorOf } from "./api.js";
 import { violations } from "./constraints.js";
@@ -51,7 +52,17 @@ function toMessage(api: EnvoyApi, type: DescMessage, json: Json): Message | RawP
   }
 }
 
-const usesEds = ({ type }: Json) => type === "EDS" || type === 3;
+/** The name that a cluster of this name asks for its endpoints by, if it does. */
+function edsNameOf(name: string, { type, edsClusterConfig }: Json): string | undefined {
+  if (type !== "EDS" && type !== 3) return undefined;
+  const serviceName = isJsonObject(edsClusterConfig) ? edsClusterConfig.serviceName : undefined;
+  return typeof serviceName === "string" && serviceName !== "" ? serviceName : name;
+}
+
+/** `field: what`, with the version that says so where another might say otherwise. */
+export function problemText({ field, message, newer }: RawProblem, { label }: EnvoyApi): string {
+  return `${field === "" ? "" : `${field}: `}${message}${newer ? ` (checked against the API of ${label})` : ""}`;
+}
 
 interface Decoded {
   readonly kind: XdsKind;
@@ -92,7 +103,8 @@ export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading 
   const decoded = decode(text, api);
   if (!("tree" in decoded)) return { valid: false, problems: decoded };
   const { kind, name, type, message, tree } = decoded;
-  const about = { raw: true, clusters: tree.clusters, usesEds: kind === "cds" && usesEds(tree.message) };
+  const edsName = kind === "cds" ? edsNameOf(name, tree.message) : undefined;
+  const about = { raw: true, clusters: tree.clusters, edsName };
   return { valid: true, raw: { kind, resource: encode(type, name, message, about), json: tree.message } };
 }
 

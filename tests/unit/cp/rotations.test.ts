@@ -662,4 +662,14 @@ test("once closed it does nothing any more, and no timer runs", async () => {
   assert.is(stage.time.waiting, 0);
 });
 
+test("a rotation waits until insights can have caught up with its beginning, whoever they speak of", async () => {
+  const stage = await open({ options: { insightsLagMs: 20_000 } });
+  await stage.after(() => stage.rotations.rotate("m"));
+  stage.time.pass(19_000);
+  await settle();
+  assert.is((await stage.status()).state, "distributing");
+  stage.time.pass(2_000);
+  await eventually("it is retiring", async () => (await stage.status()).state === "retiring");
+});
+
 test.run();

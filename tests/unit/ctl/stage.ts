@@ -15,6 +15,7 @@ import { registry as ours, type Registry } from "../../../src/resources/registry
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/store.js";
 import { authorityOptions } from "../../support/authorities.js";
+import { golden as goldenOf } from "../../support/golden.js";
 
 export interface Outcome {
   readonly code: number;
@@ -118,17 +119,5 @@ export async function bodyOf(request: IncomingMessage): Promise<string> {
   return body;
 }
 
-const goldenRoot = path.join(import.meta.dirname, "..", "..", "..", "fixtures", "golden", "kumactl");
-
-/** Compares exactly with a stored text; UPDATE_GOLDEN=1 writes it instead. */
-export function golden(name: string, actual: string): { readonly actual: string; readonly expected: string } {
-  const file = path.join(goldenRoot, name);
-  if (process.env.UPDATE_GOLDEN === "1") {
-    fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, actual);
-  }
-  return {
-    actual,
-    expected: fs.existsSync(file) ? fs.readFileSync(file, "utf8") : `${file} is missing: run with UPDATE_GOLDEN=1`,
-  };
-}
+/** A stored text of kumactl's. */
+export const golden = (name: string, actual: string) => goldenOf(path.join("kumactl", name), actual);

@@ -161,12 +161,16 @@ test("the clusters that a listener sends traffic to are known", () => {
   assert.ok(resource.raw);
 });
 
-test("whether a cluster learns its endpoints by EDS is known", () => {
-  const cluster = (type: unknown) =>
-    JSON.stringify({ "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", name: "c", type });
-  assert.ok(read(cluster("EDS")).resource.usesEds);
-  assert.ok(read(cluster(3)).resource.usesEds);
-  assert.not(read(cluster("STATIC")).resource.usesEds);
+test("the name that a cluster asks for its endpoints by is known", () => {
+  const edsName = (more: object) =>
+    read(JSON.stringify({ "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", name: "c", ...more }))
+      .resource.edsName;
+  assert.is(edsName({ type: "EDS" }), "c");
+  assert.is(edsName({ type: 3 }), "c");
+  assert.is(edsName({ type: "EDS", edsClusterConfig: { serviceName: "other" } }), "other");
+  assert.is(edsName({ type: "EDS", eds_cluster_config: { service_name: "other" } }), "other");
+  assert.is(edsName({ type: "EDS", edsClusterConfig: { serviceName: "" } }), "c");
+  assert.is(edsName({ type: "STATIC", edsClusterConfig: { serviceName: "other" } }), undefined);
 });
 
 test("what a listener in v3 says stays as it is, deprecated or not", () => {

@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import { RBAC_Action } from "../../../proto-gen/es/envoy/config/rbac/v3/rbac_pb.js";
 import type { RBAC } from "../../../proto-gen/es/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
 import { generate } from "../../../src/envoy/generate.js";
-import { permitted } from "../../../src/policy/permissions.js";
+import { grantsOf, permitted } from "../../../src/policy/permissions.js";
 import type { TrafficPermission } from "../../../src/resources/traffic-permission.js";
 import type { MeshView } from "../../../src/view/mesh-view.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
@@ -105,6 +105,30 @@ for (const [title, specs, allowed, inbounds = [redis]] of cases) {
     assert.equal(permitted(policies, inbounds), expected);
   });
 }
+
+test("every rule that lets somebody in is named once, with the selectors by which it does", () => {
+  const { policies } = meshViewOf(
+    permission("b", flat(["*"], ["*"])),
+    permission("a", {
+      ...flat([{ service: "web", version: "9" }, "web", "api"], ["mysql", "redis"]),
+      ...rules(rule(["no"], ["mysql"]), rule(["web"], [{ env: "dev" }])),
+    }),
+    meshRecord(),
+  );
+  const dev = { service: "redis-2", env: "dev" };
+  const found = grantsOf(policies, [redis, dev]).map(({ policy, index, service, source, destination }) => [
+    `${policy.name} ${index} ${service}`,
+    source,
+    destination,
+  ]);
+  assert.equal(found, [
+    ["a 0 web", { service: "web", version: "9" }, { service: "redis" }],
+    ["a 0 web", { service: "web" }, { service: "redis" }],
+    ["a 0 api", { service: "api" }, { service: "redis" }],
+    ["a 2 web", { service: "web" }, { env: "dev" }],
+    ["b 0 *", { service: "*" }, { service: "*" }],
+  ]);
+});
 
 const services = ["web", "web-2", "we", "api", "api.v1", "a:80", "constructor"];
 const otherTags = { version: ["1", "2"], env: ["dev"], constructor: ["x"] };

@@ -1,7 +1,7 @@
 import * as assert from "uvu/assert";
 import {
   addRanks,
-  bestRank,
+  bestMatch,
   compareRanks,
   type Match,
   matchesDataplane,
@@ -104,19 +104,20 @@ test("the ranks of a source and a destination add up part by part", () => {
   assert.equal(addRanks(rankOf({ service: "a", x: "*" }), rankOf({ service: "*" })), { exact: 1, wildcard: 2 });
 });
 
-test("the best rank is that of the most specific selector that passes", () => {
+test("the best match is the most specific selector that passes, the first of equals", () => {
   const selectors = [
     { match: { service: "*" } },
     { match: { service: "web" } },
+    { match: { service: "api" } },
     { match: { service: "api", version: "9" } },
     {},
   ];
   assert.equal(
-    bestRank(selectors, (match) => matchesDataplane(match, dataplane)),
-    { exact: 1, wildcard: 0 },
+    bestMatch(selectors, (match) => matchesDataplane(match, dataplane)),
+    { match: { service: "web" }, rank: { exact: 1, wildcard: 0 } },
   );
   assert.is(
-    bestRank(selectors, () => false),
+    bestMatch(selectors, () => false),
     undefined,
   );
 });

@@ -437,6 +437,16 @@ table("TrafficRoute", [
       ["conf[2].destination", missing],
     ],
   ],
+  ...[
+    ["*", 'cannot be "*"'],
+    ["a b", blanks],
+    ["a/b", unspeakable],
+    ["localhost:80", reserved],
+  ].map(([service = "", message = ""]): Rows[number] => [
+    `a destination that no service can be: ${service}`,
+    { sources: any, destinations: any, conf: [{ weight: 1, destination: { service, version: "*" } }] },
+    [['conf[0].destination["service"]', message]],
+  ]),
 ]);
 
 const positive = "must have a positive value";

@@ -30,6 +30,7 @@ const sourcesOnly: Generate = (proxy) => ({
   config: { ...emptyConfig },
   services: new Set(proxy.outbounds.map(({ service }) => service)),
   offered: new Set(proxy.inbounds.map(({ service }) => service)),
+  ignored: [],
 });
 
 interface TestClient extends Client {
@@ -56,6 +57,10 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
         tokenPath,
         configured: false,
         configs: [],
+        since: new Date(0),
+        resumed: false,
+        delivery: () => undefined,
+        deliveries: () => [],
         configure(config) {
           client.configured = true;
           client.configs.push(config);

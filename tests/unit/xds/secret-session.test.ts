@@ -11,7 +11,7 @@ const secret = (name: string, version: string): EnvoyResource => ({
   version: `${name} ${version}`,
   bytes: new Uint8Array(),
   clusters: [],
-  usesEds: false,
+  edsName: undefined,
   raw: false,
 });
 

@@ -56,7 +56,8 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
         serial += 1;
         const notBefore = new Date(start);
         const notAfter = new Date(start + serial * 3_600_000);
-        return { certificateChain: `${services} #${serial}`, privateKey: "", serial: `${serial}`, notBefore, notAfter };
+        const certificateChain = `${services} #${serial}`;
+        return { services, certificateChain, privateKey: "", serial: `${serial}`, notBefore, notAfter };
       },
     };
     versions.set(bundleVersion(authority), authority.bundle);

@@ -234,17 +234,77 @@ test("ignores a nonce that is not the last one", () => {
   assert.is(sent.length, 1);
 });
 
+const raw = (name: string, more: Partial<EnvoyResource> = {}): EnvoyResource => ({
+  name,
+  version: name,
+  bytes: new Uint8Array(),
+  clusters: [],
+  edsName: undefined,
+  raw: true,
+  ...more,
+});
+
+test("a cluster's endpoints are owed by the name that it asks for, whatever its own is", () => {
+  const { sent, session, ask } = bare();
+  const withCluster = (version: string): ProxyConfig => {
+    const config = backendConfig();
+    return { ...config, cds: new Map([...config.cds, ["mine", raw("mine", { version, edsName: "redis" })]]) };
+  };
+  const acknowledge = () => {
+    for (let index = 0; index < sent.length; index++) {
+      const { kind, nonce } = sent[index] as Response;
+      ask({ kind, nonce });
+    }
+  };
+  session.configure(withCluster("1"));
+  ask({ kind: "cds" });
+  ask({ kind: "eds", subscribe: ["redis"] });
+  acknowledge();
+  sent.length = 0;
+  session.configure(withCluster("2"));
+  acknowledge();
+  assert.equal(
+    sent.map((response) => [response.kind, ...(names(response) ?? [])]),
+    [
+      ["cds", "mine"],
+      ["eds", "redis"],
+    ],
+  );
+  sent.length = 0;
+  // Both clusters go; the name that both asked for is left as it is until the client drops it.
+  session.configure({ ...withCluster("2"), cds: new Map(), eds: new Map() });
+  assert.equal(
+    sent.map(({ kind }) => kind),
+    ["cds"],
+  );
+});
+
+test("a cluster that routes of a client lead to stays until they are gone", () => {
+  const { sent, session, ask } = bare();
+  const config = backendConfig();
+  const cds = new Map([
+    ["old", raw("old")],
+    ["new", raw("new")],
+  ]);
+  const routes = (version: string) => new Map([["r", raw("r", { version, clusters: [version] })]]);
+  session.configure({ ...config, cds, rds: routes("old") });
+  ask({ kind: "cds" });
+  ask({ kind: "rds", subscribe: ["r"] });
+  for (let index = 0; index < sent.length; index++)
+    ask({ kind: sent[index]?.kind ?? "cds", nonce: sent[index]?.nonce ?? "" });
+  sent.length = 0;
+  session.configure({ ...config, cds: new Map([["new", raw("new")]]), rds: routes("new") });
+  assert.equal(
+    sent.map(({ kind }) => kind),
+    ["rds"],
+  );
+  ask({ kind: "rds", nonce: sent[0]?.nonce ?? "" });
+  assert.equal(sent[1]?.removed, ["old"]);
+});
+
 test("sends raw resources one by one, after the generated ones", () => {
   const { sent, session, ask } = bare();
   const config = backendConfig();
-  const raw = (name: string): EnvoyResource => ({
-    name,
-    version: name,
-    bytes: new Uint8Array(),
-    clusters: [],
-    usesEds: false,
-    raw: true,
-  });
   session.configure({ ...config, cds: new Map([["raw-1", raw("raw-1")], ...config.cds, ["raw-2", raw("raw-2")]]) });
   ask({ kind: "cds" });
   for (let index = 0; index < 3; index++) ask({ kind: "cds", nonce: sent[index]?.nonce ?? "" });
@@ -292,12 +352,18 @@ test("50 clients end with exactly what the generator gives, through changes, ref
     clients.forEach((each, other) => {
       if (!each.session.configured && random.chance(0.5)) each.configure(configOf(other));
     });
+    for (const { kind, name, state, wanted } of client.session.deliveries(configOf(index))) {
+      if (state !== "acknowledged" || kind === "rds" || kind === "sds") continue;
+      assert.is(client.resources[kind].get(name)?.version, wanted?.version, `${kind} ${name}; TEST_SEED=${runSeed}`);
+    }
   }
 
   clients.forEach((client, index) => {
     client.connect(configOf(index));
     drain(client);
     assertHas(client, configOf(index), `of client ${index}; TEST_SEED=${runSeed}`);
+    const deliveries = client.session.deliveries(configOf(index));
+    assert.ok(deliveries.every(({ state }) => state === "acknowledged"));
   });
 });
 

@@ -47,7 +47,7 @@ export function createSimulatedClient(): SimulatedClient {
     }
     for (const name of removed) resources[kind].delete(name);
     if (kind !== "cds") return;
-    const wanted = [...resources.cds.values()].filter((cluster) => cluster.usesEds).map((cluster) => cluster.name);
+    const wanted = [...resources.cds.values()].map(({ edsName }) => edsName).filter((name) => name !== undefined);
     const subscribe = wanted.filter((name) => !watched.has(name));
     const unsubscribe = [...watched].filter((name) => !wanted.includes(name));
     for (const name of subscribe) watched.add(name);

@@ -1,0 +1,95 @@
+import type { EnvoyApi } from "../envoy/raw/api.js";
+import { rawResourcesOf } from "../envoy/raw/readings.js";
+import type { Logger } from "../lib/logger.js";
+import type { ProxyTemplate } from "../resources/proxy-template.js";
+import type { Stored } from "../store/store.js";
+import type { MeshView } from "../view/mesh-view.js";
+import type { ViewFeed, ViewListener } from "../xds/feed.js";
+import type { BundledEnvoy } from "./checks/bundled-envoy.js";
+
+/** The API of the Envoy beside this program, once a stored template holds what ours does not know. */
+export interface NewerApi {
+  readonly current: EnvoyApi | undefined;
+  /** False while a template of the mesh waits for it: without, its resources would go and come back. */
+  ready(mesh: MeshView): boolean;
+  /** Resolves when no template that is in the view now waits for it any more. */
+  settle(): Promise<void>;
+  /** Tells of a mesh that became ready, too, as of a change to all of it. */
+  readonly feed: Pick<ViewFeed, "view" | "listen">;
+}
+
+interface Options {
+  readonly feed: ViewFeed;
+  readonly envoy: Pick<BundledEnvoy, "api">;
+  readonly logger: Logger;
+}
+
+const allOfIt = {
+  mesh: true,
+  authority: false,
+  proxies: new Set<string>(),
+  services: new Set<string>(),
+  offered: new Set<string>(),
+};
+
+/** Loads that API when a template asks for it: it takes half a second and 30 MB, and most meshes never need it. */
+export function followNewerApi({ feed, envoy, logger }: Options): NewerApi {
+  const listeners = new Set<ViewListener>();
+  /** Templates that an Envoy was looked for because of; whether there was one, their reading tells. */
+  const asked = new WeakSet<Stored<ProxyTemplate>>();
+  const tables = new WeakMap<MeshView["policies"]["ProxyTemplate"], readonly Stored<ProxyTemplate>[]>();
+  let current: EnvoyApi | undefined;
+
+  /** The templates of a mesh that our own API is not enough for. */
+  function demanding({ policies: { ProxyTemplate } }: MeshView): readonly Stored<ProxyTemplate>[] {
+    let found = tables.get(ProxyTemplate);
+    if (found === undefined) {
+      found = [...ProxyTemplate.byName.values()].filter((template) => rawResourcesOf(template, current).needNewer);
+      tables.set(ProxyTemplate, found);
+    }
+    return found;
+  }
+
+  const waiting = (mesh: MeshView) => demanding(mesh).filter((template) => !asked.has(template));
+
+  /** True when the mesh was not ready, and is now. */
+  async function settle(mesh: MeshView): Promise<boolean> {
+    const templates = waiting(mesh);
+    if (templates.length === 0) return false;
+    // Asked anew for each template: the Envoy may have been replaced since, and is only read again if it was.
+    current = await envoy.api();
+    for (const template of templates) asked.add(template);
+    return true;
+  }
+
+  async function follow(name: string): Promise<void> {
+    const mesh = feed.view().get(name);
+    if (mesh === undefined || !(await settle(mesh))) return;
+    for (const listener of listeners) listener(name, allOfIt);
+  }
+
+  feed.listen((name) => {
+    follow(name).catch((error: unknown) => logger.error("raw resources were not read again", { mesh: name, error }));
+  });
+
+  return {
+    get current() {
+      return current;
+    },
+    ready: (mesh) => waiting(mesh).length === 0,
+    async settle() {
+      for (const mesh of feed.view().values()) await settle(mesh);
+    },
+    feed: {
+      view: feed.view,
+      listen(listener) {
+        const unlisten = feed.listen(listener);
+        listeners.add(listener);
+        return () => {
+          unlisten();
+          listeners.delete(listener);
+        };
+      },
+    },
+  };
+}

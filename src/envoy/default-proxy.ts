@@ -1,0 +1,132 @@
+import { backendOf, backendsOf } from "../policy/logging.js";
+import { healthCheckOf, type LogRule, logRules, sharesOf } from "../policy/matching.js";
+import { permitted } from "../policy/permissions.js";
+import { rulePath } from "../resources/rules.js";
+import { serviceTag } from "../resources/tags.js";
+import type { MeshView, ProxyView } from "../view/mesh-view.js";
+import { identifyingInbound, listenersOf } from "../view/proxy.js";
+import { isUsable, type Logging } from "./access-logs.js";
+import { assignment } from "./assignments.js";
+import {
+  localCluster,
+  localClusterName,
+  nowhereCluster,
+  nowhereName,
+  passThroughCluster,
+  serviceCluster,
+  serviceClusterName,
+} from "./clusters.js";
+import type { Ignored } from "./ignored.js";
+import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
+import type { EnvoyResource, ProxyTables } from "./resource.js";
+import type { SecretServer, TlsParameters } from "./tls.js";
+
+/** Settings of the control plane that go into what we generate, equal for all proxies. */
+export interface DefaultProxySettings {
+  readonly connectTimeoutMs: number;
+  /** Where proxies get their certificates; a mesh with mTLS can't be configured without. */
+  readonly secretServer: SecretServer | undefined;
+}
+
+/** A configuration that is being made. */
+interface Draft {
+  readonly config: ProxyTables;
+  /** Services whose endpoints or policies went into it. */
+  readonly services: Set<string>;
+  readonly ignored: Ignored[];
+}
+
+const nowhere: WeightedCluster = { name: nowhereName, weight: 100 };
+
+/** Keeps the first resource of a name, as two inbounds with one service port share a cluster. */
+function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
+  if (!into.has(resource.name)) into.set(resource.name, resource);
+}
+
+function tlsOf(mesh: MeshView, server: SecretServer | undefined, tokenPath: string | undefined) {
+  if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
+  if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
+  return { mesh: mesh.name, server, tokenPath } satisfies TlsParameters;
+}
+
+/** What there is to say of a rule that logs nothing. */
+function silentRule({ policy, index, backend }: LogRule): Ignored {
+  const path = rulePath(policy.spec, index);
+  return {
+    policy,
+    field: `${path === undefined ? "" : `${path}.`}conf.backend`,
+    reason:
+      backend === undefined
+        ? "the mesh has no default backend"
+        : `the mesh has no logging backend ${JSON.stringify(backend)}`,
+  };
+}
+
+/** Of a Dataplane none of whose inbounds can be used. */
+const nobody = { address: "-", service: "unknown" };
+
+/** How the connections to a service are logged, if they are: as far as the mesh has where to. */
+function loggingOf(
+  { policies, mesh }: MeshView,
+  { inbounds }: ProxyView,
+  service: string,
+  ignored: Ignored[],
+): Logging | undefined {
+  const rules = logRules(policies, inbounds, service);
+  if (mesh === undefined || rules.length === 0) return undefined;
+  for (const rule of rules) if (backendOf(rule, mesh.spec) === undefined) ignored.push(silentRule(rule));
+  const backends = backendsOf(rules, mesh.spec).filter((backend) => {
+    if (isUsable(backend)) return true;
+    const field = `logging.backends[${mesh.spec.logging?.backends?.indexOf(backend)}]`;
+    ignored.push({ policy: mesh, field, reason: "no Envoy would take it" });
+    return false;
+  });
+  if (backends.length === 0) return undefined;
+  const source = identifyingInbound(inbounds) ?? nobody;
+  const traffic = { sourceAddress: source.address, sourceService: source.service, destinationService: service };
+  return { backends, traffic };
+}
+
+/**
+ * Adds what Kuma's profile `default-proxy` has for a proxy: names and contents are those of Kuma.
+ * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
+ */
+export function addDefaultProxy(
+  { config: { cds, eds, lds }, services, ignored }: Draft,
+  proxy: ProxyView,
+  mesh: MeshView,
+  { connectTimeoutMs, secretServer }: DefaultProxySettings,
+  tokenPath: string | undefined,
+): void {
+  const redirected = proxy.redirectPort !== 0;
+  const tls = tlsOf(mesh, secretServer, tokenPath);
+
+  if (redirected) {
+    keep(cds, passThroughCluster(connectTimeoutMs));
+    keep(lds, catchAllListener(proxy.redirectPort));
+  }
+  for (const inbounds of listenersOf(proxy.inbounds)) {
+    const [inbound] = inbounds;
+    const tags = inbounds.map((member) => member.tags);
+    const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
+    keep(cds, localCluster(inbound.servicePort, connectTimeoutMs));
+    keep(lds, inboundListener(inbound, localClusterName(inbound.servicePort), !redirected, protection));
+  }
+  for (const { service, ...place } of proxy.outbounds) {
+    services.add(service);
+    const clusters: WeightedCluster[] = [];
+    for (const { weight, destination } of sharesOf(mesh.policies, proxy.inbounds, service)) {
+      const target = destination[serviceTag] ?? "";
+      const name = serviceClusterName(destination);
+      const healthCheck = healthCheckOf(mesh.policies, proxy.inbounds, target);
+      services.add(target);
+      clusters.push({ name, weight });
+      keep(cds, serviceCluster(name, { service: target, connectTimeoutMs, tls, healthCheck }));
+      keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
+    }
+    const [first, ...others] = clusters;
+    if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
+    const logging = loggingOf(mesh, proxy, service, ignored);
+    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], !redirected, logging));
+  }
+}

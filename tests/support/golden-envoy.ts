@@ -1,0 +1,36 @@
+import fs from "node:fs";
+import path from "node:path";
+import { connectTimeoutMs, generate } from "../../src/envoy/generate.js";
+import { type ConfigJson, configJson } from "./envoy-json.js";
+import { goldenRoot } from "./golden.js";
+import { readMeshFile } from "./mesh-file.js";
+import { meshViewOf } from "./mesh-view.js";
+
+const root = path.join(goldenRoot, "envoy");
+
+/** Each is a folder with the resources of mesh `m`, and what every proxy of it is told. */
+export const goldenCases: readonly string[] = fs.readdirSync(root).sort();
+
+/** Stands for the certificate of the secret server, which nobody verifies here. */
+const certificate = "-----BEGIN CERTIFICATE-----\nof the secret server\n-----END CERTIFICATE-----\n";
+
+/** What a case's resources come to, by the name of the proxy. */
+export function generateCase(name: string): ReadonlyMap<string, ConfigJson> {
+  const mesh = meshViewOf(...readMeshFile(fs.readFileSync(path.join(root, name, "resources.yaml"), "utf8")));
+  const surroundings = { connectTimeoutMs, secretServer: { target: "localhost:5677", root: certificate } };
+  return new Map(
+    [...mesh.proxies.values()].map((proxy) => [
+      proxy.name,
+      configJson(generate(proxy, mesh, surroundings, "token").config),
+    ]),
+  );
+}
+
+/** The stored configurations of all cases, by case and proxy. */
+export function storedConfigs(): ReadonlyMap<string, ConfigJson> {
+  const files = goldenCases.flatMap((name) =>
+    fs.readdirSync(path.join(root, name)).map((file) => path.join(name, file)),
+  );
+  const stored = files.filter((file) => file.endsWith(".json"));
+  return new Map(stored.map((file) => [file, JSON.parse(fs.readFileSync(path.join(root, file), "utf8"))]));
+}

@@ -1,0 +1,41 @@
+import { loadAll } from "js-yaml";
+import { checkRaw } from "../../src/envoy/raw/native.js";
+import type { Cause } from "../../src/lib/errors.js";
+import { fromJson } from "../../src/resources/envelope.js";
+import { contentOf, type ProxyTemplate } from "../../src/resources/proxy-template.js";
+import { registry } from "../../src/resources/registry.js";
+import type { Stored } from "../../src/store/store.js";
+
+/** What came of a document at the API's door. */
+export interface Admission {
+  readonly stored: Stored;
+  /** Why it would be refused; empty when it is not. */
+  readonly causes: readonly Cause[];
+}
+
+/** Reads a document as the API does: strictly, with defaults, validated, raw resources too. */
+export function admit(document: Readonly<Record<string, unknown>>): Admission {
+  const type = registry.byName(String(document.type));
+  if (type === undefined) throw new Error(`there is no type ${String(document.type)}`);
+  const { envelope, spec: written, unknown } = fromJson(type, document, "strict");
+  const spec = type.defaults(written);
+  const name = envelope.name ?? "";
+  const raw = type.name === "ProxyTemplate" ? contentOf(spec as ProxyTemplate).resources : [];
+  const causes = [
+    ...unknown,
+    ...type.validate(spec),
+    ...raw.flatMap(({ resource = "" }) => checkRaw(resource)).map(({ field, message }) => ({ field, message })),
+  ];
+  const mesh = type.scope === "global" ? name : (envelope.mesh ?? "");
+  return { stored: { type: type.name, mesh, name, spec, version: 1 }, causes };
+}
+
+/** The resources of a file as they are applied; none of them may be refused. */
+export function readMeshFile(text: string): readonly Stored[] {
+  return loadAll(text).map((document) => {
+    const { stored, causes } = admit(document as Record<string, unknown>);
+    const [first] = causes;
+    if (first !== undefined) throw new Error(`${stored.type} ${stored.name}: ${first.field}: ${first.message}`);
+    return stored;
+  });
+}

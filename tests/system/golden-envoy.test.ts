@@ -1,0 +1,15 @@
+import * as assert from "uvu/assert";
+import { openValidator } from "../support/envoy-validation.js";
+import { storedConfigs } from "../support/golden-envoy.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("the reviewed configurations, as Envoy reads them", { needs: "envoy" });
+
+const validator = openValidator();
+test.after(() => validator.close());
+
+test("every one is taken, without a warning", async () => {
+  assert.equal([...(await validator.objections(storedConfigs()))], []);
+});
+
+test.run();

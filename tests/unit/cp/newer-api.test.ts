@@ -1,0 +1,138 @@
+import { Map as PersistentMap } from "immutable";
+import * as assert from "uvu/assert";
+import { followNewerApi } from "../../../src/cp/newer-api.js";
+import type { EnvoyApi } from "../../../src/envoy/raw/api.js";
+import { createLogger } from "../../../src/lib/logger.js";
+import type { Stored } from "../../../src/store/store.js";
+import type { Touched } from "../../../src/view/apply.js";
+import type { View } from "../../../src/view/mesh-view.js";
+import type { ViewListener } from "../../../src/xds/feed.js";
+import { meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
+import { newerApi } from "../../support/newer-api.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("the API of the Envoy beside the control plane, when a template needs it");
+
+const template = (name: string, more: object, version = 1) => {
+  const resource = JSON.stringify({ "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", name, ...more });
+  return stored("ProxyTemplate", name, { resources: [{ name: "r", version: "v", resource }] }, version);
+};
+const plain = template("plain", {});
+const demanding = (version = 1) => template("demanding", { ofTomorrow: 1 }, version);
+
+/** A feed of mesh `m`, and an Envoy whose API comes when the test gives it. */
+function open(...resources: readonly Stored[]) {
+  const view = (all: readonly Stored[]): View => PersistentMap([["m", meshViewOf(meshRecord(false), ...all)]]);
+  let present = view(resources);
+  const listeners = new Set<ViewListener>();
+  const asked: ((api: EnvoyApi | undefined) => void)[] = [];
+  const touched: Touched = {
+    mesh: false,
+    authority: false,
+    proxies: new Set(["p"]),
+    services: new Set(),
+    offered: new Set(),
+  };
+  const api = followNewerApi({
+    feed: {
+      view: () => present,
+      listen(listener) {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
+      close() {},
+    },
+    envoy: { api: () => new Promise((resolve) => void asked.push(resolve)) },
+    logger: createLogger({ name: "test", level: "off" }),
+  });
+  const heard: Touched[] = [];
+  const unlisten = api.feed.listen((_mesh, what) => void heard.push(what));
+  return {
+    api,
+    asked,
+    heard,
+    touched,
+    unlisten,
+    ready: () => {
+      const mesh = present.get("m");
+      return mesh !== undefined && api.ready(mesh);
+    },
+    change(...now: readonly Stored[]) {
+      present = view(now);
+      for (const listener of listeners) listener("m", touched);
+    },
+    /** Answers the question that was asked first. */
+    async answer(given: EnvoyApi | undefined) {
+      asked.shift()?.(given);
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+test("nobody is asked as long as our API will do", async () => {
+  const { api, asked, ready, change } = open(plain);
+  await api.settle();
+  change(plain, template("other", {}));
+  assert.ok(ready());
+  assert.is(asked.length, 0);
+  assert.is(api.current, undefined);
+});
+
+test("what is stored already is waited for before anything is served", async () => {
+  const { api, answer, ready } = open(plain, demanding());
+  assert.not(ready());
+  let settled = false;
+  const settling = api.settle().then(() => (settled = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.not(settled);
+  const given = newerApi();
+  await answer(given);
+  await settling;
+  assert.ok(ready());
+  assert.is(api.current, given);
+});
+
+test("a template that arrives holds its mesh until the API is there; then all of the mesh is told", async () => {
+  const { api, answer, ready, change, heard, touched } = open(plain);
+  change(plain, demanding());
+  assert.equal(heard, [touched], "what touched whom is passed on as it was");
+  assert.not(ready());
+  await answer(newerApi());
+  assert.ok(ready());
+  assert.is(api.current?.label, "Envoy 9.9");
+  assert.is(heard.length, 2);
+  assert.is(heard[1]?.mesh, true);
+});
+
+test("without an Envoy the mesh goes on without what nobody can read", async () => {
+  const { api, answer, ready, change, heard } = open();
+  change(demanding());
+  await answer(undefined);
+  assert.ok(ready());
+  assert.is(api.current, undefined);
+  assert.is(heard.length, 2);
+});
+
+test("Envoy is asked again for a template that is new, as it may have been replaced, and for no other change", async () => {
+  const { answer, asked, ready, change, api } = open();
+  const first = demanding();
+  change(first);
+  await answer(undefined);
+  change(first, plain);
+  assert.is(asked.length, 0);
+  change(demanding(2));
+  assert.not(ready());
+  await answer(newerApi());
+  assert.ok(ready());
+  assert.is(api.current?.label, "Envoy 9.9");
+});
+
+test("who stops listening hears nothing more", async () => {
+  const { answer, change, heard, unlisten } = open();
+  unlisten();
+  change(demanding());
+  await answer(newerApi());
+  assert.equal(heard, []);
+});
+
+test.run();

@@ -1,0 +1,134 @@
+import * as assert from "uvu/assert";
+import { type Generated, generate, type Surroundings } from "../../../src/envoy/generate.js";
+import { rawResourcesOf } from "../../../src/envoy/raw/readings.js";
+import { kinds } from "../../../src/envoy/resource.js";
+import type { ProxyTemplate } from "../../../src/resources/proxy-template.js";
+import type { Stored } from "../../../src/store/store.js";
+import { configJson } from "../../support/envoy-json.js";
+import { dataplane, meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
+import { newerApi } from "../../support/newer-api.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("a proxy's template");
+
+const proxy = dataplane("p", {
+  inbound: [{ interface: "127.0.0.1:8000:80", tags: { service: "backend" } }],
+  outbound: [{ interface: ":10000", service: "redis" }],
+});
+
+const v3 = "type.googleapis.com/envoy.config";
+const cluster = (name: string, more: object = {}) =>
+  JSON.stringify({ "@type": `${v3}.cluster.v3.Cluster`, name, type: "STATIC", ...more });
+const raw = (...texts: readonly string[]) => texts.map((resource) => ({ name: "r", version: "v", resource }));
+
+const template = (spec: ProxyTemplate) => stored("ProxyTemplate", "t", spec) as Stored<ProxyTemplate>;
+
+function generated(spec: ProxyTemplate, more: Partial<Surroundings> = {}): Generated {
+  const mesh = meshViewOf(meshRecord(false), proxy, template(spec));
+  const view = mesh.proxies.get("p");
+  if (view === undefined) throw new Error("the proxy is missing");
+  return generate(view, mesh, { connectTimeoutMs: 1000, secretServer: undefined, ...more });
+}
+
+/** The names of each kind, `*` behind those that come from the template. */
+const namesOf = ({ config }: Generated) =>
+  kinds.flatMap((kind) => [...config[kind].values()].map(({ name, raw }) => `${kind} ${name}${raw ? "*" : ""}`));
+
+const ignoredBy = ({ ignored }: Generated) => ignored.map(({ policy, field, reason }) => [policy.name, field, reason]);
+
+const usual = [
+  "cds localhost:80",
+  "cds redis",
+  "eds redis",
+  "lds inbound:127.0.0.1:8000",
+  "lds outbound:127.0.0.1:10000",
+];
+
+test("what it imports comes first, then what it has, and of one name what comes last", () => {
+  const imports = ["default-proxy"];
+  assert.equal(namesOf(generated({ imports })), usual);
+  const clusters = raw(cluster("mine"), cluster("redis"), cluster("mine", { connectTimeout: "2s" }));
+  const both = generated({ imports, resources: clusters });
+  assert.equal(namesOf(both), ["cds localhost:80", "cds redis*", "cds mine*", ...usual.slice(2)]);
+  assert.is(configJson(both.config).clusters?.find(({ name }) => name === "mine")?.connectTimeout, "2s");
+  assert.equal(namesOf(generated({ resources: clusters })), ["cds mine*", "cds redis*"]);
+  assert.equal(namesOf(generated({})), []);
+});
+
+test("the layout with conf says the same", () => {
+  const content = { imports: ["default-proxy"], resources: raw(cluster("mine")) };
+  assert.equal(namesOf(generated({ conf: content })), namesOf(generated(content)));
+});
+
+test("a proxy that is given nothing of ours is told of no change of what it would consume", () => {
+  assert.equal([...generated({ resources: raw(cluster("mine")) }).services], []);
+  assert.equal([...generated({ imports: ["default-proxy"] }).services], ["redis"]);
+  assert.equal([...generated({}).offered], ["backend"]);
+});
+
+test("an assignment of a cluster that does not exist is there for whoever asks", () => {
+  const assignment = JSON.stringify({ "@type": `${v3}.endpoint.v3.ClusterLoadAssignment`, clusterName: "nobody" });
+  assert.equal(namesOf(generated({ imports: ["default-proxy"], resources: raw(assignment) })), [
+    ...usual.slice(0, 3),
+    "eds nobody*",
+    ...usual.slice(3),
+  ]);
+});
+
+test("what another version stored and nobody can read is left out, alone, and said", () => {
+  const unreadable = [cluster("a", { nonsense: 1 }), "{", cluster("b", { connectTimeout: 5 })];
+  const made = generated({
+    imports: ["default-proxy", "of-tomorrow"],
+    resources: raw(cluster("mine"), ...unreadable),
+    conf: { resources: raw(cluster("mine too"), JSON.stringify({ "@type": "x/y.Z" })) },
+  });
+  assert.equal(namesOf(made), [...usual.slice(0, 2), "cds mine*", "cds mine too*", ...usual.slice(2)]);
+  assert.equal(
+    ignoredBy(made).map(([name, field]) => [name, field]),
+    [
+      ["t", "imports"],
+      ["t", "resources[1].resource"],
+      ["t", "resources[2].resource"],
+      ["t", "resources[3].resource"],
+      ["t", "conf.resources[1].resource"],
+    ],
+  );
+  const [, [, , nonsense] = [], , [, , timeout] = []] = ignoredBy(made);
+  assert.match(nonsense ?? "", /^nonsense: unknown field .* \(checked against the API of Envoy 1\.31\)$/);
+  assert.match(timeout ?? "", /^connectTimeout: /);
+});
+
+test("what a newer Envoy knows is read by its API, the rest by ours", () => {
+  const api = newerApi();
+  const [ours, theirs] = [cluster("a"), cluster("b", { ofTomorrow: 7 })];
+  const spec = { resources: raw(ours, theirs, cluster("c", { ofNever: 1 })) };
+  assert.equal(namesOf(generated(spec)), ["cds a*"]);
+  const made = generated(spec, { newerApi: api });
+  assert.equal(namesOf(made), ["cds a*", "cds b*"]);
+  assert.is(ignoredBy(made).length, 1);
+  assert.match(ignoredBy(made)[0]?.[2] ?? "", "ofNever: unknown field");
+  assert.match(ignoredBy(made)[0]?.[2] ?? "", "Envoy 9.9");
+  // By either API, the same bytes.
+  assert.is(made.config.cds.get("a"), generated(spec).config.cds.get("a"));
+});
+
+test("a template is read once for all proxies, and once more when a newer API comes that it needs", () => {
+  const api = newerApi();
+  const plain = template({ resources: raw(cluster("a")) });
+  const before = rawResourcesOf(plain, undefined);
+  assert.not(before.needNewer);
+  assert.is(rawResourcesOf(plain, undefined), before);
+  assert.is(rawResourcesOf(plain, api), before);
+  const demanding = template({ resources: raw(cluster("b", { ofTomorrow: 7 })) });
+  const without = rawResourcesOf(demanding, undefined);
+  assert.ok(without.needNewer);
+  assert.is(rawResourcesOf(demanding, undefined), without);
+  const read = rawResourcesOf(demanding, api);
+  assert.ok(read.needNewer);
+  assert.is(read.resources.length, 1);
+  assert.is(rawResourcesOf(demanding, api), read);
+  // No API of tomorrow mends a value that is wrong in every one.
+  assert.not(rawResourcesOf(template({ resources: raw(cluster("c", { ofTomorrow: 7, name: 1 })) }), api).needNewer);
+});
+
+test.run();

@@ -1,0 +1,41 @@
+import * as assert from "uvu/assert";
+import { createLogger } from "../../../src/lib/logger.js";
+import { createIgnoredLog } from "../../../src/xds/ignored-log.js";
+import { stored } from "../../support/mesh-view.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("what is said of policies without effect");
+
+function open() {
+  const lines: string[] = [];
+  const logger = createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) });
+  return { note: createIgnoredLog(logger), lines };
+}
+
+const policy = stored("TrafficLog", "t");
+const ignored = (of: typeof policy, field = "rules[0].conf.backend", reason = "there is none") => [
+  { policy: of, field, reason },
+];
+
+test("it is said once, however many proxies it is about", () => {
+  const { note, lines } = open();
+  for (let proxy = 0; proxy < 10; proxy++) note(ignored(policy));
+  assert.is(lines.length, 1);
+  for (const part of ["warning: ", '"TrafficLog"', '"t"', '"m"', "rules[0].conf.backend", "there is none"]) {
+    assert.ok(lines[0]?.includes(part), `${lines[0]} has ${part}`);
+  }
+});
+
+test("another place, another reason and the policy written anew are news", () => {
+  const { note, lines } = open();
+  note(ignored(policy));
+  note(ignored(policy, "rules[1].conf.backend"));
+  note(ignored(policy, "rules[0].conf.backend", "another"));
+  note(ignored({ ...policy, version: 2 }));
+  assert.is(lines.length, 4);
+  note([]);
+  note(ignored(policy));
+  assert.is(lines.length, 4);
+});
+
+test.run();
