@@ -19,6 +19,12 @@ function inject(node, blob) {
   if (status !== 0) throw new Error(`injecting the program into Node failed: ${error?.message ?? stdout + stderr}`);
 }
 
+/**
+ * V8 lets the space for new objects grow to 134 MB by itself and keeps it: a third of what 1,000 connected proxies
+ * take. A smaller one is no slower, as it stays in the processor's cache.
+ */
+const execArgv = ["--max-semi-space-size=8"];
+
 /** The words that run a program of another kind of machine here, by an emulator. */
 export function runWords(arch, node) {
   if (arch === process.arch) return [node];
@@ -32,7 +38,7 @@ export function runWords(arch, node) {
  * paths; without them chance and the directory of the build get into its bytes.
  */
 function makeBlob(node, arch, directory, main, assets) {
-  const config = { main, output: "blob", disableExperimentalSEAWarning: true, useCodeCache: true, assets };
+  const config = { main, output: "blob", disableExperimentalSEAWarning: true, useCodeCache: true, execArgv, assets };
   fs.writeFileSync(path.join(directory, "sea.json"), JSON.stringify(config));
   const [program, ...words] = runWords(arch, node);
   const args = [...words, "--random-seed=1", "--experimental-sea-config", "sea.json"];

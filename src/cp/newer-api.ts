@@ -3,6 +3,7 @@ import { rawResourcesOf } from "../envoy/raw/readings.js";
 import type { Logger } from "../lib/logger.js";
 import type { ProxyTemplate } from "../resources/proxy-template.js";
 import type { Stored } from "../store/store.js";
+import { untouched } from "../view/apply.js";
 import type { MeshView } from "../view/mesh-view.js";
 import type { ViewFeed, ViewListener } from "../xds/feed.js";
 import type { BundledEnvoy } from "./checks/bundled-envoy.js";
@@ -14,7 +15,7 @@ export interface NewerApi {
   ready(mesh: MeshView): boolean;
   /** Resolves when no template that is in the view now waits for it any more. */
   settle(): Promise<void>;
-  /** Tells of a mesh that became ready, too, as of a change to all of it. */
+  /** Tells of a mesh that became ready, too, as of a policy for all of it. */
   readonly feed: Pick<ViewFeed, "view" | "listen">;
 }
 
@@ -24,13 +25,7 @@ interface Options {
   readonly logger: Logger;
 }
 
-const allOfIt = {
-  mesh: true,
-  authority: false,
-  proxies: new Set<string>(),
-  services: new Set<string>(),
-  offered: new Set<string>(),
-};
+const allProxies = { ...untouched(), everyone: true };
 
 /** Loads that API when a template asks for it: it takes half a second and 30 MB, and most meshes never need it. */
 export function followNewerApi({ feed, envoy, logger }: Options): NewerApi {
@@ -65,7 +60,7 @@ export function followNewerApi({ feed, envoy, logger }: Options): NewerApi {
   async function follow(name: string): Promise<void> {
     const mesh = feed.view().get(name);
     if (mesh === undefined || !(await settle(mesh))) return;
-    for (const listener of listeners) listener(name, allOfIt);
+    for (const listener of listeners) listener(name, allProxies);
   }
 
   feed.listen((name) => {

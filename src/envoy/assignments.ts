@@ -5,9 +5,9 @@ import {
 } from "../../proto-gen/es/envoy/config/endpoint/v3/endpoint_pb.js";
 import { matchesTags } from "../policy/selector.js";
 import type { Tags } from "../resources/tags.js";
-import type { Endpoint } from "../view/mesh-view.js";
+import type { Endpoint, MeshView } from "../view/mesh-view.js";
 import { socketAddress } from "./address.js";
-import { type EnvoyResource, encode } from "./resource.js";
+import { type EnvoyResource, encode, type ProxyConfig } from "./resource.js";
 
 const byCode = (a: string, b: string) => (a < b ? -1 : 1);
 
@@ -57,4 +57,36 @@ export function assignment(
     ofList.set(clusterName, resource);
   }
   return resource;
+}
+
+/** Whose endpoints a cluster has: those of a service that have all these tags. */
+export interface AssignmentSource {
+  readonly service: string;
+  readonly tags: Tags;
+}
+
+/** The sources of a configuration's assignments, by the names of their clusters. */
+export type AssignmentSources = ReadonlyMap<string, AssignmentSource>;
+
+/**
+ * A configuration after endpoints of these services changed and nothing else did: what was made for the one before is
+ * still right, but for the assignments of their clusters. The same object when they did not change.
+ */
+export function reassigned(
+  config: ProxyConfig,
+  sources: AssignmentSources,
+  mesh: MeshView,
+  services: ReadonlySet<string>,
+): ProxyConfig {
+  let eds: Map<string, EnvoyResource> | undefined;
+  for (const [name, { service, tags }] of sources) {
+    if (!services.has(service)) continue;
+    const present = config.eds.get(name);
+    const resource = assignment(name, mesh.services.get(service)?.endpoints, tags);
+    // A template's own resource of the name stands in the place of ours.
+    if (present === resource || present?.raw === true) continue;
+    eds ??= new Map(config.eds);
+    eds.set(name, resource);
+  }
+  return eds === undefined ? config : { ...config, eds };
 }

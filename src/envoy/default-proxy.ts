@@ -6,7 +6,7 @@ import { serviceTag } from "../resources/tags.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
 import { identifyingInbound, listenersOf } from "../view/proxy.js";
 import { isUsable, type Logging } from "./access-logs.js";
-import { assignment } from "./assignments.js";
+import { type AssignmentSource, assignment } from "./assignments.js";
 import {
   localCluster,
   localClusterName,
@@ -33,6 +33,7 @@ interface Draft {
   readonly config: ProxyTables;
   /** Services whose endpoints or policies went into it. */
   readonly services: Set<string>;
+  readonly assignments: Map<string, AssignmentSource>;
   readonly ignored: Ignored[];
 }
 
@@ -92,7 +93,7 @@ function loggingOf(
  * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
  */
 export function addDefaultProxy(
-  { config: { cds, eds, lds }, services, ignored }: Draft,
+  { config: { cds, eds, lds }, services, assignments, ignored }: Draft,
   proxy: ProxyView,
   mesh: MeshView,
   { connectTimeoutMs, secretServer }: DefaultProxySettings,
@@ -123,6 +124,7 @@ export function addDefaultProxy(
       clusters.push({ name, weight });
       keep(cds, serviceCluster(name, { service: target, connectTimeoutMs, tls, healthCheck }));
       keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
+      assignments.set(name, { service: target, tags: destination });
     }
     const [first, ...others] = clusters;
     if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));

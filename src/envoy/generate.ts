@@ -2,6 +2,7 @@ import { templateCandidates } from "../policy/templates.js";
 import { contentOf, defaultProfile, type ProxyTemplate, profiles } from "../resources/proxy-template.js";
 import type { Stored } from "../store/store.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
+import type { AssignmentSource, AssignmentSources } from "./assignments.js";
 import { addDefaultProxy, type DefaultProxySettings } from "./default-proxy.js";
 import type { Ignored } from "./ignored.js";
 import type { EnvoyApi } from "./raw/api.js";
@@ -13,6 +14,8 @@ export interface Generated {
   readonly config: ProxyConfig;
   /** Services it sends connections to. */
   readonly services: ReadonlySet<string>;
+  /** Where its assignments come from. */
+  readonly assignments: AssignmentSources;
   /** Services it offers. */
   readonly offered: ReadonlySet<string>;
   /** What is about it and has no effect. */
@@ -57,16 +60,17 @@ function addRaw(
 export function generate(proxy: ProxyView, mesh: MeshView, surroundings: Surroundings, tokenPath?: string): Generated {
   const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
   const services = new Set<string>();
+  const assignments = new Map<string, AssignmentSource>();
   const ignored: Ignored[] = [];
   const template = templateCandidates(mesh.policies, proxy.inbounds)[0]?.policy;
   const { imports } = template === undefined ? usual : contentOf(template.spec);
 
   if (imports.includes(defaultProfile)) {
-    addDefaultProxy({ config, services, ignored }, proxy, mesh, surroundings, tokenPath);
+    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, tokenPath);
   }
   if (template !== undefined) {
     ignored.push(...unknownImports(template));
     addRaw(config, template, surroundings.newerApi, ignored);
   }
-  return { config, services, offered: new Set(proxy.inbounds.map(({ service }) => service)), ignored };
+  return { config, services, assignments, offered: new Set(proxy.inbounds.map(({ service }) => service)), ignored };
 }

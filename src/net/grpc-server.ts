@@ -72,8 +72,12 @@ const mostWaiting = 16;
 const mostStreams = 1024;
 const handshakeMs = 10_000;
 
-/** A half-open connection would keep its Dataplane "Online" for hours. */
-const pingEveryMs = 15_000;
+/**
+ * A half-open connection would keep its Dataplane "Online" for hours. The kernel finds out that a machine is gone, and
+ * costs us nothing; that a program hangs, or a proxy in between has lost its client, takes an answer from the client.
+ */
+const probeAfterMs = 15_000;
+const pingEveryMs = 60_000;
 const pongWithinMs = 10_000;
 
 const closeMs = 1_000;
@@ -250,7 +254,16 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     else calls.add(end);
   });
 
-  const acceptor = await openAcceptor({ port, host, logger, admit: (socket) => server.emit("connection", socket) });
+  const acceptor = await openAcceptor({
+    port,
+    host,
+    logger,
+    admit(socket) {
+      // Ten probes a second apart follow: libuv knows no others.
+      socket.setKeepAlive(true, probeAfterMs);
+      server.emit("connection", socket);
+    },
+  });
   return {
     port: acceptor.port,
     async close() {

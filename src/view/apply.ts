@@ -10,13 +10,17 @@ import { offers, readProxy } from "./proxy.js";
 
 /** What a change touched in one mesh: who must be looked at again, and nobody else. */
 export interface Touched {
-  /** The Mesh itself, or a policy for all of it: every proxy. */
+  /** The Mesh itself: every proxy, and its secrets. */
   mesh: boolean;
+  /** A policy for all of the mesh: every proxy, and no secrets. */
+  everyone: boolean;
   /** The certificate authority: whoever holds a certificate of it, and no listener or cluster. */
   authority: boolean;
   /** Proxies whose own Dataplane changed, came or went. */
   readonly proxies: Set<string>;
-  /** Services whose endpoints, or whose policies for clients, changed: every proxy that consumes them. */
+  /** Services whose endpoints changed: the assignments of every proxy that consumes them, and nothing else of it. */
+  readonly endpoints: Set<string>;
+  /** Services whose policies for clients changed: every proxy that consumes them. */
   readonly services: Set<string>;
   /** Services whose own policies changed: every proxy that offers them. */
   readonly offered: Set<string>;
@@ -36,10 +40,21 @@ const emptyMesh = (name: string): MeshView => ({
   authority: undefined,
 });
 
+/** Nothing, as yet. */
+export const untouched = (): Touched => ({
+  mesh: false,
+  everyone: false,
+  authority: false,
+  proxies: new Set(),
+  endpoints: new Set(),
+  services: new Set(),
+  offered: new Set(),
+});
+
 function touch(touched: TouchedMeshes, mesh: string): Touched {
   let entry = touched.get(mesh);
   if (entry === undefined) {
-    entry = { mesh: false, authority: false, proxies: new Set(), services: new Set(), offered: new Set() };
+    entry = untouched();
     touched.set(mesh, entry);
   }
   return entry;
@@ -57,7 +72,7 @@ function replaceOffers(
     for (const service of new Set([...before.keys(), ...after.keys()])) {
       const offered = after.get(service);
       if (sameEndpoints(before.get(service), offered)) continue;
-      touched.services.add(service);
+      touched.endpoints.add(service);
       const members = draft.get(service)?.members ?? PersistentMap<string, readonly Endpoint[]>();
       const changed = offered === undefined ? members.delete(name) : members.set(name, offered);
       if (changed.isEmpty()) draft.delete(service);
@@ -90,7 +105,7 @@ function withPolicy(
   if (type !== "TrafficPermission" || view.mesh?.spec.mtls?.enabled === true) {
     const told = change.told === "offering" ? touched.offered : touched.services;
     for (const service of change.services) {
-      if (service === anyService) touched.mesh = true;
+      if (service === anyService) touched.everyone = true;
       else told.add(service);
     }
   }

@@ -1,6 +1,6 @@
 import { assignment } from "../envoy/assignments.js";
 import { type EnvoyResource, edsNamesOf, type ProxyConfig } from "../envoy/resource.js";
-import { absent, type Subscription } from "./subscription.js";
+import { absent, type Settled, type Subscription } from "./subscription.js";
 
 /** What a client should have of a name it asked for; undefined: there is no such resource. */
 export function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
@@ -19,8 +19,19 @@ function differs(subscription: Subscription, resource: EnvoyResource): boolean {
   return subscription.held.get(name)?.version !== version && subscription.refused.get(name)?.version !== version;
 }
 
+const settledBy = ({ kind }: Subscription, config: ProxyConfig): Settled => ({
+  own: config[kind],
+  clusters: config.cds,
+});
+
+const stands = ({ kind }: Subscription, config: ProxyConfig, settled: Settled | undefined) =>
+  settled !== undefined && settled.own === config[kind] && (kind !== "eds" || settled.clusters === config.cds);
+
+const nothing: readonly never[] = [];
+
 /** Resources the client should have and has not been sent, or not in this content. */
-export function dueResources(subscription: Subscription, config: ProxyConfig): EnvoyResource[] {
+export function dueResources(subscription: Subscription, config: ProxyConfig): readonly EnvoyResource[] {
+  if (stands(subscription, config, subscription.complete)) return nothing;
   const due: EnvoyResource[] = [];
   if (subscription.wildcard) {
     for (const resource of config[subscription.kind].values()) {
@@ -32,13 +43,14 @@ export function dueResources(subscription: Subscription, config: ProxyConfig): E
     const resource = wanted(subscription, config, name);
     if (resource !== undefined && differs(subscription, resource)) due.push(resource);
   }
+  if (due.length === 0) subscription.complete = settledBy(subscription, config);
   return due;
 }
 
 /** Names the client has, or asked for, and that do not exist. */
-export function dueRemovals(subscription: Subscription, config: ProxyConfig): string[] {
+export function dueRemovals(subscription: Subscription, config: ProxyConfig): readonly string[] {
   const { kind, held, names } = subscription;
-  if (kind === "eds") return [];
+  if (kind === "eds" || stands(subscription, config, subscription.clean)) return nothing;
   const gone: string[] = [];
   for (const [name, { version }] of held) {
     if (version !== absent.version && !config[kind].has(name)) gone.push(name);
@@ -46,5 +58,6 @@ export function dueRemovals(subscription: Subscription, config: ProxyConfig): st
   for (const name of names) {
     if (!held.has(name) && !config[kind].has(name)) gone.push(name);
   }
+  if (gone.length === 0) subscription.clean = settledBy(subscription, config);
   return gone;
 }

@@ -1,3 +1,4 @@
+import { reassigned } from "../envoy/assignments.js";
 import type { Generated } from "../envoy/generate.js";
 import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
@@ -6,6 +7,7 @@ import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
 import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
 import type { ProxyId } from "./node.js";
+import { createProxyIndex, type Indexed, noSources } from "./proxy-index.js";
 import type { Session } from "./session.js";
 import { createSlices } from "./slices.js";
 
@@ -29,16 +31,13 @@ export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
 /** Makes a proxy's configuration; undefined while that has to wait, and a change of its mesh follows. */
 export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated | undefined;
 
-/** What a proxy's configuration was read from. */
-type Sources = Pick<Generated, "services" | "offered">;
-
-const noSources: Sources = { services: new Set(), offered: new Set() };
-
 /** All streams of one proxy. */
-interface Entry {
-  readonly id: ProxyId;
+interface Entry extends Indexed {
   readonly clients: Set<Client>;
-  sources: Sources;
+  /** What was made for it last, by where its tokens are. */
+  readonly made: Map<string | undefined, Pick<Generated, "config" | "assignments">>;
+  /** What waits to be done: to make it anew, or to look up the endpoints of these services. */
+  due: "anew" | ReadonlySet<string> | undefined;
 }
 
 /** Connected proxies, and who must hear of which change. */
@@ -54,8 +53,6 @@ export interface Proxies {
 /** No slice of work keeps the event loop longer than this. */
 const sliceMs = 10;
 
-const keyOf = ({ mesh, name }: ProxyId) => `${mesh}.${name}`;
-
 interface Options {
   readonly view: () => View;
   readonly generate: Generate;
@@ -63,44 +60,16 @@ interface Options {
 }
 
 export function createProxies({ view, generate, logger }: Options): Proxies {
-  const entries = new Map<string, Entry>();
-  const byMesh = new Map<string, Set<Entry>>();
-  const consumers = new Map<string, Set<Entry>>();
-  const providers = new Map<string, Set<Entry>>();
+  const index = createProxyIndex<Entry>();
   const noteIgnored = createIgnoredLog(logger);
-
-  function index(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
-    const entriesOfKey = table.get(key);
-    if (entriesOfKey === undefined) table.set(key, new Set([entry]));
-    else entriesOfKey.add(entry);
-  }
-
-  function unindex(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
-    const entriesOfKey = table.get(key);
-    entriesOfKey?.delete(entry);
-    if (entriesOfKey?.size === 0) table.delete(key);
-  }
-
-  const serviceKey = (mesh: string, service: string) => `${mesh} ${service}`;
-
-  function reindex(table: Map<string, Set<Entry>>, entry: Entry, before: Iterable<string>, after: ReadonlySet<string>) {
-    const { mesh } = entry.id;
-    for (const service of before) if (!after.has(service)) unindex(table, serviceKey(mesh, service), entry);
-    for (const service of after) index(table, serviceKey(mesh, service), entry);
-  }
-
-  function follow(entry: Entry, sources: Sources): void {
-    reindex(consumers, entry, entry.sources.services, sources.services);
-    reindex(providers, entry, entry.sources.offered, sources.offered);
-    entry.sources = sources;
-  }
 
   /** The entry's present configuration for clients with a token there; undefined: leave them as they are. */
   function configurationOf(entry: Entry, tokenPath: string | undefined): ProxyConfig | "gone" | undefined {
     const mesh = view().get(entry.id.mesh);
     const proxy = mesh?.proxies.get(entry.id.name);
     if (mesh === undefined || proxy === undefined) {
-      follow(entry, noSources);
+      index.follow(entry, noSources);
+      entry.made.clear();
       return "gone";
     }
     if (mesh.mesh === undefined) {
@@ -110,11 +79,13 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     try {
       const generated = generate(proxy, mesh, tokenPath);
       if (generated === undefined) return undefined;
-      follow(entry, generated);
+      index.follow(entry, generated);
+      const { config, assignments } = generated;
+      entry.made.set(tokenPath, { config, assignments });
       noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
-      return generated.config;
+      return config;
     } catch (error) {
       logger.error("no configuration could be made; the dataplane keeps its last one", { ...entry.id, error });
       return undefined;
@@ -135,43 +106,72 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
   }
 
-  const updates = createSlices<Entry>(sliceMs, (entry) => configure(entry, entry.clients));
+  /** Tells clients of other endpoints; all else that was made for them stays right. */
+  function reassign(entry: Entry, services: ReadonlySet<string>): void {
+    const mesh = view().get(entry.id.mesh);
+    if (mesh === undefined) return;
+    for (const [tokenPath, { config, assignments }] of entry.made) {
+      // Of two streams the newer one may have been told before: each knows what it lacks.
+      const changed = reassigned(config, assignments, mesh, services);
+      entry.made.set(tokenPath, { config: changed, assignments });
+      for (const client of entry.clients) if (client.tokenPath === tokenPath) client.configure(changed);
+    }
+  }
 
-  function* concerned(mesh: string, touched: Touched): Generator<Entry> {
-    if (touched.mesh) yield* byMesh.get(mesh) ?? [];
+  const updates = createSlices<Entry>(sliceMs, (entry) => {
+    const { due } = entry;
+    entry.due = undefined;
+    if (due === "anew") configure(entry, entry.clients);
+    else if (due !== undefined) reassign(entry, due);
+  });
+
+  function* madeAnew(mesh: string, touched: Touched): Generator<Entry> {
+    if (touched.mesh || touched.everyone) yield* index.ofMesh(mesh);
     for (const name of touched.proxies) {
-      const entry = entries.get(keyOf({ mesh, name }));
+      const entry = index.get({ mesh, name });
       if (entry !== undefined) yield entry;
     }
-    for (const service of touched.services) yield* consumers.get(serviceKey(mesh, service)) ?? [];
-    for (const service of touched.offered) yield* providers.get(serviceKey(mesh, service)) ?? [];
+    for (const service of touched.services) yield* index.consumers(mesh, service);
+    for (const service of touched.offered) yield* index.providers(mesh, service);
+  }
+
+  function* concerned(mesh: string, touched: Touched): Generator<Entry> {
+    for (const entry of madeAnew(mesh, touched)) {
+      entry.due = "anew";
+      yield entry;
+    }
+    const { endpoints } = touched;
+    for (const service of endpoints) {
+      for (const entry of index.consumers(mesh, service)) {
+        const { due } = entry;
+        if (due === undefined) entry.due = endpoints;
+        else if (due !== "anew" && due !== endpoints) entry.due = new Set([...due, ...endpoints]);
+        yield entry;
+      }
+    }
   }
 
   return {
     join(client) {
-      const key = keyOf(client.id);
-      let entry = entries.get(key);
+      let entry = index.get(client.id);
       if (entry === undefined) {
-        entry = { id: client.id, clients: new Set(), sources: noSources };
-        entries.set(key, entry);
-        index(byMesh, client.id.mesh, entry);
+        entry = { id: client.id, clients: new Set(), sources: noSources, made: new Map(), due: undefined };
+        index.add(entry);
       }
       entry.clients.add(client);
       configure(entry, [client]);
     },
     leave(client) {
-      const entry = entries.get(keyOf(client.id));
+      const entry = index.get(client.id);
       if (entry === undefined) return;
       entry.clients.delete(client);
       if (entry.clients.size > 0) return;
-      follow(entry, noSources);
-      entries.delete(keyOf(client.id));
-      unindex(byMesh, client.id.mesh, entry);
+      index.delete(entry);
       updates.delete(entry);
     },
     update: (mesh, touched) => updates.add(concerned(mesh, touched)),
     streams: (id) =>
-      [...(entries.get(keyOf(id))?.clients ?? [])].map((client) => ({
+      [...(index.get(id)?.clients ?? [])].map((client) => ({
         since: client.since,
         resumed: client.resumed,
         delivery: client.delivery,

@@ -8,7 +8,9 @@ import {
   noteAcknowledged,
   noteRefused,
   noteSent,
+  owe,
   type Subscription,
+  unsettle,
 } from "./subscription.js";
 
 /** A discovery request, whichever protocol it came by. */
@@ -83,7 +85,7 @@ export function createSession(events: SessionEvents): Session {
       // In delta, Envoy does not ask again for the assignment of a cluster it re-creates, since its
       // watch on the name never ended: unasked, the cluster would warm until its fetch timeout of 15 s.
       const eds = of("eds");
-      for (const { edsName } of resources) if (edsName !== undefined) eds.owed.add(edsName);
+      for (const { edsName } of resources) if (edsName !== undefined) owe(eds, edsName);
       if (removed.length > 0 && config !== undefined) {
         const wanted = edsNamesOf(config);
         for (const name of eds.owed) if (!wanted.has(name)) eds.owed.delete(name);
@@ -126,7 +128,9 @@ export function createSession(events: SessionEvents): Session {
   }
 
   /** Clusters that are gone and that no listener and no routes of the client use any more. */
-  function removableClusters(present: ProxyConfig): string[] {
+  function removableClusters(present: ProxyConfig): readonly string[] {
+    const gone = dueRemovals(of("cds"), present);
+    if (gone.length === 0) return gone;
     const [lds, rds] = [of("lds"), of("rds")];
     // A reconnecting client names its clusters before its listeners: those that it still uses are
     // only known once the first answer is acknowledged.
@@ -135,7 +139,7 @@ export function createSession(events: SessionEvents): Session {
     const used = new Set<string>();
     for (const { held } of [lds, rds])
       for (const { clusters } of held.values()) for (const name of clusters) used.add(name);
-    return dueRemovals(of("cds"), present).filter((name) => !used.has(name));
+    return gone.filter((name) => !used.has(name));
   }
 
   /** Make before break: clusters, endpoints, listeners on the way up, the reverse on the way down. */
@@ -165,6 +169,8 @@ export function createSession(events: SessionEvents): Session {
   function subscribe(subscription: Subscription, request: Request): void {
     const first = !subscription.asked;
     subscription.asked = true;
+    if (!first && request.subscribe.length === 0 && request.unsubscribe.length === 0) return;
+    unsettle(subscription);
     const star = request.subscribe.includes("*");
     if (first && wildcardKinds.has(subscription.kind)) subscription.wildcard = star || request.subscribe.length === 0;
     else if (star) subscription.wildcard = true;

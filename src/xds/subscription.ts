@@ -1,4 +1,4 @@
-import type { EnvoyResource, XdsKind } from "../envoy/resource.js";
+import type { EnvoyResource, ProxyConfig, XdsKind } from "../envoy/resource.js";
 import { createNonces, type Response } from "./response.js";
 
 /** What the client has of a resource, as far as it acknowledged it. */
@@ -23,6 +23,13 @@ export interface Refusal {
 interface Batch {
   readonly resources: readonly EnvoyResource[];
   readonly removed: readonly string[];
+}
+
+/** The tables of a configuration by which a subscription was found to have nothing due. */
+export interface Settled {
+  readonly own: ProxyConfig[XdsKind];
+  /** They say which assignments there are to be. */
+  readonly clusters: ProxyConfig["cds"];
 }
 
 /** One response on its way; names the client dropped or asked for again meanwhile no longer count as delivered by it. */
@@ -51,6 +58,9 @@ export interface Subscription {
   /** Parts of a refused response, each to be sent once more by itself. */
   readonly alone: Batch[];
   unacknowledged: Unacknowledged | undefined;
+  /** Where nothing is to be sent, and nothing to be removed: as long as that stands, nobody has to look again. */
+  complete: Settled | undefined;
+  clean: Settled | undefined;
   readonly nonce: (hash: string) => string;
 }
 
@@ -66,8 +76,22 @@ export function createSubscription(kind: XdsKind): Subscription {
     owed: new Set(),
     alone: [],
     unacknowledged: undefined,
+    complete: undefined,
+    clean: undefined,
     nonce: createNonces(),
   };
+}
+
+/** To be called with every change of what the client wants, has or is owed. */
+export function unsettle(subscription: Subscription): void {
+  subscription.complete = undefined;
+  subscription.clean = undefined;
+}
+
+/** Owes the client an assignment, whether or not it has it. */
+export function owe(subscription: Subscription, name: string): void {
+  subscription.owed.add(name);
+  unsettle(subscription);
 }
 
 /** Forgets a name, so that a later request for it is answered in full (xDS: delta, unsubscribing). */
@@ -75,6 +99,7 @@ export function forget(subscription: Subscription, name: string): void {
   subscription.held.delete(name);
   subscription.refused.delete(name);
   subscription.unacknowledged?.stale.add(name);
+  unsettle(subscription);
 }
 
 export function noteSent(subscription: Subscription, response: Response): void {
@@ -87,6 +112,7 @@ export function noteAcknowledged(subscription: Subscription): void {
   const sent = subscription.unacknowledged;
   if (sent === undefined) return;
   subscription.unacknowledged = undefined;
+  unsettle(subscription);
   for (const resource of sent.resources) {
     const { name, version, clusters } = resource;
     if (sent.stale.has(name)) continue;
@@ -113,6 +139,7 @@ export function noteRefused(subscription: Subscription, reason: string): void {
   const sent = subscription.unacknowledged;
   if (sent === undefined) return;
   subscription.unacknowledged = undefined;
+  unsettle(subscription);
   const parts = sent.resources.length + (sent.removed.length > 0 ? 1 : 0);
   if (parts > 1) {
     if (sent.removed.length > 0) subscription.alone.push({ resources: [], removed: sent.removed });

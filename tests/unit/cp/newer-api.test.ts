@@ -4,7 +4,7 @@ import { followNewerApi } from "../../../src/cp/newer-api.js";
 import type { EnvoyApi } from "../../../src/envoy/raw/api.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Stored } from "../../../src/store/store.js";
-import type { Touched } from "../../../src/view/apply.js";
+import { type Touched, untouched } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
 import type { ViewListener } from "../../../src/xds/feed.js";
 import { meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
@@ -26,13 +26,7 @@ function open(...resources: readonly Stored[]) {
   let present = view(resources);
   const listeners = new Set<ViewListener>();
   const asked: ((api: EnvoyApi | undefined) => void)[] = [];
-  const touched: Touched = {
-    mesh: false,
-    authority: false,
-    proxies: new Set(["p"]),
-    services: new Set(),
-    offered: new Set(),
-  };
+  const touched: Touched = { ...untouched(), proxies: new Set(["p"]) };
   const api = followNewerApi({
     feed: {
       view: () => present,
@@ -101,7 +95,7 @@ test("a template that arrives holds its mesh until the API is there; then all of
   assert.ok(ready());
   assert.is(api.current?.label, "Envoy 9.9");
   assert.is(heard.length, 2);
-  assert.is(heard[1]?.mesh, true);
+  assert.is(heard[1]?.everyone, true);
 });
 
 test("without an Envoy the mesh goes on without what nobody can read", async () => {

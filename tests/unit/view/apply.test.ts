@@ -36,12 +36,13 @@ const gone = (type: string, name: string, inMesh = "m"): Change => {
   return { kind: "delete", sequence: 3, key, version: 1 };
 };
 
-/** The view after the changes and what they touched, one text a mesh: `m: mesh proxies=a services=x,y`. */
+/** The view after the changes and what they touched, one text a mesh: `m: mesh proxies=a endpoints=x,y`. */
 function after(view: View, ...changes: Change[]): { readonly view: View; readonly touched: string[] } {
   const touched: TouchedMeshes = new Map();
   const next = changes.reduce((before, change) => apply(before, change, touched), view);
-  const texts = [...touched].map(([name, { mesh: own, proxies, services }]) => {
-    const parts = [own ? "mesh" : "", `proxies=${[...proxies].sort()}`, `services=${[...services].sort()}`];
+  const texts = [...touched].map(([name, { mesh: own, everyone, ...sets }]) => {
+    const lists = (["proxies", "endpoints", "services"] as const).map((what) => `${what}=${[...sets[what]].sort()}`);
+    const parts = [own ? "mesh" : "", everyone ? "everyone" : "", ...lists];
     return [`${name}:`, ...parts.filter((part) => part !== "" && !part.endsWith("="))].join(" ");
   });
   // An entry with nothing in it makes nobody look.
@@ -75,12 +76,12 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
   [
     "a dataplane that comes with a service of its own",
     [put(dataplane("x", { inbound: [["10.0.0.9:1:2", "x"]] }))],
-    ["m: proxies=x services=x"],
+    ["m: proxies=x endpoints=x"],
   ],
   [
     "one more instance of a service",
     [put(dataplane("web-2", { inbound: [["10.0.0.4:80:81", "web"]] }))],
-    ["m: proxies=web-2 services=web"],
+    ["m: proxies=web-2 endpoints=web"],
   ],
   ["a dataplane that only consumes", [put(dataplane("c", { outbound: [[":1", "db"]] }))], ["m: proxies=c"]],
   ["a dataplane that is written again as it was", [put(web)], ["m: proxies=web-1"]],
@@ -110,22 +111,22 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
       put(dataplane("t", { inbound: [["10.0.0.9:1:2", { service: "t", a: "1", b: "2" }]] })),
       put(dataplane("t", { inbound: [["10.0.0.9:1:2", { b: "2", a: "1", service: "t" }]] })),
     ],
-    ["m: proxies=t services=t"],
+    ["m: proxies=t endpoints=t"],
   ],
   [
     "an address that changes",
     [put(dataplane("web-1", { inbound: [["10.0.0.8:80:81", "web"]] }))],
-    ["m: proxies=web-1 services=web"],
+    ["m: proxies=web-1 endpoints=web"],
   ],
   [
     "a tag that changes",
     [put(dataplane("web-1", { inbound: [["10.0.0.1:80:81", { service: "web", version: "2" }]] }))],
-    ["m: proxies=web-1 services=web"],
+    ["m: proxies=web-1 endpoints=web"],
   ],
   [
     "an inbound that moves to another service",
     [put(dataplane("web-1", { inbound: [["10.0.0.1:80:81", "shop"]] }))],
-    ["m: proxies=web-1 services=shop,web"],
+    ["m: proxies=web-1 endpoints=shop,web"],
   ],
   [
     "one of two services of a dataplane",
@@ -139,21 +140,21 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
         }),
       ),
     ],
-    ["m: proxies=both-1 services=db"],
+    ["m: proxies=both-1 endpoints=db"],
   ],
-  ["a dataplane that goes", [gone("Dataplane", "both-1")], ["m: proxies=both-1 services=db,web"]],
+  ["a dataplane that goes", [gone("Dataplane", "both-1")], ["m: proxies=both-1 endpoints=db,web"]],
   ["a dataplane that goes and was never there", [gone("Dataplane", "nobody")], []],
   ["a dataplane that goes from an unknown mesh", [gone("Dataplane", "web-1", "n")], []],
   ["a mesh that goes and was never there", [gone("Mesh", "n", "n")], []],
   [
     "a dataplane whose mesh is not known yet",
     [put(dataplane("early", { mesh: "n", inbound: [["10.0.0.9:1:2", "x"]] }))],
-    ["n: proxies=early services=x"],
+    ["n: proxies=early endpoints=x"],
   ],
   [
     "several changes together",
     [gone("Dataplane", "db-1"), put(dataplane("web-2", { inbound: [["10.0.0.4:80:81", "web"]] })), put(mesh("n"))],
-    ["m: proxies=db-1,web-2 services=db,web", "n: mesh"],
+    ["m: proxies=db-1,web-2 endpoints=db,web", "n: mesh"],
   ],
   [
     "a policy that the view does not read",
@@ -228,12 +229,12 @@ test("a dataplane with an interface that does not parse offers no endpoints, and
   ];
   for (const [sketch, field] of broken) {
     const { view, touched } = after(base, put(dataplane("web-1", sketch)));
-    assert.equal(touched, ["m: proxies=web-1 services=web"]);
+    assert.equal(touched, ["m: proxies=web-1 endpoints=web"]);
     assert.equal(meshOf(view).proxies.get("web-1")?.unusable, [field]);
     assert.equal(endpoints(view, "web"), ["10.0.0.3:80 web"]);
     assert.equal(endpoints(view, "db"), ["10.0.0.2:90 db", "10.0.0.3:90 db"]);
     const repaired = after(view, put(web));
-    assert.equal(repaired.touched, ["m: proxies=web-1 services=web"]);
+    assert.equal(repaired.touched, ["m: proxies=web-1 endpoints=web"]);
     assert.equal(endpoints(repaired.view, "web"), ["10.0.0.1:80 web", "10.0.0.3:80 web"]);
   }
 });
@@ -277,7 +278,7 @@ test("a proxy is read with its interfaces taken apart", () => {
 test("a listing replaces everything, and touches what came, went or changed", () => {
   const moved = dataplane("db-1", { inbound: [["10.0.0.5:90:91", "db"]] });
   const { view, touched } = after(base, listing(mesh(), web, moved));
-  assert.equal(touched, ["m: mesh proxies=both-1,db-1,web-1 services=db,web"]);
+  assert.equal(touched, ["m: mesh proxies=both-1,db-1,web-1 endpoints=db,web"]);
   assert.equal([...meshOf(view).proxies.keys()].sort(), ["db-1", "web-1"]);
   assert.equal([endpoints(view, "web"), endpoints(view, "db")], [["10.0.0.1:80 web"], ["10.0.0.5:90 db"]]);
 });
@@ -290,7 +291,7 @@ test("a listing of what is known already touches no service", () => {
 
 test("an empty listing leaves no mesh behind", () => {
   const { view, touched } = after(base, listing());
-  assert.equal(touched, ["m: mesh proxies=both-1,db-1,web-1 services=db,web"]);
+  assert.equal(touched, ["m: mesh proxies=both-1,db-1,web-1 endpoints=db,web"]);
   assert.is(view.size, 0);
 });
 
@@ -308,11 +309,11 @@ test("a mesh is there as long as itself or one of its dataplanes is", () => {
 test("two meshes with the same names in them do not mix", () => {
   const other = dataplane("web-1", { mesh: "n", inbound: [["10.1.0.1:80:81", "web"]] });
   const { view, touched } = after(base, put(mesh("n")), put(other));
-  assert.equal(touched, ["n: mesh proxies=web-1 services=web"]);
+  assert.equal(touched, ["n: mesh proxies=web-1 endpoints=web"]);
   assert.is(meshOf(view), meshOf(base));
   assert.equal(endpoints(view, "web", "n"), ["10.1.0.1:80 web"]);
   const without = after(view, gone("Dataplane", "web-1"));
-  assert.equal(without.touched, ["m: proxies=web-1 services=web"]);
+  assert.equal(without.touched, ["m: proxies=web-1 endpoints=web"]);
   assert.is(meshOf(without.view, "n"), meshOf(view, "n"));
 });
 

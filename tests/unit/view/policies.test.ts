@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import type { Change, Stored } from "../../../src/store/store.js";
-import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
+import { apply, emptyView, type TouchedMeshes, untouched } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
 import { noPolicies, policiesFor } from "../../../src/view/policies.js";
 import { dataplane, meshRecord, stored } from "../../support/mesh-view.js";
@@ -34,13 +34,13 @@ const gone = ({ type, mesh, name }: Stored): Change => ({
 });
 const listing = (...resources: Stored[]): Change => ({ kind: "listing", sequence: 1, resources });
 
-/** The view after the changes, and whom they touched in mesh `m`: `authority mesh services=a offered=b,c`. */
+/** The view after the changes, and whom they touched in mesh `m`: `authority mesh everyone service=a offered=b`. */
 function after(view: View, ...changes: Change[]) {
   const touched: TouchedMeshes = new Map();
   const next = changes.reduce((before, change) => apply(before, change, touched), view);
-  const { mesh = false, authority: ca = false, services = [], offered = [], proxies = [] } = touched.get("m") ?? {};
+  const { mesh, everyone, authority: ca, services, offered, proxies } = touched.get("m") ?? untouched();
   const list = (title: string, names: Iterable<string>) => [...names].sort().map((name) => `${title}=${name}`);
-  const parts = [...(ca ? ["authority"] : []), ...(mesh ? ["mesh"] : [])];
+  const parts = [...(ca ? ["authority"] : []), ...(mesh ? ["mesh"] : []), ...(everyone ? ["everyone"] : [])];
   parts.push(...list("proxy", proxies), ...list("service", services), ...list("offered", offered));
   return { view: next, touched: parts.join(" ") };
 }
@@ -58,10 +58,10 @@ const cases: readonly (readonly [
   ["a permission for a service", on, [put(permission("p", "redis"))], "offered=redis"],
   ["for several", on, [put(permission("p", "redis", "mysql"))], "offered=mysql offered=redis"],
   ["for a service with tags", on, [put(permission("p", { service: "redis", version: "1" }))], "offered=redis"],
-  ["for all services", on, [put(permission("p", "*"))], "mesh"],
-  ["for tags of any service", on, [put(permission("p", { version: "1" }))], "mesh"],
-  ["for everything", on, [put(permission("p", {}))], "mesh"],
-  ["for one service and all others", on, [put(permission("p", "redis", "*"))], "mesh offered=redis"],
+  ["for all services", on, [put(permission("p", "*"))], "everyone"],
+  ["for tags of any service", on, [put(permission("p", { version: "1" }))], "everyone"],
+  ["for everything", on, [put(permission("p", {}))], "everyone"],
+  ["for one service and all others", on, [put(permission("p", "redis", "*"))], "everyone offered=redis"],
   ["a flat permission", on, [put(stored("TrafficPermission", "p", rule("redis")))], "offered=redis"],
   ["a permission without a rule", on, [put(stored("TrafficPermission", "p", { rules: [] }))], ""],
   [
@@ -74,7 +74,7 @@ const cases: readonly (readonly [
     "a permission that narrows from all services to one",
     [...on, permission("p", "*")],
     [put(permission("p", "redis"))],
-    "mesh offered=redis",
+    "everyone offered=redis",
   ],
   ["a permission that goes", [...on, permission("p", "redis")], [gone(permission("p"))], "offered=redis"],
   ["a permission that goes and was never there", on, [gone(permission("p"))], ""],
@@ -83,12 +83,12 @@ const cases: readonly (readonly [
   ["a permission whose mesh is not known yet", [], [put(permission("p", "redis"))], ""],
   ["mTLS switched on after a permission came", off, [put(permission("p", "redis")), put(meshRecord())], "mesh"],
   ["a log for a service: its clients", off, [put(log("l", "redis"))], "service=redis"],
-  ["a log for all services", off, [put(log("l", "*"))], "mesh"],
+  ["a log for all services", off, [put(log("l", "*"))], "everyone"],
   ["a health check", off, [put(stored("HealthCheck", "h", rule("redis")))], "service=redis"],
   ["a route", off, [put(stored("TrafficRoute", "r", rule("redis")))], "service=redis"],
   ["a template for a service: its own proxies", off, [put(template("t", "redis"))], "offered=redis"],
-  ["a template by another tag", off, [put(template("t", { app: "redis" }))], "mesh"],
-  ["a template without selectors is for every proxy", off, [put(template("t"))], "mesh"],
+  ["a template by another tag", off, [put(template("t", { app: "redis" }))], "everyone"],
+  ["a template without selectors is for every proxy", off, [put(template("t"))], "everyone"],
   ["a service called like a member of every object", on, [put(permission("p", "constructor"))], "offered=constructor"],
   ["an authority", on, [put(authority)], "authority"],
   ["an authority that changes", [...on, authority], [put({ ...authority, version: 2 })], "authority"],

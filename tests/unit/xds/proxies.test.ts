@@ -3,7 +3,7 @@ import { type Generated, generate } from "../../../src/envoy/generate.js";
 import { emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Stored } from "../../../src/store/store.js";
-import { apply, emptyView, type Touched, type TouchedMeshes } from "../../../src/view/apply.js";
+import { apply, emptyView, type Touched, type TouchedMeshes, untouched } from "../../../src/view/apply.js";
 import { type Client, createProxies, type Generate } from "../../../src/xds/proxies.js";
 import { dataplane, meshRecord, permission } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
@@ -17,18 +17,11 @@ const offering = (name: string, services: readonly string[], consumed: readonly 
     outbound: consumed.map((service, index) => ({ interface: `:${10_000 + index}`, service })),
   });
 
-const untouched = (): Touched => ({
-  mesh: false,
-  authority: false,
-  proxies: new Set(),
-  services: new Set(),
-  offered: new Set(),
-});
-
 /** The services a proxy consumes and offers, without a configuration. */
 const sourcesOnly: Generate = (proxy) => ({
   config: { ...emptyConfig },
   services: new Set(proxy.outbounds.map(({ service }) => service)),
+  assignments: new Map(),
   offered: new Set(proxy.inbounds.map(({ service }) => service)),
   ignored: [],
 });
@@ -88,6 +81,7 @@ const all = [meshRecord(false), web, redis, both];
 
 const cases: readonly (readonly [title: string, touched: Partial<Touched>, mesh: string, heard: string])[] = [
   ["the mesh", { mesh: true }, "m", "both-1,redis-1,web-1"],
+  ["a policy for all", { everyone: true }, "m", "both-1,redis-1,web-1"],
   ["another mesh", { mesh: true, services: new Set(["redis"]), proxies: new Set(["web-1"]) }, "n", ""],
   ["a dataplane", { proxies: new Set(["web-1"]) }, "m", "web-1"],
   ["a dataplane that isn't connected", { proxies: new Set(["web-2"]) }, "m", ""],
