@@ -7,6 +7,7 @@ import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
 import type { ProxyId } from "./node.js";
 import type { Session } from "./session.js";
+import { createSlices } from "./slices.js";
 
 /** A stream as this index sees it. */
 export interface Client extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries"> {
@@ -66,9 +67,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const byMesh = new Map<string, Set<Entry>>();
   const consumers = new Map<string, Set<Entry>>();
   const providers = new Map<string, Set<Entry>>();
-  const waiting = new Set<Entry>();
   const noteIgnored = createIgnoredLog(logger);
-  let working = false;
 
   function index(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
     const entriesOfKey = table.get(key);
@@ -136,15 +135,16 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
   }
 
-  function work(): void {
-    const until = performance.now() + sliceMs;
-    for (const entry of waiting) {
-      waiting.delete(entry);
-      configure(entry, entry.clients);
-      if (performance.now() >= until) break;
+  const updates = createSlices<Entry>(sliceMs, (entry) => configure(entry, entry.clients));
+
+  function* concerned(mesh: string, touched: Touched): Generator<Entry> {
+    if (touched.mesh) yield* byMesh.get(mesh) ?? [];
+    for (const name of touched.proxies) {
+      const entry = entries.get(keyOf({ mesh, name }));
+      if (entry !== undefined) yield entry;
     }
-    working = waiting.size > 0;
-    if (working) setImmediate(work);
+    for (const service of touched.services) yield* consumers.get(serviceKey(mesh, service)) ?? [];
+    for (const service of touched.offered) yield* providers.get(serviceKey(mesh, service)) ?? [];
   }
 
   return {
@@ -167,19 +167,9 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       follow(entry, noSources);
       entries.delete(keyOf(client.id));
       unindex(byMesh, client.id.mesh, entry);
-      waiting.delete(entry);
+      updates.delete(entry);
     },
-    update(mesh, touched) {
-      const add = (entry: Entry) => waiting.add(entry);
-      if (touched.mesh) byMesh.get(mesh)?.forEach(add);
-      for (const name of touched.proxies) {
-        const entry = entries.get(keyOf({ mesh, name }));
-        if (entry !== undefined) add(entry);
-      }
-      for (const service of touched.services) consumers.get(serviceKey(mesh, service))?.forEach(add);
-      for (const service of touched.offered) providers.get(serviceKey(mesh, service))?.forEach(add);
-      if (!working && waiting.size > 0) work();
-    },
+    update: (mesh, touched) => updates.add(concerned(mesh, touched)),
     streams: (id) =>
       [...(entries.get(keyOf(id))?.clients ?? [])].map((client) => ({
         since: client.since,

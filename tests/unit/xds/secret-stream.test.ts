@@ -1,14 +1,14 @@
-import { EventEmitter } from "node:events";
-import { Metadata } from "@grpc/grpc-js";
 import * as assert from "uvu/assert";
 import { envoy as core } from "../../../proto-gen/envelope/envoy/config/core/v3/base.js";
 import { envoy as discovery } from "../../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
 import { google } from "../../../proto-gen/envelope/google/rpc/status.js";
 import { typeUrls } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
+import { unframed } from "../../../src/net/grpc-frame.js";
+import type { GrpcCall } from "../../../src/net/grpc-server.js";
 import type { Authenticate, AuthorityState } from "../../../src/xds/identities.js";
 import type { ProxyId } from "../../../src/xds/node.js";
-import { bundleVersion, type SecretCall, serveSecrets } from "../../../src/xds/secret-stream.js";
+import { bundleVersion, serveSecrets } from "../../../src/xds/secret-stream.js";
 import { createFakeTime } from "../../support/fake-time.js";
 import { suite } from "../../support/suite.js";
 import { redis, viewOf } from "./meshes.js";
@@ -31,18 +31,16 @@ const start = Date.parse("2026-01-01T00:00:00Z");
 function open({ authenticate = () => ({ kind: "accepted", until: undefined }), tokens = [] }: Options = {}) {
   const sent: { readonly nonce: string; readonly text: string }[] = [];
   const heard: string[] = [];
-  const metadata = new Metadata();
-  for (const token of tokens) metadata.add("authorization", token);
-  const call = Object.assign(new EventEmitter(), {
-    metadata,
-    getPeer: () => "test",
-    end() {},
-    write(bytes: Buffer) {
-      const { nonce, resources } = DiscoveryResponse.deserialize(bytes);
+  const call: GrpcCall = {
+    peer: () => "test",
+    header: (name) => (name === "authorization" ? tokens : []),
+    end: () => stream.closed(),
+    write(framed) {
+      const { nonce, resources } = DiscoveryResponse.deserialize(unframed(framed));
       const texts = resources.map(({ value }) => /\w+ #\d+/.exec(Buffer.from(value).toString())?.[0]);
       sent.push({ nonce, text: texts.join() });
     },
-  });
+  };
   const time = createFakeTime();
   let view = viewOf([redis]);
   let serial = 0;
@@ -67,7 +65,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
   }
   let authority = authorityOf(0);
   const named = ({ mesh, name }: ProxyId) => `${mesh}.${name}`;
-  const stream = serveSecrets(call as unknown as SecretCall, {
+  const stream = serveSecrets(call, {
     view: () => view,
     identities: { authority: () => authority },
     authenticate,
@@ -91,7 +89,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
       response_nonce: sent.at(-1)?.nonce ?? "",
       ...(refusal === undefined ? {} : { error_detail: new google.rpc.Status({ code: 3, message: refusal }) }),
     });
-    call.emit("data", Buffer.from(request.serialize()));
+    stream.message(Buffer.from(request.serialize()));
     await settle();
   }
   return {
@@ -116,9 +114,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
     /** A request that acknowledges whatever came last. */
     ask: (...names: string[]) => answer(names),
     refuse: (refusal: string, ...names: string[]) => answer(names, refusal),
-    end() {
-      call.emit("cancelled");
-    },
+    end: () => stream.closed(),
   };
 }
 
