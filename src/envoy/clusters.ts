@@ -76,7 +76,9 @@ export interface ServiceClusterOptions {
   readonly healthCheck: HealthCheck | undefined;
 }
 
-const milliseconds = (text: string | undefined) => Number((durationNanos(text ?? "0s") ?? 0n) / 1_000_000n);
+/** Rounded up: Envoy's clock has no less than that, and it refuses checks without a pause between them. */
+const milliseconds = (text: string | undefined) =>
+  Number(((durationNanos(text ?? "0s") ?? 0n) + 999_999n) / 1_000_000n);
 
 /**
  * A HealthCheck in Envoy's terms. Unhealthy endpoints get nothing, however many they are: with Envoy's default it would

@@ -41,7 +41,7 @@ export function decimals(nanos: string): string {
 }
 
 /** True when protobuf can hold it. */
-export const inRange = (nanos: bigint): boolean => nanos <= longest && nanos >= -longest;
+const inRange = (nanos: bigint): boolean => nanos <= longest && nanos >= -longest;
 
 /** proto3 JSON's spelling, the text itself when it is out of range, undefined when it is no duration. */
 export function normalDuration(text: string): string | undefined {

@@ -1,5 +1,5 @@
 import type { Cause } from "../lib/errors.js";
-import { durationNanos, inRange } from "./duration.js";
+import { durationNanos } from "./duration.js";
 import { resourceType } from "./resource.js";
 import { duration, uint32 } from "./scalars.js";
 import { type Infer, object } from "./schema.js";
@@ -30,9 +30,12 @@ type Value = string | number | undefined;
 
 const nanosOf = (value: Value) => (typeof value === "string" ? (durationNanos(value) ?? 0n) : BigInt(value ?? 0));
 
+/** Envoy counts in 64 bits of nanoseconds, which is enough for 292 years. */
+const longest = 9_223_372_035n * 1_000_000_000n;
+
 function problemOf(value: Value): string | undefined {
   const nanos = nanosOf(value);
-  if (!inRange(nanos)) return "must have a valid value";
+  if (nanos > longest || nanos < -longest) return "must have a valid value";
   return nanos > 0n ? undefined : "must have a positive value";
 }
 

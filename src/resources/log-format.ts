@@ -1,5 +1,5 @@
 import { nearest } from "../lib/suggest.js";
-import { envoyOperators, kumaOperators } from "./log-operators.js";
+import { envoyOperators, headerOperators, kumaOperators } from "./log-operators.js";
 import { quoted } from "./path.js";
 
 /** A piece of an access-log format, as written in `text`. */
@@ -44,6 +44,16 @@ function explain(format: string, position: number): string {
 
 const isKuma = (name: string) => name.startsWith("KUMA_");
 
+// A token of RFC 9110, with the colon that HTTP/2 has before some.
+const headerName = /^(?::?[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?$/;
+
+function headerProblem(name: string, args: string): string | undefined {
+  const headers = args.split("?");
+  if (headers.length > 2) return `malformed operator: "%${name}%" takes one header and one alternative at most`;
+  const wrong = headers.find((header) => !headerName.test(header));
+  return wrong === undefined ? undefined : `malformed operator: ${quoted(wrong)} in "%${name}%" is no name of a header`;
+}
+
 function misuse(name: string, args: string | undefined, length: string | undefined): string | undefined {
   if (isKuma(name)) {
     if (!kumaOperators.some((known) => known === name)) {
@@ -59,7 +69,7 @@ function misuse(name: string, args: string | undefined, length: string | undefin
   if (shape === "required" && (args === undefined || args === "")) {
     return `malformed operator: "%${name}%" needs arguments, as in "%${name}(…)%"`;
   }
-  return undefined;
+  return headerOperators.has(name) ? headerProblem(name, args ?? "") : undefined;
 }
 
 /**

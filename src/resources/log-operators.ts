@@ -50,10 +50,14 @@ const optional = names(`
 `);
 
 const required = names(`
-  CEL CLUSTER_METADATA COALESCE COMMON_DURATION DYNAMIC_METADATA ENVIRONMENT FILTER_STATE METADATA QUERY_PARAM REQ
-  REQUEST_HEADER RESP RESPONSE_HEADER RESPONSE_TRAILER STREAM_INFO_REQ TRAILER UPSTREAM_FILTER_STATE
-  UPSTREAM_METADATA XFCC_VALUE
+  CEL CLUSTER_METADATA COALESCE COMMON_DURATION DYNAMIC_METADATA ENVIRONMENT FILTER_STATE METADATA QUERY_PARAM
+  UPSTREAM_FILTER_STATE UPSTREAM_METADATA XFCC_VALUE
 `);
+
+const ofHeaders = names("REQ REQUEST_HEADER RESP RESPONSE_HEADER RESPONSE_TRAILER STREAM_INFO_REQ TRAILER");
+
+/** Those that take a header's name, or two of them with a question mark between: the second counts where the first is not. */
+export const headerOperators: ReadonlySet<string> = new Set(ofHeaders);
 
 const any = ["PATH", "QUERY_PARAMS"];
 
@@ -63,7 +67,7 @@ const shaped = (shape: OperatorShape, of: readonly string[]) => of.map((name) =>
 export const envoyOperators: ReadonlyMap<string, OperatorShape> = new Map([
   ...shaped("plain", plain),
   ...shaped("optional", optional),
-  ...shaped("required", required),
+  ...shaped("required", [...required, ...ofHeaders]),
   ...shaped("any", any),
 ]);
 

@@ -36,13 +36,16 @@ const holding = (assignment: Json): Json => ({
   loadAssignment: assignment,
 });
 
-/** Everything of a proxy as parts of a static configuration, by that part. */
-function parts(config: ConfigJson): readonly (readonly [part: "clusters" | "listeners" | "secrets", Json])[] {
+/** Everything of a proxy as parts of a static configuration, by that part. A listener's name is nothing but a name. */
+function parts(
+  owner: string,
+  config: ConfigJson,
+): readonly (readonly [part: "clusters" | "listeners" | "secrets", Json])[] {
   const { clusters = [], assignments = [], listeners = [], routes = [], secrets = [] } = config;
   return [
     ...clusters.map((cluster) => ["clusters", cluster] as const),
     ...assignments.map((assignment) => ["clusters", holding(assignment)] as const),
-    ...listeners.map((listener) => ["listeners", listener] as const),
+    ...listeners.map((listener) => ["listeners", { ...listener, name: `${listener.name} of ${owner}` }] as const),
     ...routes.map((one) => ["listeners", routing(one)] as const),
     ...secrets.map((secret) => ["secrets", secret] as const),
   ];
@@ -73,7 +76,7 @@ const emptyBatch = (): Batch => ({
 /** Puts a proxy's configuration in; false, and nothing is done, when it has a different thing of a name that is taken. */
 function join(batch: Batch, name: string, config: ConfigJson): boolean {
   const wanted = new Map<string, string>();
-  for (const [part, resource] of parts(config)) {
+  for (const [part, resource] of parts(name, config)) {
     const text = JSON.stringify(resource);
     for (const claim of claims(part, resource)) {
       if ((batch.claimed.get(claim) ?? text) !== text) return false;
@@ -81,7 +84,7 @@ function join(batch: Batch, name: string, config: ConfigJson): boolean {
     }
   }
   for (const [claim, text] of wanted) batch.claimed.set(claim, text);
-  for (const [part, resource] of parts(config)) batch[part].set(String(resource.name), resource);
+  for (const [part, resource] of parts(name, config)) batch[part].set(String(resource.name), resource);
   batch.configs.set(name, config);
   return true;
 }

@@ -1,33 +1,53 @@
 import { loadAll } from "js-yaml";
 import { checkRaw } from "../../src/envoy/raw/native.js";
-import type { Cause } from "../../src/lib/errors.js";
+import { type Cause, UserError } from "../../src/lib/errors.js";
 import { fromJson } from "../../src/resources/envelope.js";
+import { unknownOperator } from "../../src/resources/log-format.js";
+import type { Mesh } from "../../src/resources/mesh.js";
 import { contentOf, type ProxyTemplate } from "../../src/resources/proxy-template.js";
 import { registry } from "../../src/resources/registry.js";
 import type { Stored } from "../../src/store/store.js";
 
 /** What came of a document at the API's door. */
-export interface Admission {
+interface Admission {
   readonly stored: Stored;
   /** Why it would be refused; empty when it is not. */
   readonly causes: readonly Cause[];
 }
 
-/** Reads a document as the API does: strictly, with defaults, validated, raw resources too. */
-export function admit(document: Readonly<Record<string, unknown>>): Admission {
+/** Reads a document as the API does where it has no Envoy to ask: strictly, with defaults, validated. */
+function admit(document: Readonly<Record<string, unknown>>): Admission {
   const type = registry.byName(String(document.type));
   if (type === undefined) throw new Error(`there is no type ${String(document.type)}`);
   const { envelope, spec: written, unknown } = fromJson(type, document, "strict");
   const spec = type.defaults(written);
   const name = envelope.name ?? "";
   const raw = type.name === "ProxyTemplate" ? contentOf(spec as ProxyTemplate).resources : [];
+  const backends = type.name === "Mesh" ? (spec as Mesh).logging?.backends : undefined;
   const causes = [
     ...unknown,
     ...type.validate(spec),
+    ...(backends ?? []).flatMap(({ format = "" }) => {
+      const message = unknownOperator(format);
+      return message === undefined ? [] : [{ field: "format", message }];
+    }),
     ...raw.flatMap(({ resource = "" }) => checkRaw(resource)).map(({ field, message }) => ({ field, message })),
   ];
   const mesh = type.scope === "global" ? name : (envelope.mesh ?? "");
   return { stored: { type: type.name, mesh, name, spec, version: 1 }, causes };
+}
+
+/** Those of the documents that the API lets in. */
+export function admittedOf(documents: readonly Readonly<Record<string, unknown>>[]): readonly Stored[] {
+  return documents.flatMap((document) => {
+    try {
+      const { stored, causes } = admit(document);
+      return causes.length === 0 ? [stored] : [];
+    } catch (error) {
+      if (error instanceof UserError) return [];
+      throw error;
+    }
+  });
 }
 
 /** The resources of a file as they are applied; none of them may be refused. */

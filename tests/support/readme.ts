@@ -1,8 +1,12 @@
 import fs from "node:fs";
 
-/** The README's blocks of shell commands below a heading of the second level, as they are printed. */
-export function shellBlocks(heading: string, text = fs.readFileSync("README.md", "utf8")): string[] {
+/** The README's blocks in a language below a heading of the second level, as they are printed. */
+export function codeBlocks(heading: string, language: string, text = fs.readFileSync("README.md", "utf8")): string[] {
   const section = text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`));
   if (section === undefined) throw new Error(`the README has no section "${heading}"`);
-  return [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block = ""]) => block);
+  const blocks = section.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"));
+  return [...blocks].map(([, block = ""]) => block);
 }
+
+/** Its blocks of shell commands. */
+export const shellBlocks = (heading: string, text?: string): string[] => codeBlocks(heading, "sh", text);

@@ -171,11 +171,11 @@ test("a log format that it would refuse is refused, with the operator's place wh
     status: 400,
     causes: [{ field: "logging.backends[1].format", message: 'unknown operator "%NOPE%" (at character 6)' }],
   });
-  const { status, causes } = await putMesh("%REQ(a?b?c)%");
+  const { status, causes } = await putMesh("%COMMON_DURATION(a b)%");
   assert.is(status, 400);
   assert.match(
     JSON.stringify(causes),
-    /logging.backends\[0\].format.*Envoy 1\.\d+\.\d+ refuses it: More than 1 alternative header/,
+    /logging.backends\[0\].format.*Envoy 1\.\d+\.\d+ refuses it: Invalid common duration/,
   );
 });
 

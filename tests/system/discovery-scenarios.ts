@@ -209,5 +209,43 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
     await echo(outbound, "unaffected");
   });
 
+  test("raw clusters are active with the endpoints that their names have, or with none, each time they change", async () => {
+    const key = { type: "ProxyTemplate", mesh: "default", name: "raw" };
+    const clusters = (timeout: string) =>
+      [["raw"], ["renamed", "redis"], ["unknown", "nobodys"]].map(([name, serviceName]) => ({
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        name,
+        type: "EDS",
+        connectTimeout: timeout,
+        edsClusterConfig: { serviceName, edsConfig: { ads: {}, resourceApiVersion: "V3" } },
+      }));
+    const template = (timeout: string) => ({
+      imports: ["default-proxy"],
+      resources: clusters(timeout).map((cluster) => ({ name: "r", version: "v", resource: JSON.stringify(cluster) })),
+    });
+    await store.create({ ...key, spec: template("1s") });
+    for (const timeout of ["1s", "2s", "3s"]) {
+      const stored = await store.get(key);
+      if (timeout !== "1s") await store.update({ ...key, spec: template(timeout) }, stored?.version ?? 0);
+      await eventually(
+        `all are active with a connect timeout of ${timeout}`,
+        async () => {
+          const dump = JSON.parse(await adminText("/config_dump?resource=dynamic_active_clusters")) as {
+            configs: { cluster: { name: string; connect_timeout: string } }[];
+          };
+          const raw = dump.configs.filter(({ cluster }) => ["raw", "renamed", "unknown"].includes(cluster.name));
+          return raw.length === 3 && raw.every(({ cluster }) => cluster.connect_timeout === timeout);
+        },
+        5000,
+      );
+      const hosts = (await adminText("/clusters")).match(/^renamed::127[^:]*:\d+::cx_total/gm);
+      assert.is(hosts?.length, 1);
+    }
+    await echo(outbound, "unaffected");
+    assert.equal(counts.rejected, []);
+    await store.delete(key);
+    await eventually("they are gone", async () => !(await adminText("/clusters")).includes("renamed::"));
+  });
+
   test.run();
 }

@@ -51,11 +51,11 @@ test("what Envoy takes is fine, also what we don't know; one question is enough"
 });
 
 test("what Envoy refuses is refused: with its place when we don't know it, else in Envoy's words", async () => {
-  const { envoy } = refusing("NOPE", "REQ");
+  const { envoy } = refusing("NOPE", "CEL");
   assert.equal(await check(envoy, mesh("%DURATION%", "a %NOPE%")), [
     'logging.backends[1].format: unknown operator "%NOPE%" (at character 3)',
   ]);
-  assert.equal(await check(envoy, mesh("%REQ(a?b?c)%")), [
+  assert.equal(await check(envoy, mesh("%CEL(a b)%")), [
     "logging.backends[0].format: Envoy 9.9 refuses it: no, not this",
   ]);
 });

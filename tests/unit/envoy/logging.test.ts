@@ -127,6 +127,21 @@ test("the source is the first service of the dataplane, at its own address", () 
   assert.match(JSON.stringify(configJson(generated(mesh, "p").config)), '"inlineString":"api 10.0.0.1:0 redis\\n"');
 });
 
+test("dataplanes with the same listener each log as themselves", () => {
+  const format = "%KUMA_SOURCE_SERVICE% %KUMA_SOURCE_ADDRESS%";
+  const at = (name: string, address: string, service: string) =>
+    dataplane(name, {
+      inbound: [{ interface: `${address}:8000:80`, tags: { service } }],
+      outbound: [{ interface: ":10000", service: "redis" }],
+    });
+  const proxies = [at("a", "10.0.0.1", "web"), at("b", "10.0.0.2", "web"), at("c", "10.0.0.2", "api")];
+  const mesh = meshViewOf(meshWith([file("a", format)]), ...proxies, log("l", "*", "*", "a"));
+  const lines = ["a", "b", "c"].map(
+    (name) => /"inlineString":"([^"]*)"/.exec(JSON.stringify(configJson(generated(mesh, name).config)))?.[1],
+  );
+  assert.equal(lines, ["web 10.0.0.1:0\\n", "web 10.0.0.2:0\\n", "api 10.0.0.2:0\\n"]);
+});
+
 test("a change of rules or backends is news to those that log by them, and to nobody else", () => {
   const proxies = [proxyOf("web", "redis"), proxyOf("api", "redis"), proxyOf("job", "db"), proxyOf("redis")];
   const names = ["web", "api", "job", "redis"];

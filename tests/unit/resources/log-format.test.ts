@@ -11,6 +11,7 @@ const good: readonly string[] = [
   "%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%",
   "%START_TIME(%Y/%m/%dT%H:%M:%S%z)%",
   "%REQ(X-REQUEST-ID?Y):10%",
+  "%REQ(:path?)% %RESP(?%)% %TRAILER(?)%",
   "%DYNAMIC_METADATA(com.test.my_filter:test_key):9%",
   "100%% of %DURATION%%%",
   "%%DURATION%%",
@@ -55,6 +56,13 @@ const bad: readonly [format: string, problem: string][] = [
   ["%REQ:%", 'malformed operator: "%REQ:" has to be followed by a length and "%" (at character 1)'],
   ["%REQ%", 'malformed operator: "%REQ%" needs arguments, as in "%REQ(…)%" (at character 1)'],
   ["%REQ()%", 'malformed operator: "%REQ%" needs arguments, as in "%REQ(…)%" (at character 1)'],
+  ["%REQ(A?B?C)%", 'malformed operator: "%REQ%" takes one header and one alternative at most (at character 1)'],
+  ["-%RESP(a b)%", 'malformed operator: "a b" in "%RESP%" is no name of a header (at character 2)'],
+  ["%TRAILER(a?:)%", 'malformed operator: ":" in "%TRAILER%" is no name of a header (at character 1)'],
+  [
+    "%REQ(%%DYNAMIC_METADATA(a:b)%",
+    'malformed operator: "%%DYNAMIC_METADATA(a:b" in "%REQ%" is no name of a header (at character 1)',
+  ],
   ["%START_TIME(%s):3%", 'malformed operator: "%START_TIME%" takes no length (at character 1)'],
   [
     "%START_TIME(%Y\n%m)%",

@@ -491,6 +491,11 @@ table("HealthCheck", [
       ["conf.activeChecks.timeout", "must have a valid value"],
     ],
   ],
+  [
+    "durations of 292 years, and longer than that",
+    check({ activeChecks: { ...active, interval: "9223372035s", timeout: "9223372035.000000001s" } }),
+    [["conf.activeChecks.timeout", "must have a valid value"]],
+  ],
 ]);
 
 const profileNotFound = "profile not found. Available profiles: default-proxy";

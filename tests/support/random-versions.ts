@@ -1,0 +1,23 @@
+import { connectTimeoutMs, generate } from "../../src/envoy/generate.js";
+import { kinds } from "../../src/envoy/resource.js";
+import { admittedOf } from "./mesh-file.js";
+import { meshRecord, meshViewOf } from "./mesh-view.js";
+import { seeded } from "./random.js";
+import { randomMesh } from "./random-mesh.js";
+
+const servers = ["a", "b"].map((name) => ({ target: "localhost:5677", root: `certificate ${name}` }));
+
+/** What the proxies of a random mesh are told: `proxy kind name version` of each resource. */
+export function versionsOf(seed: number): string[] {
+  const random = seeded(seed);
+  // All meshes have the same services and addresses, so that nearly everything is nearly alike.
+  const mesh = meshViewOf(meshRecord(false), ...admittedOf(randomMesh(random, 1)));
+  const tokenPath = random.pick([undefined, "token", "other"]);
+  const surroundings = { connectTimeoutMs, secretServer: random.pick(servers) };
+  return [...mesh.proxies.values()].flatMap((proxy) => {
+    const { config } = generate(proxy, mesh, surroundings, tokenPath);
+    return kinds.flatMap((kind) =>
+      [...config[kind].values()].map(({ name, version }) => `${proxy.name} ${kind} ${name} ${version}`),
+    );
+  });
+}
