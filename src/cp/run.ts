@@ -152,10 +152,10 @@ export async function startControlPlane(
       feed: newerApi.feed,
       observer: insights,
       logger: logger.child("xds-server"),
-      generate(proxy, mesh, tokenPath) {
+      generate(proxy, mesh, tokenPath, before) {
         if (!newerApi.ready(mesh)) return undefined;
         const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
-        return generate(proxy, mesh, surroundings, tokenPath);
+        return generate(proxy, mesh, surroundings, tokenPath, before);
       },
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);

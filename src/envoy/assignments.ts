@@ -69,18 +69,18 @@ export interface AssignmentSource {
 export type AssignmentSources = ReadonlyMap<string, AssignmentSource>;
 
 /**
- * A configuration after endpoints of these services changed and nothing else did: what was made for the one before is
- * still right, but for the assignments of their clusters. The same object when they did not change.
+ * A configuration after endpoints of these services, or of any, changed and nothing else did: what was made for the one
+ * before is still right, but for the assignments of their clusters. The same object when they did not change.
  */
 export function reassigned(
   config: ProxyConfig,
   sources: AssignmentSources,
   mesh: MeshView,
-  services: ReadonlySet<string>,
+  services?: ReadonlySet<string>,
 ): ProxyConfig {
   let eds: Map<string, EnvoyResource> | undefined;
   for (const [name, { service, tags }] of sources) {
-    if (!services.has(service)) continue;
+    if (services?.has(service) === false) continue;
     const present = config.eds.get(name);
     const resource = assignment(name, mesh.services.get(service)?.endpoints, tags);
     // A template's own resource of the name stands in the place of ours.

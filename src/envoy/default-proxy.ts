@@ -89,6 +89,25 @@ function loggingOf(
 }
 
 /**
+ * The listeners of a proxy's inbounds: all of its configuration that depends on permissions.
+ * @throws as `addDefaultProxy` does
+ */
+export function inboundListeners(
+  proxy: ProxyView,
+  mesh: MeshView,
+  { secretServer }: DefaultProxySettings,
+  tokenPath: string | undefined,
+): EnvoyResource[] {
+  const tls = tlsOf(mesh, secretServer, tokenPath);
+  return [...listenersOf(proxy.inbounds)].map((inbounds) => {
+    const [inbound] = inbounds;
+    const tags = inbounds.map((member) => member.tags);
+    const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
+    return inboundListener(inbound, localClusterName(inbound.servicePort), proxy.redirectPort === 0, protection);
+  });
+}
+
+/**
  * Adds what Kuma's profile `default-proxy` has for a proxy: names and contents are those of Kuma.
  * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
  */
@@ -96,9 +115,10 @@ export function addDefaultProxy(
   { config: { cds, eds, lds }, services, assignments, ignored }: Draft,
   proxy: ProxyView,
   mesh: MeshView,
-  { connectTimeoutMs, secretServer }: DefaultProxySettings,
+  settings: DefaultProxySettings,
   tokenPath: string | undefined,
 ): void {
+  const { connectTimeoutMs, secretServer } = settings;
   const redirected = proxy.redirectPort !== 0;
   const tls = tlsOf(mesh, secretServer, tokenPath);
 
@@ -106,13 +126,8 @@ export function addDefaultProxy(
     keep(cds, passThroughCluster(connectTimeoutMs));
     keep(lds, catchAllListener(proxy.redirectPort));
   }
-  for (const inbounds of listenersOf(proxy.inbounds)) {
-    const [inbound] = inbounds;
-    const tags = inbounds.map((member) => member.tags);
-    const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
-    keep(cds, localCluster(inbound.servicePort, connectTimeoutMs));
-    keep(lds, inboundListener(inbound, localClusterName(inbound.servicePort), !redirected, protection));
-  }
+  for (const [{ servicePort }] of listenersOf(proxy.inbounds)) keep(cds, localCluster(servicePort, connectTimeoutMs));
+  for (const listener of inboundListeners(proxy, mesh, settings, tokenPath)) keep(lds, listener);
   for (const { service, ...place } of proxy.outbounds) {
     services.add(service);
     const clusters: WeightedCluster[] = [];

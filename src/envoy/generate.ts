@@ -2,12 +2,20 @@ import { templateCandidates } from "../policy/templates.js";
 import { contentOf, defaultProfile, type ProxyTemplate, profiles } from "../resources/proxy-template.js";
 import type { Stored } from "../store/store.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
-import type { AssignmentSource, AssignmentSources } from "./assignments.js";
-import { addDefaultProxy, type DefaultProxySettings } from "./default-proxy.js";
+import type { Policies } from "../view/policies.js";
+import { type AssignmentSource, type AssignmentSources, reassigned } from "./assignments.js";
+import { addDefaultProxy, type DefaultProxySettings, inboundListeners } from "./default-proxy.js";
 import type { Ignored } from "./ignored.js";
 import type { EnvoyApi } from "./raw/api.js";
 import { rawResourcesOf } from "./raw/readings.js";
-import type { ProxyConfig, ProxyTables } from "./resource.js";
+import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
+
+/** What a configuration was made from besides permissions and endpoints; all of it is immutable. */
+interface Basis extends Surroundings, Pick<Policies, "TrafficRoute" | "TrafficLog" | "HealthCheck" | "ProxyTemplate"> {
+  readonly proxy: ProxyView;
+  readonly mesh: MeshView["mesh"];
+  readonly tokenPath: string | undefined;
+}
 
 /** What one proxy is told, and what that was read from: a change of those concerns it. */
 export interface Generated {
@@ -20,6 +28,7 @@ export interface Generated {
   readonly offered: ReadonlySet<string>;
   /** What is about it and has no effect. */
   readonly ignored: readonly Ignored[];
+  readonly basis: Basis;
 }
 
 /** What a configuration depends on besides the mesh. */
@@ -52,12 +61,53 @@ function addRaw(
   for (const { field, reason } of unreadable) ignored.push({ policy, field, reason });
 }
 
+function basisOf(
+  proxy: ProxyView,
+  { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
+  { connectTimeoutMs, secretServer, newerApi }: Surroundings,
+  tokenPath: string | undefined,
+): Basis {
+  const own = { proxy, mesh, tokenPath, connectTimeoutMs, secretServer, newerApi };
+  return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
+}
+
+const sameBasis = (a: Basis, b: Basis) => (Object.keys(a) as (keyof Basis)[]).every((key) => a[key] === b[key]);
+
+/** The listeners of a configuration, with these in the place of those of their names; the same object when they are. */
+function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]): ProxyConfig["lds"] {
+  let changed: Map<string, EnvoyResource> | undefined;
+  for (const listener of listeners) {
+    const present = lds.get(listener.name);
+    // There is none when a template leaves our listeners out, and it may have its own in the place of ours.
+    if (present === undefined || present.raw || present === listener) continue;
+    changed ??= new Map(lds);
+    changed.set(listener.name, listener);
+  }
+  return changed ?? lds;
+}
+
+/** The same as made anew, when nothing but permissions and endpoints differs; tables that did not change stay the same. */
+function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, surroundings: Surroundings): Generated {
+  const { config, assignments, basis } = before;
+  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis.tokenPath));
+  return { ...before, config: reassigned({ ...config, lds }, assignments, mesh) };
+}
+
 /**
  * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and where its token is. It consists of
  * what the proxy's template imports and of the template's own resources.
+ * @param before what was made for the proxy last: what still holds of it is not made again
  * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
  */
-export function generate(proxy: ProxyView, mesh: MeshView, surroundings: Surroundings, tokenPath?: string): Generated {
+export function generate(
+  proxy: ProxyView,
+  mesh: MeshView,
+  surroundings: Surroundings,
+  tokenPath?: string,
+  before?: Generated,
+): Generated {
+  const basis = basisOf(proxy, mesh, surroundings, tokenPath);
+  if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
   const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
   const services = new Set<string>();
   const assignments = new Map<string, AssignmentSource>();
@@ -72,5 +122,6 @@ export function generate(proxy: ProxyView, mesh: MeshView, surroundings: Surroun
     ignored.push(...unknownImports(template));
     addRaw(config, template, surroundings.newerApi, ignored);
   }
-  return { config, services, assignments, offered: new Set(proxy.inbounds.map(({ service }) => service)), ignored };
+  const offered = new Set(proxy.inbounds.map(({ service }) => service));
+  return { config, services, assignments, offered, ignored, basis };
 }

@@ -1,5 +1,5 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type Any, AnySchema, anyPack } from "@bufbuild/protobuf/wkt";
 import {
   ApiConfigSource_ApiType,
   ApiVersion,
@@ -211,11 +211,24 @@ function rules(mesh: string, permitted: Permitted): Rules {
   };
 }
 
+/** The rules are the larger part of a filter, and the same for all instances of a service. */
+const encodedRules = createLately<Uint8Array>(256);
+
 /** The network filter that lets permitted services pass. */
 export function permissionFilter(mesh: string, statPrefix: string, permitted: Permitted) {
-  const filter = create(RBACSchema, { statPrefix, rules: rules(mesh, permitted) });
+  const common = encodedRules(keyOf([mesh, ...permittedIngredients(permitted)]), () =>
+    toBinary(RBACSchema, create(RBACSchema, { rules: rules(mesh, permitted) })),
+  );
+  // Messages that are encoded one after the other are one message with the fields of both.
+  const own = toBinary(RBACSchema, create(RBACSchema, { statPrefix }));
+  const value = new Uint8Array(common.length + own.length);
+  value.set(common);
+  value.set(own, common.length);
   return {
     name: "envoy.filters.network.rbac",
-    configType: { case: "typedConfig" as const, value: anyPack(RBACSchema, filter) },
+    configType: {
+      case: "typedConfig" as const,
+      value: create(AnySchema, { typeUrl: `type.googleapis.com/${RBACSchema.typeName}`, value }),
+    },
   };
 }

@@ -28,14 +28,22 @@ export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
   deliveries(): readonly Delivery[];
 }
 
-/** Makes a proxy's configuration; undefined while that has to wait, and a change of its mesh follows. */
-export type Generate = (proxy: ProxyView, mesh: MeshView, tokenPath: string | undefined) => Generated | undefined;
+/**
+ * Makes a proxy's configuration, which may share what still holds with the one that was made `before`; undefined while
+ * that has to wait, and a change of its mesh follows.
+ */
+export type Generate = (
+  proxy: ProxyView,
+  mesh: MeshView,
+  tokenPath: string | undefined,
+  before: Generated | undefined,
+) => Generated | undefined;
 
 /** All streams of one proxy. */
 interface Entry extends Indexed {
   readonly clients: Set<Client>;
   /** What was made for it last, by where its tokens are. */
-  readonly made: Map<string | undefined, Pick<Generated, "config" | "assignments">>;
+  readonly made: Map<string | undefined, Generated>;
   /** What waits to be done: to make it anew, or to look up the endpoints of these services. */
   due: "anew" | ReadonlySet<string> | undefined;
 }
@@ -77,15 +85,14 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       return undefined;
     }
     try {
-      const generated = generate(proxy, mesh, tokenPath);
+      const generated = generate(proxy, mesh, tokenPath, entry.made.get(tokenPath));
       if (generated === undefined) return undefined;
       index.follow(entry, generated);
-      const { config, assignments } = generated;
-      entry.made.set(tokenPath, { config, assignments });
+      entry.made.set(tokenPath, generated);
       noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
-      return config;
+      return generated.config;
     } catch (error) {
       logger.error("no configuration could be made; the dataplane keeps its last one", { ...entry.id, error });
       return undefined;
@@ -110,11 +117,11 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   function reassign(entry: Entry, services: ReadonlySet<string>): void {
     const mesh = view().get(entry.id.mesh);
     if (mesh === undefined) return;
-    for (const [tokenPath, { config, assignments }] of entry.made) {
+    for (const [tokenPath, made] of entry.made) {
       // Of two streams the newer one may have been told before: each knows what it lacks.
-      const changed = reassigned(config, assignments, mesh, services);
-      entry.made.set(tokenPath, { config: changed, assignments });
-      for (const client of entry.clients) if (client.tokenPath === tokenPath) client.configure(changed);
+      const config = reassigned(made.config, made.assignments, mesh, services);
+      entry.made.set(tokenPath, { ...made, config });
+      for (const client of entry.clients) if (client.tokenPath === tokenPath) client.configure(config);
     }
   }
 
@@ -179,7 +186,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
           const mesh = view().get(id.mesh);
           const proxy = mesh?.proxies.get(id.name);
           if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
-          return client.deliveries(generate(proxy, mesh, client.tokenPath)?.config ?? emptyConfig);
+          return client.deliveries(generate(proxy, mesh, client.tokenPath, undefined)?.config ?? emptyConfig);
         },
       })),
   };

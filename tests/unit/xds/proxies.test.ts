@@ -17,13 +17,12 @@ const offering = (name: string, services: readonly string[], consumed: readonly 
     outbound: consumed.map((service, index) => ({ interface: `:${10_000 + index}`, service })),
   });
 
+const surroundings = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
+
 /** The services a proxy consumes and offers, without a configuration. */
-const sourcesOnly: Generate = (proxy) => ({
+const sourcesOnly: Generate = (proxy, mesh) => ({
+  ...generate(proxy, mesh, surroundings),
   config: { ...emptyConfig },
-  services: new Set(proxy.outbounds.map(({ service }) => service)),
-  assignments: new Map(),
-  offered: new Set(proxy.inbounds.map(({ service }) => service)),
-  ignored: [],
 });
 
 interface TestClient extends Client {
@@ -70,6 +69,12 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
       view = apply(view, { kind: "listing", sequence: 2, resources: now }, touched);
       return touched;
     },
+    /** Puts one resource into the view alone; what that touched is left to the test. */
+    put(resource: Stored): Touched {
+      const touched: TouchedMeshes = new Map();
+      view = apply(view, { kind: "put", sequence: 2, resource }, touched);
+      return touched.get("m") ?? untouched();
+    },
     heard: () => heard.splice(0).sort().join(),
   };
 }
@@ -86,12 +91,19 @@ const cases: readonly (readonly [title: string, touched: Partial<Touched>, mesh:
   ["a dataplane", { proxies: new Set(["web-1"]) }, "m", "web-1"],
   ["a dataplane that isn't connected", { proxies: new Set(["web-2"]) }, "m", ""],
   ["a service: who consumes it", { services: new Set(["redis"]) }, "m", "both-1,web-1"],
+  ["endpoints of a service: who consumes it", { endpoints: new Set(["redis"]) }, "m", "both-1,web-1"],
+  ["endpoints of a service that nobody consumes", { endpoints: new Set(["mysql"]) }, "m", ""],
   ["a service that nobody consumes", { services: new Set(["mysql"]) }, "m", ""],
   ["a service's own policies: who offers it", { offered: new Set(["redis"]) }, "m", "both-1,redis-1"],
   ["policies of a service that nobody offers", { offered: new Set(["mysql"]) }, "m", ""],
   [
     "several at once: each once",
-    { offered: new Set(["web"]), services: new Set(["web", "redis"]), proxies: new Set(["both-1"]) },
+    {
+      offered: new Set(["web"]),
+      services: new Set(["web", "redis"]),
+      endpoints: new Set(["web", "redis"]),
+      proxies: new Set(["both-1"]),
+    },
     "m",
     "both-1,web-1",
   ],
@@ -171,15 +183,13 @@ test("proxies of a missing mesh keep what they have, and say so in the log", () 
 test("a proxy for which nothing can be made keeps what it has, and costs no other", () => {
   const stage = open(all, (proxy, mesh, tokenPath) => {
     if (proxy.name === "redis-1") throw new Error("broken");
-    return sourcesOnly(proxy, mesh, tokenPath);
+    return sourcesOnly(proxy, mesh, tokenPath, undefined);
   });
   for (const name of ["redis-1", "web-1"]) stage.join(name);
   stage.touch({ mesh: true });
   assert.is(stage.heard(), "web-1,web-1");
   assert.match(stage.errors.join(""), "no configuration could be made");
 });
-
-const surroundings = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
 
 test("clients of one proxy get the contexts of their own token paths, made once for each path", () => {
   const made: (string | undefined)[] = [];
@@ -216,6 +226,47 @@ test("clients of one proxy get the contexts of their own token paths, made once 
   });
   assert.equal(contexts, [["token"], ["/run/token"], ["token"], []]);
   assert.is(clients[0]?.configs.at(-1), clients[2]?.configs.at(-1));
+});
+
+/** Makes real configurations, and counts them. */
+function counting(): { readonly made: () => number; readonly how: Generate } {
+  let count = 0;
+  return {
+    made: () => count,
+    how(proxy, mesh, tokenPath, before) {
+      count += 1;
+      return generate(proxy, mesh, surroundings, tokenPath, before);
+    },
+  };
+}
+
+const elsewhere = dataplane("redis-2", { inbound: [{ interface: "127.0.0.2:8000:80", tags: { service: "redis" } }] });
+
+const versionOf = ({ configs }: TestClient, name = "redis") => configs.at(-1)?.eds.get(name)?.version;
+
+test("endpoints that change are looked up, and nothing is made for that", () => {
+  const { made, how } = counting();
+  const stage = open(all, how);
+  const clients = [stage.join("web-1"), stage.join("both-1")];
+  const [before, count] = [clients.map((client) => client.configs.at(-1)), made()];
+  stage.touch(stage.put(elsewhere));
+  assert.is(made(), count);
+  for (const [index, client] of clients.entries()) {
+    const after = client.configs.at(-1);
+    assert.is.not(after?.eds.get("redis"), before[index]?.eds.get("redis"));
+    assert.is(after?.cds, before[index]?.cds);
+    assert.is(after?.lds, before[index]?.lds);
+  }
+});
+
+test("of two streams of a proxy, one of which came after a change and before word of it, both get it", () => {
+  const stage = open(all, counting().how);
+  const older = stage.join("web-1");
+  const touched = stage.put(elsewhere);
+  const newer = stage.join("web-1");
+  assert.is.not(versionOf(newer), versionOf(older));
+  stage.touch(touched);
+  assert.is(versionOf(older), versionOf(newer));
 });
 
 test("many proxies are configured in slices that leave the loop to others, each proxy once", async () => {
