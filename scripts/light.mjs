@@ -1,7 +1,8 @@
 // Start-up time and memory of most programs rest on never loading what only kuma-cp needs.
 
 const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
-const heavy = /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken)\/|proto-gen\//;
+const heavy =
+  /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken|prom-client)\/|proto-gen\//;
 
 /** Every module that `entry` reaches by imports of these kinds, each with the module that imports it. */
 function reached({ inputs }, entry, follow) {

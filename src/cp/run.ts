@@ -24,6 +24,9 @@ import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { measuredStore } from "./metrics/measured-store.js";
+import { createMetrics } from "./metrics/metrics.js";
+import { both } from "./metrics/observers.js";
 import { followNewerApi } from "./newer-api.js";
 import { openStore } from "./open-store.js";
 import { patiently } from "./patience.js";
@@ -85,17 +88,19 @@ export async function startControlPlane(
     for (const stop of stops.splice(0).reverse()) await stop();
   }
 
+  const metrics = createMetrics();
   try {
     const health = await startHttpServer({
       port: settings.diagnosticsPort,
       setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
-      handler: healthHandler(() => state.ready && state.store?.available === true),
+      handler: healthHandler(() => state.ready && state.store?.available === true, metrics),
       logger: logger.child("xds-server.diagnostics"),
     });
     stops.push(() => health.close());
 
     const instanceId = randomUUID();
-    const { store, instances } = await openStore(settings, instanceId, logger.child("store"), signal);
+    const { store: opened, instances } = await openStore(settings, instanceId, logger.child("store"), signal);
+    const store = measuredStore(opened, metrics);
     state.store = store;
     const feed = new AbortController();
     stops.push(async () => {
@@ -150,17 +155,18 @@ export async function startControlPlane(
     const xds: XdsServer = await startXdsServer({
       port: settings.xdsPort,
       feed: newerApi.feed,
-      observer: insights,
+      observer: both(insights, metrics.observer),
       logger: logger.child("xds-server"),
-      generate(proxy, mesh, tokenPath, before) {
+      generate: metrics.measured((proxy, mesh, tokenPath, before) => {
         if (!newerApi.ready(mesh)) return undefined;
         const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
         return generate(proxy, mesh, surroundings, tokenPath, before);
-      },
+      }),
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
+    metrics.countStreams({ xds: xds.calls, sds: secrets.server.calls });
     const rotations = createRotations({
       // Two turns of the recorder, since the first may have begun a moment too early.
       insightsLagMs: 2 * settings.statusFlushInterval,

@@ -213,7 +213,7 @@ export const table = {
     "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
     5680,
     port,
-    "Port of /healthy and /ready.",
+    "Port of /healthy, /ready and /metrics.",
   ),
   refreshInterval: setting(
     "xdsServer.dataplaneConfigurationRefreshInterval",

@@ -61,6 +61,8 @@ export interface GrpcServerOptions {
 
 export interface GrpcServer {
   readonly port: number;
+  /** How many are open. */
+  calls(): number;
   /** GOAWAY, the end of every call as `unavailable`, and after a second the end of what is left. */
   close(): Promise<void>;
 }
@@ -266,6 +268,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   });
   return {
     port: acceptor.port,
+    calls: () => calls.size,
     async close() {
       closing = true;
       acceptor.close();

@@ -109,6 +109,7 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
 
   return {
     port: server.port,
+    calls: server.calls,
     proxies(mesh) {
       const found = new Map<string, { trusted: (string | undefined)[]; identity: IssuedIdentity | undefined }>();
       for (const { proxy, trusted, identity } of index.ofMesh(mesh)) {

@@ -50,6 +50,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
 
   return {
     port: server.port,
+    calls: server.calls,
     streams: proxies.streams,
     close() {
       unlisten();

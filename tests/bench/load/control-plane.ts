@@ -17,7 +17,6 @@ export interface LoadedControlPlane {
   /** Of the process that runs now. */
   readonly pid: () => number;
   readonly health: () => string;
-  readonly output: () => string;
   write(write: Write): Promise<void>;
   /** Writes the mesh; a store in memory has forgotten it after `restart`. */
   fill(mesh: LoadMesh): Promise<void>;
@@ -76,7 +75,6 @@ export async function startLoadedControlPlane(directory: string, storeType: Stor
     pair,
     pid: () => cp.child.pid ?? 0,
     health: () => cp.health,
-    output: () => cp.output(),
     write,
     async fill(mesh) {
       const mtls = mesh.size.mtls ? { mtls: { enabled: true, ca: { builtin: {} } } } : {};

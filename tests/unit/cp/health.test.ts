@@ -6,7 +6,7 @@ const test = suite("the health of the control plane");
 
 test("is good as soon as it answers, and ready when it says so", async () => {
   let ready = false;
-  const handle = healthHandler(() => ready);
+  const handle = healthHandler(() => ready, { contentType: "text/plain", text: async () => "up 1\n" });
   const ask = async (path: string, method = "GET") =>
     await handle({ method, path, query: "", headers: {}, body: Buffer.alloc(0) });
   assert.equal(await ask("/healthy"), { status: 200 });
@@ -14,6 +14,14 @@ test("is good as soon as it answers, and ready when it says so", async () => {
   ready = true;
   assert.equal(await ask("/ready", "DELETE"), { status: 200 });
   assert.equal(await ask("/"), { status: 404 });
+});
+
+test("metrics are there as soon as it answers, for reading only", async () => {
+  const handle = healthHandler(() => false, { contentType: "text/plain", text: async () => "up 1\n" });
+  const ask = async (method: string) =>
+    await handle({ method, path: "/metrics", query: "", headers: {}, body: Buffer.alloc(0) });
+  assert.equal(await ask("GET"), { status: 200, headers: { "Content-Type": "text/plain" }, body: "up 1\n" });
+  assert.equal(await ask("POST"), { status: 405, headers: { Allow: "GET" } });
 });
 
 test.run();

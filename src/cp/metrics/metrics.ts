@@ -1,0 +1,180 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { ProxyConfig } from "../../envoy/resource.js";
+import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
+import type { StreamObserver } from "../../xds/observer.js";
+import type { Generate } from "../../xds/proxies.js";
+
+/** What the control plane tells Prometheus. Where Kuma has a metric of this kind, its name and unit are Kuma's. */
+export interface Metrics {
+  /** Hears of discovery streams. */
+  readonly observer: StreamObserver;
+  /** The same generator, with what it takes and makes measured. */
+  measured(generate: Generate): Generate;
+  /** A store operation that ended, by the type of what it was about. */
+  storeOperation(operation: string, type: string, milliseconds: number): void;
+  /** A write that somebody else's was faster than. */
+  storeConflict(type: string): void;
+  /** Where to look up how many streams there are, once the servers run. */
+  countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
+  readonly contentType: string;
+  /** Everything in Prometheus's text format. */
+  text(): Promise<string>;
+}
+
+/** In milliseconds, from what only looks something up to what somebody has to wait for. */
+const milliseconds = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
+const counts = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000];
+const sizes = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 4_000_000];
+
+/** A finer look at the event loop would wake an idle control plane a hundred times a second. */
+const loopResolutionMs = 100;
+
+/** One child for each kind: looking it up by its labels each time costs more than to observe. */
+const ofKinds = <T>(make: (typeUrl: string) => T): Readonly<Record<XdsKind, T>> =>
+  Object.fromEntries(kinds.map((kind) => [kind, make(typeUrls[kind])])) as Record<XdsKind, T>;
+
+/** How many resources a configuration has, and how many bytes they are. */
+function sizeOf(config: ProxyConfig): { readonly resources: number; readonly bytes: number } {
+  let [resources, bytes] = [0, 0];
+  for (const kind of kinds) {
+    for (const resource of config[kind].values()) {
+      resources += 1;
+      bytes += resource.bytes.length;
+    }
+  }
+  return { resources, bytes };
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: loopResolutionMs });
+
+  const generation = new Histogram({
+    name: "xds_generation",
+    help: "Time to generate the configuration of one proxy, in milliseconds",
+    buckets: milliseconds,
+    registers,
+  });
+  const generationErrors = new Counter({
+    name: "xds_generation_errors",
+    help: "Configurations that could not be generated; the proxies keep their last ones",
+    registers,
+  });
+  const resources = new Histogram({
+    name: "xds_snapshot_resources",
+    help: "Resources in the configuration of one proxy, with each one that is generated",
+    buckets: counts,
+    registers,
+  });
+  const bytes = new Histogram({
+    name: "xds_snapshot_bytes",
+    help: "Size of the configuration of one proxy, in bytes, with each one that is generated",
+    buckets: sizes,
+    registers,
+  });
+  const delivery = new Histogram({
+    name: "xds_delivery",
+    help: "Time from a response to the answer of the proxy, be it an acknowledgement or a refusal, in milliseconds",
+    buckets: milliseconds,
+    registers,
+  });
+  const received = new Counter({
+    name: "xds_requests_received",
+    help: "Answers of proxies to responses: confirmation is ACK, or NACK for a refusal",
+    labelNames: ["type_url", "confirmation"] as const,
+    registers,
+  });
+  const responses = new Counter({
+    name: "xds_responses_sent",
+    help: "Responses sent to proxies",
+    labelNames: ["type_url"] as const,
+    registers,
+  });
+  const store = new Histogram({
+    name: "store",
+    help: "Time of store operations, in milliseconds",
+    buckets: milliseconds,
+    labelNames: ["operation", "resource_type"] as const,
+    registers,
+  });
+  const conflicts = new Counter({
+    name: "store_conflicts",
+    help: "Writes to the store that another one was faster than",
+    labelNames: ["resource_type"] as const,
+    registers,
+  });
+
+  let streams = { xds: () => 0, sds: () => 0 };
+  for (const [name, help, count] of [
+    ["xds_streams_active", "Open discovery streams", () => streams.xds()],
+    ["sds_streams_active", "Open secret streams", () => streams.sds()],
+  ] as const) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(count());
+      },
+    });
+  }
+
+  const sent = ofKinds((typeUrl) => responses.labels({ type_url: typeUrl }));
+  const acknowledged = ofKinds((typeUrl) => received.labels({ type_url: typeUrl, confirmation: "ACK" }));
+  const refused = ofKinds((typeUrl) => received.labels({ type_url: typeUrl, confirmation: "NACK" }));
+
+  // Series that are there from the beginning: a rate from nothing to one is none.
+  for (const kind of kinds) for (const counter of [sent, acknowledged, refused]) counter[kind].inc(0);
+
+  /** When the response of a kind that is on its way was sent, by stream. */
+  const underway = new Map<string, Partial<Record<XdsKind, number>>>();
+
+  function answered(id: string, kind: XdsKind, at: Date): void {
+    const since = underway.get(id)?.[kind];
+    if (since !== undefined) delivery.observe(Math.max(0, at.getTime() - since));
+  }
+
+  return {
+    observer: {
+      opened: ({ id }) => void underway.set(id, {}),
+      sent(id, kind, at) {
+        sent[kind].inc();
+        const times = underway.get(id);
+        if (times !== undefined) times[kind] = at.getTime();
+      },
+      acknowledged(id, kind, at) {
+        acknowledged[kind].inc();
+        answered(id, kind, at);
+      },
+      rejected(id, kind, at) {
+        refused[kind].inc();
+        answered(id, kind, at);
+      },
+      refusing() {},
+      closed: (id) => void underway.delete(id),
+    },
+    measured: (generate) => (proxy, mesh, tokenPath, before) => {
+      const begun = performance.now();
+      try {
+        const generated = generate(proxy, mesh, tokenPath, before);
+        if (generated === undefined) return undefined;
+        generation.observe(performance.now() - begun);
+        const size = sizeOf(generated.config);
+        resources.observe(size.resources);
+        bytes.observe(size.bytes);
+        return generated;
+      } catch (error) {
+        generationErrors.inc();
+        throw error;
+      }
+    },
+    storeOperation: (operation, type, took) => store.labels({ operation, resource_type: type }).observe(took),
+    storeConflict: (type) => conflicts.labels({ resource_type: type }).inc(),
+    countStreams(count) {
+      streams = count;
+    },
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,3 @@
+import { loadScenarios } from "./load-scenarios.js";
+
+loadScenarios("sotw");
