@@ -37,8 +37,8 @@ export interface Figures {
   readonly restart: Span;
   /** Of one core, from 0 to 1. */
   readonly idleCpu: number;
-  /** Above the empty process, for each proxy. */
-  readonly residentBytes: number;
+  /** Memory above the empty process, for each proxy: when all have connected, and after all that follows. */
+  readonly residentBytes: { readonly connected: number; readonly later: number };
 }
 
 export type Server = "ours" | "grpc" | "http2";
@@ -72,6 +72,8 @@ interface Side {
   readonly fleet: Fleet;
   readonly pid: () => number;
   readonly emptyBytes: number;
+  /** When all proxies had connected. */
+  readonly connectedBytes: number;
   readonly arrival: Span;
   /** Resolves with the time until the last acknowledgement. */
   change(kind: Kind, round: number): Promise<number>;
@@ -156,6 +158,8 @@ export async function measure(
     await fleet.record();
     const arrival = await connect(fleet, cp.pid);
     const answers = firstOfEach(await fleet.record());
+    await sleep(settleMs);
+    const connectedBytes = residentBytesOf(cp.pid());
     const connectTraffic = (await fleet.count()).traffic;
     const backAgain: Expectation[] = [
       { proxies: mesh.proxies, wants: wantedOnReturn(wanted, mode).map((what) => ({ what })) },
@@ -164,6 +168,7 @@ export async function measure(
       fleet,
       pid: cp.pid,
       emptyBytes,
+      connectedBytes,
       arrival,
       change: (kind, round) => timeOfChange(cp, fleet, changeOf(mesh, kind, round)),
       roll: () => timeOfChange(cp, fleet, mesh.roll(1)),
@@ -207,10 +212,12 @@ export async function measure(
       await sleep(settleMs);
       const floorEmptyBytes = residentBytesOf(floor.pid());
       const floorArrival = await connect(floorFleet, floor.pid);
+      await sleep(settleMs);
       floors[engine] = {
         fleet: floorFleet,
         pid: floor.pid,
         emptyBytes: floorEmptyBytes,
+        connectedBytes: residentBytesOf(floor.pid()),
         arrival: floorArrival,
         async change(kind) {
           const { writes, expected } = changeOf(mesh, kind, recordings.get(kind)?.round ?? 0);
@@ -322,7 +329,10 @@ export async function measure(
         roll: rolls.get(server) ?? { ms: Number.NaN, cpuSeconds: Number.NaN },
         restart: restarts.get(server) ?? { ms: Number.NaN, cpuSeconds: Number.NaN },
         idleCpu: idle.get(server) ?? Number.NaN,
-        residentBytes: resident.get(server) ?? Number.NaN,
+        residentBytes: {
+          connected: (sides[server].connectedBytes - sides[server].emptyBytes) / dataplanes,
+          later: resident.get(server) ?? Number.NaN,
+        },
       };
     };
     return {

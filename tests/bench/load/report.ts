@@ -87,8 +87,15 @@ const rows: readonly Row[] = [
     key: "resident",
     label: "memory a proxy",
     unit: "KB",
-    of: ({ residentBytes }) => residentBytes / 1000,
+    of: ({ residentBytes }) => residentBytes.connected / 1000,
     target: 300,
+    absolute: true,
+  },
+  {
+    key: "residentLater",
+    label: "  after all these changes",
+    unit: "KB",
+    of: ({ residentBytes }) => residentBytes.later / 1000,
     absolute: true,
   },
 ];
@@ -129,7 +136,8 @@ export function printTable(measurement: Measurement): void {
     const value = compare(measurement, row);
     if (value === undefined) continue;
     const { ours, grpc, http2, ratio } = value;
-    const target = row.target === undefined ? "" : row.absolute ? text(row.target, row.unit) : `${row.target}`;
+    const bound = row.target === undefined ? "" : `${row.target}`;
+    const target = bound !== "" && row.absolute === true ? `${bound} ${row.unit}` : bound;
     const cells = [ours, grpc, http2].map((figure) => text(figure, row.unit));
     line(row.label, ...cells, row.absolute ? "" : ratio.toFixed(2), target);
   }
