@@ -8,8 +8,11 @@ import { cacheDirectory, sha256 } from "../fetch-envoy.mjs";
 /** Each with its licence as an SPDX expression; the full texts are their copyright files, which the image carries. */
 const licences = {
   "ca-certificates": "MPL-2.0 AND GPL-2.0-or-later",
+  coreutils: "GPL-3.0-or-later",
   libc6: "LGPL-2.1-or-later",
   "libgcc-s1": "GPL-3.0-or-later WITH GCC-exception-3.1",
+  "libpcre2-8-0": "BSD-3-Clause",
+  libselinux1: "LicenseRef-public-domain",
   "libstdc++6": "GPL-3.0-or-later WITH GCC-exception-3.1",
 };
 

@@ -32,6 +32,9 @@ function authorities(unpacked) {
   return { name: "etc/ssl/certs/ca-certificates.crt", data: text };
 }
 
+/** kuma-dp makes a FIFO with it: Node has no call for that. */
+const mkfifo = "usr/bin/mkfifo";
+
 function base(unpacked, packages, { libraries, loader }, triplet) {
   const place = `lib/${triplet}`;
   // Relative, so that it also holds below a directory: an emulator looks there.
@@ -43,6 +46,7 @@ function base(unpacked, packages, { libraries, loader }, triplet) {
       const copyright = `usr/share/doc/${name}/copyright`;
       return { name: copyright, data: fs.readFileSync(path.join(unpacked, copyright)) };
     }),
+    { name: mkfifo, file: path.join(unpacked, mkfifo), mode: 0o755 },
     authorities(unpacked),
     ...accounts,
     ...names,
@@ -59,7 +63,7 @@ function base(unpacked, packages, { libraries, loader }, triplet) {
 export function imageLayers({ notice, licence }, build, directory) {
   const { triplet } = architectures[build.arch];
   const packages = unpackDebianPackages(build.arch, directory);
-  const needed = sharedLibraries([build.kuma, build.envoy], directory, triplet);
+  const needed = sharedLibraries([build.kuma, build.envoy, path.join(directory, mkfifo)], directory, triplet);
   if (!needed.libraries.has(path.posix.basename(needed.loader))) {
     throw new Error(`the programs are loaded by ${needed.loader}, which is in none of the packages`);
   }

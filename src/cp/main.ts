@@ -35,16 +35,17 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   for (const warning of warnings) logger.info(`warning: ${warning}`);
   logger.info("effective configuration", settingsDocument(settings));
   const start = abortOnSignal();
-  const controlPlane = await startControlPlane(settings, logger, start.signal)
-    .catch((error: unknown) => {
-      if (start.signal.aborted) return undefined;
-      throw error;
-    })
-    .finally(start.release);
+  const controlPlane = await startControlPlane(settings, logger, start.signal).catch((error: unknown) => {
+    if (start.signal.aborted) return undefined;
+    throw error;
+  });
   if (start.signal.aborted || controlPlane === undefined) {
     await controlPlane?.close();
     return 0;
   }
+  // Before anything says that it runs: who reads that may end it at once.
+  const stopped = stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
+  start.release();
   const { ports } = controlPlane;
   const host = settings.advertisedHostname;
   if (settings.storeType === "memory") logger.info("the memory store forgets everything when this process ends");
@@ -61,7 +62,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
         : `             https://${host}:${ports.publicTokens} (client certificate)\n`) +
       `Next, in another terminal:\n  ${nextCommand(host, ports.api)}\n`,
   );
-  return stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
+  return stopped;
 }
 
 const configFile = text("config-file", { short: "c", help: "configuration file in YAML" });

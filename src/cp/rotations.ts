@@ -47,6 +47,8 @@ export interface RotationOptions {
   /** How long certificates live, in milliseconds. */
   readonly lifeMs: number;
   readonly logger: Logger;
+  /** How far insights may be behind what happens, in milliseconds: no rotation goes on before they can have caught up. */
+  readonly insightsLagMs?: number;
   readonly timers?: Timers;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -77,7 +79,7 @@ const longestTimerMs = 3_600_000;
 const lookMs = 1_000;
 
 export function createRotations(options: RotationOptions): Rotations {
-  const { store, feed, authorities, keyType, lifeMs, logger } = options;
+  const { store, feed, authorities, keyType, lifeMs, logger, insightsLagMs = 0 } = options;
   const timers = options.timers ?? realTimers;
   const now = options.now ?? Date.now;
   const looks = new Map<string, unknown>();
@@ -138,8 +140,9 @@ export function createRotations(options: RotationOptions): Rotations {
         await write(mesh, retireRoots(document), "the certificate authority's rotation is done: the old root is gone");
       return;
     }
-    if ((await untrusting(mesh, state)).length > 0) {
-      look(mesh.name, lookMs);
+    const behind = (Date.parse(rotation.since) || 0) + insightsLagMs - now();
+    if (behind > 0 || (await untrusting(mesh, state)).length > 0) {
+      look(mesh.name, Math.max(behind, lookMs));
       return;
     }
     const switched = switchSigning(document, lifeMs, new Date(now()));

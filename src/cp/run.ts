@@ -18,6 +18,7 @@ import { catalogueDocument } from "./catalogue.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
 import { specChecks } from "./checks/spec-checks.js";
 import { ensureDefaultMesh } from "./default-mesh.js";
+import { createDiagnosis } from "./explain/diagnosis.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
@@ -129,7 +130,7 @@ export async function startControlPlane(
     });
     stops.push(async () => view.close());
     const tokens =
-      signingKey && (await startTokenServers(settings, signingKey, logger.child("dataplane-token-server")));
+      signingKey && (await startTokenServers(settings, store, signingKey, logger.child("dataplane-token-server")));
     if (tokens !== undefined) servers.push(tokens);
 
     const secretsOptions = {
@@ -161,6 +162,8 @@ export async function startControlPlane(
     });
     servers.push(xds);
     const rotations = createRotations({
+      // Two turns of the recorder, since the first may have begun a moment too early.
+      insightsLagMs: 2 * settings.statusFlushInterval,
       store,
       feed: view,
       authorities,
@@ -226,6 +229,14 @@ export async function startControlPlane(
         config: settingsDocument(settings),
         authorities,
         rotations,
+        diagnosis: createDiagnosis({
+          view: view.view,
+          store,
+          xds,
+          secrets: secrets.server,
+          authorities,
+          instanceId,
+        }),
       }),
     });
     servers.push(api);

@@ -267,6 +267,13 @@ export const table = {
     port,
     "Port of the token server on 127.0.0.1.",
   ),
+  tokenLocalSecretsTokenFile: setting(
+    "dataplaneTokenServer.local.secretsTokenFile",
+    "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE",
+    "",
+    str,
+    "File with the token that lets `kumactl export --secrets` read all keys on this machine, made at the first start; empty means nobody.",
+  ),
   tokenPublicEnabled: setting(
     "dataplaneTokenServer.public.enabled",
     "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED",
@@ -392,6 +399,9 @@ function contradictions(settings: Settings): string[] {
   const problems: string[] = [];
   if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
     problems.push(`${variable("sdsTlsCertFile")} and ${variable("sdsTlsKeyFile")} have to be given together`);
+  }
+  if (settings.tokenLocalSecretsTokenFile !== "" && !settings.tokenServerEnabled) {
+    problems.push(`${variable("tokenLocalSecretsTokenFile")} needs ${variable("tokenServerEnabled")} to be true`);
   }
   if (settings.storeType === "postgres") problems.push(...postgresContradictions(settings));
   if (!settings.tokenPublicEnabled) return problems;

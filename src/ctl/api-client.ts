@@ -25,6 +25,12 @@ export interface ApiClient {
   catalogue(): Promise<unknown>;
   /** The certificate authorities of all meshes; none from a control plane that doesn't tell. */
   authorities(): Promise<readonly AuthorityStatus[]>;
+  /** Which policies touch a Dataplane, as sent. */
+  dataplanePolicies(mesh: string, name: string): Promise<unknown>;
+  /** What a Dataplane's Envoy was sent last, or with `diff` what it has not acknowledged; as sent. */
+  dataplaneConfig(mesh: string, name: string, diff: boolean): Promise<unknown>;
+  /** Whether and how one service's traffic reaches another one, as sent. */
+  explainTraffic(mesh: string, from: string, to: string): Promise<unknown>;
   /** Begins a rotation, or shows the one under way; undefined when there is no such mesh. */
   rotateAuthority(mesh: string): Promise<{ readonly begun: boolean; readonly status: AuthorityStatus } | undefined>;
 }
@@ -156,6 +162,10 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
       return items.map(readAuthority).filter((status) => status !== undefined);
     },
+    dataplanePolicies: (mesh, name) => read(`meshes/${segment(mesh)}/dataplanes/${segment(name)}/policies`),
+    dataplaneConfig: (mesh, name, diff) =>
+      read(`meshes/${segment(mesh)}/dataplanes/${segment(name)}/xds${diff ? "?diff=true" : ""}`),
+    explainTraffic: (mesh, from, to) => read(`meshes/${segment(mesh)}/explain?${new URLSearchParams({ from, to })}`),
     async rotateAuthority(mesh) {
       const path = `meshes/${segment(mesh)}`;
       const answer = await ask("POST", `${path}/certificate-authority/rotate`);

@@ -3,6 +3,7 @@ import { nearest } from "../lib/suggest.js";
 import { fromJson, readEnvelope } from "../resources/envelope.js";
 import type { Registry } from "../resources/registry.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
+import { secretType } from "../resources/secret.js";
 
 /** A document that may be sent: complete, of a known type, without unknown fields. */
 export interface Applicable {
@@ -12,12 +13,21 @@ export interface Applicable {
 
 const prefix = "YAML contains invalid resource: ";
 
+interface ReadOptions {
+  /** Whether secrets are taken, which no API reaches. */
+  readonly secrets?: boolean;
+}
+
 /** The resources of a YAML or JSON text, one or several documents. Nothing comes back unless all of them can be sent. */
-export async function readDocuments(registry: Registry, text: string): Promise<readonly Applicable[]> {
+export async function readDocuments(
+  registry: Registry,
+  text: string,
+  options: ReadOptions = {},
+): Promise<readonly Applicable[]> {
   const documents = await parseYaml(text);
   return documents.map((document, index) => {
     try {
-      return readOne(registry, document);
+      return readOne(registry, document, options);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const place = documents.length > 1 ? `document ${index + 1}: ` : "";
@@ -42,12 +52,18 @@ async function parseYaml(text: string): Promise<unknown[]> {
   throw new UserError("document.missing", `${prefix}the input is empty`);
 }
 
-function readOne(registry: Registry, document: unknown): Applicable {
+function readOne(registry: Registry, document: unknown, { secrets = false }: ReadOptions): Applicable {
   const { type: word, mesh, name } = readEnvelope(document);
   const type = registry.byName(word ?? "");
-  if (type?.access !== "full") throw unknownType(registry, word);
+  const isSecret = type?.name === secretType.name;
+  if (isSecret && !secrets) {
+    const message = `invalid type of resource type "${type.name}"; it is only taken with --secrets, see \`kumactl export -h\``;
+    throw new UserError("secrets.unavailable", message);
+  }
+  if (type?.access !== "full" && !isSecret) throw unknownType(registry, word);
   if (name === undefined) throw new UserError("name.missing", "Name field cannot be empty");
-  const home = type.scope === "global" ? name : mesh;
+  // A secret without a mesh belongs to none.
+  const home = type.scope === "global" ? name : isSecret ? (mesh ?? "") : mesh;
   if (home === undefined) throw new UserError("mesh.missing", "Mesh field cannot be empty");
   const { spec, unknown } = fromJson(type, document, "strict");
   const [first] = unknown;

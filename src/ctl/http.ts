@@ -5,6 +5,8 @@ export interface Request {
   readonly method: "GET" | "PUT" | "DELETE" | "POST";
   readonly url: URL;
   readonly body?: string;
+  /** The header of that name. */
+  readonly authorization?: string;
   /** Milliseconds for the whole exchange, the last byte of the answer included. */
   readonly timeout: number;
   /** PEM of the client; the server's certificate is then not verified, as its issuer is known to nobody. */
@@ -24,10 +26,11 @@ const largestAnswer = 256 * 1024 * 1024;
  * Sends one request and reads the whole answer, whatever its status. Throws UserError("http.unreachable") when there is
  * none. Built on node:http, because a process that makes one request starts faster with it than with `fetch`.
  */
-export async function send({ method, url, body, timeout, client }: Request): Promise<Answer> {
+export async function send({ method, url, body, authorization, timeout, client }: Request): Promise<Answer> {
   const { request } = url.protocol === "https:" ? await import("node:https") : await import("node:http");
   const signal = AbortSignal.timeout(timeout);
   const headers: Record<string, string | number> = { accept: "application/json" };
+  if (authorization !== undefined) headers.authorization = authorization;
   if (body !== undefined) {
     headers["content-type"] = "application/json";
     headers["content-length"] = Buffer.byteLength(body);

@@ -23,14 +23,12 @@ export function parseFormat(name: string): Format {
   );
 }
 
+/** A value as the API gives it. */
+export async function renderValue(format: "yaml" | "json", value: unknown): Promise<string> {
+  return format === "json" ? `${JSON.stringify(value, null, 2)}\n` : toYaml(value);
+}
+
 /** A list as the API gives it, in the format that was asked for; `table` is only called for a table. */
 export async function renderList(format: Format, items: readonly unknown[], table: () => string): Promise<string> {
-  switch (format) {
-    case "table":
-      return table();
-    case "json":
-      return `${JSON.stringify({ items }, null, 2)}\n`;
-    case "yaml":
-      return toYaml({ items });
-  }
+  return format === "table" ? table() : renderValue(format, { items });
 }

@@ -9,9 +9,12 @@ import { controlPlanesList } from "./commands/control-planes-list.js";
 import { controlPlanesRemove } from "./commands/control-planes-remove.js";
 import { controlPlanesSwitch } from "./commands/control-planes-switch.js";
 import { deleteCommand } from "./commands/delete.js";
+import { explainTraffic } from "./commands/explain-traffic.js";
+import { exportCommand } from "./commands/export.js";
 import { generateCertificate } from "./commands/generate-certificate.js";
 import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
+import { inspectDataplane } from "./commands/inspect-dataplane.js";
 import { inspectDataplanes } from "./commands/inspect-dataplanes.js";
 import { installDatabaseSchema } from "./commands/install-database-schema.js";
 import { manageCaRotate } from "./commands/manage-ca-rotate.js";
@@ -32,6 +35,7 @@ export function kumactl(registry: Registry): Program {
       { path: "install", summary: "Print what prepares an installation" },
       { path: "get", summary: "Show Kuma resources" },
       { path: "inspect", summary: "Inspect Kuma resources" },
+      { path: "explain", summary: "Explain why things are as they are" },
       { path: "manage", summary: "Manage certificate authorities" },
       { path: "manage ca", summary: "Manage the certificate authority of a mesh" },
     ],
@@ -44,8 +48,11 @@ export function kumactl(registry: Registry): Program {
       controlPlanesRemove,
       controlPlanesSwitch,
       deleteCommand(registry),
+      exportCommand(registry),
       ...getCommands(registry),
+      inspectDataplane,
       inspectDataplanes,
+      explainTraffic,
       generateCertificate,
       generateDataplaneToken,
       installDatabaseSchema,

@@ -37,6 +37,17 @@ function nest(variables: ReadonlyMap<string, string>): View {
   return root;
 }
 
+/**
+ * The text as a template that renders to it, whatever it holds: what looks like a tag in it would otherwise be filled in.
+ * The first line, a comment in YAML, gives tags other delimiters.
+ */
+export function verbatim(text: string): string {
+  if (!text.includes("{{")) return text;
+  let [left, right] = ["<%", "%>"];
+  while (text.includes(left) || text.includes(right)) [left, right] = [`<${left}`, `${right}>`];
+  return `# {{=${left} ${right}=}}\n${text}`;
+}
+
 /** Fills a Mustache template in. Nothing is escaped: the result is YAML or JSON, not HTML. Unknown names become empty. */
 export async function renderTemplate(template: string, variables: ReadonlyMap<string, string>): Promise<string> {
   // Most documents hold no template, and the library then isn't loaded.

@@ -18,6 +18,8 @@ export interface IdentityRequest {
 
 /** A certificate for a proxy and its key; only in memory, never stored. */
 export interface Identity {
+  /** Those that it names: sorted, each once. */
+  readonly services: readonly string[];
   /** PEM. */
   readonly certificateChain: string;
   /** PKCS#8, PEM. */
@@ -53,10 +55,9 @@ function sharedBy(root: SigningRoot): Shared {
   return made;
 }
 
-function uris(mesh: string, services: Iterable<string>): { readonly uri: string }[] {
-  const distinct = [...new Set(services)].sort();
-  if (distinct.length === 0) throw new UserError("identity.service", "a certificate needs at least one service");
-  return distinct.map((service) => {
+function uris(mesh: string, services: readonly string[]): { readonly uri: string }[] {
+  if (services.length === 0) throw new UserError("identity.service", "a certificate needs at least one service");
+  return services.map((service) => {
     const problem = tagValueProblem(service) ?? serviceProblem(service);
     if (problem === undefined) return { uri: serviceUri(mesh, service) };
     throw new UserError("identity.service", `no certificate can name the service "${service}": it ${problem}`);
@@ -69,7 +70,8 @@ function uris(mesh: string, services: Iterable<string>): { readonly uri: string 
  * @throws UserError `identity.service` where a service can't stand in a certificate, `identity.root` where `root` has expired
  */
 export async function issueIdentity(root: SigningRoot, request: IdentityRequest): Promise<Identity> {
-  const { mesh, services, keyType, now, validityMs } = request;
+  const { mesh, keyType, now, validityMs } = request;
+  const services = [...new Set(request.services)].sort();
   const left = root.notAfter.getTime() - now.getTime();
   if (left <= 0) {
     const when = root.notAfter.toISOString();
@@ -83,5 +85,5 @@ export async function issueIdentity(root: SigningRoot, request: IdentityRequest)
   const extensions = [leaf, usages[keyType], bothSides, authorityKeyIdentifier, names];
   const fields = { serial, issuer, subject: nobody, notBefore, notAfter, publicKey, extensions };
   const certificateChain = signCertificate(fields, root.key);
-  return { certificateChain, privateKey, serial: serialText(serial), notBefore, notAfter };
+  return { services, certificateChain, privateKey, serial: serialText(serial), notBefore, notAfter };
 }

@@ -20,7 +20,7 @@ export interface Grant {
   /** Who is let in; `anyService` for every proxy of the mesh. */
   readonly service: string;
   /** The selectors by which it is about that service and this inbound. */
-  readonly source: Match;
+  readonly source: Tags;
   readonly destination: Match;
 }
 
@@ -28,7 +28,7 @@ type Visit = (
   service: string,
   policy: Stored<TrafficPermission>,
   index: number,
-  source: Match,
+  source: Tags,
   destination: Match,
 ) => void;
 
@@ -59,12 +59,24 @@ export function permitted(policies: Policies, inbounds: readonly Tags[]): Permit
   return { kind: "services", services: [...services].sort() };
 }
 
+const texts = new WeakMap<Tags, string>();
+
+/** A selector's tags as text, made once: many inbounds are let in by one rule. */
+function textOf(source: Tags): string {
+  let text = texts.get(source);
+  if (text === undefined) {
+    text = JSON.stringify(source);
+    texts.set(source, text);
+  }
+  return text;
+}
+
 /** Why those that `permitted` names are let in: every rule that does, in the order of the policies' names and of the rules. */
 export function grantsOf(policies: Policies, inbounds: readonly Tags[]): readonly Grant[] {
   const grants = new Map<string, Grant>();
   visitGrants(policies, inbounds, (service, policy, index, source, destination) => {
     // Two services that share a listener may be let in by one rule.
-    const key = JSON.stringify([policy.name, index, source]);
+    const key = `${policy.name} ${index} ${textOf(source)}`;
     if (!grants.has(key)) grants.set(key, { policy, index, service, source, destination });
   });
   return [...grants.values()].sort((a, b) =>

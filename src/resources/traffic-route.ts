@@ -1,8 +1,11 @@
 import type { Cause } from "../lib/errors.js";
+import { atKey } from "./path.js";
 import { resourceType } from "./resource.js";
 import { uint32 } from "./scalars.js";
 import { type Infer, list, object } from "./schema.js";
 import { requireElements, selectorsSchema, tagsSchema, validateSelectors, validateTags } from "./selector.js";
+import { serviceProblem } from "./spiffe.js";
+import { serviceTag, tagValueProblem } from "./tags.js";
 
 const share = object({
   /** Relative to the others' weights; 0 sends nothing. */
@@ -25,7 +28,11 @@ function validate({ sources, destinations, conf }: TrafficRoute): Cause[] {
   validateSelectors(destinations, "destinations", "service", causes);
   requireElements(conf, "conf", causes);
   conf?.forEach(({ destination = {} }, index) => {
-    validateTags(destination, `conf[${index}].destination`, "withService", causes);
+    const path = `conf[${index}].destination`;
+    validateTags(destination, path, "withService", causes);
+    const service = destination[serviceTag] ?? "";
+    const problem = service === "" ? undefined : (tagValueProblem(service) ?? serviceProblem(service));
+    if (problem !== undefined) causes.push({ field: atKey(path, serviceTag), message: problem });
   });
   return causes;
 }

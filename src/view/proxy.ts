@@ -29,6 +29,10 @@ export function readProxy(stored: Stored<Dataplane>): ProxyView {
   return { name: stored.name, inbounds, outbounds, redirectPort, unusable };
 }
 
+/** The services that a proxy is, as its certificate names them: sorted, each once. */
+export const servicesOf = ({ inbounds }: ProxyView): readonly string[] =>
+  [...new Set(inbounds.map(({ service }) => service))].sort();
+
 /** Inbounds by listener: several services may share one. */
 export function listenersOf(inbounds: readonly Inbound[]): Iterable<readonly [Inbound, ...Inbound[]]> {
   const groups = new Map<string, [Inbound, ...Inbound[]]>();

@@ -3,7 +3,7 @@ import { type EnvoyResource, edsNamesOf, type ProxyConfig } from "../envoy/resou
 import { absent, type Subscription } from "./subscription.js";
 
 /** What a client should have of a name it asked for; undefined: there is no such resource. */
-function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
+export function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
   const resource = config[subscription.kind].get(name);
   if (resource !== undefined || subscription.kind !== "eds") return resource;
   // On the way down the listeners go first; emptying the assignment before would break what they still carry.

@@ -2,6 +2,8 @@ import type { MeshView } from "../view/mesh-view.js";
 
 /** A certificate with its key, as a proxy presents it. PEM. */
 export interface IssuedIdentity {
+  /** Those that it names, sorted. */
+  readonly services: readonly string[];
   readonly certificateChain: string;
   readonly privateKey: string;
   /** Hexadecimal. */

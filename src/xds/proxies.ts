@@ -3,17 +3,27 @@ import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
+import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
 import type { ProxyId } from "./node.js";
+import type { Session } from "./session.js";
+import { createSlices } from "./slices.js";
 
 /** A stream as this index sees it. */
-export interface Client {
+export interface Client extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries"> {
   readonly id: ProxyId;
+  /** When it began. */
+  readonly since: Date;
   /** Where the proxy says its token is, on its own machine. */
   readonly tokenPath: string | undefined;
-  /** Whether it was ever given a configuration. */
-  readonly configured: boolean;
-  configure(config: ProxyConfig): void;
+}
+
+/** A stream as it is shown. */
+export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
+  /** How a resource of the configuration that the proxy was given stands. */
+  readonly delivery: Session["delivery"];
+  /** How all resources stand, measured by what the proxy is to have by now. */
+  deliveries(): readonly Delivery[];
 }
 
 /** Makes a proxy's configuration; undefined while that has to wait, and a change of its mesh follows. */
@@ -37,6 +47,8 @@ export interface Proxies {
   leave(client: Client): void;
   /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
   update(mesh: string, touched: Touched): void;
+  /** The streams of a proxy, the newest last; none when it isn't connected. */
+  streams(id: ProxyId): readonly ProxyStream[];
 }
 
 /** No slice of work keeps the event loop longer than this. */
@@ -55,9 +67,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const byMesh = new Map<string, Set<Entry>>();
   const consumers = new Map<string, Set<Entry>>();
   const providers = new Map<string, Set<Entry>>();
-  const waiting = new Set<Entry>();
   const noteIgnored = createIgnoredLog(logger);
-  let working = false;
 
   function index(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
     const entriesOfKey = table.get(key);
@@ -125,15 +135,16 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
   }
 
-  function work(): void {
-    const until = performance.now() + sliceMs;
-    for (const entry of waiting) {
-      waiting.delete(entry);
-      configure(entry, entry.clients);
-      if (performance.now() >= until) break;
+  const updates = createSlices<Entry>(sliceMs, (entry) => configure(entry, entry.clients));
+
+  function* concerned(mesh: string, touched: Touched): Generator<Entry> {
+    if (touched.mesh) yield* byMesh.get(mesh) ?? [];
+    for (const name of touched.proxies) {
+      const entry = entries.get(keyOf({ mesh, name }));
+      if (entry !== undefined) yield entry;
     }
-    working = waiting.size > 0;
-    if (working) setImmediate(work);
+    for (const service of touched.services) yield* consumers.get(serviceKey(mesh, service)) ?? [];
+    for (const service of touched.offered) yield* providers.get(serviceKey(mesh, service)) ?? [];
   }
 
   return {
@@ -156,18 +167,20 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       follow(entry, noSources);
       entries.delete(keyOf(client.id));
       unindex(byMesh, client.id.mesh, entry);
-      waiting.delete(entry);
+      updates.delete(entry);
     },
-    update(mesh, touched) {
-      const add = (entry: Entry) => waiting.add(entry);
-      if (touched.mesh) byMesh.get(mesh)?.forEach(add);
-      for (const name of touched.proxies) {
-        const entry = entries.get(keyOf({ mesh, name }));
-        if (entry !== undefined) add(entry);
-      }
-      for (const service of touched.services) consumers.get(serviceKey(mesh, service))?.forEach(add);
-      for (const service of touched.offered) providers.get(serviceKey(mesh, service))?.forEach(add);
-      if (!working && waiting.size > 0) work();
-    },
+    update: (mesh, touched) => updates.add(concerned(mesh, touched)),
+    streams: (id) =>
+      [...(entries.get(keyOf(id))?.clients ?? [])].map((client) => ({
+        since: client.since,
+        resumed: client.resumed,
+        delivery: client.delivery,
+        deliveries() {
+          const mesh = view().get(id.mesh);
+          const proxy = mesh?.proxies.get(id.name);
+          if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
+          return client.deliveries(generate(proxy, mesh, client.tokenPath)?.config ?? emptyConfig);
+        },
+      })),
   };
 }

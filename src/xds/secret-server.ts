@@ -1,15 +1,25 @@
-import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
 import type { Logger } from "../lib/logger.js";
+import { type GrpcListener, type GrpcServer, startGrpcServer } from "../net/grpc-server.js";
+import type { Touched } from "../view/apply.js";
 import type { ViewFeed } from "./feed.js";
-import { bindServer, bytesStream, closeServer, serverOptions } from "./grpc-server.js";
-import type { Authenticate, Identities } from "./identities.js";
+import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
+import type { ProxyId } from "./node.js";
 import type { SecretObserver } from "./observer.js";
 import { createPacer } from "./pacer.js";
-import { type SecretCall, type SecretStream, serveSecrets } from "./secret-stream.js";
+import { type SecretStream, serveSecrets } from "./secret-stream.js";
+import { createSlices } from "./slices.js";
 
-export interface SecretServer {
-  readonly port: number;
-  close(): Promise<void>;
+/** What a proxy has of its secrets, as far as it acknowledged them on its present streams. */
+export interface ProxySecrets {
+  /** Versions (`bundleVersion`) of the roots it trusts, one a stream; undefined in it: not acknowledged yet. */
+  readonly trusted: readonly (string | undefined)[];
+  /** The certificate it uses. */
+  readonly identity: IssuedIdentity | undefined;
+}
+
+export interface SecretServer extends GrpcServer {
+  /** The proxies of a mesh that have a secret stream with this control plane, by name. */
+  proxies(mesh: string): ReadonlyMap<string, ProxySecrets>;
 }
 
 export interface SecretServerOptions {
@@ -27,12 +37,33 @@ export interface SecretServerOptions {
 }
 
 /** State of the world only: that is what Envoy's Google gRPC client asks for. */
-const secretDiscovery: ServiceDefinition = {
-  StreamSecrets: bytesStream("/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets"),
-};
+const streamSecrets = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
 
-/** Certificates are issued in slices of this length. */
+/** Certificates are issued, and streams looked at again, in slices of this length. */
 const sliceMs = 5;
+
+/** Streams by the proxy that they belong to, which their first request tells. */
+function createStreamIndex() {
+  const meshes = new Map<string, Map<string, Set<SecretStream>>>();
+  return {
+    add(stream: SecretStream, { mesh, name }: ProxyId): void {
+      const ofMesh = meshes.get(mesh) ?? new Map<string, Set<SecretStream>>();
+      const ofProxy = ofMesh.get(name) ?? new Set();
+      meshes.set(mesh, ofMesh.set(name, ofProxy.add(stream)));
+    },
+    delete(stream: SecretStream, { mesh, name }: ProxyId): void {
+      const ofMesh = meshes.get(mesh);
+      const ofProxy = ofMesh?.get(name);
+      ofProxy?.delete(stream);
+      if (ofProxy?.size === 0) ofMesh?.delete(name);
+      if (ofMesh?.size === 0) meshes.delete(mesh);
+    },
+    *ofMesh(mesh: string): Generator<SecretStream> {
+      for (const streams of meshes.get(mesh)?.values() ?? []) yield* streams;
+    },
+    ofProxy: (mesh: string, name: string): Iterable<SecretStream> => meshes.get(mesh)?.get(name) ?? [],
+  };
+}
 
 /**
  * Serves SDS from the view over TLS. Resolves once the port is bound.
@@ -41,56 +72,59 @@ const sliceMs = 5;
 export async function startSecretServer(options: SecretServerOptions): Promise<SecretServer> {
   const { feed, identities, authenticate, observer, logger, tls } = options;
   const pace = createPacer(sliceMs);
-  const streams = new Set<SecretStream>();
-  const byMesh = new Map<string, Set<SecretStream>>();
-
-  const server = new Server(serverOptions);
-  server.addService(secretDiscovery, {
-    StreamSecrets(call: SecretCall) {
-      const stream = serveSecrets(call, { view: feed.view, identities, authenticate, pace, logger, observer });
-      streams.add(stream);
-      // Which mesh it belongs to is known with its first request, which the stream itself has read by then.
-      call.once("data", () => {
-        if (stream.proxy === undefined) return;
-        const { mesh } = stream.proxy;
-        const known = byMesh.get(mesh);
-        if (known === undefined) byMesh.set(mesh, new Set([stream]));
-        else known.add(stream);
-      });
-      call.on("close", () => {
-        streams.delete(stream);
-        if (stream.proxy === undefined) return;
-        const left = byMesh.get(stream.proxy.mesh);
-        left?.delete(stream);
-        if (left?.size === 0) byMesh.delete(stream.proxy.mesh);
-      });
+  const index = createStreamIndex();
+  const refreshes = createSlices<SecretStream>(sliceMs, (stream) => stream.refresh());
+  const { port, host } = options;
+  const server = await startGrpcServer({
+    port,
+    host,
+    tls,
+    logger,
+    methods: {
+      [streamSecrets](call): GrpcListener {
+        const stream = serveSecrets(call, { view: feed.view, identities, authenticate, pace, logger, observer });
+        let known: ProxyId | undefined;
+        return {
+          message(bytes) {
+            stream.message(bytes);
+            if (known !== undefined || stream.proxy === undefined) return;
+            known = stream.proxy;
+            index.add(stream, known);
+          },
+          closed() {
+            stream.closed();
+            refreshes.delete(stream);
+            if (known !== undefined) index.delete(stream, known);
+          },
+        };
+      },
     },
   });
-  const credentials = ServerCredentials.createSsl(
-    null,
-    [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }],
-    false,
-  );
-  const { port, host } = options;
-  const acceptor = await bindServer(server, { port, host, credentials, logger });
 
-  const unlisten = feed.listen((mesh, touched) => {
-    const all = touched.authority || touched.mesh;
-    if (!all && touched.proxies.size === 0) return;
-    for (const stream of byMesh.get(mesh) ?? []) {
-      if (all || touched.proxies.has(stream.proxy?.name ?? "")) stream.refresh();
-    }
-  });
+  function* concerned(mesh: string, { authority, mesh: itself, proxies }: Touched): Generator<SecretStream> {
+    if (authority || itself) yield* index.ofMesh(mesh);
+    else for (const name of proxies) yield* index.ofProxy(mesh, name);
+  }
+  const unlisten = feed.listen((mesh, touched) => refreshes.add(concerned(mesh, touched)));
 
   return {
-    port: acceptor.port,
-    async close() {
+    port: server.port,
+    proxies(mesh) {
+      const found = new Map<string, { trusted: (string | undefined)[]; identity: IssuedIdentity | undefined }>();
+      for (const { proxy, trusted, identity } of index.ofMesh(mesh)) {
+        if (proxy === undefined) continue;
+        const entry = found.get(proxy.name) ?? { trusted: [], identity: undefined };
+        found.set(proxy.name, entry);
+        if (trusted !== undefined) entry.trusted.push(trusted.version);
+        if (identity !== undefined && !(entry.identity !== undefined && entry.identity.notAfter > identity.notAfter)) {
+          entry.identity = identity;
+        }
+      }
+      return found;
+    },
+    close() {
       unlisten();
-      await closeServer(
-        server,
-        acceptor,
-        [...streams].map((stream) => stream.end),
-      );
+      return server.close();
     },
   };
 }

@@ -1,8 +1,9 @@
-import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import type { EnvoyResource } from "../envoy/resource.js";
 import { identityName, meshCaName } from "../envoy/tls.js";
 import type { Logger } from "../lib/logger.js";
+import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
 import type { MeshView, View } from "../view/mesh-view.js";
+import { servicesOf } from "../view/proxy.js";
 import { realTimers, type Timers } from "./coalesce.js";
 import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
 import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
@@ -12,8 +13,6 @@ import type { Pacer } from "./pacer.js";
 import { createSecretSession } from "./secret-session.js";
 import { identitySecret, meshCaSecret } from "./secrets.js";
 import { decodeSotwRequest, encodeSotwResponse, type SotwRequest } from "./wire.js";
-
-export type SecretCall = ServerDuplexStream<Buffer, Buffer>;
 
 /** What a stream is served from. */
 export interface SecretSurroundings {
@@ -27,20 +26,24 @@ export interface SecretSurroundings {
 }
 
 /** One secret stream of one proxy. */
-export interface SecretStream {
+export interface SecretStream extends GrpcListener {
   /** Undefined until its first request. */
   readonly proxy: ProxyId | undefined;
+  /** The bundle of roots that the proxy acknowledged last on this stream; undefined when it asks for none. */
+  readonly trusted: { readonly version: string | undefined } | undefined;
+  /** The certificate that the proxy acknowledged last on this stream. */
+  readonly identity: IssuedIdentity | undefined;
   /** The Dataplane, its mesh or the mesh's authority changed. */
   refresh(): void;
-  /** Ends it from our side, when the control plane stops. */
-  end(): void;
 }
 
 /** What the peer hears when it is not let in: nothing that helps to guess. */
 const generic = "the dataplane could not be authenticated";
 
-const servicesOf = (mesh: MeshView | undefined, name: string): readonly string[] =>
-  [...new Set(mesh?.proxies.get(name)?.inbounds.map(({ service }) => service))].sort();
+function servicesIn(mesh: MeshView | undefined, name: string): readonly string[] {
+  const proxy = mesh?.proxies.get(name);
+  return proxy === undefined ? [] : servicesOf(proxy);
+}
 
 const bundles = new WeakMap<ReadyAuthority, EnvoyResource>();
 
@@ -57,8 +60,8 @@ function bundleOf(authority: ReadyAuthority): EnvoyResource {
 /** The version by which an authority's roots are known when a proxy acknowledges them. */
 export const bundleVersion = (authority: ReadyAuthority): string => bundleOf(authority).version;
 
-/** Serves one StreamSecrets call until it ends. */
-export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings): SecretStream {
+/** Serves one StreamSecrets call. */
+export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): SecretStream {
   const { view, identities, authenticate, pace, logger, observer } = surroundings;
   const timers = surroundings.timers ?? realTimers;
   let proxy: ProxyId | undefined;
@@ -66,6 +69,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
   let lease: IdentityLease | undefined;
   let provedUntil: Date | undefined;
   const issued = new Map<string, IssuedIdentity>();
+  let used: IssuedIdentity | undefined;
 
   const session = createSecretSession({
     send({ resources, nonce }) {
@@ -75,8 +79,10 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
       for (const { name, version } of resources) {
         if (proxy === undefined) continue;
         const identity = issued.get(version);
-        if (identity !== undefined) observer.certified(proxy, identity, new Date());
-        else if (name === meshCaName) observer.trusting(proxy, version);
+        if (identity !== undefined) {
+          used = identity;
+          observer.certified(proxy, identity, new Date());
+        } else if (name === meshCaName) observer.trusting(proxy, version);
       }
     },
     refused(resources, reason) {
@@ -85,39 +91,31 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     },
   });
 
-  function leave(): void {
+  function refuse(code: Status, details: string, reason = details): void {
     if (ended) return;
-    ended = true;
-    lease?.end();
-  }
-
-  function refuse(code: status, details: string, reason = details): void {
-    if (ended) return;
-    logger.info("secret stream refused", { peer: call.getPeer(), ...proxy, reason });
-    leave();
-    call.emit("error", { code, details });
+    logger.info("secret stream refused", { peer: call.peer(), ...proxy, reason });
+    call.end(code, details);
   }
 
   function unauthenticated(reason: string): void {
     if (proxy !== undefined) observer.turnedDown(proxy, reason, new Date());
-    refuse(status.UNAUTHENTICATED, generic, reason);
+    refuse(status.unauthenticated, generic, reason);
   }
 
   /** Lets the proxy in, or ends the stream and says false. */
   function letIn(id: ProxyId): boolean {
-    const tokens = call.metadata.get("authorization");
+    const tokens = call.header("authorization");
     if (tokens.length > 1) {
       unauthenticated("there is more than one token");
       return false;
     }
-    const token = tokens[0] === undefined ? undefined : String(tokens[0]);
-    const result = authenticate(token, id);
+    const result = authenticate(tokens[0], id);
     if (result.kind === "refused") {
       unauthenticated(result.reason);
       return false;
     }
-    if (servicesOf(view().get(id.mesh), id.name).length === 0) {
-      refuse(status.NOT_FOUND, `there is no Dataplane "${id.name}" with a service in mesh "${id.mesh}"`);
+    if (servicesIn(view().get(id.mesh), id.name).length === 0) {
+      refuse(status.notFound, `there is no Dataplane "${id.name}" with a service in mesh "${id.mesh}"`);
       return false;
     }
     provedUntil = result.until;
@@ -150,7 +148,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
   function follow(id: ProxyId, authority: AuthorityState | undefined): void {
     if (authority?.kind === "ready" && session.names.has(meshCaName)) session.offer(bundleOf(authority));
     if (lease === undefined) return;
-    const services = servicesOf(view().get(id.mesh), id.name);
+    const services = servicesIn(view().get(id.mesh), id.name);
     lease.follow(authority?.kind === "ready" && services.length > 0 ? { services, authority } : undefined);
   }
 
@@ -164,27 +162,26 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     const id = parseNodeId(nodeId);
     if (id === undefined) {
       refuse(
-        status.INVALID_ARGUMENT,
+        status.invalidArgument,
         `the first request must carry a node id of the form <mesh>.<name>, not "${nodeId.slice(0, 200)}"`,
       );
     } else if (view().get(id.mesh)?.mesh === undefined) {
-      refuse(status.NOT_FOUND, `there is no Mesh "${id.mesh.slice(0, 200)}"`);
+      refuse(status.notFound, `there is no Mesh "${id.mesh.slice(0, 200)}"`);
       return undefined;
     }
     return id;
   }
 
-  call.on("data", (bytes: Buffer) => {
-    if (ended) return;
+  function read(bytes: Buffer): void {
     let message: SotwRequest;
     try {
       message = decodeSotwRequest(bytes);
     } catch {
-      refuse(status.INVALID_ARGUMENT, "the message is not a DiscoveryRequest");
+      refuse(status.invalidArgument, "the message is not a DiscoveryRequest");
       return;
     }
     if (message.kind !== "sds") {
-      refuse(status.INVALID_ARGUMENT, "only secrets are served here");
+      refuse(status.invalidArgument, "only secrets are served here");
       return;
     }
     proxy ??= identify(message.node.id);
@@ -192,7 +189,7 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
     const foreign = message.names.find((name) => name !== meshCaName && name !== identityName);
     if (foreign !== undefined) {
       const known = `${meshCaName} and ${identityName}`;
-      refuse(status.NOT_FOUND, `secret "${foreign.slice(0, 200)}" is not supported; known are ${known}`);
+      refuse(status.notFound, `secret "${foreign.slice(0, 200)}" is not supported; known are ${known}`);
       return;
     }
     const wantsIdentity = message.names.includes(identityName);
@@ -203,26 +200,27 @@ export function serveSecrets(call: SecretCall, surroundings: SecretSurroundings)
       lease.end();
       lease = undefined;
       issued.clear();
+      used = undefined;
     }
     session.request(message);
     refresh();
-  });
-  call.on("end", () => {
-    leave();
-    call.end();
-  });
-  for (const event of ["cancelled", "close", "error"]) call.on(event, leave);
+  }
 
-  const stream: SecretStream = {
+  return {
     get proxy() {
       return proxy;
     },
+    get trusted() {
+      return session.names.has(meshCaName) ? { version: session.taken(meshCaName) } : undefined;
+    },
+    get identity() {
+      return used;
+    },
     refresh,
-    end() {
-      if (ended) return;
-      leave();
-      call.emit("error", { code: status.UNAVAILABLE, details: "the control plane is shutting down" });
+    message: read,
+    closed() {
+      ended = true;
+      lease?.end();
     },
   };
-  return stream;
 }

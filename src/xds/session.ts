@@ -1,4 +1,5 @@
 import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
+import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
 import { contentHash, type Response } from "./response.js";
 import {
@@ -39,8 +40,14 @@ export interface Session {
   /** The proxy's present configuration; until the first call nothing is answered. */
   configure(config: ProxyConfig): void;
   readonly configured: boolean;
+  /** Whether the client had resources from an earlier stream; it hasn't when it was only started. */
+  readonly resumed: boolean;
   /** What the client refuses to take of its present configuration; the same array for as long as that stays so. */
   refusals(): readonly RefusedResource[];
+  /** How one resource of its configuration stands; undefined when it knows of none by that name. */
+  delivery(kind: XdsKind, name: string): Delivery | undefined;
+  /** How all resources stand, measured by a configuration that it may not have been given yet. */
+  deliveries(config: ProxyConfig): readonly Delivery[];
 }
 
 /** A resource that a client refuses, in its own words. */
@@ -65,6 +72,7 @@ export function createSession(events: SessionEvents): Session {
   const of = (kind: XdsKind) => subscriptions.get(kind) as Subscription;
   let config: ProxyConfig | undefined;
   let refusedLast = nothingRefused;
+  let resumed = false;
 
   function send(subscription: Subscription, resources: readonly EnvoyResource[], removed: readonly string[]): void {
     const { kind } = subscription;
@@ -179,8 +187,10 @@ export function createSession(events: SessionEvents): Session {
     }
     if (!first) return;
     for (const [name, version] of request.initialVersions) {
-      if (version !== "")
-        subscription.held.set(name, { version, clusters: config?.[subscription.kind].get(name)?.clusters ?? [] });
+      if (version === "") continue;
+      resumed = true;
+      const clusters = config?.[subscription.kind].get(name)?.clusters ?? [];
+      subscription.held.set(name, { version, clusters, resource: undefined });
     }
   }
 
@@ -198,6 +208,9 @@ export function createSession(events: SessionEvents): Session {
     get configured() {
       return config !== undefined;
     },
+    get resumed() {
+      return resumed;
+    },
     refusals() {
       const found: RefusedResource[] = [];
       for (const { kind, refused } of subscriptions.values()) {
@@ -214,5 +227,7 @@ export function createSession(events: SessionEvents): Session {
       if (!same) refusedLast = found.length === 0 ? nothingRefused : found;
       return refusedLast;
     },
+    delivery: (kind, name) => (config === undefined ? undefined : deliveryOf(of(kind), config, name)),
+    deliveries: (present) => [...subscriptions.values()].flatMap((subscription) => deliveriesOf(subscription, present)),
   };
 }

@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import type { Logger } from "../lib/logger.js";
+import type { Frame } from "../net/grpc-frame.js";
+import { type GrpcCall, type GrpcListener, status } from "../net/grpc-server.js";
 import { parseNodeId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import type { Client, Proxies } from "./proxies.js";
 import type { Response } from "./response.js";
 import { createSession, type Request } from "./session.js";
 import type { Node } from "./wire.js";
-
-export type DiscoveryCall = ServerDuplexStream<Buffer, Buffer>;
 
 /** A request as it came by one of the two protocols. */
 export interface DiscoveryMessage {
@@ -24,7 +23,7 @@ export interface Protocol {
   readonly requestName: string;
   /** @throws when the bytes are not such a request */
   read(bytes: Buffer): DiscoveryMessage;
-  write(response: Response): Buffer;
+  write(response: Response): Frame;
 }
 
 interface Surroundings {
@@ -34,15 +33,14 @@ interface Surroundings {
   readonly now: () => Date;
 }
 
-/** Serves one aggregated stream until it ends; returns how to end it from our side. */
+/** Serves one aggregated stream. */
 export function serveStream(
-  call: DiscoveryCall,
+  call: GrpcCall,
   protocol: Protocol,
   { proxies, observer, logger, now }: Surroundings,
-): () => void {
+): GrpcListener {
   const id = randomUUID();
   let client: Client | undefined;
-  let ended = false;
 
   const session = createSession({
     send(response) {
@@ -67,22 +65,12 @@ export function serveStream(
     observer.refusing(id, present, now());
   }
 
-  function leave(): void {
-    if (ended) return;
-    ended = true;
-    if (client === undefined) return;
-    proxies.leave(client);
-    observer.closed(id, now());
-  }
-
   function refuse(details: string): void {
-    logger.info("discovery stream refused", { peer: call.getPeer(), reason: details });
-    leave();
-    call.emit("error", { code: status.INVALID_ARGUMENT, details });
+    logger.info("discovery stream refused", { peer: call.peer(), reason: details });
+    call.end(status.invalidArgument, details);
   }
 
-  call.on("data", (bytes: Buffer) => {
-    if (ended) return;
+  function read(bytes: Buffer): void {
     let message: DiscoveryMessage;
     try {
       message = protocol.read(bytes);
@@ -102,18 +90,25 @@ export function serveStream(
         );
         return;
       }
+      const since = now();
       client = {
         id: proxy,
+        since,
         tokenPath: message.node.tokenPath,
         get configured() {
           return session.configured;
+        },
+        get resumed() {
+          return session.resumed;
         },
         configure(config) {
           session.configure(config);
           report();
         },
+        delivery: session.delivery,
+        deliveries: session.deliveries,
       };
-      observer.opened({ id, ...proxy, at: now() });
+      observer.opened({ id, ...proxy, at: since });
       proxies.join(client);
     }
     if (message.request === undefined) {
@@ -122,19 +117,14 @@ export function serveStream(
     }
     session.request(message.request);
     report();
-  });
-  call.on("end", () => {
-    leave();
-    call.end();
-  });
-  call.on("cancelled", leave);
-  call.on("close", leave);
-  // grpc-js reports a stream that broke here; it has ended, and nothing else is concerned.
-  call.on("error", leave);
+  }
 
-  return () => {
-    if (ended) return;
-    leave();
-    call.emit("error", { code: status.UNAVAILABLE, details: "the control plane is shutting down" });
+  return {
+    message: read,
+    closed() {
+      if (client === undefined) return;
+      proxies.leave(client);
+      observer.closed(id, now());
+    },
   };
 }

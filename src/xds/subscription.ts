@@ -6,14 +6,17 @@ export interface Held {
   readonly version: string;
   /** Clusters that the held listener sends traffic to; unknown for what it brought along from an earlier stream. */
   readonly clusters: readonly string[];
+  /** Unknown for what it brought along, unless that is what it should have. */
+  readonly resource: EnvoyResource | undefined;
 }
 
 /** Stands for "the client knows that there is no such resource". */
-export const absent: Held = { version: "", clusters: [] };
+export const absent: Held = { version: "", clusters: [], resource: undefined };
 
 /** Content the client refused, with its own words. */
 export interface Refusal {
   readonly version: string;
+  readonly resource: EnvoyResource;
   readonly reason: string;
 }
 
@@ -84,9 +87,10 @@ export function noteAcknowledged(subscription: Subscription): void {
   const sent = subscription.unacknowledged;
   if (sent === undefined) return;
   subscription.unacknowledged = undefined;
-  for (const { name, version, clusters } of sent.resources) {
+  for (const resource of sent.resources) {
+    const { name, version, clusters } = resource;
     if (sent.stale.has(name)) continue;
-    subscription.held.set(name, { version, clusters });
+    subscription.held.set(name, { version, clusters, resource });
     subscription.refused.delete(name);
   }
   noteRemoved(subscription, sent);
@@ -117,8 +121,9 @@ export function noteRefused(subscription: Subscription, reason: string): void {
     }
     return;
   }
-  for (const { name, version } of sent.resources) {
-    if (!sent.stale.has(name)) subscription.refused.set(name, { version, reason });
+  for (const resource of sent.resources) {
+    const { name, version } = resource;
+    if (!sent.stale.has(name)) subscription.refused.set(name, { version, resource, reason });
   }
   // A refused removal would be due again at once, for ever: what the client wants to keep, it keeps.
   noteRemoved(subscription, sent);

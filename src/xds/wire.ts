@@ -2,6 +2,7 @@ import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/disco
 import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
 import { type EnvoyResource, kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
 import { createLately } from "../lib/lately.js";
+import { type Frame, frame } from "../net/grpc-frame.js";
 import { contentHash, type Response } from "./response.js";
 import type { Request } from "./session.js";
 
@@ -60,7 +61,7 @@ export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
   };
 }
 
-function encodeDelta({ kind, resources, removed, nonce }: Response): Buffer {
+function encodeDelta({ kind, resources, removed, nonce }: Response): Frame {
   const typeUrl = typeUrls[kind];
   const message = new DeltaDiscoveryResponse({
     type_url: typeUrl,
@@ -71,15 +72,14 @@ function encodeDelta({ kind, resources, removed, nonce }: Response): Buffer {
         new Resource({ name, version, resource: new google.protobuf.Any({ type_url: typeUrl, value: bytes }) }),
     ),
   });
-  const encoded = message.serialize();
-  return Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  return frame(message.serialize());
 }
 
 /** Messages encoded lately by nonce; a nonce is a hash of the content, so equal nonces mean equal bytes. */
-const lately = createLately<Buffer>(256);
+const lately = createLately<Frame>(256);
 
 /** The bytes of a response, encoded once for all streams that are told the same. */
-export function encodeDeltaResponse(response: Response): Buffer {
+export function encodeDeltaResponse(response: Response): Frame {
   return lately(`${response.kind} ${response.nonce}`, () => encodeDelta(response));
 }
 
@@ -110,13 +110,12 @@ export function decodeSotwRequest(bytes: Uint8Array): SotwRequest {
 }
 
 /** A state-of-the-world response; its version is a hash of what it holds. */
-export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Buffer {
+export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Frame {
   const message = new DiscoveryResponse({
     version_info: contentHash(kind, resources, []),
     type_url: typeUrls[kind],
     nonce,
     resources: resources.map(({ bytes }) => new google.protobuf.Any({ type_url: typeUrls[kind], value: bytes })),
   });
-  const encoded = message.serialize();
-  return Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  return frame(message.serialize());
 }

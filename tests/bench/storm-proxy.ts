@@ -1,12 +1,11 @@
 // A proxy as the control plane sees it: what kuma-dp's Envoy opens, asks for and acknowledges, on real gRPC clients.
 import { ChannelCredentials, Client, type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
-import { envoy as base } from "../../proto-gen/envelope/envoy/config/core/v3/base.js";
 import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
-import { typeUrls, type XdsKind } from "../../src/envoy/resource.js";
+import { typeUrls } from "../../src/envoy/resource.js";
 import { identityName, meshCaName } from "../../src/envoy/tls.js";
+import { createDialect, type Followed, type Mode, nodeOf } from "./storm-dialect.js";
 
-const { DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse } =
-  envoy.service.discovery.v3;
+const { DiscoveryRequest, DiscoveryResponse } = envoy.service.discovery.v3;
 
 export interface Servers {
   readonly xds: string;
@@ -21,17 +20,28 @@ export interface ProxyToken {
   readonly token: string;
 }
 
-/** What a proxy must have before it serves traffic. */
+export interface ProxyOptions {
+  readonly mode: Mode;
+  /** Whether it follows its secrets, too, as all do in a mesh with mTLS. */
+  readonly secrets: boolean;
+  /** Whether a stream that breaks is opened again, as Envoy does. */
+  readonly persistent: boolean;
+}
+
+/** What a proxy must have before it serves traffic; secrets only with mTLS. */
 export const wanted = ["cds", "eds", "lds", meshCaName, identityName] as const;
 export type Wanted = (typeof wanted)[number];
+
+export const wantedBy = ({ secrets }: Pick<ProxyOptions, "secrets">): readonly Wanted[] =>
+  secrets ? wanted : ["cds", "eds", "lds"];
 
 /** What stands in a request for one of these and in no other. */
 export const markOf = (what: Wanted): string =>
   what === "cds" || what === "eds" || what === "lds" ? typeUrls[what] : what;
 
 export interface ProxyEvents {
-  /** Called once for each of `wanted`, with the response's bytes. */
-  received(what: Wanted, bytes: Buffer): void;
+  /** A response came, with these bytes, and its acknowledgement is on its way. */
+  acknowledged(what: Wanted, bytes: Buffer): void;
   failed(error: Error): void;
 }
 
@@ -41,105 +51,135 @@ export interface SimulatedProxy {
   close(): void;
 }
 
-export const deltaPath = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 export const secretPath = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
 
 const same = (bytes: Buffer) => bytes;
-const bufferOf = (message: { serialize(): Uint8Array }) => Buffer.from(message.serialize());
 
-// Envoy's Google gRPC client opens a connection for each of the two secrets: seen with `ss` beside two real ones.
-const ownConnection = { "grpc.use_local_subchannel_pool": 1 };
+/** Envoy's waits before it opens a broken stream again: up to 500 ms, twice that the next time, and so on. */
+const firstRetryMs = 500;
+const longestRetryMs = 30_000;
 
-/** Makes one; nothing is connected before its `start`. `credentials` are for the SDS server. */
+const channel = {
+  // Envoy's Google gRPC client opens a connection for each of the two secrets: seen with `ss` beside two real ones.
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.initial_reconnect_backoff_ms": firstRetryMs,
+  "grpc.max_reconnect_backoff_ms": 10_000,
+};
+
+/** How one stream begins, and what it answers. */
+interface Conversation {
+  readonly path: string;
+  open(): readonly Buffer[];
+  answer(bytes: Buffer): { readonly what: Wanted; readonly requests: readonly Buffer[] } | undefined;
+}
+
+function aboutConfiguration(mode: Mode, id: string): Conversation {
+  const { path, open, answer } = createDialect(mode, id);
+  return {
+    path,
+    open,
+    answer(bytes) {
+      const told = answer(bytes);
+      return told && { what: told.kind satisfies Followed, requests: told.requests };
+    },
+  };
+}
+
+function aboutSecret(secret: typeof meshCaName | typeof identityName, id: string): Conversation {
+  const node = nodeOf(id);
+  let version = "";
+  const request = (nonce: string) =>
+    Buffer.from(
+      new DiscoveryRequest({
+        ...(nonce === "" ? { node } : {}),
+        type_url: typeUrls.sds,
+        resource_names: [secret],
+        response_nonce: nonce,
+        version_info: version,
+      }).serialize(),
+    );
+  return {
+    path: secretPath,
+    open: () => [request("")],
+    answer(bytes) {
+      const response = DiscoveryResponse.deserialize(bytes);
+      version = response.version_info;
+      return { what: secret, requests: [request(response.nonce)] };
+    },
+  };
+}
+
+/**
+ * Makes one; nothing is connected before its `start`. `credentials` are for the SDS server; the token is asked for
+ * when a stream begins, as Envoy reads it from a file.
+ */
 export function createProxy(
   servers: Servers,
   credentials: ChannelCredentials,
-  { mesh, name, token }: ProxyToken,
+  token: () => ProxyToken,
+  { mode, secrets, persistent }: ProxyOptions,
   events: ProxyEvents,
 ): SimulatedProxy {
-  const node = new base.config.core.v3.Node({ id: `${mesh}.${name}`, cluster: name });
-  const ads = new Client(servers.xds, ChannelCredentials.createInsecure(), ownConnection);
-  const secrets = [meshCaName, identityName].map((secret) => ({
-    secret,
-    client: new Client(servers.sds, credentials, ownConnection),
-  }));
-  const calls: ClientDuplexStream<Buffer, Buffer>[] = [];
+  const { mesh, name } = token();
+  const id = `${mesh}.${name}`;
+  const clients: Client[] = [];
+  const calls = new Set<ClientDuplexStream<Buffer, Buffer>>();
+  const retries = new Set<NodeJS.Timeout>();
   let closed = false;
 
-  function open(client: Client, path: string, metadata: Metadata, read: (bytes: Buffer) => void) {
-    const call = client.makeBidiStreamRequest(path, same, same, metadata);
-    calls.push(call);
-    call.on("data", read);
-    call.on("error", (error: Error) => closed || events.failed(error));
-    call.on("end", () => closed || events.failed(new Error(`${path} ended`)));
-    return call;
-  }
-
-  /** Clusters first, then their endpoints and, with those there, listeners. */
-  function startDelta(): void {
-    const had = new Set<string>();
-    const ask = (kind: XdsKind, nonce: string, names: readonly string[] = []) =>
-      call.write(
-        bufferOf(
-          new DeltaDiscoveryRequest({
-            ...(nonce === "" && kind === "cds" ? { node } : {}),
-            type_url: typeUrls[kind],
-            response_nonce: nonce,
-            resource_names_subscribe: [...names],
-          }),
-        ),
-      );
-    const call = open(ads, deltaPath, new Metadata(), (bytes) => {
-      const { type_url: typeUrl, nonce, resources } = DeltaDiscoveryResponse.deserialize(bytes);
-      const kind = (["cds", "eds", "lds"] as const).find((one) => typeUrls[one] === typeUrl);
-      if (kind === undefined) return;
-      ask(kind, nonce);
-      if (had.has(kind)) return;
-      had.add(kind);
-      if (kind === "cds") {
-        const services = resources.map((resource) => resource.name).filter((cluster) => !cluster.includes(":"));
-        ask("eds", "", services);
-      }
-      if (kind === "eds") ask("lds", "");
-      events.received(kind, bytes);
-    });
-    ask("cds", "");
-  }
-
-  function startSecret(client: Client, secret: typeof meshCaName | typeof identityName): void {
-    const metadata = new Metadata();
-    metadata.set("authorization", token);
-    let had = false;
-    const ask = (nonce: string, version: string) =>
-      call.write(
-        bufferOf(
-          new DiscoveryRequest({
-            ...(nonce === "" ? { node } : {}),
-            type_url: typeUrls.sds,
-            resource_names: [secret],
-            response_nonce: nonce,
-            version_info: version,
-          }),
-        ),
-      );
-    const call = open(client, secretPath, metadata, (bytes) => {
-      const { nonce, version_info: version } = DiscoveryResponse.deserialize(bytes);
-      ask(nonce, version);
-      if (!had) events.received(secret, bytes);
-      had = true;
-    });
-    ask("", "");
+  function hold(client: Client, { path, open, answer }: Conversation): void {
+    let attempts = 0;
+    function begin(): void {
+      const metadata = new Metadata({ waitForReady: persistent });
+      if (path === secretPath) metadata.set("authorization", token().token);
+      const call = client.makeBidiStreamRequest(path, same, same, metadata);
+      calls.add(call);
+      let over = false;
+      const ended = (error: Error) => {
+        if (over || closed) return;
+        over = true;
+        calls.delete(call);
+        if (!persistent) {
+          events.failed(error);
+          return;
+        }
+        const timer = setTimeout(
+          () => {
+            retries.delete(timer);
+            begin();
+          },
+          Math.random() * Math.min(longestRetryMs, firstRetryMs * 2 ** attempts),
+        );
+        retries.add(timer);
+        attempts += 1;
+      };
+      call.on("data", (bytes: Buffer) => {
+        attempts = 0;
+        const told = answer(bytes);
+        if (told === undefined) return;
+        for (const request of told.requests) call.write(request);
+        events.acknowledged(told.what, bytes);
+      });
+      call.on("error", ended);
+      call.on("end", () => ended(new Error(`${path} ended`)));
+      for (const request of open()) call.write(request);
+    }
+    clients.push(client);
+    begin();
   }
 
   return {
     start() {
-      startDelta();
-      for (const { client, secret } of secrets) startSecret(client, secret as typeof identityName);
+      hold(new Client(servers.xds, ChannelCredentials.createInsecure(), channel), aboutConfiguration(mode, id));
+      if (!secrets) return;
+      for (const secret of [meshCaName, identityName] as const)
+        hold(new Client(servers.sds, credentials, channel), aboutSecret(secret, id));
     },
     close() {
       closed = true;
+      for (const timer of retries) clearTimeout(timer);
       for (const call of calls) call.cancel();
-      for (const client of [ads, ...secrets.map((entry) => entry.client)]) client.close();
+      for (const client of clients) client.close();
     },
   };
 }

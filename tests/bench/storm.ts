@@ -1,20 +1,21 @@
 // 1,000 proxies that connect at once: the built control plane, and bare grpc-js servers answering the same bytes.
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { setPriority, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { ChannelCredentials } from "@grpc/grpc-js";
 import { createServerCertificate, type ServerCertificate } from "../../src/identity/server-certificate.js";
 import { type ControlPlane, put, startControlPlane } from "../support/executable.js";
-import type { ClientReport, Share } from "./storm-clients.js";
+import { openFleet } from "./load/fleet.js";
+import { deltaPath } from "./storm-dialect.js";
 import {
   createProxy,
-  deltaPath,
   markOf,
+  type ProxyOptions,
   type ProxyToken,
   type Servers,
   secretPath,
@@ -27,6 +28,9 @@ interface ServerCost {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** The event loop's own computing in one turn of it: delays without those that other processes cause. */
+  readonly busyP99: number;
+  readonly busyMax: number;
   readonly cpuSeconds: number;
   readonly residentMiB: number;
 }
@@ -46,8 +50,7 @@ const proxies = 1_000;
 const services = 100;
 /** Services that each proxy sends connections to. */
 const consumed = 5;
-const clientProcesses = 4;
-const deadlineMs = 60_000;
+const options: ProxyOptions = { mode: "delta", secrets: true, persistent: false };
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -128,8 +131,9 @@ type Recording = Readonly<Record<Wanted, string>>;
 function record(servers: Servers, proxy: ProxyToken): Promise<Recording> {
   return new Promise((resolve, reject) => {
     const answers: Partial<Record<Wanted, string>> = {};
-    const simulated = createProxy(servers, ChannelCredentials.createSsl(Buffer.from(servers.root)), proxy, {
-      received(what, bytes) {
+    const credentials = ChannelCredentials.createSsl(Buffer.from(servers.root));
+    const simulated = createProxy(servers, credentials, () => proxy, options, {
+      acknowledged(what, bytes) {
         answers[what] = bytes.toString("base64");
         if (Object.keys(answers).length < wanted.length) return;
         simulated.close();
@@ -143,38 +147,20 @@ function record(servers: Servers, proxy: ProxyToken): Promise<Recording> {
 
 /** Lets all proxies connect at once, and resolves when each has everything. */
 async function storm(servers: Servers, probe: string, all: readonly ProxyToken[]): Promise<StormCost> {
-  const deadline = AbortSignal.timeout(deadlineMs);
-  const report = async (client: ChildProcess) => {
-    const [told] = (await once(client, "message", { signal: deadline })) as [ClientReport];
-    if (told.kind === "failed") throw new Error(`a proxy was not served: ${told.reason}`);
-    return told;
-  };
-  const clients = Array.from({ length: clientProcesses }, () => fork(here("storm-clients.ts")));
+  const fleet = await openFleet({ servers, proxies: all, options });
   try {
-    const size = Math.ceil(all.length / clients.length);
-    await Promise.all(
-      clients.map((client, index) => {
-        client.send({ servers, proxies: all.slice(index * size, (index + 1) * size) } satisfies Share);
-        return report(client);
-      }),
-    );
-    // They are machines of their own elsewhere: here they must not take the processor away from the server.
-    for (const client of clients) if (client.pid !== undefined) setPriority(client.pid, 10);
     await ask(probe, "start");
-    for (const client of clients) client.send("go");
-    const told = await Promise.all(clients.map(report));
+    const { certificates, complete, cpuSeconds: clientCpuSeconds } = await fleet.connect();
     const cost = (await ask(probe, "stop")) as ServerCost;
-    const done = told.filter(({ kind }) => kind === "done") as Extract<ClientReport, { kind: "done" }>[];
-    const certificates = done.flatMap((one) => one.certificates).sort((a, b) => a - b);
     return {
       ...cost,
       medianCertificate: certificates[Math.floor(certificates.length / 2)] ?? Number.NaN,
       lastCertificate: certificates.at(-1) ?? Number.NaN,
-      complete: Math.max(...done.map(({ complete }) => complete)),
-      clientCpuSeconds: done.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+      complete,
+      clientCpuSeconds,
     };
   } finally {
-    for (const client of clients) client.kill("SIGKILL");
+    await fleet.close();
   }
 }
 
@@ -215,7 +201,7 @@ async function ours({ directory, pair }: Stage): Promise<{ cost: StormCost; reco
 async function bare({ directory, pair }: Stage, recording: Recording): Promise<StormCost> {
   const answers = wanted.map((what) => ({ mark: markOf(what), bytes: recording[what] }));
   const told = path.join(directory, "recording.json");
-  const paths = { delta: deltaPath, secrets: secretPath };
+  const paths = { configuration: deltaPath, secrets: secretPath };
   writeFileSync(told, JSON.stringify({ ...pair, paths, answers }), { mode: 0o600 });
   const probe = path.join(directory, "floor");
   const child = spawn(process.execPath, [here("storm-floor.mjs"), told], {

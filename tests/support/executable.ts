@@ -79,7 +79,7 @@ export async function startControlPlane(env: Readonly<Record<string, string>> = 
   const local = (url: string) => url.replace("localhost", "127.0.0.1");
   return {
     ...running,
-    api: local(find(/HTTP API +(\S+)/)),
+    api: local(find(/^ +HTTP API +(\S+)/m)),
     bootstrap: local(find(/bootstrap +(\S+)/)),
     health: local(find(/health +(\S+)\/ready/)),
     tokens: local(find(/tokens +(\S+)/)),

@@ -1,12 +1,18 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 
+export interface Terminal {
+  readonly output: () => string;
+  /** Ctrl-C, and waits until all in it have ended. */
+  interrupt(): Promise<void>;
+}
+
 /** A machine within this one, with processes, mounts and a loopback of its own: the documented ports are free there. */
 export interface Machine {
   /** Runs a script to its end, or for as many seconds. */
   run(script: string, seconds?: number): { status: number | null; stdout: string; stderr: string };
   /** Types a script into a terminal of its own, where it stays. */
-  terminal(script: string): { readonly output: () => string };
+  terminal(script: string): Terminal;
   /** Ends everything that runs there. */
   stop(): Promise<void>;
 }
@@ -52,14 +58,22 @@ export async function startMachine({ setUp, shell }: { setUp: string; shell: rea
       return { status, stdout, stderr };
     },
     terminal(script) {
-      const child = spawn("nsenter", [...words, script], { stdio: ["ignore", "pipe", "pipe"] });
+      // A process group of its own, as a terminal has one: Ctrl-C reaches all of it.
+      const child = spawn("nsenter", [...words, script], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+      const closed = once(child, "close");
       let text = "";
       for (const stream of [child.stdout, child.stderr]) {
         stream.on("data", (chunk: Buffer) => {
           text += chunk.toString();
         });
       }
-      return { output: () => text };
+      return {
+        output: () => text,
+        async interrupt() {
+          if (child.pid !== undefined) process.kill(-child.pid, "SIGINT");
+          await closed;
+        },
+      };
     },
     async stop() {
       leader.kill("SIGKILL");

@@ -5,16 +5,20 @@ import path from "node:path";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
 import { anyPorts, bin, startControlPlane, startProgram } from "../support/executable.js";
-import { type MeshStage, openMeshStage } from "../support/mesh-stage.js";
+import { type MeshStage, openMeshStage, reaches } from "../support/mesh-stage.js";
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
+import { configDirs, envoyOf } from "./dp-stage.js";
 
 const test = suite("kumactl check names each cause when a test breaks it", { needs: "envoy" });
+
+/** Certificates live this long, so that one ends while a test waits. */
+const certificateSeconds = 12;
 
 let stage: MeshStage;
 
 test.before(async () => {
-  stage = await openMeshStage();
+  stage = await openMeshStage({ KUMA_CA_BUILTIN_WORKLOAD_CERT_VALIDITY: `${certificateSeconds}s` });
 });
 test.after(() => stage.close());
 
@@ -284,6 +288,70 @@ test("an Envoy that refuses its configuration, in its own words", async () => {
   other.close();
   await sidecar.stop();
   await stage.remove("/meshes/default/dataplanes/greedy-1");
+});
+
+test("an open API while mTLS is on, and a dataplane without a token", async () => {
+  await stage.mtls(true);
+  await stage.permit("everybody", ["*"], ["*"]);
+  assert.match((await until("api-exposure", "warning")).reason ?? "", /listens on 0\.0\.0\.0 without authentication/);
+  await stage.apply("poor-1", inbound(await freePort(), "poor"));
+  const sidecar = await stage.sidecar("poor-1", { token: "" });
+  const { reason, fix } = await until("token", "error");
+  assert.match(reason ?? "", /^"poor-1" in mesh "default" was refused .*, and has none: .*there is no token$/);
+  assert.match(fix ?? "", "kumactl generate dataplane-token --name=poor-1 --mesh=default");
+  assert.is((await check(stage.cp.api)).code, 1);
+  await sidecar.stop();
+  await stage.remove("/meshes/default/dataplanes/poor-1");
+});
+
+test("the token of another dataplane, in its file and at the control plane, until the right one is put there", async () => {
+  const file = path.join(stage.temporary, "check-token");
+  fs.writeFileSync(file, await stage.token("rich-1"));
+  const looked = () => check(stage.cp.api, ["--token-file", file, "--name=false-1"]);
+  assert.is((await looked()).find("token-file").reason, 'the token is for dataplane "rich-1" in mesh "default"');
+  await stage.apply("false-1", inbound(await freePort(), "false"));
+  const sidecar = await stage.sidecar("false-1", { token: "", env: { KUMA_DATAPLANE_RUNTIME_TOKEN_PATH: file } });
+  assert.match((await until("token", "error")).reason ?? "", /the token is for dataplane "rich-1" in mesh "default"$/);
+
+  fs.writeFileSync(file, await stage.token("false-1"));
+  assert.is((await looked()).find("token-file").result, "success");
+  // Envoy waits for up to half a minute before it asks again.
+  await until("token", "success", 45_000);
+  await until("certificate", "success");
+  await sidecar.stop();
+  await stage.remove("/meshes/default/dataplanes/false-1");
+});
+
+test("a certificate that is not renewed, near its end and after it, by a proxy that hangs", async () => {
+  const [port, out] = [await freePort(), await freePort()];
+  const application = await stage.application("frozen");
+  await stage.apply("frozen-1", {
+    inbound: [{ interface: `127.0.0.1:${port}:${application.port}`, tags: { service: "frozen" } }],
+    outbound: [{ interface: `:${out}`, service: "frozen" }],
+  });
+  await stage.sidecar("frozen-1");
+  await reaches(out, "frozen", 40_000);
+  await until("certificate-renewal", "success");
+  const [directory, ...others] = configDirs(stage.temporary);
+  assert.equal(others, [], "the sidecars of other tests have ended");
+  const envoy = await envoyOf(directory ?? "");
+  process.kill(envoy, "SIGSTOP");
+  try {
+    const near = await until("certificate-renewal", "warning", 20_000);
+    assert.match(
+      near.reason ?? "",
+      /^the certificate of "frozen-1" in mesh "default" ends in \ds, and should have been/,
+    );
+    const expired = await until("certificate-expiry", "error", 20_000);
+    assert.match(expired.reason ?? "", /^the certificate of "frozen-1" in mesh "default" expired at 20/);
+  } finally {
+    process.kill(envoy, "SIGCONT");
+  }
+  await until("certificate-expiry", "success", 40_000);
+  await stage.remove("/meshes/default/dataplanes/frozen-1");
+  await stage.mtls(false);
+  const { code, all } = await check(stage.cp.api);
+  assert.equal({ code, errors: all("error") }, { code: 0, errors: [] });
 });
 
 test.run();

@@ -154,6 +154,28 @@ test("what is written by hand is heard of: inserted, updated, renamed, deleted, 
   await complete("an emptied table of changes stops nothing", [follower]);
 });
 
+test("a write that has to give way to somebody's transaction, lest both wait for ever, is made again", async () => {
+  const { store } = await openStore(address, { postgres: { statementTimeoutMs: 10_000 } });
+  const sql = server.superuser(address.database);
+  for (const name of ["x", "y"]) await store.create(dataplane(name));
+  const theirs = await sql.reserve();
+  await theirs`BEGIN`;
+  // Theirs is to be the one that goes on: ours looks for a deadlock first.
+  await theirs`SET LOCAL deadlock_timeout = '30s'`;
+  await theirs`UPDATE resources SET version = version + 1 WHERE name = 'x'`;
+  const ours = store.update(dataplane("y", "ours"), 0);
+  await eventually("ours waits for the number that theirs has", async () => {
+    const [row] = await sql`
+      SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
+    return row?.count === 1;
+  });
+  await theirs`UPDATE resources SET spec = '{"networking":{}}' WHERE name = 'y'`;
+  await theirs`COMMIT`;
+  theirs.release();
+  assert.is((await ours).version, 1);
+  assert.equal((await store.get(dataplane("y")))?.spec, dataplane("y", "ours").spec);
+});
+
 test("insights stay out of the feed, and out of the table of changes", async () => {
   const { store } = await openStore(address);
   await store.create({ ...dataplane("a"), type: "DataplaneInsight", spec: { subscriptions: [{ id: "1" }] } });

@@ -12,7 +12,7 @@ import { checkoutTo } from "../support/checkout.js";
 import { unpackDebianRoot } from "../support/debian-root.js";
 import { eventually } from "../support/eventually.js";
 import { bin, startControlPlane } from "../support/executable.js";
-import { type Machine, startMachine } from "../support/machine.js";
+import { type Machine, startMachine, type Terminal } from "../support/machine.js";
 import { shellBlocks } from "../support/readme.js";
 import { suite } from "../support/suite.js";
 
@@ -174,29 +174,61 @@ test("is refused when one byte of the cached Envoy was flipped", async () => {
   assert.equal(fs.readdirSync(path.join(second, "dist", "image")), []);
 });
 
+const foreground = /^(kuma-(cp|dp) run.*|kuma-tcp-echo .*)\n$/m;
+
 /** Follows the quickstart: what stays in the foreground gets a terminal of its own, the rest is run to its end. */
 async function quickstart(machine: Machine): Promise<void> {
   const blocks = shellBlocks("Quickstart on bare metal").filter((block) => !block.includes("npm run build"));
   const last = blocks.pop() ?? "";
-  const terminals = [];
-  for (const block of blocks) {
-    assert.match(block, /^(kuma-(cp|dp) run|kuma-tcp-echo .*)\n$/m, "each block but the last stays in the foreground");
+  const terminals: { readonly block: string; readonly terminal: Terminal }[] = [];
+  const open = (block: string) => {
     const terminal = machine.terminal(block);
-    terminals.push(terminal);
+    terminals.push({ block, terminal });
+    return terminal;
+  };
+  for (const block of blocks) {
+    assert.match(block, foreground, "each block but the last stays in the foreground");
+    const terminal = open(block);
     if (block.includes("kuma-cp run")) {
       await eventually("the control plane is ready", () => terminal.output().includes("Next, in another terminal"));
     }
   }
+  const passes = () => {
+    const { stdout } = machine.run(last, 5);
+    assert.match(stdout, /^PING\n/);
+    for (const name of ["backend-1", "redis-1"]) assert.match(stdout, new RegExp(`\\b${name} .* Online `));
+    return true;
+  };
   try {
-    await eventually("traffic goes through both sidecars", () => {
-      const { stdout } = machine.run(last, 5);
-      assert.match(stdout, /^PING\n/);
-      for (const name of ["backend-1", "redis-1"]) assert.match(stdout, new RegExp(`\\b${name} .* Online `));
-      return true;
-    });
+    await eventually("traffic goes through both sidecars", passes);
+    await mutualTls(machine, open, terminals, { passes, try: () => machine.run(last, 5).stdout });
   } catch (error) {
-    throw new Error(`${(error as Error).message}\n${terminals.map((terminal) => terminal.output()).join("\n---\n")}`);
+    const outputs = terminals.map(({ terminal }) => terminal.output());
+    throw new Error(`${(error as Error).message}\n${outputs.join("\n---\n")}`);
   }
+}
+
+/** Goes on with the section on mutual TLS: tokens, sidecars that have them, mTLS, a permission. */
+async function mutualTls(
+  machine: Machine,
+  open: (block: string) => Terminal,
+  terminals: readonly { readonly block: string; readonly terminal: Terminal }[],
+  traffic: { readonly passes: () => boolean; readonly try: () => string },
+): Promise<void> {
+  const [tokens = "", redis = "", backend = "", mesh = "", permission = ""] = shellBlocks("Mutual TLS");
+  assert.is(machine.run(tokens).status, 0);
+  await Promise.all(
+    terminals.filter(({ block }) => block.includes("kuma-dp run")).map(({ terminal }) => terminal.interrupt()),
+  );
+  for (const block of [redis, backend]) {
+    assert.match(block, foreground);
+    open(block);
+  }
+  await eventually("traffic goes through both sidecars again", traffic.passes);
+  assert.is(machine.run(mesh).status, 0);
+  await eventually("nothing passes without a permission", () => !traffic.try().includes("PING"));
+  assert.is(machine.run(permission).status, 0);
+  await eventually("what is permitted passes", traffic.passes);
 }
 
 /** A machine with the Debian root, and the release where its user downloaded it. */
@@ -371,12 +403,14 @@ test("works from the unpacked image, without a shell and not as root, by the wor
     .trim()
     .split("\n")
     .map((file) => path.basename(file));
-  assert.equal(names.filter((name) => !name.includes(".so")).sort(), ["envoy", "kuma"]);
+  assert.equal(names.filter((name) => !name.includes(".so")).sort(), ["envoy", "kuma", "mkfifo"]);
   // The README's shell is this machine's; a program in it is one in the image, by the image's entrypoint and argument.
+  // Both see one /tmp, the image's; what lies in this machine's is to be found below /mnt.
   const shims = path.join(work, "shims");
+  const seen = (file: string) => path.join("/mnt", path.relative(work, file));
   fs.mkdirSync(shims);
   for (const program of ["kuma-cp", "kuma-dp", "kumactl", "kuma-tcp-echo"]) {
-    const words = ["/usr/sbin/chroot", `--userspec=${user}`, root, ...entrypoint, program].join(" ");
+    const words = ["/usr/sbin/chroot", `--userspec=${user}`, seen(root), ...entrypoint, program].join(" ");
     const text = `#!/bin/sh\n${environment.join(" ")} HOME=/home/kuma exec ${words} "$@"\n`;
     fs.writeFileSync(path.join(shims, program), text, { mode: 0o755 });
   }
@@ -384,8 +418,10 @@ test("works from the unpacked image, without a shell and not as root, by the wor
   const machine = await startMachine({
     setUp: `
       mount -t proc proc ${root}/proc
-      mount --rbind /dev ${root}/dev`,
-    shell: ["/usr/bin/env", "-i", `PATH=${shims}:/usr/bin:/bin`, "bash", "-ec"],
+      mount --rbind /dev ${root}/dev
+      mount --rbind ${work} /mnt
+      mount --bind ${root}/tmp /tmp`,
+    shell: ["/usr/bin/env", "-i", `PATH=${seen(shims)}:/usr/bin:/bin`, "bash", "-ec"],
   });
   try {
     assert.is(machine.run("kumactl version").stdout, `${version}\n`);

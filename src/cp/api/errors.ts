@@ -10,6 +10,8 @@ export const titles = {
   retrieveAuthority: "Could not retrieve a certificate authority",
   listAuthorities: "Could not retrieve certificate authorities",
   rotateAuthority: "Could not rotate a certificate authority",
+  inspectDataplane: "Could not inspect a dataplane",
+  explainTraffic: "Could not explain traffic",
   process: "Could not process a resource",
   find: "Could not find a resource",
   create: "Could not create a resource",
@@ -37,8 +39,8 @@ export const errors = {
       causes: [{ field: "mesh", message: `mesh of name ${mesh} is not found` }],
     }),
 
-  badParameter: (name: string, value: string, expected: string): HttpReply =>
-    errorReply(400, titles.process, "Request is not valid", {
+  badParameter: (title: Title, name: string, value: string, expected: string): HttpReply =>
+    errorReply(400, title, "Request is not valid", {
       causes: [{ field: name, message: `"${value}" is not ${expected}` }],
     }),
 

@@ -12,8 +12,10 @@ import {
 } from "../../net/exchange.js";
 import type { Registry } from "../../resources/registry.js";
 import { type Store, StoreError } from "../../store/store.js";
+import type { Diagnosis } from "../explain/diagnosis.js";
 import { getAuthority, listAuthorities, type RotationApi, rotateAuthority } from "./authorities.js";
 import { errors, type Title, titles } from "./errors.js";
+import { explainTraffic, showPolicies, showXds } from "./explanations.js";
 import { acceptsJson, foreignMediaType } from "./negotiation.js";
 import { getOverview, listOverviews } from "./overviews.js";
 import { createRenderer } from "./rendering.js";
@@ -38,6 +40,7 @@ export interface ApiOptions {
   /** The certificate authorities that meshes come with. */
   readonly authorities: MeshAuthorities;
   readonly rotations: RotationApi;
+  readonly diagnosis: Diagnosis;
 }
 
 const readMethods = ["GET", "HEAD"];
@@ -45,7 +48,7 @@ const allMethods = [...readMethods, "PUT", "DELETE"];
 
 /** The HTTP API over a registry and a store; it answers every request and never throws. */
 export function apiHandler(options: ApiOptions): HttpHandler {
-  const { registry, store, guard, logger, authorities, rotations } = options;
+  const { registry, store, guard, logger, authorities, rotations, diagnosis } = options;
   const targets = createTargets(registry);
   const renderer = createRenderer();
   const index = jsonReply(200, { tagline: "Kuma", version: options.version });
@@ -83,6 +86,12 @@ export function apiHandler(options: ApiOptions): HttpHandler {
         return getAuthority(rotations, target.mesh);
       case "rotation":
         return rotateAuthority(rotations, target.mesh);
+      case "policies":
+        return showPolicies(diagnosis, target.mesh, target.name);
+      case "xds":
+        return showXds(diagnosis, target.mesh, target.name, request.query);
+      case "explain":
+        return explainTraffic(diagnosis, target.mesh, request.query);
     }
   }
 
@@ -157,6 +166,11 @@ function titleOf(target: Target, method: string): Title {
       return titles.listAuthorities;
     case "rotation":
       return titles.rotateAuthority;
+    case "policies":
+    case "xds":
+      return titles.inspectDataplane;
+    case "explain":
+      return titles.explainTraffic;
     default:
       return titles.list;
   }

@@ -15,13 +15,21 @@ export type Target =
   | { readonly kind: "overview"; readonly mesh: string; readonly name: string }
   | { readonly kind: "authorities" }
   | { readonly kind: "authority"; readonly mesh: string }
-  | { readonly kind: "rotation"; readonly mesh: string };
+  | { readonly kind: "rotation"; readonly mesh: string }
+  /** About one Dataplane: the policies that touch it, and its Envoy configuration. */
+  | { readonly kind: "policies" | "xds"; readonly mesh: string; readonly name: string }
+  | { readonly kind: "explain"; readonly mesh: string };
 
 const overviewPaths: readonly string[] = ["dataplanes+insights", "dataplane+insights"];
 const meshesPath = "meshes";
 const authoritiesPath = "certificate-authorities";
 const authorityPath = "certificate-authority";
 const rotatePath = "rotate";
+const dataplanesPath = "dataplanes";
+const explainPath = "explain";
+
+const isAspect = (segment: string | undefined): segment is "policies" | "xds" =>
+  segment === "policies" || segment === "xds";
 
 /** The key of a resource: a Mesh is its own mesh, other global resources belong to none. */
 export function keyOf(type: ResourceType, mesh: string | undefined, name: string): Key {
@@ -44,10 +52,14 @@ export function createTargets(registry: Registry) {
   function resolve(path: string): Target | undefined {
     const segments = split(path);
     if (segments === undefined) return undefined;
-    const [first, second, third, fourth] = segments;
+    const [first, second, third, fourth, fifth] = segments;
     if (first === undefined) return { kind: "index" };
     if (first === meshesPath && second !== undefined && third !== undefined) {
+      if (segments.length === 5 && third === dataplanesPath && fourth !== undefined && isAspect(fifth)) {
+        return { kind: fifth, mesh: second, name: fourth };
+      }
       if (segments.length > 4) return undefined;
+      if (third === explainPath) return fourth === undefined ? { kind: "explain", mesh: second } : undefined;
       if (overviewPaths.includes(third)) {
         return fourth === undefined
           ? { kind: "overviews", mesh: second }
@@ -73,7 +85,7 @@ export function createTargets(registry: Registry) {
     const [first = "", mesh, third, ...rest] = split(path) ?? [];
     const top = nearest(first, [...globals.keys(), authoritiesPath, "catalogue", "config"]);
     if (third === undefined || top !== meshesPath) return top === undefined ? undefined : `/${top}`;
-    const collection = nearest(third, [...inMesh.keys(), ...overviewPaths, authorityPath]);
+    const collection = nearest(third, [...inMesh.keys(), ...overviewPaths, authorityPath, explainPath]);
     return collection === undefined ? undefined : ["", top, mesh, collection, ...rest.slice(0, 1)].join("/");
   }
 

@@ -141,5 +141,5 @@ function parseDryRun(query: string): boolean | HttpReply {
   if (!query.includes("dry-run")) return false;
   const value = new URLSearchParams(query).get("dry-run") ?? "false";
   if (value === "true" || value === "") return true;
-  return value === "false" ? false : errors.badParameter("dry-run", value, "true or false");
+  return value === "false" ? false : errors.badParameter(titles.process, "dry-run", value, "true or false");
 }

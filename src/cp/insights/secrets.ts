@@ -20,6 +20,8 @@ export function certified({ refusal: _settled, ...news }: SecretNews, notAfter: 
 
 /** News that could not be written, with those that came since. */
 export function together(earlier: SecretNews, later: SecretNews): SecretNews {
+  // Also where neither is any: that has to stay `noNews`, of which nothing is written.
+  if (earlier === noNews) return later;
   const { refusal: _settled, ...rest } = earlier;
   const both = later.certified === undefined ? { ...earlier, ...later } : { ...rest, ...later };
   return { ...both, certificates: earlier.certificates + later.certificates };

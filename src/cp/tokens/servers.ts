@@ -5,10 +5,13 @@ import { createClientCheck } from "../../net/client-check.js";
 import { createSiteGuard } from "../../net/cross-site.js";
 import { type ServerTls, startHttpServer } from "../../net/http-server.js";
 import type { Binding } from "../../net/listen.js";
+import type { Store } from "../../store/store.js";
 import { readKeyPair } from "../key-pair-files.js";
 import type { Settings } from "../settings.js";
 import { readClientCertificates } from "./client-certificates.js";
 import { tokenHandler } from "./handler.js";
+import { secretsHandler } from "./secrets.js";
+import { secretsToken } from "./secrets-token.js";
 
 export interface TokenServers {
   readonly localPort: number;
@@ -18,6 +21,7 @@ export interface TokenServers {
 }
 
 const variables = {
+  secretsTokenFile: "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE",
   localPort: "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
   publicInterface: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_INTERFACE",
   publicPort: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_PORT",
@@ -36,22 +40,27 @@ const coversLoopback = new Set(["0.0.0.0", "::", localHost, "localhost"]);
  * whose certificates the settings name.
  * @throws UserError for a port that can't be had, and for certificates and keys that can't be used
  */
-export async function startTokenServers(settings: Settings, key: SigningKey, logger: Logger): Promise<TokenServers> {
+export async function startTokenServers(
+  settings: Settings,
+  store: Store,
+  key: SigningKey,
+  logger: Logger,
+): Promise<TokenServers> {
   const { corsAllowedDomains: allowedDomains, advertisedHostname } = settings;
+  const guard = (scheme: "http" | "https") => createSiteGuard({ allowedDomains, advertisedHostname, scheme });
   const handler = (scheme: "http" | "https") =>
-    tokenHandler({
-      key,
-      guard: createSiteGuard({ allowedDomains, advertisedHostname, scheme }),
-      logger,
-      now: () => new Date(),
-    });
+    tokenHandler({ key, guard: guard(scheme), logger, now: () => new Date() });
   // What can't be used is found before any port is open.
   const tls = settings.tokenPublicEnabled ? await readPublicTls(settings, logger) : undefined;
+  const { tokenLocalSecretsTokenFile: file } = settings;
+  const token = file === "" ? undefined : await secretsToken(file, variables.secretsTokenFile);
+  const secrets = token === undefined ? undefined : secretsHandler({ store, token, guard: guard("http"), logger });
+  const tokens = handler("http");
   const local = await startHttpServer({
     port: settings.tokenLocalPort,
     host: localHost,
     setting: variables.localPort,
-    handler: handler("http"),
+    handler: (request) => (secrets !== undefined && isSecrets(request.path) ? secrets(request) : tokens(request)),
     logger,
   });
   if (tls === undefined) return { localPort: local.port, publicPort: undefined, close: local.close };
@@ -65,6 +74,8 @@ export async function startTokenServers(settings: Settings, key: SigningKey, log
     throw error;
   }
 }
+
+const isSecrets = (path: string) => path === "/secrets" || path === "/secrets/";
 
 function publicBinding({ tokenPublicInterface: host, tokenPublicPort }: Settings, localPort: number): Binding {
   const port = tokenPublicPort || localPort;

@@ -1,5 +1,6 @@
 import type { Io } from "../../lib/cli.js";
 import { paint } from "../color.js";
+import { oneLine } from "../one-line.js";
 import type { CheckResult } from "./check.js";
 
 type Result = CheckResult["outcome"]["result"];
@@ -15,9 +16,6 @@ const colors = { success: "green", warning: "yellow", error: "red", skipped: und
 function showsUnicode({ LC_ALL, LC_CTYPE, LANG }: Io["env"]): boolean {
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || "");
 }
-
-/** Words of Envoys, servers and users in one line, without what steers a terminal. */
-const oneLine = (text: string) => text.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
 
 const hint = (anchor: string) => `README.md#${anchor}`;
 

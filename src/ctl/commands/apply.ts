@@ -3,14 +3,18 @@ import type { Command } from "../../lib/command.js";
 import { UserError } from "../../lib/errors.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Registry } from "../../resources/registry.js";
+import type { Resource } from "../../resources/resource.js";
+import { secretType } from "../../resources/secret.js";
 import type { ApiClient } from "../api-client.js";
 import { paint } from "../color.js";
 import { connect } from "../connection.js";
 import { describeDifference, differences } from "../diff.js";
 import { type Applicable, readDocuments } from "../documents.js";
 import { command } from "../globals.js";
+import { connectToSecrets, type SecretsClient } from "../secrets-client.js";
 import { readSource } from "../source.js";
 import { parseVariables, renderTemplate } from "../template.js";
+import { secretsFlag } from "./export.js";
 
 const details = `Reads resources as YAML or JSON, one document or several with --- between them, and creates or
 replaces each in order. Nothing is sent unless all of them can be read. The text is a Mustache template first:
@@ -36,16 +40,25 @@ export function applyCommand(registry: Registry): Command {
       dryRun: toggle("dry-run", {
         help: "have the control plane check everything and say what would change, without changing it",
       }),
+      secrets: secretsFlag,
     },
     async run({ flags, globals, io, logLevel }) {
       const variables = parseVariables(flags.variables);
       const template = await readSource(flags.file, io);
-      const documents = await readDocuments(registry, await renderTemplate(template, variables));
-      const { client } = await connect({ globals, io, logLevel });
+      const documents = await readDocuments(registry, await renderTemplate(template, variables), {
+        secrets: flags.secrets !== undefined,
+      });
+      const connection = await connect({ globals, io, logLevel });
+      const { client } = connection;
+      const withSecrets = documents.some(({ type }) => type === secretType) ? flags.secrets : undefined;
+      const secrets = withSecrets === undefined ? undefined : await connectToSecrets(withSecrets, connection);
       for (const [index, document] of documents.entries()) {
-        const step = flags.dryRun
-          ? tryOut(client, document, io.color)
-          : client.put(document.type, document.resource).then((warnings) => ({ report: "", warnings }));
+        const step =
+          document.type === secretType && secrets !== undefined
+            ? applySecret(secrets, document.resource, flags.dryRun)
+            : flags.dryRun
+              ? tryOut(client, document, io.color)
+              : client.put(document.type, document.resource).then((warnings) => ({ report: "", warnings }));
         const { report, warnings } = await step.catch((error: unknown) => {
           throw documents.length > 1 ? located(error, document, index, documents.length) : error;
         });
@@ -61,6 +74,14 @@ export function applyCommand(registry: Registry): Command {
 interface Outcome {
   readonly report: string;
   readonly warnings: readonly string[];
+}
+
+/** Of a secret it is never said what changes. */
+async function applySecret(secrets: SecretsClient, secret: Resource, dryRun: boolean): Promise<Outcome> {
+  if (dryRun) return { report: `would write Secret "${secret.name}"\n`, warnings: [] };
+  await secrets.put(secret);
+  const inUse = "control planes that run use the one they started with until they are started again";
+  return { report: "", warnings: secret.mesh === "" ? [inUse] : [] };
 }
 
 const colors = { added: "green", removed: "red", changed: "yellow" } as const;

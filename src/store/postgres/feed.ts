@@ -61,8 +61,11 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
   const { connect, echoChannel, echo, catchUp, position, pollingIntervalMs, echoMs, logger } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const echoes = new Map<string, () => void>();
+  /** Who waits for which echo, and is told whether it came. */
+  const echoes = new Map<string, (arrived: boolean) => void>();
   let line: Line | undefined;
+  /** The connection that is being made into a line. */
+  let trying: Connections | undefined;
   let said = false;
   let probes = 0;
 
@@ -76,7 +79,7 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
         resolve(result);
       };
       const timer = setTimeout(() => settle(false), echoMs);
-      echoes.set(payload, () => settle(true));
+      echoes.set(payload, settle);
     });
   }
 
@@ -88,12 +91,13 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
     });
     const connections = connect({
       onNotify(channel, payload) {
-        if (channel === echoChannel) echoes.get(payload)?.();
+        if (channel === echoChannel) echoes.get(payload)?.(true);
         // Who reads in between may have been faster than the announcement.
         else if (sequenceOf(payload) > position()) void catchUp();
       },
       onClose: () => close(),
     });
+    trying = connections;
     async function hangUp(): Promise<void> {
       close();
       await connections.close();
@@ -104,9 +108,13 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
       const arrived = heard(payload);
       await echo(payload);
       if (await arrived) return { ended, hangUp };
+      // With luck it is the pooler's same connection that stops to announce what nobody hears.
+      await connections.script("UNLISTEN *");
     } catch (error) {
       await hangUp();
       throw error;
+    } finally {
+      trying = undefined;
     }
     await hangUp();
     return undefined;
@@ -171,7 +179,8 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
     },
     async close() {
       stopping.abort();
-      await line?.hangUp();
+      for (const settle of echoes.values()) settle(false);
+      await Promise.all([line?.hangUp(), trying?.close()]);
       await attending;
     },
   };

@@ -12,7 +12,8 @@ import { createInstances } from "./instances.js";
 import { prepareDatabase } from "./prepare.js";
 import { createPulse } from "./pulse.js";
 import { createReader } from "./reader.js";
-import { createStore, forgetChanges } from "./store.js";
+import { forgetChanges } from "./statements.js";
+import { createStore } from "./store.js";
 
 export interface OpenOptions {
   readonly postgres: PostgresOptions;
@@ -38,6 +39,8 @@ interface Timing {
   readonly retainedMs: number;
   readonly retainedChanges: number;
   readonly cleanUpMs: number;
+  /** How long an announcement may take before its connection counts as deaf. */
+  readonly echoMs: number;
 }
 
 const usualTiming: Timing = {
@@ -46,6 +49,7 @@ const usualTiming: Timing = {
   retainedMs: 3_600_000,
   retainedChanges: 100_000,
   cleanUpMs: 60_000,
+  echoMs: 2_000,
 };
 
 export interface OpenedStore {
@@ -123,7 +127,7 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
       catchUp: () => catchUp().catch(() => {}),
       position: () => mirror.sequence,
       pollingIntervalMs,
-      echoMs: echoMs,
+      echoMs: timing.echoMs,
       logger,
     });
     if (feed.listening) connections.mayPrepare();
@@ -147,9 +151,11 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
 
   async function close(): Promise<void> {
     pulse.stop();
-    await Promise.all([living, listening.close()]);
-    if (pulse.failure === undefined) await instances.leave().catch(() => {});
-    await connections.close();
+    const farewell = pulse.failure === undefined ? instances.leave().catch(() => {}) : undefined;
+    const said = new AbortController();
+    await Promise.race([farewell, sleep(farewellMs, said.signal).catch(() => {})]).finally(() => said.abort());
+    await Promise.all([listening.close(), connections.close()]);
+    await living;
     mirror.close();
   }
 
@@ -160,5 +166,5 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
   };
 }
 
-/** How long an announcement may take before its connection counts as deaf. */
-const echoMs = 2_000;
+/** How long it may take to leave; who can't is noticed as dead. */
+const farewellMs = 500;

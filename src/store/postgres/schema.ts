@@ -21,11 +21,12 @@ export const housekeepingLock = `${lockSpace}, 3`;
 
 const quiet = quietTypes.map((type) => `'${type}'`).join(", ");
 
-const announces = (event: "INSERT" | "UPDATE" | "DELETE") => `
-DROP TRIGGER IF EXISTS announce_${event.toLowerCase()} ON resources;
-CREATE TRIGGER announce_${event.toLowerCase()} AFTER ${event} ON resources
-    REFERENCING ${event === "DELETE" ? "OLD" : "NEW"} TABLE AS touched
-    FOR EACH STATEMENT EXECUTE FUNCTION announce_resource_changes();
+/** A trigger for each row, which fires when its statement has changed and locked all rows it is going to. */
+const announces = (name: string, event: string, row: "OLD" | "NEW", condition = "") => `
+DROP TRIGGER IF EXISTS ${name} ON resources;
+CREATE TRIGGER ${name} AFTER ${event} ON resources
+    FOR EACH ROW WHEN (${row}.type NOT IN (${quiet})${condition})
+    EXECUTE FUNCTION announce_resource_change('${row}');
 `;
 
 /**
@@ -76,43 +77,25 @@ CREATE TABLE IF NOT EXISTS control_plane_instances (
     seen_at     timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE OR REPLACE FUNCTION announce_resource_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION announce_resource_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    change resource_changes;
+    touched resources;
+    announced text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM touched WHERE type NOT IN (${quiet})) THEN
-        RETURN NULL;
-    END IF;
-    -- Without the lock a number could become visible after a higher one, and who had read that one would miss it.
-    PERFORM pg_advisory_xact_lock(${changeLock});
-    FOR change IN
-        INSERT INTO resource_changes (type, mesh, name, version, deleted)
-        SELECT type, mesh, name, version, TG_OP = 'DELETE' FROM touched WHERE type NOT IN (${quiet})
-        -- A mesh comes and goes before what is in it.
-        ORDER BY type <> 'Mesh', mesh, type, name
-        RETURNING *
-    LOOP
-        PERFORM pg_notify('${changeChannel}', json_build_object('sequence', change.sequence, 'type', change.type,
-            'mesh', change.mesh, 'name', change.name, 'version', change.version)::text);
-    END LOOP;
-    RETURN NULL;
-END $$;
-${announces("INSERT")}${announces("UPDATE")}${announces("DELETE")}
--- Who renames a row by hand deletes what had the old name.
-CREATE OR REPLACE FUNCTION announce_renamed_resource() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock(${changeLock});
+    IF TG_ARGV[0] = 'OLD' THEN touched := OLD; ELSE touched := NEW; END IF;
+    -- Without the lock, which is there before the number is taken, a number could become visible after a higher one, and
+    -- who had read that one would miss it.
     INSERT INTO resource_changes (type, mesh, name, version, deleted)
-    VALUES (OLD.type, OLD.mesh, OLD.name, OLD.version, true);
-    PERFORM pg_notify('${changeChannel}', '{}');
+    SELECT touched.type, touched.mesh, touched.name, touched.version, TG_ARGV[0] = 'OLD'
+    FROM pg_advisory_xact_lock(${changeLock})
+    RETURNING pg_notify('${changeChannel}', json_build_object('sequence', sequence, 'type', type, 'mesh', mesh,
+        'name', name, 'version', version)::text)
+    INTO announced;
     RETURN NULL;
 END $$;
-
-DROP TRIGGER IF EXISTS announce_rename ON resources;
-CREATE TRIGGER announce_rename AFTER UPDATE OF type, mesh, name ON resources
-    FOR EACH ROW WHEN ((OLD.type, OLD.mesh, OLD.name) <> (NEW.type, NEW.mesh, NEW.name) AND OLD.type NOT IN (${quiet}))
-    EXECUTE FUNCTION announce_renamed_resource();
-
+${announces("announce_insert", "INSERT", "NEW")}${announces("announce_update", "UPDATE", "NEW")}${announces("announce_delete", "DELETE", "OLD")}
+-- Who renames a row by hand deletes what had the old name. Triggers fire in the order of their names.
+${announces("announce_rename", "UPDATE OF type, mesh, name", "OLD", " AND (OLD.type, OLD.mesh, OLD.name) <> (NEW.type, NEW.mesh, NEW.name)").trimStart()}
 -- An entry without a type says that everything may have changed.
 CREATE OR REPLACE FUNCTION announce_truncated_resources() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -9,7 +9,8 @@ import { assertMesh, type Key, type Store, type Stored, StoreError, type Write }
 import type { Connections } from "./connections.js";
 import { DatabaseFailure } from "./failure.js";
 import { type ResourceRow, readRow, specText } from "./rows.js";
-import { housekeepingLock, quietTypes } from "./schema.js";
+import { quietTypes } from "./schema.js";
+import { deleteMesh, insert, insertAll, remove, rowsOf, select, selectType, update, updateAll } from "./statements.js";
 
 /** What this file needs of the rest: how reads get to know what others wrote, and whether the database is there. */
 export interface Surroundings {
@@ -33,67 +34,10 @@ const mostTries = 5;
 /** How many resources one statement reads or writes. */
 const batch = 200;
 
-/** Parameters that hold several rows, as JSON: the `postgres` package would have to ask for types to send arrays. */
-const rowsOf = (values: readonly object[]) => JSON.stringify(values);
-
-const insert = (sql: Sql, { type, mesh, name, spec }: Resource) => sql<{ version: number }[]>`
-  INSERT INTO resources (name, namespace, mesh, type, version, spec)
-  SELECT ${name}, 'default', ${mesh}, ${type}, 0, ${specText(spec)}
-  WHERE NOT EXISTS (SELECT FROM resources WHERE name = ${name} AND mesh = ${mesh} AND type = ${type})
-  ON CONFLICT DO NOTHING RETURNING version`;
-
-const update = (sql: Sql, { type, mesh, name, spec }: Resource, version: number) => sql<{ version: number }[]>`
-  UPDATE resources SET version = version + 1, spec = ${specText(spec)}
-  WHERE name = ${name} AND mesh = ${mesh} AND type = ${type} AND version = ${version} RETURNING version`;
-
-interface WrittenRow extends Key {
-  readonly version: number;
-}
-
-const insertAll = (sql: Sql, rows: string) => sql<WrittenRow[]>`
-  INSERT INTO resources (name, namespace, mesh, type, version, spec)
-  SELECT w.name, 'default', w.mesh, w.type, 0, w.spec
-  FROM json_to_recordset(${rows}::text::json) AS w (type text, mesh text, name text, spec text)
-  WHERE NOT EXISTS (SELECT FROM resources r WHERE r.name = w.name AND r.mesh = w.mesh AND r.type = w.type)
-  ON CONFLICT DO NOTHING RETURNING type, mesh, name, version`;
-
-const updateAll = (sql: Sql, rows: string) => sql<WrittenRow[]>`
-  UPDATE resources r SET version = r.version + 1, spec = w.spec
-  FROM json_to_recordset(${rows}::text::json) AS w (type text, mesh text, name text, version int, spec text)
-  WHERE r.name = w.name AND r.mesh = w.mesh AND r.type = w.type AND r.version = w.version
-  RETURNING r.type, r.mesh, r.name, r.version`;
-
-const select = (sql: Sql, rows: string) => sql<ResourceRow[]>`
-  SELECT r.type, r.mesh, r.name, r.version, r.spec
-  FROM json_to_recordset(${rows}::text::json) AS w (type text, mesh text, name text)
-  JOIN resources r ON r.name = w.name AND r.mesh = w.mesh AND r.type = w.type`;
-
-const selectType = (sql: Sql, type: string, mesh: string | undefined) => sql<ResourceRow[]>`
-  SELECT type, mesh, name, version, spec FROM resources
-  WHERE type = ${type} ${mesh === undefined ? sql`` : sql`AND mesh = ${mesh}`} ORDER BY mesh, name`;
-
 const keyText = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
 
 function* slices<T>(values: readonly T[]): Generator<readonly T[]> {
   for (let start = 0; start < values.length; start += batch) yield values.slice(start, start + batch);
-}
-
-/** Deletes what is older than the readers of changes may ask for. The newest change stays: a reader stands on it. */
-export async function forgetChanges(
-  connections: Connections,
-  { retainedMs, retainedChanges }: { readonly retainedMs: number; readonly retainedChanges: number },
-): Promise<void> {
-  await connections.run(
-    (sql) => sql`
-      DELETE FROM resource_changes
-      WHERE (SELECT pg_try_advisory_xact_lock(${sql.unsafe(housekeepingLock)})) AND (
-        sequence < (SELECT max(sequence) FROM resource_changes) - ${retainedChanges}::bigint
-        OR (
-          changed_at < now() - ${retainedMs}::float8 * interval '1 millisecond'
-          AND sequence < (SELECT max(sequence) FROM resource_changes)
-        )
-      )`,
-  );
 }
 
 /** The store over a database that is ready, a mirror that has been filled, and a feed that keeps it so. */
@@ -122,7 +66,7 @@ export function createStore(surroundings: Surroundings): Store {
   /** What was written of types that do not feed goes into the mirror by ourselves. */
   function note(resource: Resource, version: number): Stored {
     const { type, mesh, name, spec } = resource;
-    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(structuredClone(spec)), version });
+    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(JSON.parse(specText(spec))), version });
     if (isQuiet(type)) mirror.apply({ kind: "put", sequence: mirror.sequence, resource: stored });
     return stored;
   }
@@ -258,18 +202,13 @@ export function createStore(surroundings: Surroundings): Store {
       });
     },
     async delete(key) {
-      const { type, mesh, name } = key;
-      const rows = await write(
-        key,
-        (sql) =>
-          sql`DELETE FROM resources WHERE name = ${name} AND mesh = ${mesh} AND type = ${type} RETURNING version`,
-      );
+      const rows = await write(key, (sql) => remove(sql, key));
       noteGone(key);
       if (rows.length === 0) throw new StoreError("not-found", key);
     },
     async deleteMesh(mesh) {
       assertMesh(mesh);
-      await write({ type: "Mesh", mesh, name: mesh }, (sql) => sql`DELETE FROM resources WHERE mesh = ${mesh}`);
+      await write({ type: "Mesh", mesh, name: mesh }, (sql) => deleteMesh(sql, mesh));
       for (const type of quietTypes) mirror.list(type, mesh).forEach(noteGone);
     },
     async *changes(signal) {

@@ -17,8 +17,8 @@ const unusable: AuthorityStatus = { mesh: "m", state: "unusable", reason: "it is
 const rotatePath = "/meshes/m/certificate-authority/rotate";
 
 const rotations = (rotate: RotationApi["rotate"]): RotationApi => ({
-  status: (mesh) => (mesh === "m" ? active : undefined),
-  list: () => [active, unusable],
+  status: async (mesh) => (mesh === "m" ? active : undefined),
+  list: async () => [active, unusable],
   rotate,
 });
 const never: RotationApi["rotate"] = () => {
@@ -120,6 +120,15 @@ test("authorities are read, alone and together, and nothing else is done with th
       const answer = await api.call(method, path, {});
       assert.equal([answer.status, answer.headers.Allow], [405, allowed], `${method} ${path}`);
     }
+  }
+});
+
+test("authorities can't be read while the store is away, and the answer says so", async () => {
+  const away = () => Promise.reject(new StoreError("unavailable", { type: "DataplaneInsight", mesh: "m", name: "" }));
+  const api = await stage({ rotations: { status: away, list: away, rotate: never } });
+  for (const path of ["/certificate-authorities", "/meshes/m/certificate-authority"]) {
+    const answer = await api.get(path);
+    assert.equal([answer.status, words(answer)[1]], [503, "Store is not available"], path);
   }
 });
 

@@ -1,38 +1,14 @@
 import * as assert from "uvu/assert";
 import { keptSubscriptions, mergeSubscriptions } from "../../../src/cp/insights/merge.js";
-import { createInsightRecorder } from "../../../src/cp/insights/recorder.js";
-import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
-import { aloneOnStore } from "../../../src/store/instances.js";
-import { createMemoryStore } from "../../../src/store/memory.js";
-import { type Store, type Stored, StoreError } from "../../../src/store/store.js";
+import { type Stored, StoreError } from "../../../src/store/store.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
-import { silent } from "./stage.js";
+import { at, recording } from "./recording.js";
 
 const test = suite("what proxies did");
 
-const at = (second: number) => new Date(Date.UTC(2019, 9, 24, 14, 4, second, 820));
 const stream = { id: "s-1", mesh: "default", name: "a", at: at(1) };
-const never = 2 ** 30;
-
-async function recording(
-  options: { flushIntervalMs?: number; mostPerInterval?: number; store?: (inner: Store) => Store } = {},
-) {
-  const inner = createMemoryStore(registry);
-  for (const name of ["a", "b"]) await inner.create({ type: "Dataplane", mesh: "default", name, spec: {} });
-  const recorder = createInsightRecorder({
-    store: options.store?.(inner) ?? inner,
-    instances: { ...aloneOnStore("cp-1"), running: async () => new Set(["cp-1", "cp-alive"]) },
-    flushIntervalMs: options.flushIntervalMs ?? never,
-    ...(options.mostPerInterval === undefined ? {} : { mostPerInterval: options.mostPerInterval }),
-    logger: silent,
-    now: () => at(50),
-  });
-  const insight = async (name = "a") =>
-    (await inner.get({ type: "DataplaneInsight", mesh: "default", name }))?.spec as DataplaneInsight | undefined;
-  return { store: inner, recorder, insight };
-}
 
 test("is written as the product documentation shows it", async () => {
   const { recorder, insight } = await recording();

@@ -1,4 +1,5 @@
 import * as assert from "uvu/assert";
+import { createInsightRecorder } from "../../../src/cp/insights/recorder.js";
 import { type AuthorityStatus, createRotations, type RotationOptions } from "../../../src/cp/rotations.js";
 import { createAuthorities } from "../../../src/identity/authorities.js";
 import {
@@ -10,21 +11,24 @@ import {
 } from "../../../src/identity/authority-document.js";
 import { createRoot } from "../../../src/identity/root.js";
 import { createLogger } from "../../../src/lib/logger.js";
+import type { DataplaneInsight, MtlsInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { Secret } from "../../../src/resources/secret.js";
+import { aloneOnStore } from "../../../src/store/instances.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, type Stored, StoreError } from "../../../src/store/store.js";
 import { followChanges } from "../../../src/xds/feed.js";
-import type { ProxySecrets } from "../../../src/xds/secret-server.js";
 import { bundleVersion } from "../../../src/xds/secret-stream.js";
 import { eventually } from "../../support/eventually.js";
 import { createFakeTime, type FakeTime } from "../../support/fake-time.js";
 import { dataplane, meshRecord } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
+import { silent } from "./stage.js";
 
 const test = suite("the rotation of a mesh's certificate authority");
 
-const minute = 60_000;
+const second = 1000;
+const minute = 60 * second;
 const day = 24 * 60 * minute;
 const key = { type: "Secret", mesh: "m", name: "builtinca.m" };
 const keyType = "ecdsa-p256";
@@ -33,10 +37,13 @@ interface Options {
   readonly mtls?: boolean;
   readonly store?: Store;
   readonly time?: FakeTime;
-  /** Of the store as the rotations write to it. */
-  readonly update?: Store["update"];
+  /** What of the store is different for the rotations. */
+  readonly interfere?: (inner: Store) => Partial<Store>;
   readonly options?: Partial<RotationOptions>;
 }
+
+/** The roots that a proxy acknowledged last: those of now, other ones, or none. */
+type Trust = "new" | "old" | "none";
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 const closing: (() => void)[] = [];
@@ -44,12 +51,13 @@ test.after.each(() => {
   for (const close of closing.splice(0)) close();
 });
 
-/** Mesh `m` with an authority and the dataplanes p and q, neither of which is connected. */
+/** An instance for mesh `m`, which has an authority and the dataplanes p and q, neither of which was ever connected. */
 async function open({
   mtls = true,
   store = createMemoryStore(registry),
   time = createFakeTime(Date.now()),
-  ...more
+  interfere = () => ({}),
+  options = {},
 }: Options = {}) {
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
@@ -61,22 +69,16 @@ async function open({
   const abort = new AbortController();
   const feed = await followChanges({ changes: store.changes(abort.signal), logger, coalesceMaxMs: 20 });
   let heard = 0;
-  const streams = new Map<string, ProxySecrets>();
-  const connected = new Set<string>();
-  const listeners = new Set<(mesh: string) => void>();
   const rotations = createRotations({
-    store: { ...store, update: more.update ?? store.update },
+    store: { ...store, ...interfere(store) },
     feed,
     authorities,
-    secrets: { proxies: () => streams, onChange: (listener) => void listeners.add(listener) },
-    connections: { connected: () => [...connected] },
     keyType,
     lifeMs: day,
-    instanceId: "this",
     logger,
     timers: time.timers,
     now: time.now,
-    ...more.options,
+    ...options,
   });
   // After the rotations: whoever sees this count grow knows that they have heard too.
   feed.listen(() => void heard++);
@@ -96,49 +98,72 @@ async function open({
     await settle();
     return result;
   }
-  function status(): AuthorityStatus {
-    const found = rotations.status("m");
+  async function status(): Promise<AuthorityStatus> {
+    const found = await rotations.status("m");
     if (found === undefined) throw new Error("there is no mesh m");
     return found;
+  }
+  /** The version by which the roots of now are known. */
+  function version(): string {
+    const mesh = feed.view().get("m");
+    const state = mesh && authorities.authority(mesh);
+    if (state?.kind !== "ready") throw new Error("the authority is not ready");
+    return bundleVersion(state);
+  }
+  /** Writes what the control planes know of a proxy. */
+  async function insight(name: string, spec: DataplaneInsight, mesh = "m"): Promise<void> {
+    const about = { type: "DataplaneInsight", mesh, name };
+    const present = await store.get(about);
+    if (present === undefined) await store.create({ ...about, spec });
+    else await store.update({ ...about, spec }, present.version);
   }
   return {
     store,
     time,
     rotations,
-    connected,
     logged,
     status,
     document,
     after,
+    version,
+    insight,
+    async state() {
+      return (await document()).rotation?.state;
+    },
+    async waitingFor() {
+      return (await status()).waitingFor;
+    },
     async write(change: (document: AuthorityDocument) => AuthorityDocument) {
       const stored = await read();
       const spec: Secret = { value: encodeDocument(change(await document())) };
       await after(() => store.update({ ...stored, spec }, stored.version));
     },
     begin: () => after(() => rotations.rotate("m")),
-    is: (state: AuthorityStatus["state"]) => eventually(`it is ${state}`, () => status().state === state),
-    /** A proxy has secret streams, one for each bundle: that of now, another one, or none acknowledged. */
-    async has(name: string, ...bundles: ("new" | "old" | "none")[]) {
-      const mesh = feed.view().get("m");
-      const state = mesh && authorities.authority(mesh);
-      if (state?.kind !== "ready") throw new Error("the authority is not ready");
-      const versions = { new: bundleVersion(state), old: "another version", none: undefined };
-      streams.set(name, { trusted: bundles.map((bundle) => versions[bundle]), identity: undefined });
-      for (const listener of listeners) listener("m");
-      time.pass(20);
-      await settle();
-    },
-    /** Its secret streams end. */
-    hasNone(name: string) {
-      streams.delete(name);
-      for (const listener of listeners) listener("m");
+    is: (state: AuthorityStatus["state"]) => eventually(`it is ${state}`, async () => (await status()).state === state),
+    /** The proxy has an ADS stream, and trusts these roots. */
+    connected: (name: string, trust: Trust = "old") =>
+      insight(name, { subscriptions: [{ id: name }], ...trusting(trust, version()) }),
+    forgotten: (name: string) => store.delete({ type: "DataplaneInsight", mesh: "m", name }),
+    /** Lets time pass, with a look at the insights whenever one is due. */
+    async pass(milliseconds: number) {
+      for (let left = milliseconds; left > 0; left -= second) {
+        time.pass(Math.min(left, second));
+        await settle();
+      }
     },
   };
 }
 
+type Stage = Awaited<ReturnType<typeof open>>;
+
+function trusting(trust: Trust, version: string): { readonly mTLS?: MtlsInsight } {
+  if (trust === "none") return {};
+  return { mTLS: { trustedRoots: trust === "new" ? version : "another version" } };
+}
+
 test("goes its whole way by itself: the new root is trusted, signs, and after the last old certificate is alone", async () => {
   const stage = await open();
-  const before = stage.status();
+  const before = await stage.status();
   assert.equal([before.state, before.roots.length, before.roots[0]?.signing], ["active", 1, true]);
   const answer = await stage.rotations.rotate("m");
   assert.is(answer?.begun, true);
@@ -151,7 +176,7 @@ test("goes its whole way by itself: the new root is trusted, signs, and after th
   assert.is(old, before.roots[0]?.fingerprint);
 
   await stage.is("retiring");
-  const retiring = stage.status();
+  const retiring = await stage.status();
   assert.equal(
     retiring.roots.map(({ fingerprint, signing }) => [fingerprint, signing]),
     [
@@ -166,94 +191,118 @@ test("goes its whole way by itself: the new root is trusted, signs, and after th
   stage.time.pass(1);
   await stage.is("active");
   assert.equal(
-    stage.status().roots.map(({ fingerprint, signing }) => [fingerprint, signing]),
+    (await stage.status()).roots.map(({ fingerprint, signing }) => [fingerprint, signing]),
     [[fresh, true]],
   );
-  assert.is((await stage.document()).rotation, undefined);
+  assert.is(await stage.state(), undefined);
   assert.is(stage.time.waiting, 0);
 });
 
-/** What a connected proxy has, and whether the rotation waits for it. */
-const waits: readonly (readonly [
-  title: string,
-  act: (stage: Awaited<ReturnType<typeof open>>) => unknown,
-  waited: readonly string[],
-])[] = [
-  ["a proxy that trusts the new root", ({ has }) => has("p", "new"), []],
-  ["a proxy that has acknowledged nothing", ({ has }) => has("p", "none"), ["p"]],
-  ["a proxy that trusts other roots", ({ has }) => has("p", "old"), ["p"]],
-  ["a proxy that trusts it on one of two streams", ({ has }) => has("p", "new", "old"), ["p"]],
-  ["a proxy that trusts it on both", ({ has }) => has("p", "new", "new"), []],
-  ["a proxy that only asked for its certificate", ({ has }) => has("p"), ["p"]],
-  ["a proxy without a secret stream", ({ connected }) => connected.add("p"), ["p"]],
-  ["a proxy that left just now", ({ rotations }) => rotations.left("m", "p"), ["p"]],
-  [
-    "a proxy that left nearly a minute ago",
-    ({ rotations, time }) => {
-      rotations.left("m", "p");
-      time.pass(minute - 1000);
-    },
-    ["p"],
-  ],
-  [
-    "a proxy that left a minute ago",
-    ({ rotations, time }) => {
-      rotations.left("m", "p");
-      time.pass(minute);
-    },
-    [],
-  ],
-  ["a proxy of another mesh that left", ({ rotations }) => rotations.left("n", "p"), []],
-  ["a proxy without a Dataplane", ({ connected }) => connected.add("stranger"), []],
+/** Streams of a proxy: `open`, or how many milliseconds ago each ended. */
+type Streams = readonly ("open" | number)[];
+
+const subscriptions = (streams: Streams, now: number) =>
+  streams.map((stream, index) => ({
+    id: String(index),
+    ...(stream === "open" ? {} : { disconnectTime: new Date(now - stream).toISOString() }),
+  }));
+
+/** What is known of proxy p, and whether the rotation waits for it. */
+const waits: readonly (readonly [title: string, streams: Streams, trust: Trust, waited: boolean])[] = [
+  ["that was never connected", [], "none", false],
+  ["that trusts the new root", ["open"], "new", false],
+  ["that trusts other roots", ["open"], "old", true],
+  ["that has an ADS stream only", ["open"], "none", true],
+  ["without an ADS stream, whatever it trusts", [], "old", false],
+  ["that left just now", [0], "old", true],
+  ["that left just now and had acknowledged nothing", [0], "none", true],
+  ["that left just now and trusts the new root", [0], "new", false],
+  ["that left nearly a minute ago", [minute - 1], "old", true],
+  ["that left a minute ago", [minute], "old", false],
+  ["that came back after it left", [10 * minute, "open"], "old", true],
+  ["with an open stream before one that ended", ["open", minute], "old", true],
+  ["whose streams all ended long ago", [day, 10 * minute], "old", false],
+  ["one of whose streams ended just now, the last one long ago", [1, day], "old", true],
+];
+
+for (const [title, streams, trust, waited] of waits) {
+  test(`${waited ? "waits for" : "does not wait for"} a proxy ${title}`, async () => {
+    const stage = await open();
+    // Somebody who is waited for while the stage is set.
+    await stage.connected("q");
+    await stage.begin();
+    assert.equal(await stage.waitingFor(), ["q"]);
+    await stage.insight("p", {
+      subscriptions: subscriptions(streams, stage.time.now()),
+      ...trusting(trust, stage.version()),
+    });
+    await stage.forgotten("q");
+    assert.equal(await stage.waitingFor(), waited ? ["p"] : []);
+    await stage.after(() => stage.store.create(dataplane("another", {})));
+    assert.is(await stage.state(), waited ? "distributing" : "retiring");
+  });
+}
+
+const withCertificate: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { certificateRegenerations: 1 } };
+const turnedDown: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { refusal: { reason: "no token" } } };
+
+const others: readonly (readonly [title: string, act: (stage: Stage) => Promise<void>, waited: readonly string[]])[] = [
+  ["one that only took its certificate", ({ insight }) => insight("p", withCertificate), ["p"]],
+  ["one that was turned down", ({ insight }) => insight("p", turnedDown), ["p"]],
+  ["one without a Dataplane", ({ connected }) => connected("stranger"), []],
+  ["one of another mesh", ({ insight }) => insight("p", { subscriptions: [{ id: "x" }] }, "n"), []],
   [
     "several, by name",
-    async ({ connected, has }) => {
-      connected.add("q");
-      await has("p", "old");
+    async ({ connected }) => {
+      await connected("q");
+      await connected("p");
     },
     ["p", "q"],
   ],
 ];
 
-for (const [title, act, waited] of waits) {
-  test(`${waited.length > 0 ? "waits for" : "does not wait for"} ${title}`, async () => {
+for (const [title, act, waited] of others) {
+  test(`of those that are connected it ${waited.length > 0 ? "waits for" : "does not wait for"} ${title}`, async () => {
     const stage = await open();
-    // Somebody who is waited for while the stage is set.
-    stage.connected.add("q");
-    await stage.begin();
-    stage.connected.delete("q");
     await act(stage);
-    assert.equal(stage.status().waitingFor ?? [], waited);
-    stage.time.pass(20);
-    await stage.after(() => stage.store.create(dataplane("another", {})));
-    assert.is((await stage.document()).rotation?.state, waited.length > 0 ? "distributing" : "retiring");
+    const answer = await stage.rotations.rotate("m");
+    assert.equal(answer?.status.waitingFor, waited);
+    if (waited.length === 0) await stage.is("retiring");
+    else {
+      await stage.pass(3 * second);
+      assert.equal([await stage.state(), await stage.waitingFor()], ["distributing", waited]);
+    }
   });
 }
 
-test("goes on as soon as the last proxy acknowledges, whatever the others did before", async () => {
+test("goes on within a second of the last acknowledgement, whatever the others did before", async () => {
   const stage = await open();
-  for (const name of ["p", "q"]) stage.connected.add(name);
+  for (const name of ["p", "q"]) await stage.connected(name);
   await stage.begin();
-  await stage.has("p", "new");
-  assert.equal(stage.status().waitingFor, ["q"]);
-  stage.hasNone("p");
-  await stage.has("q", "new");
-  assert.equal(stage.status().waitingFor, ["p"]);
-  await stage.has("p", "new");
-  await stage.is("retiring");
+  await stage.connected("p", "new");
+  await stage.pass(second);
+  assert.equal(await stage.waitingFor(), ["q"]);
+  await stage.connected("p", "none");
+  await stage.connected("q", "new");
+  await stage.pass(second);
+  assert.equal([await stage.state(), await stage.waitingFor()], ["distributing", ["p"]]);
+  await stage.connected("p", "new");
+  await stage.pass(second - 1);
+  assert.is(await stage.state(), "distributing");
+  await stage.pass(1);
+  assert.is(await stage.state(), "retiring");
 });
 
 test("goes on a minute after the last proxy that it waits for left, without anything else happening", async () => {
   const stage = await open();
-  stage.connected.add("p");
+  await stage.connected("p");
   await stage.begin();
-  stage.connected.delete("p");
-  stage.rotations.left("m", "p");
-  for (let minutes = 0; minutes < 2; minutes++) {
-    stage.time.pass(minute);
-    await settle();
-  }
-  assert.is((await stage.document()).rotation?.state, "retiring");
+  const left = subscriptions([0], stage.time.now());
+  await stage.insight("p", { subscriptions: left });
+  await stage.pass(minute - second);
+  assert.equal([await stage.state(), await stage.waitingFor()], ["distributing", ["p"]]);
+  await stage.pass(second);
+  assert.is(await stage.state(), "retiring");
 });
 
 test("goes on when the Dataplane that it waits for is deleted, and when mTLS is switched off", async () => {
@@ -262,17 +311,17 @@ test("goes on when the Dataplane that it waits for is deleted, and when mTLS is 
     (store: Store) => store.update(meshRecord(false), 1),
   ]) {
     const stage = await open();
-    stage.connected.add("p");
+    await stage.connected("p");
     await stage.begin();
-    assert.equal(stage.status().waitingFor, ["p"]);
+    assert.equal(await stage.waitingFor(), ["p"]);
     await stage.after<unknown>(() => change(stage.store));
-    assert.is((await stage.document()).rotation?.state, "retiring");
+    assert.is(await stage.state(), "retiring");
   }
 });
 
 test("with mTLS off nobody is waited for", async () => {
   const stage = await open({ mtls: false });
-  stage.connected.add("p");
+  await stage.connected("p");
   const answer = await stage.rotations.rotate("m");
   assert.equal(answer?.status.waitingFor, []);
   await stage.is("retiring");
@@ -280,35 +329,98 @@ test("with mTLS off nobody is waited for", async () => {
 
 test("a second request shows how far it is and begins nothing", async () => {
   const stage = await open();
-  stage.connected.add("p");
+  await stage.connected("p");
   await stage.begin();
   const { version } = (await stage.store.get(key)) ?? {};
   const again = await stage.rotations.rotate("m");
   assert.equal([again?.begun, again?.status.state, again?.status.waitingFor], [false, "distributing", ["p"]]);
   assert.is((await stage.store.get(key))?.version, version);
-  await stage.has("p", "new");
+  await stage.connected("p", "new");
+  await stage.pass(second);
   await stage.is("retiring");
   const last = await stage.rotations.rotate("m");
   assert.equal([last?.begun, last?.status.state], [false, "retiring"]);
   assert.is((await stage.document()).roots.length, 2);
 });
 
-test("of two requests at once one begins, and the other hears of the conflict", async () => {
+test("of two requests at once one begins, and the other hears of the conflict, also at another instance", async () => {
   const stage = await open();
-  stage.connected.add("p");
-  const outcomes = await Promise.allSettled([stage.rotations.rotate("m"), stage.rotations.rotate("m")]);
-  assert.equal(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
-  const refused = outcomes.find((outcome) => outcome.status === "rejected");
-  assert.ok(refused?.reason instanceof StoreError && refused.reason.kind === "conflict");
-  assert.is((await stage.document()).roots.length, 2);
+  const other = await open({ store: stage.store, time: stage.time });
+  await stage.connected("p");
+  for (const beside of [stage, other]) {
+    const outcomes = await Promise.allSettled([stage.rotations.rotate("m"), beside.rotations.rotate("m")]);
+    assert.equal(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+    const refused = outcomes.find((outcome) => outcome.status === "rejected");
+    assert.ok(refused?.reason instanceof StoreError && refused.reason.kind === "conflict");
+    const { roots } = await stage.document();
+    assert.is(roots.length, 2);
+    await stage.write(({ rotation: _taken, ...document }) => ({ ...document, roots: roots.slice(0, 1) }));
+    await eventually("the other has heard too", async () => (await other.status()).state === "active");
+  }
+});
+
+/** What two control planes over one store record of their own proxies. */
+function createRecorders(store: Store) {
+  const running = new Set(["one", "two"]);
+  return [...running].map((own) => {
+    const instances = { ...aloneOnStore(own), running: async () => running };
+    const recorder = createInsightRecorder({ store, instances, flushIntervalMs: day, logger: silent });
+    closing.push(() => void recorder.close());
+    return recorder;
+  });
+}
+
+test("the proxies of every instance are waited for, and one of them takes each step", async () => {
+  const stage = await open();
+  const other = await open({ store: stage.store, time: stage.time });
+  const [one, two] = createRecorders(stage.store);
+  if (one === undefined || two === undefined) throw new Error("there are two");
+  const [p, q] = [
+    { mesh: "m", name: "p" },
+    { mesh: "m", name: "q" },
+  ] as const;
+  one.opened({ ...p, id: "1", at: new Date(stage.time.now()) });
+  two.opened({ ...q, id: "2", at: new Date(stage.time.now()) });
+  // The stream of secrets may be another instance's than the other stream.
+  two.trusting(p, stage.version());
+  two.trusting(q, stage.version());
+  for (const recorder of [one, two]) await recorder.flush();
+
+  await other.after(() => stage.rotations.rotate("m"));
+  for (const instance of [stage, other]) {
+    await instance.is("distributing");
+    assert.equal(await instance.waitingFor(), ["p", "q"]);
+  }
+  two.trusting(p, stage.version());
+  await two.flush();
+  await stage.pass(second);
+  for (const instance of [stage, other]) assert.equal(await instance.waitingFor(), ["q"]);
+  two.closed("2", new Date(stage.time.now()));
+  one.opened({ ...q, id: "3", at: new Date(stage.time.now()) });
+  for (const recorder of [one, two]) await recorder.flush();
+  await stage.pass(2 * minute);
+  for (const instance of [stage, other]) assert.equal(await instance.waitingFor(), ["q"]);
+  one.trusting(q, other.version());
+  await one.flush();
+  await stage.pass(second);
+  for (const instance of [stage, other]) await instance.is("retiring");
+  await stage.pass(second);
+  assert.is((await stage.store.get(key))?.version, 3, "made, begun, switched");
+
+  stage.time.pass(day + minute);
+  for (const instance of [stage, other]) await instance.is("active");
+  assert.is((await stage.store.get(key))?.version, 4);
+  const told = [...stage.logged, ...other.logged].join("");
+  for (const step of ["which signs from now on", "the old root is gone"]) assert.is(told.split(step).length, 2, step);
+  assert.not.match(told, "could not go on");
 });
 
 test("a mesh that doesn't exist has no status, and nothing to rotate", async () => {
   const stage = await open();
-  assert.is(stage.rotations.status("n"), undefined);
+  assert.is(await stage.rotations.status("n"), undefined);
   assert.is(await stage.rotations.rotate("n"), undefined);
   await stage.after(() => stage.store.create({ ...dataplane("d", {}), mesh: "n" }));
-  assert.is(stage.rotations.status("n"), undefined, "its resources alone are no mesh");
+  assert.is(await stage.rotations.status("n"), undefined, "its resources alone are no mesh");
   assert.is(await stage.rotations.rotate("n"), undefined);
 });
 
@@ -318,54 +430,44 @@ test("an authority that can't be used says why, and is left as it is", async () 
   await stage.after(() => stage.store.update({ ...key, spec: { value: "eA==" } }, stored?.version ?? 0));
   const reason = "the certificate authority is unusable: it is no JSON";
   const unusable = { mesh: "m", state: "unusable", reason, roots: [] };
-  assert.equal(stage.status(), unusable);
+  assert.equal(await stage.status(), unusable);
   assert.equal(await stage.rotations.rotate("m"), { begun: false, status: unusable });
   assert.is((await stage.store.get(key))?.version, 2);
   await stage.after(() => stage.store.delete(key));
   assert.is((await stage.rotations.rotate("m"))?.status.reason, "the mesh has no certificate authority");
 });
 
+test("an authority that becomes unusable during its rotation is left alone until it is mended", async () => {
+  const stage = await open();
+  await stage.connected("p");
+  await stage.begin();
+  const begun = (await stage.store.get(key)) as Stored<Secret>;
+  const broken = await stage.after(() => stage.store.update({ ...key, spec: { value: "eA==" } }, begun.version));
+  await stage.forgotten("p");
+  await stage.pass(minute);
+  assert.equal([(await stage.status()).state, stage.time.waiting], ["unusable", 0]);
+  assert.is(await stage.store.get(key), broken);
+  await stage.after(() => stage.store.update({ ...key, spec: begun.spec }, broken.version));
+  await stage.is("retiring");
+});
+
 test("the list has every mesh by name, and no key in it", async () => {
   const stage = await open();
   await stage.after(() => stage.store.create({ ...meshRecord(), mesh: "a", name: "a" }));
+  const list = await stage.rotations.list();
   assert.equal(
-    stage.rotations.list().map(({ mesh, state }) => [mesh, state]),
+    list.map(({ mesh, state }) => [mesh, state]),
     [
       ["a", "unusable"],
       ["m", "active"],
     ],
   );
   const { roots } = await stage.document();
-  assert.not.match(JSON.stringify(stage.rotations.list()), roots[0]?.key.slice(40, 80) ?? "");
-  const [root] = stage.status().roots;
+  assert.not.match(JSON.stringify(list), roots[0]?.key.slice(40, 80) ?? "");
+  const [root] = (await stage.status()).roots;
   assert.match(root?.serial ?? "", /^[0-9A-F]{32}$/);
   assert.match(root?.fingerprint ?? "", /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
   assert.match(root?.notAfter ?? "", /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-});
-
-async function begunBy(stage: Awaited<ReturnType<typeof open>>, instance: string): Promise<void> {
-  const root = await createRoot({ mesh: "m", keyType, now: new Date() });
-  await stage.write((document) => beginRotation(document, root, instance, new Date(stage.time.now())));
-}
-
-test("a rotation that another instance began is left alone for a minute: its proxies may be about to come", async () => {
-  const stage = await open();
-  await begunBy(stage, "another");
-  stage.time.pass(minute - 1);
-  await settle();
-  assert.is((await stage.document()).rotation?.state, "distributing");
-  stage.time.pass(1);
-  await stage.is("retiring");
-});
-
-test("an instance that has been there for a minute knows who is connected, and waits for those", async () => {
-  const stage = await open();
-  stage.connected.add("p");
-  stage.time.pass(minute);
-  await begunBy(stage, "another");
-  assert.is((await stage.document()).rotation?.state, "distributing");
-  await stage.has("p", "new");
-  await stage.is("retiring");
 });
 
 test("after a restart a rotation goes on where it was, and what is due by then is done at once", async () => {
@@ -373,10 +475,10 @@ test("after a restart a rotation goes on where it was, and what is due by then i
   const root = await createRoot({ mesh: "m", keyType, now: new Date() });
   const switched = new Date(stage.time.now());
   stage.rotations.close();
-  await stage.write((document) => switchSigning(beginRotation(document, root, "past", switched), day, switched));
+  await stage.write((document) => switchSigning(beginRotation(document, root, switched), day, switched));
 
   const next = await open({ store: stage.store, time: stage.time });
-  assert.is(next.status().state, "retiring");
+  assert.is((await next.status()).state, "retiring");
   next.time.pass(day);
   await settle();
   assert.is((await next.document()).roots.length, 2);
@@ -386,6 +488,23 @@ test("after a restart a rotation goes on where it was, and what is due by then i
   const last = await open({ store: stage.store, time: stage.time });
   await last.is("active");
   assert.is((await last.document()).roots.length, 1);
+});
+
+test("after a restart those that were connected before it are waited for", async () => {
+  const stage = await open();
+  await stage.connected("p");
+  await stage.begin();
+  stage.rotations.close();
+  await stage.insight("p", { subscriptions: subscriptions([0], stage.time.now()) });
+  const next = await open({ store: stage.store, time: stage.time });
+  await next.pass(minute - second);
+  assert.equal([await next.state(), await next.waitingFor()], ["distributing", ["p"]]);
+  await next.connected("p");
+  await next.pass(minute);
+  assert.is(await next.state(), "distributing");
+  await next.connected("p", "new");
+  await next.pass(second);
+  assert.is(await next.state(), "retiring");
 });
 
 test("notes at the start that certificates live longer than they did, and nothing else", async () => {
@@ -403,7 +522,7 @@ test("notes at the start that certificates live longer than they did, and nothin
   assert.is((await store.get(key))?.version, version);
   await shorter.begin();
   await shorter.is("retiring");
-  assert.is(shorter.status().retiresAt, new Date(shorter.time.now() + 3 * day + minute).toISOString());
+  assert.is((await shorter.status()).retiresAt, new Date(shorter.time.now() + 3 * day + minute).toISOString());
 });
 
 test("a step that can't be written is tried again after a second, and told unless somebody else was faster", async () => {
@@ -412,19 +531,21 @@ test("a step that can't be written is tried again after a second, and told unles
     [new StoreError("unavailable", key), false],
     [new Error("broken"), true],
   ] as const) {
-    const store = createMemoryStore(registry);
     let writes = 0;
-    const update: Store["update"] = async (...about) => {
-      writes += 1;
-      // The first is the rotation's beginning.
-      if (writes === 2) throw failure;
-      return store.update(...about);
-    };
-    const stage = await open({ store, update });
+    const stage = await open({
+      interfere: (inner) => ({
+        async update(...about) {
+          writes += 1;
+          // The first is the rotation's beginning.
+          if (writes === 2) throw failure;
+          return inner.update(...about);
+        },
+      }),
+    });
     await stage.begin();
-    assert.is((await stage.document()).rotation?.state, "distributing", failure.message);
+    assert.is(await stage.state(), "distributing", failure.message);
     assert.is(stage.logged.join("").includes("a rotation could not go on"), told);
-    stage.time.pass(999);
+    stage.time.pass(second - 1);
     await settle();
     assert.is(writes, 2);
     stage.time.pass(1);
@@ -432,21 +553,123 @@ test("a step that can't be written is tried again after a second, and told unles
   }
 });
 
+test("insights that can't be read hold a rotation up, and are read again after a second", async () => {
+  const failing = { now: false };
+  const stage = await open({
+    interfere: (inner) => ({
+      async list(...about) {
+        if (failing.now) throw new StoreError("unavailable", key);
+        return inner.list(...about);
+      },
+    }),
+  });
+  await stage.connected("p");
+  await stage.begin();
+  failing.now = true;
+  await stage.forgotten("p");
+  await stage.pass(3 * second);
+  assert.is(await stage.state(), "distributing");
+  assert.match(stage.logged.join(""), "a rotation could not go on; it is tried again");
+  for (const ask of [stage.rotations.status("m"), stage.rotations.list()]) {
+    const error = await ask.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof StoreError && error.kind === "unavailable");
+  }
+  failing.now = false;
+  await stage.pass(second);
+  assert.is(await stage.state(), "retiring");
+});
+
+/** Lets something wait where it is called until the test lets it go on. */
+function createGate() {
+  let opened: (() => void) | undefined;
+  const gate = new Promise<void>((resolve) => {
+    opened = resolve;
+  });
+  const state = { reached: false };
+  return {
+    get reached() {
+      return state.reached;
+    },
+    async pass() {
+      state.reached = true;
+      await gate;
+    },
+    open: () => opened?.(),
+  };
+}
+
+test("a change that comes while a step is being written is looked at right after, and the step done on top of it", async () => {
+  const gate = createGate();
+  let writes = 0;
+  const stage = await open({
+    interfere: (inner) => ({
+      async update(...about) {
+        writes += 1;
+        if (writes === 2) await gate.pass();
+        return inner.update(...about);
+      },
+    }),
+  });
+  await stage.begin();
+  await eventually("the switch is being written", () => gate.reached);
+  await stage.write((document) => ({ ...document, longestLifeMs: 2 * day }));
+  assert.is(writes, 2, "one step at a time");
+  gate.open();
+  await stage.is("retiring");
+  assert.is((await stage.document()).longestLifeMs, 2 * day);
+  assert.is((await stage.status()).retiresAt, new Date(stage.time.now() + 2 * day + minute).toISOString());
+});
+
+test("a Dataplane that goes while the insights are being read is not waited for", async () => {
+  const gate = createGate();
+  const holding = { now: false };
+  const stage = await open({
+    interfere: (inner) => ({
+      async list(...about) {
+        const found = await inner.list(...about);
+        if (holding.now) await gate.pass();
+        return found;
+      },
+    }),
+  });
+  await stage.connected("p");
+  await stage.begin();
+  holding.now = true;
+  stage.time.pass(second);
+  await eventually("the insights are being read", () => gate.reached);
+  await stage.after(() => stage.store.delete({ type: "Dataplane", mesh: "m", name: "p" }));
+  gate.open();
+  await settle();
+  await stage.pass(second);
+  assert.is(await stage.state(), "retiring");
+});
+
 test("once closed it does nothing any more, and no timer runs", async () => {
   const stage = await open();
-  stage.connected.add("p");
+  await stage.connected("p");
   await stage.begin();
-  stage.hasNone("p");
   assert.ok(stage.time.waiting > 0);
   stage.rotations.close();
   assert.is(stage.time.waiting, 0);
-  stage.connected.delete("p");
-  await stage.has("p", "new");
+  await stage.connected("p", "new");
   await stage.after(() => stage.store.create(dataplane("another", {})));
   stage.time.pass(10 * day);
   await settle();
-  assert.is((await stage.document()).rotation?.state, "distributing");
+  assert.is(await stage.state(), "distributing");
   assert.is(stage.time.waiting, 0);
+});
+
+test("a rotation waits until insights can have caught up with its beginning, whoever they speak of", async () => {
+  const stage = await open({ options: { insightsLagMs: 20_000 } });
+  await stage.after(() => stage.rotations.rotate("m"));
+  stage.time.pass(19_000);
+  await settle();
+  assert.is((await stage.status()).state, "distributing");
+  stage.time.pass(2_000);
+  await eventually("it is retiring", async () => (await stage.status()).state === "retiring");
 });
 
 test.run();

@@ -51,7 +51,7 @@ for (const keyType of keyTypes) {
     await authorities.ensure("demo");
     const stored = await secretOf(store);
     const second = await createRoot({ mesh: "demo", keyType, now: new Date() });
-    const document = beginRotation(decodeDocument(stored.spec.value ?? ""), second, "cp", new Date());
+    const document = beginRotation(decodeDocument(stored.spec.value ?? ""), second, new Date());
     const state = authorities.authority({
       name: "demo",
       authority: { ...stored, spec: { value: encodeDocument(document) } },

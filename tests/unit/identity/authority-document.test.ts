@@ -31,9 +31,9 @@ test("a new one has one root, in base64, and knows how long certificates live", 
 });
 
 test("a rotation adds a root that signs once it is switched to, and then leaves that one alone", () => {
-  const begun = beginRotation(newDocument(root("a"), day), root("b"), "cp-1", now);
+  const begun = beginRotation(newDocument(root("a"), day), root("b"), now);
   assert.is(roots(begun), "a b");
-  assert.equal(begun.rotation, { state: "distributing", since: later(0), by: "cp-1" });
+  assert.equal(begun.rotation, { state: "distributing", since: later(0) });
   const switched = switchSigning(begun, day, now);
   assert.is(roots(switched), "b a");
   assert.equal(switched.rotation, { state: "retiring", until: later(day + 60_000) });
@@ -47,7 +47,7 @@ test("further roots, which only are trusted, stay trusted in their order until t
     ...newDocument(root("a"), day),
     roots: ["a", "x", "y"].map((name) => newDocument(root(name), day)).flatMap(({ roots: one }) => one),
   };
-  const begun = beginRotation(document, root("b"), "cp", now);
+  const begun = beginRotation(document, root("b"), now);
   assert.is(roots(begun), "a x y b");
   assert.is(roots(switchSigning(begun, day, now)), "b a x y");
 });
@@ -64,15 +64,15 @@ for (const [title, longest, present, wait] of lives) {
   test(`old roots stay trusted for ${title}`, () => {
     const { longestLifeMs: _none, ...bare } = newDocument(root("a"), day);
     const document = longest === undefined ? bare : { ...bare, longestLifeMs: longest };
-    const { rotation } = switchSigning(beginRotation(document, root("b"), "cp", now), present, now);
+    const { rotation } = switchSigning(beginRotation(document, root("b"), now), present, now);
     assert.equal(rotation, { state: "retiring", until: later(wait) });
   });
 }
 
 test("one rotation at a time", async () => {
-  const begun = beginRotation(newDocument(root("a"), day), root("b"), "cp", now);
+  const begun = beginRotation(newDocument(root("a"), day), root("b"), now);
   for (const running of [begun, switchSigning(begun, day, now)]) {
-    assert.is((await refusal(() => beginRotation(running, root("c"), "cp", now))).id, "rotation.running");
+    assert.is((await refusal(() => beginRotation(running, root("c"), now))).id, "rotation.running");
   }
 });
 
@@ -87,7 +87,7 @@ test("the longest life only grows", () => {
 
 test("what another version wrote beside is kept through every step", () => {
   const foreign = { ...newDocument(root("a"), day), later: { x: 1 } } as AuthorityDocument;
-  const begun = decodeDocument(encodeDocument(beginRotation(foreign, root("b"), "cp", now)));
+  const begun = decodeDocument(encodeDocument(beginRotation(foreign, root("b"), now)));
   const switched = decodeDocument(encodeDocument(switchSigning(begun, day, now)));
   for (const document of [begun, switched, retireRoots(switched), withLife(switched, 2 * day)]) {
     assert.equal(document && Reflect.get(document, "later"), { x: 1 });

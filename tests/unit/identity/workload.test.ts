@@ -83,6 +83,7 @@ test("a service of 255 characters and 200 services fit", async () => {
   assert.is(verify(bundle, one), "OK");
   const services = Array.from({ length: 200 }, (_, index) => `${index}`.padStart(3, "0").padEnd(255, "s"));
   const many = await issue(roots[0], services.toReversed());
+  assert.equal(many.services, services);
   const names = services.map((service) => `URI:spiffe://demo/${service}`);
   assert.is(new X509Certificate(many.certificateChain).subjectAltName, names.join(", "));
   assert.is(verify(bundle, many), "OK");

@@ -1,4 +1,6 @@
 import * as assert from "uvu/assert";
+import { bootstrapDocument } from "../../../src/cp/bootstrap/document.js";
+import { localClusterName, nowhereName, passThroughName } from "../../../src/envoy/clusters.js";
 import { suite } from "../../support/suite.js";
 import { read } from "./reading.js";
 
@@ -128,7 +130,24 @@ const outboundFormat = "invalid format; expected IP_ADDRESS:PORT with optional I
 const withTag = (key: string, value: string) =>
   networking({ inbound: [{ interface: "127.0.0.1:80:8080", tags: { ...tags, [key]: value } }] });
 const unspeakable = "cannot stand in a SPIFFE URI; letters, digits and -._~!$&'()*+,;=:@ are valid";
+const reserved = "is a name that sidecars use for themselves";
 const blanks = "cannot contain blanks or characters other than printable ASCII";
+
+/** Names of the clusters that Envoys begin with. */
+function bootstrapClusters(): readonly string[] {
+  const admin = { address: "127.0.0.1", port: 0, accessLogPath: "/dev/null" };
+  const xds = { host: "cp", port: 5678, connectTimeoutMs: 1000 };
+  const { staticResources } = bootstrapDocument({ mesh: "m", name: "d", service: "s", admin, xds });
+  return (staticResources as { clusters: { name: string }[] }).clusters.map(({ name }) => name);
+}
+const sidecarsOwn = [localClusterName(8080), localClusterName(1), nowhereName, passThroughName, ...bootstrapClusters()];
+
+/** A Dataplane that offers the service and consumes it. */
+const withService = (service: string) =>
+  networking({
+    inbound: [{ interface: "127.0.0.1:80:8080", tags: { service } }],
+    outbound: [{ interface: ":1", service }],
+  });
 
 table("Dataplane", [
   ["nothing at all", {}, [noInbound]],
@@ -176,15 +195,24 @@ table("Dataplane", [
   ["a service with every character a SPIFFE URI may have", withTag("service", "aZ0-._~!$&'()*+,;=:@"), []],
   ...["a/b", "a%2fb", "a?b", "a#b", "a|b", '"a"', "a\\b", "[a]"].map((service): Rows[number] => [
     `a service that can't stand in a SPIFFE URI: ${service}`,
-    networking({
-      inbound: [{ interface: "127.0.0.1:80:8080", tags: { service } }],
-      outbound: [{ interface: ":1", service }],
-    }),
+    withService(service),
     [
       ['networking.inbound[0].tags["service"]', `tag value ${unspeakable}`],
       ["networking.outbound[0].service", unspeakable],
     ],
   ]),
+  ...sidecarsOwn.map((service): Rows[number] => [
+    `a service that would be taken for a sidecar's own cluster: ${service}`,
+    withService(service),
+    [
+      ['networking.inbound[0].tags["service"]', `tag value ${reserved}`],
+      ["networking.outbound[0].service", reserved],
+    ],
+  ]),
+  ...["localhost", "localhost:", "localhost:http", "my.localhost:80", "Nowhere", "nowhere:80", "pass_through_2"].map(
+    (service): Rows[number] => [`a service with a name of its own: ${service}`, withService(service), []],
+  ),
+  ["a sidecar's own name in a tag that isn't the service", withTag("k", nowhereName), []],
   ["a tag that isn't the service", withTag("k", "a/b"), []],
   [
     "a service that would be a step in a path",
@@ -409,6 +437,16 @@ table("TrafficRoute", [
       ["conf[2].destination", missing],
     ],
   ],
+  ...[
+    ["*", 'cannot be "*"'],
+    ["a b", blanks],
+    ["a/b", unspeakable],
+    ["localhost:80", reserved],
+  ].map(([service = "", message = ""]): Rows[number] => [
+    `a destination that no service can be: ${service}`,
+    { sources: any, destinations: any, conf: [{ weight: 1, destination: { service, version: "*" } }] },
+    [['conf[0].destination["service"]', message]],
+  ]),
 ]);
 
 const positive = "must have a positive value";

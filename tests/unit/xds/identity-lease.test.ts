@@ -36,6 +36,7 @@ function open({ lifeMs = 10 * hour, random = () => 0.5 }: Options = {}) {
             const notAfter = new Date(time.now() + lifeMs);
             const text = `${services} by ${signer} #${number}`;
             resolve({
+              services,
               certificateChain: text,
               privateKey: "",
               serial: text,

@@ -61,6 +61,20 @@ test("has at most eight under way, and begins another for each that ends", async
   assert.is(begun.at(-1), 20);
 });
 
+test("goes on after work that fails, which takes nobody's place", async () => {
+  const pace = createPacer(1000);
+  const seen: string[] = [];
+  for (let number = 0; number < 20; number++) {
+    pace(async () => {
+      seen.push("failed");
+      throw new Error("broken");
+    });
+  }
+  pace(async () => void seen.push("last"));
+  for (let turns = 0; seen.length < 21 && turns < 100; turns++) await turn();
+  assert.equal([seen.length, seen.at(-1)], [21, "last"]);
+});
+
 test("takes work from work, also after it had nothing to do", async () => {
   const pace = createPacer(5);
   const seen: string[] = [];

@@ -42,17 +42,14 @@ interface TestClient extends Client {
 function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
   let view = apply(emptyView, { kind: "listing", sequence: 1, resources }, new Map());
   const heard: string[] = [];
-  const left: string[] = [];
   const errors: string[] = [];
   const proxies = createProxies({
     view: () => view,
     generate: how,
     logger: createLogger({ name: "test", level: "info", write: (line) => void errors.push(line) }),
-    left: ({ name }) => void left.push(name),
   });
   return {
     proxies,
-    left,
     errors,
     join(name: string, tokenPath?: string, mesh = "m"): TestClient {
       const client: TestClient = {
@@ -60,6 +57,10 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
         tokenPath,
         configured: false,
         configs: [],
+        since: new Date(0),
+        resumed: false,
+        delivery: () => undefined,
+        deliveries: () => [],
         configure(config) {
           client.configured = true;
           client.configs.push(config);
@@ -127,18 +128,26 @@ test("what concerns a proxy follows what it offers and consumes at present", () 
   assert.is(stage.heard(), "web-1,web-1");
 });
 
-test("who left hears nothing, is no longer named, and its end is told once the last of its streams ended", () => {
+test("a stream that ended hears nothing, the proxy's other one does until it ends too", () => {
   const stage = open(all);
   const [one, two] = [stage.join("web-1"), stage.join("web-1")];
-  assert.equal(stage.proxies.names("m"), ["web-1"]);
+  const everything = {
+    mesh: true,
+    services: new Set(["redis"]),
+    offered: new Set(["web"]),
+    proxies: new Set(["web-1"]),
+  };
   stage.proxies.leave(one);
-  assert.equal([stage.left, stage.proxies.names("m")], [[], ["web-1"]]);
-  stage.proxies.leave(two);
-  stage.proxies.leave(two);
-  assert.equal([stage.left, stage.proxies.names("m")], [["web-1"], []]);
   stage.heard();
-  stage.touch({ mesh: true, services: new Set(["redis"]), offered: new Set(["web"]), proxies: new Set(["web-1"]) });
-  assert.is(stage.heard(), "");
+  stage.touch(everything);
+  assert.equal([stage.heard(), one.configs.length, two.configs.length], ["web-1", 1, 2]);
+  stage.proxies.leave(two);
+  stage.proxies.leave(two);
+  stage.touch(everything);
+  assert.equal([stage.heard(), two.configs.length], ["", 2]);
+  stage.join("web-1");
+  stage.touch(everything);
+  assert.is(stage.heard(), "web-1,web-1", "who comes back is followed again");
 });
 
 test("a dataplane that goes takes its streams' configuration along, and gets it back when it returns", () => {

@@ -352,12 +352,18 @@ test("50 clients end with exactly what the generator gives, through changes, ref
     clients.forEach((each, other) => {
       if (!each.session.configured && random.chance(0.5)) each.configure(configOf(other));
     });
+    for (const { kind, name, state, wanted } of client.session.deliveries(configOf(index))) {
+      if (state !== "acknowledged" || kind === "rds" || kind === "sds") continue;
+      assert.is(client.resources[kind].get(name)?.version, wanted?.version, `${kind} ${name}; TEST_SEED=${runSeed}`);
+    }
   }
 
   clients.forEach((client, index) => {
     client.connect(configOf(index));
     drain(client);
     assertHas(client, configOf(index), `of client ${index}; TEST_SEED=${runSeed}`);
+    const deliveries = client.session.deliveries(configOf(index));
+    assert.ok(deliveries.every(({ state }) => state === "acknowledged"));
   });
 });
 

@@ -5,6 +5,7 @@ import { ClusterSchema } from "../../../proto-gen/es/envoy/config/cluster/v3/clu
 import { ClusterLoadAssignmentSchema } from "../../../proto-gen/es/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
 import { type ProxyConfig, typeUrls } from "../../../src/envoy/resource.js";
+import { unframed } from "../../../src/net/grpc-frame.js";
 import { createSession, type Session } from "../../../src/xds/session.js";
 import { createSotw } from "../../../src/xds/sotw.js";
 
@@ -102,7 +103,7 @@ export function createSotwClient(): SotwClient {
       for (const kind of kinds) nonces[kind] = "";
       session = createSession({
         send(response) {
-          const answer = read(protocol.write(response));
+          const answer = read(unframed(protocol.write(response)));
           answers.push(answer);
           queue.push(answer);
         },

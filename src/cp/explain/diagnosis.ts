@@ -1,0 +1,208 @@
+import { identityName, meshCaName } from "../../envoy/tls.js";
+import type { Authorities } from "../../identity/authorities.js";
+import { nearest } from "../../lib/suggest.js";
+import { type DataplanePolicies, dataplanePolicies } from "../../policy/dataplane-policies.js";
+import type { TrafficExplanation } from "../../policy/explain/explanation.js";
+import { explainTraffic } from "../../policy/explain/traffic.js";
+import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import type { Store } from "../../store/store.js";
+import type { MeshView, ProxyView, View } from "../../view/mesh-view.js";
+import { servicesOf } from "../../view/proxy.js";
+import type { ProxyId } from "../../xds/node.js";
+import type { ProxyStream } from "../../xds/proxies.js";
+import type { SecretServer } from "../../xds/secret-server.js";
+import { bundleVersion } from "../../xds/secret-stream.js";
+import { observe, recordedExpiration } from "./observations.js";
+import { type SentResource, sentOn, type UnacknowledgedResource, unacknowledgedOn } from "./xds-state.js";
+
+/** What a proxy was sent last. */
+export interface ConfigDump {
+  readonly mesh: string;
+  readonly dataplane: string;
+  /** Its streams with this control plane, the newest last. */
+  readonly streams: readonly { readonly resources: readonly SentResource[] }[];
+  /** Control planes, by instance, that it has streams with besides. */
+  readonly elsewhere: readonly string[];
+}
+
+/** What a proxy has not acknowledged. */
+export interface ConfigDiff {
+  readonly mesh: string;
+  readonly dataplane: string;
+  /** True when it is connected and has all that it should have. */
+  readonly settled: boolean;
+  readonly streams: readonly { readonly differences: readonly UnacknowledgedResource[] }[];
+  /**
+   * Of `identity_cert` and `mesh_ca`, those that it has not or not in their present content while mTLS is on; they travel
+   * on streams of their own.
+   */
+  readonly missingSecrets: readonly string[];
+  readonly elsewhere: readonly string[];
+}
+
+/** An answer, or which part of the question names something that doesn't exist. */
+export type Answer<T> =
+  | { readonly kind: "found"; readonly value: T }
+  | { readonly kind: "unknown"; readonly field: Field; readonly message: string };
+
+/** Answers why traffic flows as it does. Nothing is changed by any of it. */
+export interface Diagnosis {
+  policies(mesh: string, dataplane: string): Answer<DataplanePolicies>;
+  configDump(mesh: string, dataplane: string): Promise<Answer<ConfigDump>>;
+  configDiff(mesh: string, dataplane: string): Promise<Answer<ConfigDiff>>;
+  /** From one service to another. */
+  traffic(mesh: string, from: string, to: string): Promise<Answer<TrafficExplanation>>;
+}
+
+export interface DiagnosisOptions {
+  readonly view: () => View;
+  readonly store: Pick<Store, "get" | "list">;
+  readonly xds: { streams(proxy: ProxyId): readonly ProxyStream[] };
+  readonly secrets: Pick<SecretServer, "proxies">;
+  readonly authorities: Pick<Authorities, "authority">;
+  readonly instanceId: string;
+  readonly now?: () => Date;
+}
+
+type Field = "mesh" | "name" | "from" | "to";
+
+/** Comparing a name with all others takes time, and nobody mistakes it for the last of thousands. */
+const mostCompared = 1_000;
+const mostListed = 10;
+
+/** `there is no service "redsi" in mesh "default"; did you mean "redis"?` */
+function unknown(
+  field: Field,
+  [kind, where]: readonly [kind: string, where: string],
+  name: string,
+  known: Iterable<string>,
+) {
+  const names = [...known].sort();
+  const meant = nearest(name, names.slice(0, mostCompared));
+  const some = names.length > 0 && names.length <= mostListed;
+  const listed = some ? `; known are ${names.map((one) => `"${one}"`).join(", ")}` : "";
+  const hint = meant === undefined ? listed : `; did you mean "${meant}"?`;
+  return { kind: "unknown", field, message: `there is no ${kind} "${name.slice(0, 200)}"${where}${hint}` } as const;
+}
+
+const found = <T>(value: T) => ({ kind: "found", value }) as const;
+
+/** All that can be asked about: what is offered, and what is consumed though nobody may offer it. */
+function knownServices({ proxies }: MeshView): Set<string> {
+  const services = new Set<string>();
+  for (const { inbounds, outbounds } of proxies.values()) {
+    for (const { service } of inbounds) services.add(service);
+    for (const { service } of outbounds) services.add(service);
+  }
+  return services;
+}
+
+export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
+  const { view, store, xds, secrets, authorities, instanceId, now = () => new Date() } = options;
+
+  function meshOf(name: string): Answer<MeshView> {
+    const mesh = view().get(name);
+    if (mesh?.mesh !== undefined) return found(mesh);
+    const known = [...view().values()].flatMap((one) => (one.mesh === undefined ? [] : [one.name]));
+    return unknown("mesh", ["Mesh", ""], name, known);
+  }
+
+  function proxyOf(meshName: string, name: string): Answer<{ readonly mesh: MeshView; readonly proxy: ProxyView }> {
+    const mesh = meshOf(meshName);
+    if (mesh.kind === "unknown") return mesh;
+    const proxy = mesh.value.proxies.get(name);
+    if (proxy !== undefined) return found({ mesh: mesh.value, proxy });
+    return unknown("name", ["Dataplane", ` in mesh "${meshName}"`], name, mesh.value.proxies.keys());
+  }
+
+  async function insightOf(mesh: string, name: string): Promise<DataplaneInsight> {
+    const stored = await store.get({ type: "DataplaneInsight", mesh, name });
+    return (stored?.spec ?? {}) as DataplaneInsight;
+  }
+
+  /** Other control planes that the proxy has a stream with. */
+  const elsewhere = ({ subscriptions = [] }: DataplaneInsight): string[] => [
+    ...new Set(
+      subscriptions
+        .filter(({ disconnectTime }) => disconnectTime === undefined)
+        .map(({ controlPlaneInstanceId = "" }) => controlPlaneInstanceId)
+        .filter((id) => id !== "" && id !== instanceId),
+    ),
+  ];
+
+  function missingSecrets(mesh: MeshView, proxy: ProxyView, insight: DataplaneInsight): string[] {
+    if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
+    const authority = authorities.authority(mesh);
+    const version = authority.kind === "ready" ? bundleVersion(authority) : undefined;
+    const missing = (identified: boolean, trusts: boolean) => [
+      ...(identified ? [] : [identityName]),
+      ...(trusts ? [] : [meshCaName]),
+    ];
+    const taken = secrets.proxies(mesh.name).get(proxy.name);
+    // Another control plane may serve them; what it served last is recorded.
+    if (taken === undefined) {
+      const expiration = recordedExpiration(insight, xds.streams({ mesh: mesh.name, name: proxy.name }));
+      const { trustedRoots } = insight.mTLS ?? {};
+      return missing(expiration !== undefined, trustedRoots !== undefined && trustedRoots === version);
+    }
+    const trusts = taken.trusted.length > 0 && taken.trusted.every((has) => has === version);
+    const current = taken.identity?.services.join("\n") === servicesOf(proxy).join("\n");
+    return missing(current, trusts);
+  }
+
+  return {
+    policies(meshName, name) {
+      const target = proxyOf(meshName, name);
+      return target.kind === "unknown" ? target : found(dataplanePolicies(target.value.mesh, target.value.proxy));
+    },
+    async configDump(mesh, name) {
+      const target = proxyOf(mesh, name);
+      if (target.kind === "unknown") return target;
+      const streams: ConfigDump["streams"][number][] = [];
+      for (const stream of xds.streams({ mesh, name })) streams.push({ resources: await sentOn(stream.deliveries()) });
+      return found({ mesh, dataplane: name, streams, elsewhere: elsewhere(await insightOf(mesh, name)) });
+    },
+    async configDiff(mesh, name) {
+      const target = proxyOf(mesh, name);
+      if (target.kind === "unknown") return target;
+      const insight = await insightOf(mesh, name);
+      const streams: ConfigDiff["streams"][number][] = [];
+      for (const stream of xds.streams({ mesh, name })) {
+        streams.push({ differences: await unacknowledgedOn(stream.deliveries()) });
+      }
+      const missing = missingSecrets(target.value.mesh, target.value.proxy, insight);
+      const settled =
+        streams.length > 0 && missing.length === 0 && streams.every(({ differences }) => differences.length === 0);
+      return found({
+        mesh,
+        dataplane: name,
+        settled,
+        streams,
+        missingSecrets: missing,
+        elsewhere: elsewhere(insight),
+      });
+    },
+    async traffic(meshName, from, to) {
+      const known = meshOf(meshName);
+      if (known.kind === "unknown") return known;
+      const services = knownServices(known.value);
+      for (const [field, service] of [
+        ["from", from],
+        ["to", to],
+      ] as const) {
+        if (services.has(service)) continue;
+        return unknown(field, ["service", ` in mesh "${meshName}"`], service, services);
+      }
+      const insights = await store.list("DataplaneInsight", meshName);
+      const mesh = view().get(meshName) ?? known.value;
+      const observations = observe({
+        instanceId,
+        streams: (name) => xds.streams({ mesh: meshName, name }),
+        secrets: secrets.proxies(meshName),
+        insights: new Map(insights.map(({ name, spec }) => [name, spec as DataplaneInsight])),
+        now: now(),
+      });
+      return found(explainTraffic(mesh, { from, to }, observations));
+    },
+  };
+}

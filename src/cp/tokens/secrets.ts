@@ -1,0 +1,110 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { messageOf, UserError } from "../../lib/errors.js";
+import type { Logger } from "../../lib/logger.js";
+import type { SiteGuard } from "../../net/cross-site.js";
+import {
+  errorReply,
+  type HttpHandler,
+  type HttpReply,
+  type HttpRequest,
+  jsonReply,
+  route,
+} from "../../net/exchange.js";
+import { fromJson, toJson } from "../../resources/envelope.js";
+import { secretType } from "../../resources/secret.js";
+import { type Key, type Store, StoreError } from "../../store/store.js";
+
+export interface SecretsHandlerOptions {
+  readonly store: Store;
+  /** What a client has to present. */
+  readonly token: string;
+  readonly guard: SiteGuard;
+  readonly logger: Logger;
+}
+
+const listTitle = "Could not retrieve secrets";
+const writeTitle = "Could not write a secret";
+const longestName = 100;
+/** How often a write is tried again when somebody else was faster. */
+const mostTries = 5;
+
+const digest = (text: string) => createHash("sha256").update(text).digest();
+
+/**
+ * `GET /secrets`: everything that a backup of the store needs and the HTTP API never shows; `PUT /secrets`: writes one of
+ * them. For clients that know the token only.
+ */
+export function secretsHandler(options: SecretsHandlerOptions): HttpHandler {
+  const { token, guard, logger } = options;
+  const expected = digest(`Bearer ${token}`);
+  const knows = ({ authorization = "" }: IncomingHttpHeaders) => timingSafeEqual(digest(authorization), expected);
+
+  const guarded = (title: string, act: (request: HttpRequest) => Promise<HttpReply>): HttpHandler => {
+    return async (request) => {
+      if (guard.refuses(request.headers)) return errorReply(403, title, "Cross-site request refused");
+      if (!knows(request.headers)) {
+        logger.info("somebody asked for secrets without their token", { method: request.method });
+        const headers = { "WWW-Authenticate": "Bearer" };
+        return errorReply(401, title, "The token of the secrets is missing or wrong", { headers });
+      }
+      try {
+        return await act(request);
+      } catch (error) {
+        if (error instanceof StoreError && error.kind === "unavailable") {
+          return errorReply(503, title, "Store is not available");
+        }
+        logger.error(title, { error });
+        return errorReply(500, title, "Internal Server Error");
+      }
+    };
+  };
+  return route({
+    "/secrets": {
+      GET: guarded(listTitle, () => list(options)),
+      PUT: guarded(writeTitle, (request) => put(options, request)),
+    },
+  });
+}
+
+async function list({ store, logger }: SecretsHandlerOptions): Promise<HttpReply> {
+  const secrets = await store.list(secretType.name);
+  logger.info("gave all secrets to a client that knows their token", { count: secrets.length });
+  return jsonReply(200, { items: secrets.map(toJson) });
+}
+
+async function put({ store, logger }: SecretsHandlerOptions, { body }: HttpRequest): Promise<HttpReply> {
+  const read = readSecret(body);
+  if (typeof read === "string") return errorReply(400, writeTitle, read);
+  const { key, spec } = read;
+  const resource = { ...key, spec };
+  for (let tries = 1; ; tries++) {
+    const stored = await store.get(key);
+    try {
+      await (stored === undefined ? store.create(resource) : store.update(resource, stored.version));
+      logger.info("a client that knows their token wrote a secret", { mesh: key.mesh, name: key.name });
+      return { status: stored === undefined ? 201 : 200 };
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.kind === "unavailable" || tries === mostTries) throw error;
+    }
+  }
+}
+
+/** The secret of a body, or what is wrong with it. */
+function readSecret(body: Buffer): { readonly key: Key; readonly spec: unknown } | string {
+  try {
+    const { envelope, spec, unknown } = fromJson(secretType, JSON.parse(body.toString()), "strict");
+    const { type, mesh = "", name = "" } = envelope;
+    if (type !== secretType.name) return `type has to be ${secretType.name}`;
+    if (name === "") return "name cannot be empty";
+    if (name.length > longestName || mesh.length > longestName)
+      return `name and mesh have at most ${longestName} characters`;
+    const [first] = unknown;
+    if (first !== undefined) return `${first.field}: ${first.message}`;
+    if (spec.value === undefined) return "value cannot be empty";
+    return { key: { type, mesh, name }, spec };
+  } catch (error) {
+    // A secret that can't be read must not stand in the answer, nor in a log of it.
+    return error instanceof UserError ? messageOf(error) : "the body is not valid JSON";
+  }
+}

@@ -1,0 +1,97 @@
+import { UserError } from "../../lib/errors.js";
+import { describeDifference, differences } from "../diff.js";
+import { oneLine } from "../one-line.js";
+import type { ConfigDiff, ConfigDump } from "./answers.js";
+
+type Sent = NonNullable<NonNullable<NonNullable<ConfigDump["streams"]>[number]["resources"]>>[number];
+type Difference = NonNullable<NonNullable<NonNullable<ConfigDiff["streams"]>[number]["differences"]>>[number];
+
+/** What a discovery service delivers, as Envoy's configuration calls it. */
+const sections = [
+  ["cds", "clusters"],
+  ["eds", "endpoints"],
+  ["lds", "listeners"],
+  ["rds", "routes"],
+  ["sds", "secrets"],
+] as const;
+
+/** @throws UserError when there is no stream to tell of */
+function newest<S>(answer: { streams?: readonly S[]; elsewhere?: readonly string[]; dataplane?: string }): S {
+  const stream = answer.streams?.at(-1);
+  if (stream !== undefined) return stream;
+  const { dataplane = "", elsewhere = [] } = answer;
+  throw new UserError(
+    "dataplane.offline",
+    elsewhere.length === 0
+      ? `no Envoy of Dataplane "${dataplane}" is connected`
+      : `Envoy of Dataplane "${dataplane}" is connected to another control plane (instance ${elsewhere.join(", ")}): ask that one`,
+  );
+}
+
+function several(streams: readonly unknown[] = []): string[] {
+  if (streams.length < 2) return [];
+  return [`${streams.length} Envoys are connected under this name; this is about the one that came last`];
+}
+
+const label = (type = "", name = "") => `${type.toUpperCase()} resource "${oneLine(name)}"`;
+
+function remark({ type, name, state, reason = "", resource }: Sent): string[] {
+  const what = label(type, name);
+  if (state === "refused") return [`Envoy refuses ${what}: ${oneLine(reason)}`];
+  if (resource === undefined) return [`${what} came from an earlier stream or another control plane`];
+  return state === "sent" ? [`${what} is not acknowledged yet`] : [];
+}
+
+/**
+ * What a proxy was sent last, as Envoy's own configuration would have it, and what to say beside it.
+ * @throws UserError when no proxy is connected
+ */
+export function configDumpText(dump: ConfigDump): { readonly json: string; readonly remarks: readonly string[] } {
+  const { resources = [] } = newest(dump);
+  const document = Object.fromEntries(
+    sections
+      .map(([type, title]) => [
+        title,
+        resources.filter((one) => one.type === type).flatMap((one) => one.resource ?? []),
+      ])
+      .filter(([, members]) => members !== undefined && members.length > 0),
+  );
+  return {
+    json: `${JSON.stringify(document, null, 2)}\n`,
+    remarks: [...several(dump.streams), ...resources.flatMap(remark)],
+  };
+}
+
+const states: Readonly<Record<string, string>> = {
+  sent: "sent, not acknowledged yet",
+  waiting: "about to be sent",
+  unrequested: "Envoy has not asked for it",
+};
+
+function differenceLines({ type, name, state = "", reason = "", wanted, acknowledged }: Difference): string[] {
+  const how = state === "refused" ? `refused: ${oneLine(reason)}` : (states[state] ?? state);
+  const head = `${label(type, name)}: ${how}`;
+  if (wanted === undefined) return [head, "  - Envoy still has it, and is to drop it"];
+  if (acknowledged === undefined) return [head, "  + Envoy has none yet"];
+  if (acknowledged.resource === undefined || wanted.resource === undefined) {
+    return [head, "  ~ Envoy has another one, of an earlier stream or another control plane"];
+  }
+  const changes = differences(acknowledged.resource, wanted.resource).map((one) => `  ${describeDifference(one)}`);
+  return [head, ...(changes.length === 0 ? ["  ~ Envoy is sent the same again"] : changes)];
+}
+
+/**
+ * What a proxy has not acknowledged, for people.
+ * @throws UserError when no proxy is connected
+ */
+export function configDiffText(diff: ConfigDiff): string {
+  const { dataplane = "", streams, missingSecrets = [] } = diff;
+  const { differences: all = [] } = newest(diff);
+  const lines = [
+    ...several(streams),
+    ...all.flatMap(differenceLines),
+    ...missingSecrets.map((name) => `${label("sds", name)}: Envoy does not have the present one`),
+  ];
+  if (lines.length === 0) return `Envoy of Dataplane "${dataplane}" has acknowledged all of its configuration\n`;
+  return lines.map((line) => `${line}\n`).join("");
+}

@@ -1,0 +1,111 @@
+import {
+  createRegistry,
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  getOption,
+  type JsonObject,
+  type JsonValue,
+  type Registry,
+  toJson,
+} from "@bufbuild/protobuf";
+import { ClusterSchema } from "../../proto-gen/es/envoy/config/cluster/v3/cluster_pb.js";
+import { ClusterLoadAssignmentSchema } from "../../proto-gen/es/envoy/config/endpoint/v3/endpoint_pb.js";
+import { FileBasedMetadataConfigSchema } from "../../proto-gen/es/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
+import { ListenerSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
+import { FileAccessLogSchema } from "../../proto-gen/es/envoy/extensions/access_loggers/file/v3/file_pb.js";
+import { RBACSchema } from "../../proto-gen/es/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
+import { TcpProxySchema } from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import { SecretSchema } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import { sensitive } from "../../proto-gen/es/udpa/annotations/sensitive_pb.js";
+import { isJsonObject } from "../resources/schema.js";
+import { builtInApi } from "./raw/api.js";
+import { type EnvoyResource, typeUrls, type XdsKind } from "./resource.js";
+
+/** All that the resources are made of that we generate: far less to load than the whole of Envoy's configuration model. */
+const generated = createRegistry(
+  ClusterLoadAssignmentSchema,
+  ClusterSchema,
+  ListenerSchema,
+  DownstreamTlsContextSchema,
+  FileAccessLogSchema,
+  FileBasedMetadataConfigSchema,
+  RBACSchema,
+  SecretSchema,
+  TcpProxySchema,
+  UpstreamTlsContextSchema,
+);
+
+const typeName = (url: string) => url.slice(url.lastIndexOf("/") + 1);
+
+const secrecy = new WeakMap<DescField, boolean>();
+
+/** Envoy marks the fields that its own configuration dump leaves out. */
+function isSecret(field: DescField): boolean {
+  let secret = secrecy.get(field);
+  if (secret === undefined) {
+    secret = getOption(field, sensitive);
+    secrecy.set(field, secret);
+  }
+  return secret;
+}
+
+const hidden = "[redacted]";
+
+/** Where a secret is on the proxy's machine is none itself. */
+const places: ReadonlySet<string> = new Set(["filename", "environmentVariable"]);
+
+function hide(value: JsonValue): JsonValue {
+  if (typeof value === "string") return hidden;
+  if (Array.isArray(value)) return value.map(hide);
+  if (!isJsonObject(value)) return value;
+  const members = Object.entries(value as JsonObject);
+  return Object.fromEntries(members.map(([key, member]) => [key, places.has(key) ? member : hide(member)]));
+}
+
+/** The messages that a field of message type holds, with `show` applied to each. */
+function eachMessage(field: DescField, value: JsonValue, show: (member: JsonValue) => JsonValue): JsonValue {
+  if (field.fieldKind === "list" && Array.isArray(value)) return value.map(show);
+  if (field.fieldKind !== "map" || !isJsonObject(value)) return show(value);
+  return Object.fromEntries(Object.entries(value as JsonObject).map(([key, member]) => [key, show(member)]));
+}
+
+function withoutSecrets(type: DescMessage, value: JsonValue, registry: Registry): JsonValue {
+  if (!isJsonObject(value)) return value;
+  const json = value as JsonObject;
+  if (type.typeName === "google.protobuf.Any") {
+    const url = typeof json["@type"] === "string" ? json["@type"] : "";
+    const content = registry.getMessage(typeName(url));
+    return content === undefined ? json : { ...json, ...(withoutSecrets(content, json, registry) as JsonObject) };
+  }
+  // Other types of protobuf's own have a JSON form that isn't made of their fields.
+  if (type.typeName.startsWith("google.protobuf.")) return json;
+  const shown: JsonObject = { ...json };
+  for (const field of type.fields) {
+    const member = json[field.jsonName];
+    if (member === undefined) continue;
+    const { message } = field;
+    if (isSecret(field)) shown[field.jsonName] = hide(member);
+    else if (message !== undefined) {
+      shown[field.jsonName] = eachMessage(field, member, (one) => withoutSecrets(message, one, registry));
+    }
+  }
+  return shown;
+}
+
+/**
+ * A resource in proto3 JSON, `@type` first, as one would write it into a file for Envoy. What Envoy holds for sensitive is
+ * left out, such as private keys in raw resources: `[redacted]` stands in its place.
+ * @throws Error when the resource holds a packed message of a type that is not known here
+ */
+export function resourceJson(kind: XdsKind, { bytes, raw }: EnvoyResource): JsonObject {
+  const registry = raw ? builtInApi().registry : generated;
+  const schema = registry.getMessage(typeName(typeUrls[kind]));
+  if (schema === undefined) throw new Error(`a resource of type ${typeUrls[kind]} was not expected`);
+  const json = toJson(schema, fromBinary(schema, bytes), { registry });
+  return { "@type": typeUrls[kind], ...(withoutSecrets(schema, json, registry) as JsonObject) };
+}

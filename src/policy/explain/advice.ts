@@ -1,0 +1,80 @@
+import { toJson } from "../../resources/envelope.js";
+import { rulesOf } from "../../resources/rules.js";
+import { serviceTag, type Tags } from "../../resources/tags.js";
+import type { TrafficPermission } from "../../resources/traffic-permission.js";
+import type { MeshView } from "../../view/mesh-view.js";
+import type { PermissionMatch } from "./explanation.js";
+
+/** What to change to get another verdict. */
+export interface Advice {
+  /** `enforce` switches mTLS on, without which permissions have no effect. */
+  readonly effect: "allow" | "deny" | "enforce";
+  /** A resource to apply, as in files. */
+  readonly apply?: Readonly<Record<string, unknown>>;
+  /** A resource to delete. */
+  readonly delete?: { readonly type: string; readonly mesh: string; readonly name: string };
+  /** True when the resource to delete allows other traffic as well. */
+  readonly alsoAllowsOthers?: boolean;
+}
+
+const longestName = 100;
+
+/** A name that no permission of the mesh has yet. */
+function freeName({ policies }: MeshView, wanted: string): string {
+  const { byName } = policies.TrafficPermission;
+  const name = wanted.toLowerCase().replaceAll(/[^0-9a-z_-]/g, "-");
+  const numbered = (number: number): string => {
+    const end = number === 1 ? "" : `-${number}`;
+    const candidate = name.slice(0, longestName - end.length) + end;
+    return byName.has(candidate) ? numbered(number + 1) : candidate;
+  };
+  return numbered(1);
+}
+
+function missing(mesh: MeshView, from: string, to: string): Advice {
+  const type = "TrafficPermission";
+  const match = (service: string) => [{ match: { [serviceTag]: service } }];
+  const spec: TrafficPermission = { rules: [{ sources: match(from), destinations: match(to) }] };
+  const name = freeName(mesh, `${from}-to-${to}`);
+  return { effect: "allow", apply: toJson({ type, mesh: mesh.name, name, spec }) };
+}
+
+const isJust = (match: Tags | undefined, service: string) =>
+  match !== undefined && Object.keys(match).length === 1 && match[serviceTag] === service;
+
+/** True when a permission is about nothing but connections from one service to another one. */
+function concernsOnly(spec: TrafficPermission, from: string, to: string): boolean {
+  return rulesOf(spec).every(
+    ({ sources = [], destinations = [] }) =>
+      sources.every(({ match }) => isJust(match, from)) && destinations.every(({ match }) => isJust(match, to)),
+  );
+}
+
+/** A resource's spec as its type's schema keeps it, which other resources of its mesh don't share. */
+function enforcing({ name, mesh }: MeshView): Advice {
+  const { mtls, ...others } = mesh?.spec ?? {};
+  const spec = { mtls: { enabled: true, ca: mtls?.ca ?? { builtin: {} } }, ...others };
+  return { effect: "enforce", apply: toJson({ type: "Mesh", mesh: name, name, spec }) };
+}
+
+export interface AdviceFacts {
+  readonly mtls: boolean;
+  readonly from: string;
+  /** The services that connections go to, and that deny some of them. */
+  readonly denying: readonly string[];
+  readonly to: readonly string[];
+  readonly permissions: readonly PermissionMatch[];
+}
+
+/** What to apply or delete to allow what is denied, to deny what is allowed, or to have that enforced at all. */
+export function adviceFor(mesh: MeshView, { mtls, from, denying, to, permissions }: AdviceFacts): readonly Advice[] {
+  const allowing = denying.map((service) => missing(mesh, from, service));
+  if (!mtls) return [...allowing, enforcing(mesh)];
+  const names = new Set(permissions.filter(({ applies }) => applies).map(({ name }) => name));
+  const denials = [...names].map((name): Advice => {
+    const spec = mesh.policies.TrafficPermission.byName.get(name)?.spec ?? {};
+    const alsoAllowsOthers = !to.some((service) => concernsOnly(spec, from, service));
+    return { effect: "deny", delete: { type: "TrafficPermission", mesh: mesh.name, name }, alsoAllowsOthers };
+  });
+  return [...allowing, ...denials];
+}

@@ -1,0 +1,158 @@
+import { rulesOf } from "../../resources/rules.js";
+import { serviceTag, type Tags } from "../../resources/tags.js";
+import type { Endpoint, MeshView } from "../../view/mesh-view.js";
+import { anyService, policiesFor } from "../../view/policies.js";
+import { servicesOf } from "../../view/proxy.js";
+import { grantMatch, type PolicyMatch, ruleOf } from "../dataplane-policies.js";
+import { type Grant, grantsOf } from "../permissions.js";
+import { type Match, matchesService, matchesTags } from "../selector.js";
+import { type Certificate, certificateOf } from "./certificate.js";
+import type { EndpointExplanation, PermissionMatch } from "./explanation.js";
+import type { Delivered, Observations } from "./observations.js";
+
+/** An instance of a destination, whoever connects to it. */
+interface Instance {
+  readonly dataplane: string;
+  readonly endpoint: Endpoint;
+  readonly online: boolean;
+  readonly certificate: Certificate | undefined;
+  readonly listener: Delivered | undefined;
+  readonly grants: readonly Grant[];
+  /** Whether a connection gets through that is allowed. */
+  readonly working: boolean;
+}
+
+/** What is found out about destinations, each thing once, however many routes lead there. */
+export interface Destinations {
+  /** The instances that have a destination's tags, as the services find them that connect to them. */
+  endpoints(destination: Tags, services: readonly string[]): EndpointExplanation[];
+  /** Whether an instance with just these tags would let the services in, for destinations that have none. */
+  wouldAllow(destination: Tags, services: readonly string[]): boolean;
+  /** The permissions that let the services in, and those that are for other instances of the destination. */
+  permissions(destination: Tags, services: readonly string[], from: string): PermissionMatch[];
+}
+
+const lets = ({ service }: Grant, services: readonly string[]) => service === anyService || services.includes(service);
+
+/** True when Envoy has a listener there, if not always the newest. */
+export function listens(listener: Delivered | undefined): boolean {
+  if (listener === undefined || listener.state === "absent") return false;
+  return listener.state !== "refused" || listener.earlier === true;
+}
+
+export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Observations): Destinations {
+  const { policies } = mesh;
+  const grants = new Map<string, readonly Grant[]>();
+  const instances = new Map<string, readonly Instance[]>();
+
+  function grantsFor(listener: readonly Tags[]): readonly Grant[] {
+    const key = JSON.stringify(listener);
+    let found = grants.get(key);
+    if (found === undefined) {
+      found = grantsOf(policies, listener);
+      grants.set(key, found);
+    }
+    return found;
+  }
+
+  function instanceOf(dataplane: string, endpoint: Endpoint): Instance {
+    const { address, port } = endpoint;
+    const observed = observations.proxy(dataplane);
+    const proxy = mesh.proxies.get(dataplane);
+    const services = proxy === undefined ? [] : servicesOf(proxy);
+    const certificate = mtls ? certificateOf(observed, services, observations.now) : undefined;
+    const listener = observed.online ? observations.inbound(dataplane, endpoint) : undefined;
+    const shared = proxy?.inbounds.filter((own) => own.address === address && own.port === port);
+    return {
+      dataplane,
+      endpoint,
+      online: observed.online,
+      certificate,
+      listener,
+      grants: grantsFor((shared ?? []).map(({ tags }) => tags)),
+      working: listens(listener) && (certificate === undefined || certificate.state === "live"),
+    };
+  }
+
+  function instancesOf(destination: Tags): readonly Instance[] {
+    const key = JSON.stringify(destination);
+    let found = instances.get(key);
+    if (found === undefined) {
+      const members = mesh.services.get(destination[serviceTag] ?? "")?.members;
+      found = [...(members?.entries() ?? [])]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .flatMap(([dataplane, offered]) =>
+          offered
+            .filter(({ tags }) => matchesTags(destination, tags))
+            .map((endpoint) => instanceOf(dataplane, endpoint)),
+        );
+      instances.set(key, found);
+    }
+    return found;
+  }
+
+  /** All listeners that permissions are asked about; of a destination without instances one that has its tags. */
+  const listenersOf = (destination: Tags): (readonly Grant[])[] => {
+    const found = instancesOf(destination);
+    return found.length > 0 ? found.map((instance) => instance.grants) : [grantsFor([destination])];
+  };
+
+  return {
+    endpoints: (destination, services) =>
+      instancesOf(destination).map(({ dataplane, endpoint, online, certificate, listener, grants, working }) => {
+        const own = grants.filter((grant) => lets(grant, services));
+        const allowed = !mtls || own.length > 0;
+        const named = new Map(own.map(({ policy, index }) => [`${policy.name} ${index}`, { policy, index }]));
+        return {
+          dataplane,
+          address: endpoint.address,
+          port: endpoint.port,
+          tags: endpoint.tags,
+          online,
+          ...(certificate === undefined ? {} : { certificate }),
+          ...(listener === undefined ? {} : { listener }),
+          allowed,
+          permissions: [...named.values()].map(({ policy, index }) => ({
+            name: policy.name,
+            ...ruleOf(policy.spec, index),
+          })),
+          connects: allowed && working,
+        };
+      }),
+    wouldAllow: (destination, services) => grantsFor([destination]).some((grant) => lets(grant, services)),
+    permissions(destination, services, from) {
+      /** A selector belongs to one rule: with the two of a grant it is known which one that is. */
+      const found = new Map<Tags, Map<Match, Grant>>();
+      for (const grant of listenersOf(destination).flat()) {
+        if (!lets(grant, services)) continue;
+        const { source, destination: of } = grant;
+        found.set(source, (found.get(source) ?? new Map<Match, Grant>()).set(of, grant));
+      }
+      if (found.size === 0) return nearMisses(mesh, destination, services);
+      return [...found.values()].flatMap((grants) =>
+        [...grants.values()].map((grant) => {
+          const as = grant.service === anyService || grant.service === from ? {} : { as: grant.service };
+          return { ...grantMatch(grant, mtls), ...as };
+        }),
+      );
+    },
+  };
+}
+
+/** The rules that would let the services in if the destination had other tags: for want of which they don't get in. */
+function nearMisses({ policies }: MeshView, destination: Tags, services: readonly string[]): PolicyMatch[] {
+  const service = destination[serviceTag] ?? "";
+  const names = (match: Match) => {
+    const named = match !== undefined && Object.hasOwn(match, serviceTag) ? match[serviceTag] : undefined;
+    return named !== undefined && (named === anyService || services.includes(named));
+  };
+  return policiesFor(policies, "TrafficPermission", service).flatMap(({ name, spec }) =>
+    rulesOf(spec).flatMap(({ sources = [], destinations = [] }, index) => {
+      const source = sources.find(({ match }) => names(match));
+      const other = destinations.find(({ match }) => matchesService(match, service));
+      if (source === undefined || other === undefined) return [];
+      const how = { applies: false, reason: "other-tags" } as const;
+      return [{ name, ...ruleOf(spec, index), source: source.match ?? {}, destination: other.match ?? {}, ...how }];
+    }),
+  );
+}

@@ -1,0 +1,190 @@
+import { serviceTag, type Tags } from "../../resources/tags.js";
+import type { MeshView, ProxyView } from "../../view/mesh-view.js";
+import { servicesOf } from "../../view/proxy.js";
+import { contestOf } from "../dataplane-policies.js";
+import { candidates, type Inbounds, type Share, sharesOf } from "../matching.js";
+import { adviceFor } from "./advice.js";
+import { certificateOf } from "./certificate.js";
+import { type Destinations, destinationsOf, listens } from "./destinations.js";
+import type {
+  DestinationExplanation,
+  EndpointExplanation,
+  OutboundExplanation,
+  PermissionMatch,
+  RouteExplanation,
+  SourceExplanation,
+  TrafficExplanation,
+  Verdict,
+} from "./explanation.js";
+import type { Observations } from "./observations.js";
+import { together } from "./outcome.js";
+import { problemsOf } from "./problems.js";
+
+/** What a group of sources has in common. */
+interface Group {
+  readonly sources: ProxyView[];
+  readonly services: readonly string[];
+  readonly inbounds: Inbounds;
+  readonly shares: readonly Share[];
+}
+
+/** Dataplanes together that connect as the same services and by the same policies: usually all instances of a service. */
+function groupsOf({ policies }: MeshView, sources: readonly ProxyView[], from: string, to: string): Group[] {
+  const wayOf = (inbounds: Inbounds) => ({ inbounds, shares: sharesOf(policies, inbounds, to) });
+  if (sources.length === 0) return [{ sources: [], services: [from], ...wayOf([{ tags: { [serviceTag]: from } }]) }];
+  const groups = new Map<string, Group>();
+  for (const proxy of sources) {
+    const services = servicesOf(proxy);
+    const way = wayOf(proxy.inbounds);
+    const [route] = candidates(policies, "TrafficRoute", proxy.inbounds, to);
+    const checks = way.shares.map(
+      ({ destination }) =>
+        candidates(policies, "HealthCheck", proxy.inbounds, destination[serviceTag] ?? "")[0]?.policy.name,
+    );
+    const key = JSON.stringify([services, route?.policy.name, route?.source, checks]);
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, { sources: [proxy], services, ...way });
+    else known.sources.push(proxy);
+  }
+  return [...groups.values()];
+}
+
+function verdictOf(allowed: readonly boolean[]): Verdict {
+  if (allowed.every((one) => one)) return "allowed";
+  return allowed.some((one) => one) ? "partial" : "denied";
+}
+
+interface Facts {
+  readonly mesh: MeshView;
+  readonly to: string;
+  readonly mtls: boolean;
+  readonly observations: Observations;
+  readonly destinations: Destinations;
+}
+
+function routeOf({ mesh: { policies }, to, destinations }: Facts, group: Group): RouteExplanation {
+  const { sources, services, inbounds, shares } = group;
+  const [route] = contestOf(candidates(policies, "TrafficRoute", inbounds, to));
+  const explained = shares.map(({ weight, destination }): DestinationExplanation => {
+    const [check] = candidates(policies, "HealthCheck", inbounds, destination[serviceTag] ?? "");
+    const endpoints = destinations.endpoints(destination, services);
+    return {
+      weight,
+      destination,
+      ...(check === undefined ? {} : { healthCheck: check.policy.name }),
+      endpoints,
+      connects: together(endpoints.map(({ connects }) => (connects ? "always" : "never"))),
+    };
+  });
+  return {
+    sources: sources.map(({ name }) => name),
+    services,
+    ...(route === undefined ? {} : { route }),
+    destinations: explained,
+    connects: together(explained.map(({ connects }) => connects)),
+  };
+}
+
+function sourceOf({ to, mtls, observations }: Facts, proxy: ProxyView, route: RouteExplanation): SourceExplanation {
+  const observed = observations.proxy(proxy.name);
+  const certificate = mtls ? certificateOf(observed, servicesOf(proxy), observations.now) : undefined;
+  const destinations = route.destinations.map(({ destination }) => destination);
+  const outbounds = proxy.outbounds
+    .filter(({ service }) => service === to)
+    .map(({ address, port }): OutboundExplanation => {
+      const place = { address, port };
+      return observed.online ? { ...place, listener: observations.outbound(proxy.name, place, destinations) } : place;
+    });
+  const works = observed.online && (certificate === undefined || certificate.state === "live");
+  const ways = outbounds.map(({ listener }) => (listens(listener) ? route.connects : "never"));
+  return {
+    dataplane: proxy.name,
+    online: observed.online,
+    ...(certificate === undefined ? {} : { certificate }),
+    outbounds,
+    connects: works ? together(ways) : "never",
+  };
+}
+
+/** A destination, and whether each of its instances, or one that it would have, lets the sources in. */
+interface Asked {
+  readonly destination: Tags;
+  readonly endpoints: readonly EndpointExplanation[];
+  readonly services: readonly string[];
+  readonly granted: readonly boolean[];
+}
+
+/** Every destination of the routes; where a route has none, the service that was asked about. */
+function askedOf({ to, destinations }: Facts, routes: readonly RouteExplanation[]): Asked[] {
+  return routes.flatMap(({ services, destinations: own }) => {
+    const asked = own.length > 0 ? own : [{ destination: { [serviceTag]: to } as Tags, endpoints: [] }];
+    return asked.map(({ destination, endpoints }) => ({
+      destination,
+      endpoints,
+      services,
+      granted:
+        endpoints.length > 0
+          ? endpoints.map(({ permissions }) => permissions.length > 0)
+          : [destinations.wouldAllow(destination, services)],
+    }));
+  });
+}
+
+/** Each rule once; what allows something is not named again for what it does not allow. */
+function distinct(matches: readonly PermissionMatch[]): PermissionMatch[] {
+  const found = new Map<string, PermissionMatch>();
+  for (const match of matches) {
+    const key = JSON.stringify([match.name, match.rule, match.source, match.destination]);
+    const known = found.get(key);
+    if (known === undefined || known.reason === "other-tags") found.set(key, match);
+  }
+  return [...found.values()];
+}
+
+/**
+ * Whether and how connections get from one service of a mesh to another one: decided by the functions that
+ * configurations are made with, for what the mesh holds at present and what its proxies are known to be.
+ */
+export function explainTraffic(
+  mesh: MeshView,
+  { from, to }: { readonly from: string; readonly to: string },
+  observations: Observations,
+): TrafficExplanation {
+  const mtls = mesh.mesh?.spec.mtls?.enabled === true;
+  const facts: Facts = { mesh, to, mtls, observations, destinations: destinationsOf(mesh, mtls, observations) };
+  const proxies = [...mesh.proxies.values()]
+    .filter(({ inbounds }) => inbounds.some(({ service }) => service === from))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const groups = groupsOf(mesh, proxies, from, to);
+  const routes = groups.map((group) => routeOf(facts, group));
+  const sources = groups
+    .flatMap((group, index) => {
+      const route = routes[index];
+      return route === undefined ? [] : group.sources.map((proxy) => sourceOf(facts, proxy, route));
+    })
+    .sort((a, b) => (a.dataplane < b.dataplane ? -1 : 1));
+
+  const asked = askedOf(facts, routes);
+  const granted = verdictOf(asked.flatMap((one) => one.granted));
+  const denied = asked.filter((one) => one.granted.includes(false));
+  const permissions = distinct(
+    asked.flatMap(({ destination, services }) => facts.destinations.permissions(destination, services, from)),
+  );
+  const targets = (some: readonly Asked[]) => [
+    ...new Set(some.map(({ destination }) => destination[serviceTag] ?? "")),
+  ];
+  return {
+    mesh: mesh.name,
+    from,
+    to,
+    mtls,
+    verdict: mtls ? granted : "allowed",
+    ...(mtls ? {} : { withMtls: granted }),
+    connects: together(sources.map(({ connects }) => connects)),
+    permissions,
+    problems: problemsOf(mesh, { from, to, sources, routes, denying: mtls ? denied : [] }),
+    sources,
+    routes,
+    advice: adviceFor(mesh, { mtls, from, denying: targets(denied), to: targets(asked), permissions }),
+  };
+}

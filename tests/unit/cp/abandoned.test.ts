@@ -1,0 +1,136 @@
+import * as assert from "uvu/assert";
+import { closeAbandoned, followInstances } from "../../../src/cp/insights/abandoned.js";
+import { collectOffline } from "../../../src/cp/insights/collector.js";
+import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
+import { registry } from "../../../src/resources/registry.js";
+import { aloneOnStore, type InstanceObserver } from "../../../src/store/instances.js";
+import { createMemoryStore } from "../../../src/store/memory.js";
+import { type Store, StoreError } from "../../../src/store/store.js";
+import { eventually } from "../../support/eventually.js";
+import { suite } from "../../support/suite.js";
+import { silent } from "./stage.js";
+
+const test = suite("what control planes and dataplanes leave behind");
+
+const now = () => new Date("2020-01-01T12:00:00Z");
+const instances = { ...aloneOnStore("cp-1"), running: async () => new Set(["cp-1", "cp-2"]) };
+
+type Subscription = NonNullable<DataplaneInsight["subscriptions"]>[number];
+const open = (id: string, controlPlaneInstanceId: string): Subscription => ({ id, controlPlaneInstanceId });
+const closed = (id: string, disconnectTime: string): Subscription => ({ ...open(id, "cp-1"), disconnectTime });
+
+async function storeWith(insights: Record<string, readonly Subscription[]>): Promise<Store> {
+  const store = createMemoryStore(registry);
+  for (const [name, subscriptions] of Object.entries(insights)) {
+    await store.create({ type: "Dataplane", mesh: "default", name, spec: {} });
+    await store.create({ type: "DataplaneInsight", mesh: "default", name, spec: { subscriptions, mTLS: {} } });
+  }
+  return store;
+}
+
+const insightOf = async (store: Store, name: string) =>
+  (await store.get({ type: "DataplaneInsight", mesh: "default", name }))?.spec as DataplaneInsight | undefined;
+
+test("streams of control planes that are gone are closed, those of living ones are not", async () => {
+  const store = await storeWith({
+    a: [open("1", "cp-1"), open("2", "cp-gone")],
+    b: [open("3", "cp-2")],
+    c: [closed("4", "2019-01-01T00:00:00Z"), open("5", "cp-gone"), { id: "6" }],
+  });
+  assert.is(await closeAbandoned({ store, instances, now }), 2);
+  const times = async (name: string) => (await insightOf(store, name))?.subscriptions?.map((s) => s.disconnectTime);
+  assert.equal(await times("a"), [undefined, "2020-01-01T12:00:00Z"]);
+  assert.equal(await times("b"), [undefined]);
+  assert.equal(await times("c"), ["2019-01-01T00:00:00Z", "2020-01-01T12:00:00Z", "2020-01-01T12:00:00Z"]);
+  assert.equal((await insightOf(store, "a"))?.mTLS, {}, "what else stands there stays");
+  assert.is(await closeAbandoned({ store, instances, now }), 0);
+});
+
+test("who is beaten to an insight looks at it once more", async () => {
+  const store = await storeWith({ a: [open("1", "cp-gone")] });
+  let beaten = false;
+  const racing: Store = {
+    ...store,
+    async writeAll(writes) {
+      const [write] = writes;
+      if (beaten || write === undefined) return store.writeAll(writes);
+      beaten = true;
+      const stored = await store.get(write.resource);
+      const subscriptions = [open("1", "cp-gone"), open("2", "cp-gone")];
+      await store.update({ ...write.resource, spec: { subscriptions } }, stored?.version ?? 0);
+      return [new StoreError("conflict", write.resource)];
+    },
+  };
+  assert.is(await closeAbandoned({ store: racing, instances, now }), 1);
+  assert.ok((await insightOf(store, "a"))?.subscriptions?.every(({ disconnectTime }) => disconnectTime !== undefined));
+});
+
+test("the dead are buried once what they left is in order, not before", async () => {
+  const store = await storeWith({ a: [open("1", "cp-gone")] });
+  const buried: string[] = [];
+  let observer: InstanceObserver | undefined;
+  let away = true;
+  let rewritten = 0;
+  followInstances({
+    store: {
+      ...store,
+      list: (type, mesh) => (away ? Promise.reject(new Error("away")) : store.list(type, mesh)),
+    },
+    instances: {
+      ...instances,
+      bury: async (ids) => void buried.push(...ids),
+      observe: (given) => {
+        observer = given;
+      },
+    },
+    logger: silent,
+    rewrite: () => {
+      rewritten += 1;
+    },
+    now,
+  });
+  observer?.died(["cp-gone"]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(buried, []);
+  away = false;
+  await eventually("it is buried at the next chance", () => {
+    observer?.died(["cp-gone"]);
+    return buried.length > 0;
+  });
+  assert.is((await insightOf(store, "a"))?.subscriptions?.[0]?.disconnectTime, "2020-01-01T12:00:00Z");
+  observer?.returned();
+  assert.is(rewritten, 1);
+});
+
+test("dataplanes that went long ago are deleted with their insights; others stay", async () => {
+  const store = await storeWith({
+    "long-gone": [closed("1", "2020-01-01T10:00:00Z"), closed("2", "2020-01-01T10:59:59Z")],
+    "just-gone": [closed("3", "2020-01-01T10:00:00Z"), closed("4", "2020-01-01T11:30:00Z")],
+    there: [closed("5", "2020-01-01T10:00:00Z"), open("6", "cp-1")],
+    "never-came": [],
+  });
+  await store.create({ type: "Dataplane", mesh: "default", name: "without-insight", spec: {} });
+  await collectOffline({ store, ageMs: 3_600_000, logger: silent, now });
+  const names = async (type: string) => (await store.list(type)).map(({ name }) => name).sort();
+  assert.equal(await names("Dataplane"), ["just-gone", "never-came", "there", "without-insight"]);
+  assert.equal(await names("DataplaneInsight"), ["just-gone", "never-came", "there"]);
+});
+
+test("a dataplane that comes back while the list is read is not deleted", async () => {
+  const store = await storeWith({ a: [closed("1", "2019-01-01T00:00:00Z")] });
+  const racing: Store = {
+    ...store,
+    async list(type, mesh) {
+      const insights = await store.list(type, mesh);
+      const [insight] = insights;
+      if (insight !== undefined) {
+        await store.update({ ...insight, spec: { subscriptions: [open("2", "cp-1")] } }, insight.version);
+      }
+      return insights;
+    },
+  };
+  await collectOffline({ store: racing, ageMs: 1_000, logger: silent, now });
+  assert.is((await store.list("Dataplane")).length, 1);
+});
+
+test.run();

@@ -1,0 +1,469 @@
+import * as assert from "uvu/assert";
+import type { Delivered, Observations } from "../../../src/policy/explain/observations.js";
+import { together } from "../../../src/policy/explain/outcome.js";
+import { explainTraffic } from "../../../src/policy/explain/traffic.js";
+import type { Stored } from "../../../src/store/store.js";
+import { dataplane, meshRecord, meshViewOf, permission, stored } from "../../support/mesh-view.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("explain traffic");
+
+type Tags = Readonly<Record<string, string>>;
+
+const now = new Date("2026-10-01T10:00:00Z");
+const later = new Date("2026-10-31T10:00:00Z");
+const earlier = new Date("2026-09-30T10:00:00Z");
+
+/** What is different from a mesh in which all is well. */
+interface Oddities {
+  readonly offline?: readonly string[];
+  readonly certificates?: Readonly<
+    Record<string, { readonly notAfter?: Date; readonly services?: readonly string[]; readonly turnedDown?: string }>
+  >;
+  readonly listeners?: Readonly<Record<string, Delivered>>;
+}
+
+function observations({ offline = [], certificates = {}, listeners = {} }: Oddities = {}): Observations {
+  const listener = (name: string): Delivered => listeners[name] ?? { state: "acknowledged" };
+  return {
+    now,
+    proxy: (name) => ({
+      online: !offline.includes(name),
+      notAfter: name in certificates ? certificates[name]?.notAfter : later,
+      services: certificates[name]?.services,
+      turnedDown: certificates[name]?.turnedDown,
+    }),
+    inbound: (name) => listener(name),
+    outbound: (name) => listener(name),
+  };
+}
+
+let next = 0;
+/** A dataplane with an inbound for each set of tags and an outbound for each service. */
+function proxy(name: string, tags: Tags | readonly Tags[], outbounds: readonly string[] = []): Stored {
+  const all = Array.isArray(tags) ? (tags as readonly Tags[]) : [tags as Tags];
+  const address = `10.0.0.${++next % 250}`;
+  return dataplane(name, {
+    inbound: all.map((own, index) => ({ interface: `${address}:${9000 + index}:80`, tags: own })),
+    outbound: outbounds.map((service, index) => ({ interface: `:${10_000 + index}`, service })),
+  });
+}
+
+const match = (...all: readonly (string | Tags)[]) =>
+  all.map((tags) => ({ match: typeof tags === "string" ? { service: tags } : tags }));
+const permit = (name: string, source: string | Tags, destination: string | Tags) =>
+  permission(name, { rules: [{ sources: match(source), destinations: match(destination) }] });
+const route = (name: string, ...shares: readonly (readonly [weight: number, destination: Tags])[]) =>
+  stored("TrafficRoute", name, {
+    sources: match("web"),
+    destinations: match("redis"),
+    conf: shares.map(([weight, destination]) => ({ weight, destination })),
+  });
+
+const web = proxy("web-1", { service: "web" }, ["redis"]);
+const redis1 = proxy("redis-1", { service: "redis", version: "1" });
+const redis2 = proxy("redis-2", { service: "redis", version: "2" });
+const mysql = proxy("mysql-1", { service: "mysql" });
+const allowed = permit("web-to-redis", "web", "redis");
+
+/** A mesh, what is odd in it, and what is said of web's traffic to redis: verdict, connections, problems, permissions. */
+const cases: readonly (readonly [
+  title: string,
+  resources: readonly Stored[],
+  verdict: string,
+  connects: string,
+  problems: string,
+  permissions: string,
+  oddities?: Oddities,
+])[] = [
+  ["allowed", [web, redis1, allowed], "allowed", "always", "", "web-to-redis"],
+  ["allowed to nobody", [web, redis1], "denied", "never", "not-permitted", ""],
+  ["allowed by several", [web, redis1, allowed, permit("all", "*", "*")], "allowed", "always", "", "all web-to-redis"],
+  [
+    "allowed to some instances",
+    [web, redis1, redis2, permit("v1", "web", { service: "redis", version: "1" })],
+    "partial",
+    "sometimes",
+    "not-permitted",
+    "v1",
+  ],
+  [
+    "allowed to instances that there are none of",
+    [web, redis2, permit("v1", "web", { service: "redis", version: "1" })],
+    "denied",
+    "never",
+    "not-permitted",
+    "v1(other-tags)",
+  ],
+  [
+    "allowed as another service of the same dataplane",
+    [proxy("web-1", [{ service: "web" }, { service: "api" }], ["redis"]), redis1, permit("api", "api", "redis")],
+    "allowed",
+    "always",
+    "",
+    "api(as api)",
+  ],
+  [
+    "no outbound",
+    [proxy("web-1", { service: "web" }), redis1, allowed],
+    "allowed",
+    "never",
+    "no-outbound",
+    "web-to-redis",
+  ],
+  [
+    "no outbound of one of two",
+    [web, proxy("web-2", { service: "web" }), redis1, allowed],
+    "allowed",
+    "sometimes",
+    "no-outbound",
+    "web-to-redis",
+  ],
+  [
+    "nobody is web",
+    [proxy("x-1", { service: "x" }, ["web", "redis"]), redis1, allowed],
+    "allowed",
+    "never",
+    "no-source",
+    "web-to-redis",
+  ],
+  ["nobody is redis", [web, allowed], "allowed", "never", "no-endpoint", "web-to-redis"],
+  [
+    "nobody is either, nor is it allowed",
+    [proxy("x-1", { service: "x" }, ["web", "redis"])],
+    "denied",
+    "never",
+    "not-permitted no-source no-endpoint",
+    "",
+  ],
+  [
+    "the source is offline",
+    [web, redis1, allowed],
+    "allowed",
+    "never",
+    "offline",
+    "web-to-redis",
+    { offline: ["web-1"] },
+  ],
+  [
+    "the destination is offline",
+    [web, redis1, allowed],
+    "allowed",
+    "never",
+    "offline",
+    "web-to-redis",
+    { offline: ["redis-1"] },
+  ],
+  [
+    "one of two is offline",
+    [web, redis1, redis2, allowed],
+    "allowed",
+    "sometimes",
+    "offline",
+    "web-to-redis",
+    { offline: ["redis-1"] },
+  ],
+  [
+    "no certificate",
+    [web, redis1, allowed],
+    "allowed",
+    "never",
+    "certificate-missing",
+    "web-to-redis",
+    { certificates: { "web-1": { turnedDown: "the token proves nothing" } } },
+  ],
+  [
+    "an expired certificate",
+    [web, redis1, allowed],
+    "allowed",
+    "never",
+    "certificate-expired",
+    "web-to-redis",
+    { certificates: { "redis-1": { notAfter: earlier } } },
+  ],
+  [
+    "the next certificate was refused",
+    [web, redis1, allowed],
+    "allowed",
+    "always",
+    "certificate-refused",
+    "web-to-redis",
+    { certificates: { "redis-1": { notAfter: later, turnedDown: "the token has expired" } } },
+  ],
+  [
+    "a certificate for other services",
+    [web, redis1, allowed],
+    "allowed",
+    "always",
+    "certificate-outdated",
+    "web-to-redis",
+    {
+      certificates: {
+        "redis-1": { notAfter: later, services: ["mysql"] },
+        "web-1": { notAfter: later, services: ["web"] },
+      },
+    },
+  ],
+  [
+    "Envoy refuses its listener",
+    [web, redis1, allowed],
+    "allowed",
+    "never",
+    "refused",
+    "web-to-redis",
+    { listeners: { "redis-1": { state: "refused", reason: "cannot bind" } } },
+  ],
+  [
+    "Envoy refuses a change of its listener",
+    [web, redis1, allowed],
+    "allowed",
+    "always",
+    "refused",
+    "web-to-redis",
+    { listeners: { "web-1": { state: "refused", reason: "no", earlier: true } } },
+  ],
+  [
+    "Envoy has yet to acknowledge it",
+    [web, redis1, allowed],
+    "allowed",
+    "always",
+    "pending",
+    "web-to-redis",
+    { listeners: { "web-1": { state: "pending" }, "redis-1": { state: "pending" } } },
+  ],
+  [
+    "another control plane serves it",
+    [web, redis1, allowed],
+    "allowed",
+    "always",
+    "",
+    "web-to-redis",
+    { listeners: { "web-1": { state: "unknown" } } },
+  ],
+  [
+    "a ProxyTemplate leaves the listener out",
+    [web, redis1, allowed],
+    "allowed",
+    "never",
+    "no-listener",
+    "web-to-redis",
+    { listeners: { "web-1": { state: "absent" } } },
+  ],
+  [
+    "a ProxyTemplate has a listener of its own",
+    [web, redis1, allowed],
+    "allowed",
+    "always",
+    "raw",
+    "web-to-redis",
+    { listeners: { "web-1": { state: "acknowledged", raw: true } } },
+  ],
+  [
+    "a route elsewhere",
+    [web, redis1, mysql, route("r", [1, { service: "mysql" }]), allowed],
+    "denied",
+    "never",
+    "not-permitted elsewhere",
+    "",
+  ],
+  [
+    "a route elsewhere that is allowed there",
+    [web, redis1, mysql, route("r", [1, { service: "mysql" }]), permit("m", "web", "mysql")],
+    "allowed",
+    "always",
+    "elsewhere",
+    "m",
+  ],
+  [
+    "a route nowhere",
+    [web, redis1, route("r", [0, { service: "redis" }]), allowed],
+    "allowed",
+    "never",
+    "nowhere",
+    "web-to-redis",
+  ],
+  [
+    "a route to some instances",
+    [web, redis1, redis2, route("r", [1, { service: "redis", version: "2" }]), allowed],
+    "allowed",
+    "always",
+    "",
+    "web-to-redis",
+  ],
+  [
+    "a route partly to nobody",
+    [
+      web,
+      redis1,
+      route("r", [9, { service: "redis", version: "1" }], [1, { service: "redis", version: "3" }]),
+      allowed,
+    ],
+    "allowed",
+    "sometimes",
+    "no-endpoint",
+    "web-to-redis",
+  ],
+  [
+    "an interface that can't be read",
+    [
+      web,
+      dataplane("redis-1", {
+        inbound: [
+          { interface: "10.0.0.1:1:1", tags: { service: "redis" } },
+          { interface: "x", tags: {} },
+        ],
+      }),
+      allowed,
+    ],
+    "allowed",
+    "never",
+    "no-endpoint unusable",
+    "web-to-redis",
+  ],
+];
+
+for (const [title, resources, verdict, connects, problems, permissions, oddities] of cases) {
+  test(`${title}: ${verdict}, connections get through ${connects}`, () => {
+    const found = explainTraffic(
+      meshViewOf(meshRecord(), ...resources),
+      { from: "web", to: "redis" },
+      observations(oddities),
+    );
+    assert.is(found.verdict, verdict);
+    assert.is(found.withMtls, undefined);
+    assert.is(found.connects, connects);
+    assert.is(found.problems.map(({ code }) => code).join(" "), problems, JSON.stringify(found.problems));
+    const named = found.permissions.map(({ name, as, applies, reason }) => {
+      assert.is(applies, reason === "all-apply");
+      return name + (as === undefined ? "" : `(as ${as})`) + (applies ? "" : `(${reason})`);
+    });
+    assert.is(named.join(" "), permissions);
+  });
+}
+
+test("without mTLS all is allowed, and the verdict of the permissions is told besides", () => {
+  const mesh = (...more: readonly Stored[]) => meshViewOf(meshRecord(false), web, redis1, ...more);
+  const ask = (...more: readonly Stored[]) =>
+    explainTraffic(mesh(...more), { from: "web", to: "redis" }, observations());
+  const without = ask();
+  assert.equal([without.verdict, without.withMtls, without.connects], ["allowed", "denied", "always"]);
+  assert.equal(without.problems, []);
+  assert.equal(
+    without.advice.map(({ effect }) => effect),
+    ["allow", "enforce"],
+  );
+  assert.is(without.sources[0]?.certificate, undefined);
+  const permitted = ask(allowed);
+  assert.equal([permitted.verdict, permitted.withMtls], ["allowed", "allowed"]);
+  assert.is(permitted.permissions[0]?.reason, "mtls-off");
+  assert.equal(
+    permitted.advice.map(({ effect }) => effect),
+    ["enforce"],
+  );
+});
+
+test("advice is what to apply for what is missing, and what to delete of what allows", () => {
+  const ask = (...more: readonly Stored[]) =>
+    explainTraffic(
+      meshViewOf(meshRecord(), web, redis1, redis2, mysql, ...more),
+      { from: "web", to: "redis" },
+      observations(),
+    ).advice;
+  const missing = {
+    type: "TrafficPermission",
+    mesh: "m",
+    name: "web-to-redis",
+    rules: [{ sources: match("web"), destinations: match("redis") }],
+  };
+  assert.equal(ask(), [{ effect: "allow", apply: missing }]);
+  const taken = permit("web-to-redis", "x", "redis");
+  assert.equal(ask(taken), [{ effect: "allow", apply: { ...missing, name: "web-to-redis-2" } }], "the name is taken");
+  const deletion = (name: string, alsoAllowsOthers: boolean) => ({
+    effect: "deny",
+    delete: { type: "TrafficPermission", mesh: "m", name },
+    alsoAllowsOthers,
+  });
+  assert.equal(ask(allowed), [deletion("web-to-redis", false)]);
+  assert.equal(ask(permit("all", "web", "*")), [deletion("all", true)]);
+  assert.equal(ask(permit("v1", "web", { service: "redis", version: "1" })), [
+    { effect: "allow", apply: missing },
+    deletion("v1", true),
+  ]);
+  assert.equal(ask(route("r", [1, { service: "mysql" }])), [
+    {
+      effect: "allow",
+      apply: {
+        ...missing,
+        name: "web-to-mysql",
+        rules: [{ sources: match("web"), destinations: match("mysql") }],
+      },
+    },
+  ]);
+});
+
+test("the mesh to apply keeps what it has", () => {
+  const mesh = stored("Mesh", "m", { mtls: { ca: { builtin: {} } }, logging: { defaultBackend: "file" } });
+  const { advice } = explainTraffic(
+    meshViewOf(mesh, web, redis1, allowed),
+    { from: "web", to: "redis" },
+    observations(),
+  );
+  assert.equal(advice, [
+    {
+      effect: "enforce",
+      apply: {
+        type: "Mesh",
+        name: "m",
+        mtls: { enabled: true, ca: { builtin: {} } },
+        logging: { defaultBackend: "file" },
+      },
+    },
+  ]);
+});
+
+test("a name made of services is a valid one", () => {
+  const odd = proxy("a", { service: "Web.v1:80" }, ["redis"]);
+  const view = meshViewOf(meshRecord(), odd, redis1);
+  const { advice } = explainTraffic(view, { from: "Web.v1:80", to: "redis" }, observations());
+  assert.is(advice[0]?.apply?.name, "web-v1-80-to-redis");
+  const long = "x".repeat(255);
+  const longer = explainTraffic(
+    meshViewOf(meshRecord(), proxy("a", { service: long }, [long])),
+    { from: long, to: long },
+    observations(),
+  );
+  assert.is(String(longer.advice[0]?.apply?.name).length, 100);
+});
+
+test("dataplanes for which the same holds are one route; others have their own", () => {
+  const instances = Array.from({ length: 30 }, (_, index) =>
+    proxy(`web-${index + 10}`, { service: "web", instance: `${index}`, ...(index < 3 ? { zone: "a" } : {}) }, [
+      "redis",
+    ]),
+  );
+  const inZone = stored("TrafficRoute", "zone-a", {
+    sources: match({ service: "web", zone: "a" }),
+    destinations: match("redis"),
+    conf: [{ weight: 1, destination: { service: "redis", version: "1" } }],
+  });
+  const mesh = meshViewOf(meshRecord(), ...instances, redis1, redis2, inZone, allowed);
+  const { routes, sources } = explainTraffic(mesh, { from: "web", to: "redis" }, observations());
+  assert.is(sources.length, 30);
+  assert.equal(
+    routes.map(({ route, sources: own, destinations }) => [route?.name, own.length, destinations[0]?.endpoints.length]),
+    [
+      ["zone-a", 3, 1],
+      [undefined, 27, 2],
+    ],
+  );
+});
+
+test("several ways together", () => {
+  assert.is(together([]), "never");
+  assert.is(together(["always", "always"]), "always");
+  assert.is(together(["never"]), "never");
+  assert.is(together(["always", "never"]), "sometimes");
+  assert.is(together(["sometimes"]), "sometimes");
+});
+
+test.run();
