@@ -161,6 +161,9 @@ function prepare({ servers, proxies, options }: Share) {
 }
 
 let part: ReturnType<typeof prepare> | undefined;
+// Without the benchmark nobody would ever stop these streams.
+process.on("disconnect", () => process.exit(1));
+
 process.on("message", (order: Order) => {
   switch (order.kind) {
     case "share":

@@ -2,7 +2,8 @@
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
-  deadlineMs = 10_000,
+  // Ample, because a machine that runs other work beside the tests starts processes slowly.
+  deadlineMs = 30_000,
 ): Promise<NonNullable<Exclude<T, false>>> {
   const until = performance.now() + deadlineMs;
   let last: unknown = "it said no";
