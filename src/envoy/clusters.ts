@@ -118,7 +118,8 @@ function checks({ conf }: HealthCheck) {
 /** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
 export function serviceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
   const { service, connectTimeoutMs, tls, healthCheck } = options;
-  const ingredients = ["service", service, healthCheck, ...tlsIngredients(tls)];
+  const checked = healthCheck !== undefined;
+  const ingredients = ["service", service, checked, healthCheck?.conf, ...tlsIngredients(tls)];
   const init = (): Init => ({
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: {

@@ -1,26 +1,26 @@
+import { createHash } from "node:crypto";
 import type { EnvoyResource } from "./resource.js";
 import { createWeakTable } from "./weak-table.js";
 
-/** What something is made from: values, and immutable objects, each of which is only equal to itself. */
+/** What something is made from: values, and immutable objects of values. */
 export type Ingredient = string | number | boolean | undefined | object;
 
-const numbers = new WeakMap<object, number>();
-let given = 0;
+const hashes = new WeakMap<object, string>();
 
-function numberOf(object: object): number {
-  let number = numbers.get(object);
-  if (number === undefined) {
-    given += 1;
-    number = given;
-    numbers.set(object, number);
+/** Hash of what an object says: one that is written anew and says the same is no other ingredient. */
+function hashOf(object: object): string {
+  let hash = hashes.get(object);
+  if (hash === undefined) {
+    hash = createHash("sha256").update(JSON.stringify(object)).digest("base64url").slice(0, 22);
+    hashes.set(object, hash);
   }
-  return number;
+  return hash;
 }
 
 function textOf(ingredient: Ingredient): string {
   // With its length before it, so that no text can look like another one and what follows.
   if (typeof ingredient === "string") return `${ingredient.length}:${ingredient}`;
-  if (typeof ingredient === "object") return `#${numberOf(ingredient)};`;
+  if (typeof ingredient === "object") return `#${hashOf(ingredient)};`;
   return `=${ingredient};`;
 }
 

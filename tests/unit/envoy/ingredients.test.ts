@@ -8,7 +8,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("what resources are made from");
 
-const [one, two] = [{}, {}];
+const [one, two] = [{ a: 1 }, { a: 2 }];
 
 test("different ingredients never have one key, however they are spelt", () => {
   const lists: readonly (readonly Ingredient[])[] = [
@@ -51,6 +51,11 @@ test("different ingredients never have one key, however they are spelt", () => {
     assert.is(seen.get(key) ?? said, said, `TEST_SEED=${runSeed}`);
     seen.set(key, said);
   }
+});
+
+test("an object that says the same is the same ingredient", () => {
+  assert.is(keyOf([{ a: { b: "c" } }]), keyOf([{ a: { b: "c" } }]));
+  assert.is.not(keyOf([{ a: { b: "c" } }]), keyOf([{ a: { b: "d" } }]));
 });
 
 test("what somebody holds is not made again", () => {
