@@ -22,17 +22,37 @@ export function contentHash(kind: XdsKind, resources: readonly EnvoyResource[], 
   return hashes(content, () => createHash("sha256").update(content).digest("base64url").slice(0, 22));
 }
 
+/** Content that was told lately is told under the same number to whoever was not told that number before. */
+const rememberedNumbers = 4096;
+
+const numbers = new Map<string, number>();
+let given = 0;
+
+/** The content's number, if that is above `last`; else a new one, above all that were ever given. */
+function numberOf(hash: string, last: number): number {
+  const present = numbers.get(hash);
+  const number = present !== undefined && present > last ? present : ++given;
+  // A map is in the order of insertion: what is put in anew is used last.
+  numbers.delete(hash);
+  numbers.set(hash, number);
+  if (numbers.size > rememberedNumbers) {
+    for (const oldest of numbers.keys()) {
+      numbers.delete(oldest);
+      break;
+    }
+  }
+  return number;
+}
+
 /**
- * Gives the nonces of one stream and type: the content hash, and `-n` behind it when the same content is sent again
- * right away. That a hash comes back after another one can't be mistaken: the client has answered both by then, in
- * order, and whatever it says later bears the later nonce.
+ * Gives the nonces of one stream and type: the content hash and the number of the content. Numbers only grow along a
+ * stream, so that no nonce comes twice however often the same content does, and a stream remembers nothing but its last
+ * one. Streams that are told the same meanwhile share the number, and with it the encoded message.
  */
 export function createNonces(): (hash: string) => string {
-  let last = "";
-  let again = 0;
+  let last = 0;
   return (hash) => {
-    again = hash === last ? again + 1 : 0;
-    last = hash;
-    return again === 0 ? hash : `${hash}-${again}`;
+    last = numberOf(hash, last);
+    return `${hash}-${last.toString(36)}`;
   };
 }

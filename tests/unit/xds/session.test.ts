@@ -135,7 +135,7 @@ test("sends the assignment of a cluster that changed while the client was away",
   );
 });
 
-test("gives equal proxies equal responses, nonces included, and never the same nonce twice in a row", () => {
+test("gives equal proxies equal responses, nonces included, and never the same nonce twice on a stream", () => {
   const [one, two] = [createSimulatedClient(), createSimulatedClient()];
   for (const client of [one, two]) {
     client.connect(backendConfig());
@@ -146,15 +146,30 @@ test("gives equal proxies equal responses, nonces included, and never the same n
     one.configure(backendConfig(undefined, timeout));
     drain(one);
   }
-  for (const kind of ["cds", "eds"]) {
-    const nonces = one.responses.filter((response) => response.kind === kind).map(({ nonce }) => nonce);
-    assert.ok(nonces.length > 4);
-    for (const [index, nonce] of nonces.entries()) assert.is.not(nonce, nonces[index - 1]);
+  const nonces = one.responses.map((response) => `${response.kind} ${response.nonce}`);
+  assert.is(new Set(nonces).size, nonces.length);
+  const contents = nonces.map((nonce) => nonce.slice(0, nonce.lastIndexOf("-")));
+  assert.ok(new Set(contents).size < contents.length, "some content was sent again");
+});
+
+test("equal changes at equal times have equal nonces on all streams, whatever each was told before", () => {
+  const [old, young] = [createSimulatedClient(), createSimulatedClient()];
+  old.connect(backendConfig());
+  drain(old);
+  for (const timeout of [1000, 5000, 1000]) {
+    old.configure(backendConfig(undefined, timeout));
+    drain(old);
   }
-  assert.ok(
-    one.responses.some(({ nonce }) => nonce.endsWith("-1")),
-    "content that is sent again has a nonce of its own",
-  );
+  young.connect(backendConfig(undefined, 1000));
+  drain(young);
+  const before = [old, young].map((client) => client.responses.length);
+  for (const timeout of [5000, 1000, 2000]) {
+    for (const client of [old, young]) {
+      client.configure(backendConfig(undefined, timeout));
+      drain(client);
+    }
+  }
+  assert.equal(old.responses.slice(before[0]), young.responses.slice(before[1]));
 });
 
 test("after a refusal tries each resource alone, once, and keeps the others", () => {
