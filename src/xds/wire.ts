@@ -75,7 +75,7 @@ function encodeDelta({ kind, resources, removed, nonce }: Response): Frame {
   return frame(message.serialize());
 }
 
-/** Messages encoded lately by nonce; a nonce is a hash of the content, so equal nonces mean equal bytes. */
+/** Messages encoded lately; what they say and their nonces make up their keys, so equal keys mean equal bytes. */
 const lately = createLately<Frame>(256);
 
 /** The bytes of a response, encoded once for all streams that are told the same. */
@@ -109,13 +109,24 @@ export function decodeSotwRequest(bytes: Uint8Array): SotwRequest {
   };
 }
 
-/** A state-of-the-world response; its version is a hash of what it holds. */
-export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Frame {
+function encodeSotw(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string, version: string): Frame {
+  const typeUrl = typeUrls[kind];
   const message = new DiscoveryResponse({
-    version_info: contentHash(kind, resources, []),
-    type_url: typeUrls[kind],
+    version_info: version,
+    type_url: typeUrl,
     nonce,
-    resources: resources.map(({ bytes }) => new google.protobuf.Any({ type_url: typeUrls[kind], value: bytes })),
+    resources: resources.map(({ bytes }) => new google.protobuf.Any({ type_url: typeUrl, value: bytes })),
   });
   return frame(message.serialize());
+}
+
+/**
+ * A state-of-the-world response, encoded once for all streams that are told the same; its version is a hash of what it
+ * holds.
+ */
+export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Frame {
+  const version = contentHash(kind, resources, []);
+  const encode = () => encodeSotw(kind, resources, nonce, version);
+  // A proxy's key is nobody else's, and is not kept for longer than it takes to send it.
+  return kind === "sds" ? encode() : lately(`${version} ${nonce}`, encode);
 }
