@@ -186,7 +186,10 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
           const mesh = view().get(id.mesh);
           const proxy = mesh?.proxies.get(id.name);
           if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
-          return client.deliveries(generate(proxy, mesh, client.tokenPath, undefined)?.config ?? emptyConfig);
+          const { tokenPath } = client;
+          // While the newest has to wait, what the proxy was given last still counts.
+          const generated = generate(proxy, mesh, tokenPath, undefined) ?? index.get(id)?.made.get(tokenPath);
+          return client.deliveries(generated?.config ?? emptyConfig);
         },
       })),
   };

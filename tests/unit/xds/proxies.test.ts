@@ -28,6 +28,8 @@ const sourcesOnly: Generate = (proxy, mesh) => ({
 interface TestClient extends Client {
   configured: boolean;
   readonly configs: ProxyConfig[];
+  /** What it was measured by, each time that it was asked how its resources stand. */
+  readonly measuredBy: ProxyConfig[];
 }
 
 /** Proxies over a view that changes as the test says; `heard` names who was configured since the last look. */
@@ -52,7 +54,11 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
         since: new Date(0),
         resumed: false,
         delivery: () => undefined,
-        deliveries: () => [],
+        measuredBy: [],
+        deliveries(config) {
+          client.measuredBy.push(config);
+          return [];
+        },
         configure(config) {
           client.configured = true;
           client.configs.push(config);
@@ -267,6 +273,18 @@ test("of two streams of a proxy, one of which came after a change and before wor
   assert.is.not(versionOf(newer), versionOf(older));
   stage.touch(touched);
   assert.is(versionOf(older), versionOf(newer));
+});
+
+test("while a new configuration has to wait, a stream is measured by the one it was given last", () => {
+  let waits = false;
+  const { proxies, join, touch } = open(all, (...given) => (waits ? undefined : sourcesOnly(...given)));
+  const client = join("web-1");
+  waits = true;
+  touch({ everyone: true });
+  proxies.streams(client.id)[0]?.deliveries();
+  assert.is(client.configs.length, 1);
+  assert.equal(client.measuredBy, client.configs);
+  assert.is(client.measuredBy[0], client.configs[0]);
 });
 
 test("many proxies are configured in slices that leave the loop to others, each proxy once", async () => {
