@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import spdx from "spdx-license-list";
 import * as assert from "uvu/assert";
 import { fetchEnvoy } from "../../scripts/fetch-envoy.mjs";
 import { readSettings } from "../../src/cp/settings.js";
@@ -56,17 +57,27 @@ interface ImageConfig {
   readonly config: { readonly User: string; readonly Env: readonly string[]; readonly Entrypoint: readonly string[] };
 }
 
-/** Unpacks an image as an engine would: the layers that its manifest names, one over the other. */
-function unpackImage(arch: string): { root: string; config: ImageConfig } {
+interface Unpacked {
+  readonly root: string;
+  readonly config: ImageConfig;
+}
+
+const unpackedImages = new Map<string, Unpacked>();
+
+/** Unpacks an image, once, as an engine would: the layers that its manifest names, one over the other. */
+function unpackImage(arch: string): Unpacked {
+  const known = unpackedImages.get(arch);
+  if (known !== undefined) return known;
   const layout = unpack(image(arch), path.join(work, `layout-${arch}`));
   const read = (name: string) => JSON.parse(fs.readFileSync(path.join(layout, name), "utf8")) as unknown;
   const [saved] = read("manifest.json") as [{ Config: string; Layers: string[] }];
   const root = path.join(work, `image-${arch}`);
   for (const layer of saved.Layers) unpack(path.join(layout, layer), root);
-  return { root, config: read(saved.Config) as ImageConfig };
+  const unpacked = { root, config: read(saved.Config) as ImageConfig };
+  unpackedImages.set(arch, unpacked);
+  return unpacked;
 }
 
-let fromImage: ReturnType<typeof unpackImage>;
 const debian = path.join(work, "debian");
 
 test.before(() => {
@@ -77,7 +88,6 @@ test.before(() => {
     const env = { ...process.env, TZ: "Asia/Tokyo", LC_ALL: "C", KUMA_API_SERVER_PORT: "1" };
     must("sh", ["-c", `umask 077; npm run ${command}`], { cwd: second, env });
   }
-  fromImage = unpackImage(process.arch);
   unpackDebianRoot(debian);
 });
 
@@ -117,6 +127,39 @@ test("holds in its tarballs what it says, root's, dated by the commit", () => {
     assert.is(fs.readlinkSync(path.join(root, "bin", "kumactl")), "kuma");
     const defaults = exampleYaml(readSettings(undefined, {}).settings);
     assert.is(fs.readFileSync(path.join(root, "conf", "kuma-cp.conf.yaml"), "utf8"), defaults);
+  }
+});
+
+interface Component {
+  readonly "bom-ref": string;
+  readonly name: string;
+  readonly version?: string;
+  readonly licenses?: readonly { readonly license?: { readonly id: string }; readonly expression?: string }[];
+  readonly components?: readonly Component[];
+}
+
+test("has bills of materials with valid licences and unique references, and Envoy's libraries in them", () => {
+  for (const arch of ["x64", "arm64"]) {
+    for (const file of [
+      path.join(work, `tarball-${arch}`, `kuma-${version}`, "sbom.cdx.json"),
+      path.join(unpackImage(arch).root, "usr/share/doc/kuma/sbom.cdx.json"),
+    ]) {
+      const { components } = JSON.parse(fs.readFileSync(file, "utf8")) as { components: readonly Component[] };
+      const all = components.flatMap((component) => [component, ...(component.components ?? [])]);
+      assert.is(new Set(all.map((component) => component["bom-ref"])).size, all.length);
+      for (const { license, expression } of all.flatMap(({ licenses }) => licenses ?? [])) {
+        if (license === undefined) assert.match(expression ?? "", /^[\w.+-]+( (AND|OR|WITH) [\w.+-]+)*$/);
+        else assert.ok(Object.hasOwn(spdx, license.id), license.id);
+      }
+      const envoys = components.find(({ name }) => name === "envoy")?.components ?? [];
+      for (const name of ["boringssl", "nghttp2", "h2"])
+        assert.ok(
+          envoys.some((part) => part.name === name),
+          name,
+        );
+      const notice = fs.readFileSync(path.join(path.dirname(file), "NOTICE"), "utf8");
+      for (const { name } of envoys) assert.match(notice, `\n  ${name}`);
+    }
   }
 });
 
@@ -396,7 +439,7 @@ test("is an image that engines read, as they save one and as OCI has it", () => 
 });
 
 test("works from the unpacked image, without a shell and not as root, by the words of the README", async () => {
-  const { root, config } = fromImage;
+  const { root, config } = unpackImage(process.arch);
   const { User: user, Env: environment, Entrypoint: entrypoint } = config.config;
   assert.match(user, /^[1-9]\d*:[1-9]\d*$/);
   const names = must("find", [root, "-type", "f", "-perm", "/111"])
