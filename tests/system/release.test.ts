@@ -355,6 +355,60 @@ test("keeps settings that were changed, and refuses to be in nobody's reach", as
   }
 });
 
+test("takes the place of an older one: links, units and settings that nobody changed", async () => {
+  const machine = await debianMachine();
+  const [newer, older] = [`/opt/kuma-${version}`, "/opt/kuma-older"];
+  const settings = "/etc/kuma/kuma-cp.conf.yaml";
+  const installs = (release: string) => {
+    const { status, stdout, stderr } = machine.run(`${release}/install.sh`);
+    assert.is(status, 0, stderr);
+    return stdout;
+  };
+  const refuses = (script: string, reason: string) => {
+    const { status, stderr } = machine.run(script);
+    assert.is(status, 1, script);
+    assert.match(stderr, reason);
+    assert.is(machine.run("readlink /usr/local/bin/kumactl").stdout, `${older}/bin/kumactl\n`, "nothing was changed");
+  };
+  try {
+    // Another default, a setting that is no more and another unit: what differs between two releases.
+    machine.run(`
+      tar -xzf kuma-${version}-linux-${process.arch}.tar.gz -C /opt
+      cp -al ${newer} ${older}
+      cd ${older}
+      sed -i 's/^  port: 5681/  port: 5691/' conf/kuma-cp.conf.yaml
+      sed -i '$a # older' systemd/kuma-cp.service`);
+    assert.match(installs(older), "Next: systemctl enable --now kuma-cp");
+    assert.is(machine.run(`cmp ${settings} ${older}/conf/kuma-cp.conf.yaml`).status, 0);
+    assert.match(installs(newer), `Next: restart kuma-cp, then each kuma-dp; until then they run what is in ${older}`);
+    for (const [installed, theirs] of [
+      [settings, "conf/kuma-cp.conf.yaml"],
+      ["/etc/systemd/system/kuma-cp.service", "systemd/kuma-cp.service"],
+      ["/usr/local/bin/kuma-dp", "bin/kuma"],
+    ]) {
+      assert.is(machine.run(`cmp ${installed} ${newer}/${theirs}`).status, 0, installed);
+    }
+    assert.is(machine.run("readlink /usr/local/bin/kuma-dp").stdout, `${newer}/bin/kuma-dp\n`);
+    // The way back, with settings of one's own that the newer release does not know.
+    installs(older);
+    machine.run(`echo 'gone: true' >> ${settings}`);
+    refuses(`${newer}/install.sh`, `kuma-cp ${version} does not take ${settings}: see above, and nothing was changed`);
+    refuses(`${newer}/install.sh`, "gone");
+    refuses(`${newer}/install.sh --uninstall`, "uninstall with the install.sh of what is installed");
+    refuses(`${newer}/install.sh --prefix=/usr`, "Error: usage: install.sh [--uninstall]");
+    refuses(`setpriv --reuid=65534 --clear-groups ${newer}/install.sh`, "Error: run this as root");
+    refuses(`ln -sf /bin/true /usr/local/bin/kuma-dp && ${newer}/install.sh`, "kuma-dp leads to another program");
+    assert.equal(machine.run(`${newer}/install.sh --help`).stdout, "usage: install.sh [--uninstall]\n");
+    // A link to a release that was removed is nobody's.
+    machine.run(`rm ${settings} && rm -r ${older} && ln -sf ${older}/bin/kuma-dp /usr/local/bin/kuma-dp`);
+    assert.match(installs(newer), "Next: systemctl enable --now kuma-cp");
+    assert.is(machine.run(`${newer}/install.sh --uninstall`).status, 0);
+    assert.is(machine.run(`rm -r ${newer}; ls -d /etc/kuma; getent passwd kuma`).stdout, "");
+  } finally {
+    await machine.stop();
+  }
+});
+
 test("is installed and uninstalled by hand as the README has it", async () => {
   const [install = "", byHand = ""] = shellBlocks("Install");
   const [, uninstall = ""] = shellBlocks("Uninstall");
@@ -385,10 +439,15 @@ const withUnits = `#!/bin/bash
 exec > /root/answers 2>&1
 until_true() { for _ in {1..100}; do "$@" > /dev/null 2>&1 && return; sleep 0.1; done; }
 is_online() { kumactl inspect dataplanes | grep Online; }
+program() { readlink /proc/$(systemctl show --property MainPID --value $1)/exe; }
+is_upgraded() { for unit in kuma-cp kuma-dp@redis-1; do [ "$(program $unit)" = /opt/kuma-${version}/bin/kuma ] || return; done; }
 was_restarted() { [ "$(systemctl show --property NRestarts --value kuma-dp@redis-1)" = 1 ]; }
-/opt/kuma-${version}/install.sh
+cp -al /opt/kuma-${version} /opt/kuma-older
+/opt/kuma-older/install.sh
+echo KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE=/run/kuma-cp/token > /etc/kuma/kuma-cp.env
 systemctl enable --now kuma-cp
 until_true kumactl get meshes
+echo "# secrets"; kumactl export --secrets /run/kuma-cp/token | grep -c '^type: Secret$'
 kumactl apply -f /opt/kuma-${version}/examples/quickstart-redis-1.yaml
 systemctl enable --now kuma-dp@redis-1
 until_true is_online
@@ -398,6 +457,12 @@ echo "# settings"; stat -c %a /run/kuma-dp-redis-1
 kill -9 $(systemctl show --property MainPID --value kuma-dp@redis-1)
 until_true was_restarted; until_true is_online
 echo "# again"; systemctl show --property NRestarts --property ActiveState kuma-dp@redis-1
+echo "# files"; (cd /tmp/systemd-private-*-kuma-dp@redis-1.service-*/tmp && pwd)
+echo "# install"; /opt/kuma-${version}/install.sh
+echo "# before"; program kuma-cp; program kuma-dp@redis-1
+systemctl restart kuma-cp kuma-dp@redis-1; until_true is_upgraded
+echo "# upgraded"; program kuma-cp; program kuma-dp@redis-1
+rm /etc/kuma/kuma-cp.env
 echo "# uninstall"; /opt/kuma-${version}/install.sh --uninstall
 echo "# left"; systemctl list-units --all --no-legend 'kuma*'
 systemctl poweroff --force
@@ -420,6 +485,11 @@ test("has units that systemd runs, as users of their own, and starts again", () 
   const uid = Number(/^Uid:\t(\d+)/m.exec(answer("process"))?.[1]);
   assert.ok(uid >= 61184 && uid <= 65519, "of the range that systemd gives to dynamic users");
   assert.is(answer("settings"), "700\n", answers);
+  assert.match(answer("files"), "/tmp/systemd-private-", "where the README finds what a TrafficLog wrote to /tmp");
+  assert.match(answer("secrets"), /^[1-9]\d*\n/, answers);
+  const programs = (directory: string) => `/opt/${directory}/bin/kuma\n`.repeat(2);
+  assert.is(answer("before"), programs("kuma-older"), "what runs goes on until it is started again");
+  assert.is(answer("upgraded"), programs(`kuma-${version}`), answers);
   assert.is(answer("again"), "NRestarts=1\nActiveState=active\n", answers);
   assert.is(answer("left"), "", answers);
 });
