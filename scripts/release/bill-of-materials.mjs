@@ -1,9 +1,10 @@
 // The SBOM of a release, in the form of CycloneDX 1.5 (JSON).
+import spdx from "spdx-license-list";
 
-/** One SPDX identifier, or an expression of several. */
+/** One SPDX identifier, or an expression of several or of one that only we have (LicenseRef-…). */
 function licences(expression) {
   const bare = expression.replace(/^\(([^()]*)\)$/, "$1");
-  return /^[\w.+-]+$/.test(bare) ? [{ license: { id: bare } }] : [{ expression: bare }];
+  return Object.hasOwn(spdx, bare) ? [{ license: { id: bare } }] : [{ expression: bare }];
 }
 
 /** npm's `sha512-BASE64` as CycloneDX writes a sum. */
@@ -49,7 +50,14 @@ function nodeComponent({ version, integrity, parts }) {
   };
 }
 
-function envoyComponent({ version, commit, sha256 }) {
+/** A library that is linked into Envoy. Its version is left out where the binary does not tell it. */
+function linkedComponent({ name, license, ...facts }) {
+  const ref = `envoy#${name}${facts.version === undefined ? "" : `@${facts.version}`}`;
+  const common = { type: "library", "bom-ref": ref, name, ...facts };
+  return license === undefined ? common : { ...common, licenses: licences(license) };
+}
+
+function envoyComponent({ version, commit, sha256, parts }) {
   const purl = `pkg:github/envoyproxy/envoy@v${version}`;
   return {
     type: "application",
@@ -61,6 +69,7 @@ function envoyComponent({ version, commit, sha256 }) {
     purl,
     hashes: [sha256Sum(sha256)],
     properties: [{ name: "commit", value: commit }],
+    components: parts.map(linkedComponent),
   };
 }
 
@@ -84,17 +93,13 @@ function debianComponent({ name, version, architecture, license, sha256, distrib
  * - `kuma`: version, commit, and SHA-256 of the executable
  * - `packages`: those in the executable, from bundledPackages
  * - `node`: version, npm integrity, and `parts` (name to version, as process.versions has them)
- * - `envoy`: version, commit and SHA-256 of the binary
+ * - `envoy`: version, commit and SHA-256 of the binary, and `parts` from envoyParts
  * - `libraries`: Debian packages, which only an image has
  */
 export function billOfMaterials({ kuma, packages, node, envoy, libraries, time }) {
   const purl = `pkg:generic/kuma@${kuma.version}`;
-  const components = [
-    ...packages.map(npmComponent),
-    nodeComponent(node),
-    envoyComponent(envoy),
-    ...libraries.map(debianComponent),
-  ];
+  const ofEnvoy = envoyComponent(envoy);
+  const components = [...packages.map(npmComponent), nodeComponent(node), ofEnvoy, ...libraries.map(debianComponent)];
   const document = {
     bomFormat: "CycloneDX",
     specVersion: "1.5",
@@ -117,6 +122,8 @@ export function billOfMaterials({ kuma, packages, node, envoy, libraries, time }
       { ref: purl, dependsOn: components.map((component) => component["bom-ref"]) },
       ...components.map((component) => ({ ref: component["bom-ref"] })),
     ],
+    // What is linked into Envoy is known as far as its binary shows it, and no further.
+    compositions: [{ aggregate: "incomplete", assemblies: [ofEnvoy["bom-ref"]] }],
   };
   return `${JSON.stringify(document, undefined, 2)}\n`;
 }

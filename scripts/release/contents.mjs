@@ -10,6 +10,7 @@ import { pinnedNode, root, step } from "../pinned-node.mjs";
 import { hasUncommittedChanges, releaseTime, stamp } from "../stamp.mjs";
 import { billOfMaterials } from "./bill-of-materials.mjs";
 import { bundledPackages } from "./bundled-packages.mjs";
+import { envoyParts } from "./envoy-parts.mjs";
 import { noticeText } from "./notice.mjs";
 
 /** Numbers of interfaces, which are no parts of Node, beside Node itself. */
@@ -36,8 +37,8 @@ export function output({ arch, kuma }, words) {
 }
 
 /**
- * Makes the executables in `directory` and returns the version, the time that a release of this commit bears, the
- * texts of NOTICE and LICENSE, and for each architecture the paths of `kuma` and `envoy` and a function from the
+ * Makes the executables in `directory` and returns the version, the time that a release of this commit bears, the text
+ * of LICENSE, and for each architecture the paths of `kuma` and `envoy`, the text of NOTICE and a function from the
  * Debian packages beside them to the SBOM's text. Only the pinned Envoy goes into a release, and it comes first:
  * one that must not be used stops everything.
  */
@@ -53,6 +54,9 @@ export async function makeContents(architectures, directory) {
   const { door, cp, sources } = await step("Bundled", () => bundle(directory));
   const packages = bundledPackages(root, sources);
   const node = nodeFacts();
+  const text = (...names) => fs.readFileSync(path.join(...names), "utf8");
+  const head = text(root, "NOTICE");
+  const nodeLicence = text(path.dirname(path.dirname(pinnedNode())), "LICENSE");
   const builds = [];
   for (const [index, arch] of architectures.entries()) {
     const kuma = path.join(directory, `kuma-${arch}`);
@@ -61,18 +65,17 @@ export async function makeContents(architectures, directory) {
     );
     const said = output({ arch, kuma }, ["version"]).trim();
     if (said !== version) throw new Error(`the executable for ${arch} says it is version ${said}, not ${version}`);
-    const envoy = { version: pins.version, commit: pins.commit, sha256: pins.sha256[`linux-${arch}`] };
+    const parts = envoyParts(envoys[index]);
+    const envoy = { version: pins.version, commit: pins.commit, sha256: pins.sha256[`linux-${arch}`], parts };
     const own = { version, commit, sha256: sha256(kuma) };
     builds.push({
       arch,
       kuma,
       envoy: envoys[index],
+      notice: noticeText({ head, packages, nodeLicence, envoy }),
       billOfMaterials: (libraries = []) =>
         billOfMaterials({ kuma: own, packages, node: node(arch), envoy, libraries, time }),
     });
   }
-  const text = (...names) => fs.readFileSync(path.join(...names), "utf8");
-  const nodeLicence = text(path.dirname(path.dirname(pinnedNode())), "LICENSE");
-  const notice = noticeText({ head: text(root, "NOTICE"), packages, nodeLicence });
-  return { version, commit, time, notice, licence: text(root, "LICENSE"), builds };
+  return { version, commit, time, licence: text(root, "LICENSE"), builds };
 }

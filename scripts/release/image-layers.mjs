@@ -60,14 +60,14 @@ function base(unpacked, packages, { libraries, loader }, triplet) {
  * The layers, each a list of entries for writeTar, for one of `contents.builds`; `directory` is a scratch one whose
  * files the entries point into.
  */
-export function imageLayers({ notice, licence }, build, directory) {
+export function imageLayers({ licence }, build, directory) {
   const { triplet } = architectures[build.arch];
   const packages = unpackDebianPackages(build.arch, directory);
   const needed = sharedLibraries([build.kuma, build.envoy, path.join(directory, mkfifo)], directory, triplet);
   if (!needed.libraries.has(path.posix.basename(needed.loader))) {
     throw new Error(`the programs are loaded by ${needed.loader}, which is in none of the packages`);
   }
-  const documents = { LICENSE: licence, NOTICE: notice, "sbom.cdx.json": build.billOfMaterials(packages) };
+  const documents = { LICENSE: licence, NOTICE: build.notice, "sbom.cdx.json": build.billOfMaterials(packages) };
   return [
     base(directory, packages, needed, triplet),
     [{ name: "usr/local/bin/envoy", file: build.envoy, mode: 0o755 }],

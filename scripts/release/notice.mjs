@@ -2,11 +2,27 @@
 
 const rule = "-".repeat(80);
 
+/** What is linked into Envoy. Neither its wheel nor its binary brings the licences' texts. */
+function linkedText({ commit, parts }) {
+  const lines = parts.map(({ name, version, license }) => {
+    const licence = license === undefined ? "" : `, ${license}`;
+    return `  ${name}${version === undefined ? "" : ` ${version}`}${licence}`;
+  });
+  return (
+    "Libraries that are linked into Envoy, as far as its binary shows them, with the versions and licences that are\n" +
+    `known:\n\n${lines.join("\n")}\n\n` +
+    "This list is not complete, and the texts of these licences are not here: what Envoy is distributed with has neither.\n" +
+    "Envoy's sources have both, or say where they are: https://github.com/envoyproxy/envoy, below bazel/ of commit\n" +
+    `${commit}.`
+  );
+}
+
 /**
  * The file's text: `head` is the repository's own NOTICE, `packages` come from bundledPackages, `nodeLicence`
- * is the text that comes with Node. Envoy's licence, Apache 2.0, is the text of our own LICENSE.
+ * is the text that comes with Node, `envoy` are commit and parts. Envoy's licence, Apache 2.0, is the text of our own
+ * LICENSE.
  */
-export function noticeText({ head, packages, nodeLicence }) {
+export function noticeText({ head, packages, nodeLicence, envoy }) {
   const parts = packages.map(({ name, version, license, holder, texts }) => {
     const title = `${name} ${version}\nLicence: ${license}\nBy: ${holder}`;
     return [title, ...texts].join("\n\n");
@@ -14,6 +30,7 @@ export function noticeText({ head, packages, nodeLicence }) {
   parts.push(`Node.js\n\n${nodeLicence.trim()}`);
   return (
     `${head.trim()}\n\n` +
+    `${linkedText(envoy)}\n\n` +
     "Apache License 2.0 is the text of the file LICENSE, which is ours as well as Envoy's.\n" +
     "The executable also holds the npm packages below, followed by Node's licence and those of its parts.\n\n" +
     parts.map((part) => `${rule}\n${part}\n`).join("\n")

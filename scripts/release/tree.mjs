@@ -25,7 +25,7 @@ function verbatim() {
 }
 
 /** The entries of the tarball for one of `contents.builds`, below a directory of the version's name. */
-export function tarballEntries({ version, notice }, build) {
+export function tarballEntries({ version }, build) {
   const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
   const documents = path.join(root, "fixtures", "product-documentation");
   const files = [
@@ -39,7 +39,7 @@ export function tarballEntries({ version, notice }, build) {
       data: output(build, ["ctl", "completion", shell]),
     })),
     ...verbatim(),
-    { name: "NOTICE", data: notice },
+    { name: "NOTICE", data: build.notice },
     { name: "sbom.cdx.json", data: build.billOfMaterials() },
   ];
   const all = [...files, { name: "SHA256SUMS", data: entrySums(files) }];

@@ -84,6 +84,8 @@ export function createRotations(options: RotationOptions): Rotations {
   const now = options.now ?? Date.now;
   const looks = new Map<string, unknown>();
   const busy = new Set<string>();
+  /** Meshes that were to be looked at while they were busy: a timer that fired then does not come again. */
+  const again = new Set<string>();
   let closed = false;
 
   function look(mesh: string, afterMs: number): void {
@@ -151,7 +153,11 @@ export function createRotations(options: RotationOptions): Rotations {
 
   function evaluate(name: string): void {
     const mesh = feed.view().get(name);
-    if (closed || mesh === undefined || busy.has(name)) return;
+    if (closed || mesh === undefined) return;
+    if (busy.has(name)) {
+      again.add(name);
+      return;
+    }
     const state = authorities.authority(mesh);
     if (state.kind !== "ready") return;
     busy.add(name);
@@ -162,8 +168,7 @@ export function createRotations(options: RotationOptions): Rotations {
       })
       .finally(() => {
         busy.delete(name);
-        // What came meanwhile was not looked at.
-        if (feed.view().get(name)?.authority !== mesh.authority) evaluate(name);
+        if (again.delete(name)) evaluate(name);
       });
   }
 

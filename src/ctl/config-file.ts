@@ -67,7 +67,10 @@ function withOneName(context: Context): Context {
     : { ...context, credentials: { dataplaneTokenApi: adminApi, ...credentials } };
 }
 
-/** Reads the configuration; the default one is written on first use. Throws UserErrors that name the file. */
+/**
+ * Reads the configuration; the default one is written on first use, where that can be done: in a container without a
+ * home that can be written it serves all the same. Throws UserErrors that name the file.
+ */
 export async function loadConfig({ path: file, named }: Location): Promise<Config> {
   let content: string;
   try {
@@ -75,7 +78,9 @@ export async function loadConfig({ path: file, named }: Location): Promise<Confi
   } catch (error) {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     if (missing && !named) {
-      await saveConfig({ path: file, named }, firstConfig);
+      await saveConfig({ path: file, named }, firstConfig).catch((reason: unknown) => {
+        if (!(reason instanceof UserError)) throw reason;
+      });
       return firstConfig;
     }
     const reason = missing ? "it does not exist" : messageOf(error);

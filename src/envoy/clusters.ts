@@ -94,6 +94,9 @@ function checks({ conf }: HealthCheck) {
             {
               healthChecker: { case: "tcpHealthCheck" as const, value: {} },
               interval: duration(milliseconds(active.interval)),
+              // By Envoy's default an endpoint that was not up yet is tried again after a minute while nothing is sent,
+              // and nothing is sent while no endpoint is well.
+              noTrafficInterval: duration(milliseconds(active.interval)),
               timeout: duration(milliseconds(active.timeout)),
               unhealthyThreshold: active.unhealthyThreshold ?? 0,
               healthyThreshold: active.healthyThreshold ?? 0,

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import spdx from "spdx-license-list";
 import * as assert from "uvu/assert";
 import { fetchEnvoy } from "../../scripts/fetch-envoy.mjs";
 import { readSettings } from "../../src/cp/settings.js";
@@ -56,17 +57,27 @@ interface ImageConfig {
   readonly config: { readonly User: string; readonly Env: readonly string[]; readonly Entrypoint: readonly string[] };
 }
 
-/** Unpacks an image as an engine would: the layers that its manifest names, one over the other. */
-function unpackImage(arch: string): { root: string; config: ImageConfig } {
+interface Unpacked {
+  readonly root: string;
+  readonly config: ImageConfig;
+}
+
+const unpackedImages = new Map<string, Unpacked>();
+
+/** Unpacks an image, once, as an engine would: the layers that its manifest names, one over the other. */
+function unpackImage(arch: string): Unpacked {
+  const known = unpackedImages.get(arch);
+  if (known !== undefined) return known;
   const layout = unpack(image(arch), path.join(work, `layout-${arch}`));
   const read = (name: string) => JSON.parse(fs.readFileSync(path.join(layout, name), "utf8")) as unknown;
   const [saved] = read("manifest.json") as [{ Config: string; Layers: string[] }];
   const root = path.join(work, `image-${arch}`);
   for (const layer of saved.Layers) unpack(path.join(layout, layer), root);
-  return { root, config: read(saved.Config) as ImageConfig };
+  const unpacked = { root, config: read(saved.Config) as ImageConfig };
+  unpackedImages.set(arch, unpacked);
+  return unpacked;
 }
 
-let fromImage: ReturnType<typeof unpackImage>;
 const debian = path.join(work, "debian");
 
 test.before(() => {
@@ -77,7 +88,6 @@ test.before(() => {
     const env = { ...process.env, TZ: "Asia/Tokyo", LC_ALL: "C", KUMA_API_SERVER_PORT: "1" };
     must("sh", ["-c", `umask 077; npm run ${command}`], { cwd: second, env });
   }
-  fromImage = unpackImage(process.arch);
   unpackDebianRoot(debian);
 });
 
@@ -117,6 +127,39 @@ test("holds in its tarballs what it says, root's, dated by the commit", () => {
     assert.is(fs.readlinkSync(path.join(root, "bin", "kumactl")), "kuma");
     const defaults = exampleYaml(readSettings(undefined, {}).settings);
     assert.is(fs.readFileSync(path.join(root, "conf", "kuma-cp.conf.yaml"), "utf8"), defaults);
+  }
+});
+
+interface Component {
+  readonly "bom-ref": string;
+  readonly name: string;
+  readonly version?: string;
+  readonly licenses?: readonly { readonly license?: { readonly id: string }; readonly expression?: string }[];
+  readonly components?: readonly Component[];
+}
+
+test("has bills of materials with valid licences and unique references, and Envoy's libraries in them", () => {
+  for (const arch of ["x64", "arm64"]) {
+    for (const file of [
+      path.join(work, `tarball-${arch}`, `kuma-${version}`, "sbom.cdx.json"),
+      path.join(unpackImage(arch).root, "usr/share/doc/kuma/sbom.cdx.json"),
+    ]) {
+      const { components } = JSON.parse(fs.readFileSync(file, "utf8")) as { components: readonly Component[] };
+      const all = components.flatMap((component) => [component, ...(component.components ?? [])]);
+      assert.is(new Set(all.map((component) => component["bom-ref"])).size, all.length);
+      for (const { license, expression } of all.flatMap(({ licenses }) => licenses ?? [])) {
+        if (license === undefined) assert.match(expression ?? "", /^[\w.+-]+( (AND|OR|WITH) [\w.+-]+)*$/);
+        else assert.ok(Object.hasOwn(spdx, license.id), license.id);
+      }
+      const envoys = components.find(({ name }) => name === "envoy")?.components ?? [];
+      for (const name of ["boringssl", "nghttp2", "h2"])
+        assert.ok(
+          envoys.some((part) => part.name === name),
+          name,
+        );
+      const notice = fs.readFileSync(path.join(path.dirname(file), "NOTICE"), "utf8");
+      for (const { name } of envoys) assert.match(notice, `\n  ${name}`);
+    }
   }
 });
 
@@ -312,6 +355,60 @@ test("keeps settings that were changed, and refuses to be in nobody's reach", as
   }
 });
 
+test("takes the place of an older one: links, units and settings that nobody changed", async () => {
+  const machine = await debianMachine();
+  const [newer, older] = [`/opt/kuma-${version}`, "/opt/kuma-older"];
+  const settings = "/etc/kuma/kuma-cp.conf.yaml";
+  const installs = (release: string) => {
+    const { status, stdout, stderr } = machine.run(`${release}/install.sh`);
+    assert.is(status, 0, stderr);
+    return stdout;
+  };
+  const refuses = (script: string, reason: string) => {
+    const { status, stderr } = machine.run(script);
+    assert.is(status, 1, script);
+    assert.match(stderr, reason);
+    assert.is(machine.run("readlink /usr/local/bin/kumactl").stdout, `${older}/bin/kumactl\n`, "nothing was changed");
+  };
+  try {
+    // Another default, a setting that is no more and another unit: what differs between two releases.
+    machine.run(`
+      tar -xzf kuma-${version}-linux-${process.arch}.tar.gz -C /opt
+      cp -al ${newer} ${older}
+      cd ${older}
+      sed -i 's/^  port: 5681/  port: 5691/' conf/kuma-cp.conf.yaml
+      sed -i '$a # older' systemd/kuma-cp.service`);
+    assert.match(installs(older), "Next: systemctl enable --now kuma-cp");
+    assert.is(machine.run(`cmp ${settings} ${older}/conf/kuma-cp.conf.yaml`).status, 0);
+    assert.match(installs(newer), `Next: restart kuma-cp, then each kuma-dp; until then they run what is in ${older}`);
+    for (const [installed, theirs] of [
+      [settings, "conf/kuma-cp.conf.yaml"],
+      ["/etc/systemd/system/kuma-cp.service", "systemd/kuma-cp.service"],
+      ["/usr/local/bin/kuma-dp", "bin/kuma"],
+    ]) {
+      assert.is(machine.run(`cmp ${installed} ${newer}/${theirs}`).status, 0, installed);
+    }
+    assert.is(machine.run("readlink /usr/local/bin/kuma-dp").stdout, `${newer}/bin/kuma-dp\n`);
+    // The way back, with settings of one's own that the newer release does not know.
+    installs(older);
+    machine.run(`echo 'gone: true' >> ${settings}`);
+    refuses(`${newer}/install.sh`, `kuma-cp ${version} does not take ${settings}: see above, and nothing was changed`);
+    refuses(`${newer}/install.sh`, "gone");
+    refuses(`${newer}/install.sh --uninstall`, "uninstall with the install.sh of what is installed");
+    refuses(`${newer}/install.sh --prefix=/usr`, "Error: usage: install.sh [--uninstall]");
+    refuses(`setpriv --reuid=65534 --clear-groups ${newer}/install.sh`, "Error: run this as root");
+    refuses(`ln -sf /bin/true /usr/local/bin/kuma-dp && ${newer}/install.sh`, "kuma-dp leads to another program");
+    assert.equal(machine.run(`${newer}/install.sh --help`).stdout, "usage: install.sh [--uninstall]\n");
+    // A link to a release that was removed is nobody's.
+    machine.run(`rm ${settings} && rm -r ${older} && ln -sf ${older}/bin/kuma-dp /usr/local/bin/kuma-dp`);
+    assert.match(installs(newer), "Next: systemctl enable --now kuma-cp");
+    assert.is(machine.run(`${newer}/install.sh --uninstall`).status, 0);
+    assert.is(machine.run(`rm -r ${newer}; ls -d /etc/kuma; getent passwd kuma`).stdout, "");
+  } finally {
+    await machine.stop();
+  }
+});
+
 test("is installed and uninstalled by hand as the README has it", async () => {
   const [install = "", byHand = ""] = shellBlocks("Install");
   const [, uninstall = ""] = shellBlocks("Uninstall");
@@ -342,10 +439,15 @@ const withUnits = `#!/bin/bash
 exec > /root/answers 2>&1
 until_true() { for _ in {1..100}; do "$@" > /dev/null 2>&1 && return; sleep 0.1; done; }
 is_online() { kumactl inspect dataplanes | grep Online; }
+program() { readlink /proc/$(systemctl show --property MainPID --value $1)/exe; }
+is_upgraded() { for unit in kuma-cp kuma-dp@redis-1; do [ "$(program $unit)" = /opt/kuma-${version}/bin/kuma ] || return; done; }
 was_restarted() { [ "$(systemctl show --property NRestarts --value kuma-dp@redis-1)" = 1 ]; }
-/opt/kuma-${version}/install.sh
+cp -al /opt/kuma-${version} /opt/kuma-older
+/opt/kuma-older/install.sh
+echo KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE=/run/kuma-cp/token > /etc/kuma/kuma-cp.env
 systemctl enable --now kuma-cp
 until_true kumactl get meshes
+echo "# secrets"; kumactl export --secrets /run/kuma-cp/token | grep -c '^type: Secret$'
 kumactl apply -f /opt/kuma-${version}/examples/quickstart-redis-1.yaml
 systemctl enable --now kuma-dp@redis-1
 until_true is_online
@@ -355,6 +457,12 @@ echo "# settings"; stat -c %a /run/kuma-dp-redis-1
 kill -9 $(systemctl show --property MainPID --value kuma-dp@redis-1)
 until_true was_restarted; until_true is_online
 echo "# again"; systemctl show --property NRestarts --property ActiveState kuma-dp@redis-1
+echo "# files"; (cd /tmp/systemd-private-*-kuma-dp@redis-1.service-*/tmp && pwd)
+echo "# install"; /opt/kuma-${version}/install.sh
+echo "# before"; program kuma-cp; program kuma-dp@redis-1
+systemctl restart kuma-cp kuma-dp@redis-1; until_true is_upgraded
+echo "# upgraded"; program kuma-cp; program kuma-dp@redis-1
+rm /etc/kuma/kuma-cp.env
 echo "# uninstall"; /opt/kuma-${version}/install.sh --uninstall
 echo "# left"; systemctl list-units --all --no-legend 'kuma*'
 systemctl poweroff --force
@@ -377,6 +485,11 @@ test("has units that systemd runs, as users of their own, and starts again", () 
   const uid = Number(/^Uid:\t(\d+)/m.exec(answer("process"))?.[1]);
   assert.ok(uid >= 61184 && uid <= 65519, "of the range that systemd gives to dynamic users");
   assert.is(answer("settings"), "700\n", answers);
+  assert.match(answer("files"), "/tmp/systemd-private-", "where the README finds what a TrafficLog wrote to /tmp");
+  assert.match(answer("secrets"), /^[1-9]\d*\n/, answers);
+  const programs = (directory: string) => `/opt/${directory}/bin/kuma\n`.repeat(2);
+  assert.is(answer("before"), programs("kuma-older"), "what runs goes on until it is started again");
+  assert.is(answer("upgraded"), programs(`kuma-${version}`), answers);
   assert.is(answer("again"), "NRestarts=1\nActiveState=active\n", answers);
   assert.is(answer("left"), "", answers);
 });
@@ -396,7 +509,7 @@ test("is an image that engines read, as they save one and as OCI has it", () => 
 });
 
 test("works from the unpacked image, without a shell and not as root, by the words of the README", async () => {
-  const { root, config } = fromImage;
+  const { root, config } = unpackImage(process.arch);
   const { User: user, Env: environment, Entrypoint: entrypoint } = config.config;
   assert.match(user, /^[1-9]\d*:[1-9]\d*$/);
   const names = must("find", [root, "-type", "f", "-perm", "/111"])

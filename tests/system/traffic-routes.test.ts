@@ -119,4 +119,26 @@ test("an endpoint that fails its health check gets no connection, and gets them 
   await stage.remove("/meshes/default/health-checks/redis");
 });
 
+test("an endpoint that was not up at first is well as soon as it is, though nothing was sent", async () => {
+  const port = await freePort();
+  await put(stage.cp.api, "/meshes/default/health-checks/late", {
+    type: "HealthCheck",
+    mesh: "default",
+    name: "late",
+    sources: service("backend"),
+    destinations: service("late"),
+    conf: { activeChecks: { interval: "0.2s", timeout: "0.2s", unhealthyThreshold: 1, healthyThreshold: 1 } },
+  });
+  await stage.apply("late-1", { inbound: [{ interface: `127.0.0.1:${port}:1`, tags: { service: "late" } }] });
+  await stage.apply("backend-1", {
+    inbound: [{ interface: `127.0.0.1:${ports.backend}:1`, tags: { service: "backend" } }],
+    outbound: [{ interface: `:${await freePort()}`, service: "late" }],
+  });
+  const health = async () => (await backend.ask("/clusters")).match(/late::127.*health_flags::(\S+)/)?.[1];
+  await eventually("it is known and unhealthy", async () => (await health())?.includes("failed_active_hc"));
+  await stage.sidecar("late-1");
+  // Envoy's own pause is a minute, which is longer than this waits.
+  await eventually("it is well", async () => (await health()) === "healthy");
+});
+
 test.run();

@@ -34,7 +34,7 @@ _kumactl() {
   local -a candidates
   local word about
   while IFS=$'\\t' read -r word about; do
-    candidates+=("\${word//:/\\\\:}:\${about}")
+    candidates+=("\${word//:/\\\\:}\${about:+:$about}")
   done < <(kumactl __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)
   if (( \${#candidates} )); then
     _describe kumactl candidates

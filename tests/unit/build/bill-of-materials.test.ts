@@ -5,6 +5,7 @@ import path from "node:path";
 import * as assert from "uvu/assert";
 import { billOfMaterials } from "../../../scripts/release/bill-of-materials.mjs";
 import { bundledPackages } from "../../../scripts/release/bundled-packages.mjs";
+import { envoyParts } from "../../../scripts/release/envoy-parts.mjs";
 import { noticeText } from "../../../scripts/release/notice.mjs";
 import { suite } from "../../support/suite.js";
 
@@ -47,7 +48,15 @@ const facts = () => ({
   kuma: { version: "1.2.3", commit: "c0ffee", sha256: "12" },
   packages: bundledPackages(root, sources),
   node: { version: "24.0.0", integrity: integrity("node"), parts: { v8: "13", ada: "4" } },
-  envoy: { version: "1.39.3", commit: "6eb", sha256: "34" },
+  envoy: {
+    version: "1.39.3",
+    commit: "6eb",
+    sha256: "34",
+    parts: [
+      { name: "fig", version: "0.4.13", purl: "pkg:cargo/fig@0.4.13" },
+      { name: "quince", license: "MIT", purl: "pkg:github/orchard/quince" },
+    ],
+  },
   libraries: [],
   time: new Date("2020-02-20T20:20:20Z"),
 });
@@ -95,6 +104,7 @@ test("say of each part its version, licence and sum", () => {
       hashes: object[];
       components?: { name: string; version: string }[];
     }[];
+    compositions: object[];
   };
   assert.equal(document.metadata.component.hashes, [{ alg: "SHA-256", content: "12" }]);
   const part = (name: string) => document.components.find((component) => component.name === name);
@@ -103,6 +113,17 @@ test("say of each part its version, licence and sum", () => {
   assert.equal(part("@fruit/plum")?.licenses, [{ expression: "BSD-3-Clause OR GPL-2.0" }]);
   assert.is(part("@fruit/plum")?.["bom-ref"], "pkg:npm/%40fruit/plum@2.0.0");
   assert.equal(part("envoy")?.hashes, [{ alg: "SHA-256", content: "34" }]);
+  assert.equal(part("envoy")?.components, [
+    { type: "library", "bom-ref": "envoy#fig@0.4.13", name: "fig", version: "0.4.13", purl: "pkg:cargo/fig@0.4.13" },
+    {
+      type: "library",
+      "bom-ref": "envoy#quince",
+      name: "quince",
+      purl: "pkg:github/orchard/quince",
+      licenses: [{ license: { id: "MIT" } }],
+    },
+  ]);
+  assert.equal(document.compositions, [{ aggregate: "incomplete", assemblies: [part("envoy")?.["bom-ref"]] }]);
   assert.equal(
     part("node")?.components?.map(({ name, version }) => [name, version]),
     [
@@ -120,17 +141,38 @@ test("say of an image also which Debian packages it has files of", () => {
   assert.match(text, '"pkg:deb/debian/libstdc%2B%2B6@2.36-9%2Bdeb12u14?arch=amd64&distro=debian-12"');
 });
 
+test("write a licence that SPDX has no identifier of as an expression, which alone may name one of ours", () => {
+  const free = { name: "free", version: "1", architecture: "all", license: "LicenseRef-public-domain", sha256: "56" };
+  const libraries = [{ ...free, distribution: { id: "debian", version: "12" } }];
+  const { components } = JSON.parse(billOfMaterials({ ...facts(), libraries })) as {
+    components: { name: string; licenses: object[] }[];
+  };
+  const found = components.find(({ name }) => name === "free");
+  assert.equal(found?.licenses, [{ expression: "LicenseRef-public-domain" }]);
+});
+
+test("know Envoy's libraries by what its binary shows, and refuse one that shows less than is known of it", () => {
+  const file = path.join(root, "envoy");
+  fs.writeFileSync(file, "\0external/envoy_rust_crate_index__h2-0.4.13/src/client.rs\0");
+  assert.throws(
+    () => envoyParts(file),
+    /shows nothing of abseil-cpp, antlr4-cpp-runtime, .* scripts\/release\/envoy-parts\.mjs$/,
+  );
+});
+
 test("are the same for the same release", () => {
   assert.is(billOfMaterials(facts()), billOfMaterials(facts()));
 });
 
 test("the notice has the text of every licence", () => {
   const { packages } = facts();
-  const text = noticeText({ head: "Ours\n", packages, nodeLicence: "Node is free\n" });
+  const { envoy } = facts();
+  const text = noticeText({ head: "Ours\n", packages, nodeLicence: "Node is free\n", envoy });
   assert.ok(text.startsWith("Ours\n\n"));
   for (const part of ["pear 1.0.0\nLicence: MIT\nBy: A. Gardener\n\npears are free\n", "Node.js\n\nNode is free\n"]) {
     assert.match(text, part);
   }
+  assert.match(text, "known:\n\n  fig 0.4.13\n  quince, MIT\n\nThis list is not complete");
 });
 
 test.run();

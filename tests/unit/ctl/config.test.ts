@@ -33,6 +33,15 @@ test("the first use writes the default configuration, readable by its owner alon
   assert.is((await home.run(["config", "view"])).out, `${firstFile}\n`);
 });
 
+test("the default configuration serves where it can't be written, and a change says why it can't be kept", async () => {
+  fs.symlinkSync(path.join(home.path, "a place that is gone", "a"), path.join(home.path, ".kumactl"));
+  const listed = await home.run([...planes, "list"]);
+  assert.equal(listed, { code: 0, out: "ACTIVE   NAME    ADDRESS\n*        local   http://localhost:5681\n", err: "" });
+  const removed = await home.run([...planes, "remove", "--name=local"]);
+  assert.is(removed.code, 1);
+  assert.match(removed.err, `Error: Failed to write configuration file "${home.config}": `);
+});
+
 test("a configuration file that was named has to exist", async () => {
   const missing = path.join(home.path, "missing");
   const { code, err } = await home.run(["--config-file", missing, ...planes, "list"]);
