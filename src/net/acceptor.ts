@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../lib/logger.js";
+import { openFilesLimit } from "./open-files.js";
 import { inTurn } from "./turns.js";
 
 /** A listening port whose connections are let in one after the other. */
@@ -25,6 +26,28 @@ export interface AcceptorOptions {
 
 /** When more than this many wait for us, the system lets others try again a second later; it may allow fewer. */
 const backlog = 4096;
+
+/** What else the process has open: its program, timers, a database's connections. */
+const otherFiles = 64;
+
+let connections = 0;
+let told = false;
+
+/**
+ * The system turns connections away without a word to us when no more files may be open, and clients just see them end:
+ * said before it comes to that, once, until there is room again.
+ */
+function noteConnections(change: 1 | -1, limit: number, logger: Logger): void {
+  connections += change;
+  const room = Math.max(1, limit - otherFiles);
+  if (connections < room * 0.6) told = false;
+  if (told || connections < room * 0.8) return;
+  told = true;
+  logger.error(
+    "connections come near the number of files that may be open; beyond it proxies are turned away: raise LimitNOFILE (systemd) or ulimit -n",
+    { connections, openFiles: limit },
+  );
+}
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -56,6 +79,7 @@ export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> 
   const { port, host, admit, silentMs = 10_000, logger } = options;
   const connected = new Set<Socket>();
   const outside = new Set<Socket>();
+  const limit = openFilesLimit() ?? Number.POSITIVE_INFINITY;
 
   function letIn(socket: Socket): void {
     if (!outside.delete(socket) || socket.destroyed) return;
@@ -66,8 +90,10 @@ export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> 
   const server = createServer((socket) => {
     connected.add(socket);
     outside.add(socket);
+    noteConnections(1, limit, logger);
     socket.on("error", () => socket.destroy());
     socket.once("close", () => {
+      noteConnections(-1, limit, logger);
       connected.delete(socket);
       outside.delete(socket);
     });

@@ -25,8 +25,13 @@ export function startProgram(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  openFiles?: number,
 ): Running {
-  const child = spawn(path.join(bin, program), args, {
+  const words = [path.join(bin, program), ...args];
+  // Node raises its limit as far as it may: the other one has to be lowered with it, which only a shell does before it starts.
+  const limited = ["sh", "-c", `ulimit -n ${openFiles} && exec "$@"`, "sh", ...words];
+  const [command = "", ...rest] = openFiles === undefined ? words : limited;
+  const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: cleanEnvironment(env),
   });
@@ -68,9 +73,12 @@ export const anyPorts = {
   KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: "0",
 };
 
-/** A control plane on free ports, or on those given; ready when this resolves. */
-export async function startControlPlane(env: Readonly<Record<string, string>> = {}): Promise<ControlPlane> {
-  const running = startProgram("kuma-cp", ["run"], { ...anyPorts, ...env });
+/** A control plane on free ports, or on those given, that may have so many files open; ready when this resolves. */
+export async function startControlPlane(
+  env: Readonly<Record<string, string>> = {},
+  openFiles?: number,
+): Promise<ControlPlane> {
+  const running = startProgram("kuma-cp", ["run"], { ...anyPorts, ...env }, openFiles);
   await eventually("the control plane is ready", () => {
     if (running.child.exitCode !== null) throw new Error(running.output());
     return running.output().includes("Next, in another terminal");

@@ -356,6 +356,27 @@ test("is not held up at its end by connections that say nothing or half of a req
   for (const socket of sockets) socket.destroy();
 });
 
+test("says, once, that proxies come near the number of files that may be open, before the system turns them away", async () => {
+  const cp = await startControlPlane({}, 200);
+  running.push(cp);
+  const proxies: net.Socket[] = [];
+  const dial = () =>
+    new Promise<void>((resolve, reject) => {
+      const socket = net.connect(cp.xdsPort, "127.0.0.1", resolve).on("error", reject);
+      proxies.push(socket);
+    });
+  const warnings = () => cp.output().match(/near the number of files .*/g) ?? [];
+  for (let count = 0; count < 100; count++) await dial();
+  assert.is(await status(`${cp.health}/ready`), 200);
+  assert.equal(warnings(), []);
+  for (let count = 0; count < 20; count++) await dial();
+  await eventually("it says so", () => warnings().length > 0);
+  assert.match(warnings()[0] ?? "", /LimitNOFILE.*openFiles.*200/);
+  assert.is(await status(`${cp.health}/ready`), 200);
+  assert.is(warnings().length, 1);
+  for (const socket of proxies) socket.destroy();
+});
+
 test("forgets what is in memory when it ends, and begins with the default mesh of its settings", async () => {
   const first = await start();
   assert.is(await status(`${first.api}/meshes/m`, ownMesh), 201);

@@ -122,7 +122,7 @@ function changesOf({ doubled, deaf }: Measurement) {
     ratio: lessQuiet(quantile(after.ms, 0.5)) / lessQuiet(quantile(before.ms, 0.5)),
     cpuRatio: perChange(after) / perChange(before),
   });
-  return { doubled: medians(doubled), deaf: medians({ before: deaf.before, after: deaf.during }) };
+  return { doubled: doubled && medians(doubled), deaf: medians({ before: deaf.before, after: deaf.during }) };
 }
 
 const text = (value: number, unit: string) =>
@@ -142,8 +142,11 @@ export function printTable(measurement: Measurement): void {
     line(row.label, ...cells, row.absolute ? "" : ratio.toFixed(2), target);
   }
   const { doubled, deaf } = changesOf(measurement);
-  line("unrelated doubled", text(doubled.after, "ms"), text(doubled.before, "ms"), "", doubled.ratio.toFixed(2), "1.1");
-  line("  server CPU each", "", "", "", doubled.cpuRatio.toFixed(2), "");
+  if (doubled !== undefined) {
+    const [after, before] = [text(doubled.after, "ms"), text(doubled.before, "ms")];
+    line("unrelated doubled", after, before, "", doubled.ratio.toFixed(2), "1.1");
+    line("  server CPU each", "", "", "", doubled.cpuRatio.toFixed(2), "");
+  }
   line("a tenth does not read", text(deaf.after, "ms"), text(deaf.before, "ms"), "", deaf.ratio.toFixed(2), "");
   const kilobytes = measurement.deaf.grownBytes / 1000;
   line("  memory it took", `${Math.round(kilobytes)} KB`);
@@ -192,7 +195,7 @@ function details(measurement: Measurement) {
   return {
     consumers,
     ...Object.fromEntries(values),
-    doubled: rounded(doubled),
+    ...(doubled === undefined ? {} : { doubled: rounded(doubled) }),
     deaf: { ...rounded(slowed), grownBytes: deaf.grownBytes },
     traffic,
   };
@@ -208,7 +211,7 @@ export function summary(options: LoadOptions, measurements: readonly Measurement
       if (value !== undefined && row.absolute !== true) ratios[row.key] = digits(value.ratio, 2);
     }
     const { doubled, deaf } = changesOf(last);
-    ratios.unrelatedDoubled = digits(doubled.ratio, 2);
+    if (doubled !== undefined) ratios.unrelatedDoubled = digits(doubled.ratio, 2);
     ratios.tenthDoesNotRead = digits(deaf.ratio, 2);
   }
   const bySize = Object.fromEntries(measurements.map((one) => [one.dataplanes, details(one)]));
