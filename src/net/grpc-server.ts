@@ -56,6 +56,8 @@ export interface GrpcServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** By path, `/package.Service/Method`. */
   readonly methods: Readonly<Record<string, GrpcMethod>>;
+  /** How often a client has to show that it still listens, in milliseconds; once a minute when left out. */
+  readonly pingEveryMs?: number;
   readonly logger: Logger;
 }
 
@@ -79,7 +81,7 @@ const handshakeMs = 10_000;
  * costs us nothing; that a program hangs, or a proxy in between has lost its client, takes an answer from the client.
  */
 const probeAfterMs = 15_000;
-const pingEveryMs = 60_000;
+const usualPingEveryMs = 60_000;
 const pongWithinMs = 10_000;
 
 const closeMs = 1_000;
@@ -94,7 +96,7 @@ const trailersOf = (code: Status, details: string) => ({
 });
 
 /** Asks for a sign of life now and then. The first time is random: those who connect together must not answer together. */
-function keepAlive(session: ServerHttp2Session): void {
+function keepAlive(session: ServerHttp2Session, pingEveryMs: number): void {
   let timer = setTimeout(ping, Math.random() * pingEveryMs);
 
   function ping(): void {
@@ -218,7 +220,7 @@ function misdirected(headers: IncomingHttpHeaders): number | undefined {
  * @throws when the port can't be bound, or the certificate can't be used
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { port, host, tls, methods, logger } = options;
+  const { port, host, tls, methods, pingEveryMs = usualPingEveryMs, logger } = options;
   const settings = { settings: { maxConcurrentStreams: mostStreams } };
   const server: Http2Server =
     tls === undefined
@@ -233,7 +235,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     session.once("close", () => sessions.delete(session));
     session.on("error", () => session.destroy());
     if (closing) session.close();
-    else keepAlive(session);
+    else keepAlive(session, pingEveryMs);
   });
   server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders: readonly string[]) => {
     const code = misdirected(headers);

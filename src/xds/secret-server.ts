@@ -9,6 +9,12 @@ import { createPacer } from "./pacer.js";
 import { type SecretStream, serveSecrets } from "./secret-stream.js";
 import { createSlices } from "./slices.js";
 
+/**
+ * A proxy has two streams of secrets beside the one by which it counts as online, and pings are most of what idle proxies
+ * cost. A machine that is gone is noticed without them.
+ */
+const pingEveryMs = 300_000;
+
 /** What a proxy has of its secrets, as far as it acknowledged them on its present streams. */
 export interface ProxySecrets {
   /** Versions (`bundleVersion`) of the roots it trusts, one a stream; undefined in it: not acknowledged yet. */
@@ -80,6 +86,7 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     host,
     tls,
     logger,
+    pingEveryMs,
     methods: {
       [streamSecrets](call): GrpcListener {
         const stream = serveSecrets(call, { view: feed.view, identities, authenticate, pace, logger, observer });
