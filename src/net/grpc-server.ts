@@ -95,15 +95,23 @@ const trailersOf = (code: Status, details: string) => ({
   ...(details === "" ? {} : { "grpc-message": encodeURI(details.toWellFormed()) }),
 });
 
-/** Asks for a sign of life now and then. The first time is random: those who connect together must not answer together. */
+/** Milliseconds until the first whole second from then on: who is due about the same time takes one wake-up together. */
+function untilSecond(ms: number): number {
+  const now = performance.now();
+  return Math.ceil((now + ms) / 1000) * 1000 - now;
+}
+
+/**
+ * Asks for a sign of life now and then. The first time is random: those who connect together must not all answer together.
+ */
 function keepAlive(session: ServerHttp2Session, pingEveryMs: number): void {
-  let timer = setTimeout(ping, Math.random() * pingEveryMs);
+  let timer = setTimeout(ping, untilSecond(Math.random() * pingEveryMs));
 
   function ping(): void {
     timer = setTimeout(() => session.destroy(), pongWithinMs);
     const asked = session.ping(() => {
       clearTimeout(timer);
-      if (!session.destroyed) timer = setTimeout(ping, pingEveryMs);
+      if (!session.destroyed) timer = setTimeout(ping, untilSecond(pingEveryMs));
     });
     // One is on its way already, or the session is about to end.
     if (!asked) clearTimeout(timer);
