@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { ProxyConfig } from "../../envoy/resource.js";
 import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
@@ -28,6 +29,40 @@ const sizes = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_
 
 /** A finer look at the event loop would wake an idle control plane a hundred times a second. */
 const loopResolutionMs = 100;
+const hourMs = 3_600_000;
+
+/**
+ * Delays of the event loop since the last scrape. What prom-client has under these names holds the pause between two
+ * looks, too, which would be all that is seen of a loop at rest.
+ */
+function followEventLoop(registry: Registry): void {
+  for (const what of ["min", "max", "mean", "stddev", "p50", "p90", "p99"]) {
+    registry.removeSingleMetric(`nodejs_eventloop_lag_${what}_seconds`);
+  }
+  const histogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
+  histogram.enable();
+  const seconds = (nanoseconds: number) =>
+    histogram.count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - loopResolutionMs / 1000);
+  // Metrics are collected in the order that they are made: this one sets the others before they are read.
+  new Gauge({
+    name: "nodejs_eventloop_lag_max_seconds",
+    help: "The longest event-loop delay since the last scrape",
+    registers: [registry],
+    collect() {
+      this.set(seconds(histogram.max));
+      for (const { percent, gauge } of quantiles) gauge.set(seconds(histogram.percentile(percent)));
+      histogram.reset();
+    },
+  });
+  const quantiles = [50, 90, 99].map((percent) => ({
+    percent,
+    gauge: new Gauge({
+      name: `nodejs_eventloop_lag_p${percent}_seconds`,
+      help: `The ${percent}th percentile of event-loop delays since the last scrape`,
+      registers: [registry],
+    }),
+  }));
+}
 
 /** One child for each kind: looking it up by its labels each time costs more than to observe. */
 const ofKinds = <T>(make: (typeUrl: string) => T): Readonly<Record<XdsKind, T>> =>
@@ -48,7 +83,8 @@ function sizeOf(config: ProxyConfig): { readonly resources: number; readonly byt
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: loopResolutionMs });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: hourMs });
+  followEventLoop(registry);
 
   const generation = new Histogram({
     name: "xds_generation",
