@@ -23,25 +23,14 @@ export function contentHash(kind: XdsKind, resources: readonly EnvoyResource[], 
 }
 
 /** Content that was told lately is told under the same number to whoever was not told that number before. */
-const rememberedNumbers = 4096;
-
-const numbers = new Map<string, number>();
+const numbered = createLately<{ number: number }>(4096);
 let given = 0;
 
 /** The content's number, if that is above `last`; else a new one, above all that were ever given. */
 function numberOf(hash: string, last: number): number {
-  const present = numbers.get(hash);
-  const number = present !== undefined && present > last ? present : ++given;
-  // A map is in the order of insertion: what is put in anew is used last.
-  numbers.delete(hash);
-  numbers.set(hash, number);
-  if (numbers.size > rememberedNumbers) {
-    for (const oldest of numbers.keys()) {
-      numbers.delete(oldest);
-      break;
-    }
-  }
-  return number;
+  const content = numbered(hash, () => ({ number: 0 }));
+  if (content.number <= last) content.number = ++given;
+  return content.number;
 }
 
 /**

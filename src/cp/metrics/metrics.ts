@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { monitorEventLoopDelay, type Histogram as Recorded } from "node:perf_hooks";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { ProxyConfig } from "../../envoy/resource.js";
 import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
@@ -31,6 +31,18 @@ const sizes = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_
 const loopResolutionMs = 100;
 const hourMs = 3_600_000;
 
+const lagPercentiles = [50, 90, 99] as const;
+
+/**
+ * How late the event loop was, in seconds, by what is behind `nodejs_eventloop_lag_` in the metric's name. A look that
+ * comes in time is recorded as the pause since the one before, in nanoseconds, which is no delay.
+ */
+export function eventLoopLags(looks: Recorded, pauseMs: number): Readonly<Record<string, number>> {
+  const late = (nanoseconds: number) => (looks.count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - pauseMs / 1000));
+  const percentiles = lagPercentiles.map((percent) => [`p${percent}`, late(looks.percentile(percent))] as const);
+  return { max: late(looks.max), ...Object.fromEntries(percentiles) };
+}
+
 /**
  * Delays of the event loop since the last scrape. What prom-client has under these names holds the pause between two
  * looks, too, which would be all that is seen of a loop at rest.
@@ -39,29 +51,27 @@ function followEventLoop(registry: Registry): void {
   for (const what of ["min", "max", "mean", "stddev", "p50", "p90", "p99"]) {
     registry.removeSingleMetric(`nodejs_eventloop_lag_${what}_seconds`);
   }
-  const histogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
-  histogram.enable();
-  const seconds = (nanoseconds: number) =>
-    histogram.count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - loopResolutionMs / 1000);
-  // Metrics are collected in the order that they are made: this one sets the others before they are read.
-  new Gauge({
-    name: "nodejs_eventloop_lag_max_seconds",
-    help: "The longest event-loop delay since the last scrape",
-    registers: [registry],
-    collect() {
-      this.set(seconds(histogram.max));
-      for (const { percent, gauge } of quantiles) gauge.set(seconds(histogram.percentile(percent)));
-      histogram.reset();
-    },
-  });
-  const quantiles = [50, 90, 99].map((percent) => ({
-    percent,
-    gauge: new Gauge({
-      name: `nodejs_eventloop_lag_p${percent}_seconds`,
-      help: `The ${percent}th percentile of event-loop delays since the last scrape`,
+  const looks = monitorEventLoopDelay({ resolution: loopResolutionMs });
+  looks.enable();
+  let lags = eventLoopLags(looks, loopResolutionMs);
+  const gauge = (what: string, help: string, collected = () => {}) =>
+    new Gauge({
+      name: `nodejs_eventloop_lag_${what}_seconds`,
+      help,
       registers: [registry],
-    }),
-  }));
+      collect() {
+        collected();
+        this.set(lags[what] ?? 0);
+      },
+    });
+  // Metrics are collected in the order that they are made: the first one looks for all.
+  gauge("max", "The longest event-loop delay since the last scrape", () => {
+    lags = eventLoopLags(looks, loopResolutionMs);
+    looks.reset();
+  });
+  for (const percent of lagPercentiles) {
+    gauge(`p${percent}`, `The ${percent}th percentile of event-loop delays since the last scrape`);
+  }
 }
 
 /** One child for each kind: looking it up by its labels each time costs more than to observe. */
