@@ -28,13 +28,13 @@ export interface Effective<T> {
 /** The environment without variables that have no effect, and a warning for each that is set; `known` ones have some. */
 export function effectiveEnvironment(env: Environment, known: ReadonlySet<string>): Effective<Environment> {
   const warnings: string[] = [];
-  const rest: Record<string, string | undefined> = {};
+  const rest: [string, string | undefined][] = [];
   for (const [name, value] of Object.entries(env)) {
     const entry = known.has(name) ? undefined : ineffective.find(({ variables }) => name.startsWith(variables));
-    if (entry === undefined) rest[name] = value;
+    if (entry === undefined) rest.push([name, value]);
     else warnings.push(`${name} has no effect: ${entry.reason}`);
   }
-  return { rest, warnings };
+  return { rest: Object.fromEntries(rest), warnings };
 }
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
@@ -45,19 +45,21 @@ export function effectiveDocument(document: unknown): Effective<unknown> {
   if (!isMap(document)) return { rest: document, warnings: [] };
   const warnings: string[] = [];
   const prune = (node: Record<string, unknown>, prefix: string): Record<string, unknown> => {
-    const kept: Record<string, unknown> = {};
+    const kept: [string, unknown][] = [];
     for (const [key, value] of Object.entries(node)) {
       const path = prefix + key;
       const entry = ineffective.find((known) => known.path === path);
       if (entry !== undefined) warnings.push(`${path} has no effect: ${entry.reason}`);
-      else if (!isMap(value) || !ineffective.some((known) => known.path.startsWith(`${path}.`))) kept[key] = value;
+      else if (!isMap(value) || !ineffective.some((known) => known.path.startsWith(`${path}.`)))
+        kept.push([key, value]);
       else {
         // A branch that only held parts without effect is not a setting of ours: left empty it would be unknown.
         const below = prune(value, `${path}.`);
-        if (Object.keys(below).length > 0) kept[key] = below;
+        if (Object.keys(below).length > 0) kept.push([key, below]);
       }
     }
-    return kept;
+    // Unlike an assignment, this takes __proto__ for a name like any other.
+    return Object.fromEntries(kept);
   };
   return { rest: prune(document, ""), warnings };
 }

@@ -6,11 +6,13 @@ import { ensureSigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
 import { createSiteGuard } from "../net/cross-site.js";
+import { grpcLimits } from "../net/grpc-limits.js";
 import { startHttpServer } from "../net/http-server.js";
 import { bindError } from "../net/listen.js";
 import { registry } from "../resources/registry.js";
 import type { Store } from "../store/store.js";
 import { followChanges } from "../xds/feed.js";
+import { xdsLimits } from "../xds/limits.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
@@ -146,6 +148,7 @@ export async function startControlPlane(
       signingKey,
       observer: insights,
       logger: logger.child("sds-server"),
+      incidents: metrics.incidents("sds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
     };
     const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
     servers.push(secrets.server);
@@ -157,6 +160,9 @@ export async function startControlPlane(
       feed: newerApi.feed,
       observer: both(insights, metrics.observer),
       logger: logger.child("xds-server"),
+      incidents: metrics.incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
+      firstMessageBytes: settings.maxFirstRequestBytes,
+      connectionsPerAddress: settings.maxOpeningConnections,
       generate: metrics.measured((proxy, mesh, tokenPath, before) => {
         if (!newerApi.ready(mesh)) return undefined;
         const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };

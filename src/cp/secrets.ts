@@ -4,6 +4,7 @@ import { certificateNames, ensureSdsCertificate, type ServerPair } from "../iden
 import type { SigningKey } from "../identity/signing-key.js";
 import { verifyToken } from "../identity/tokens.js";
 import type { Logger } from "../lib/logger.js";
+import type { Incidents } from "../net/incidents.js";
 import { bindError } from "../net/listen.js";
 import type { Store } from "../store/store.js";
 import type { ViewFeed } from "../xds/feed.js";
@@ -49,6 +50,7 @@ export interface SecretsOptions {
   readonly signingKey: SigningKey | undefined;
   readonly observer: SecretObserver;
   readonly logger: Logger;
+  readonly incidents: Incidents;
 }
 
 /**
@@ -59,7 +61,7 @@ export interface SecretsOptions {
 export async function startSecrets(
   options: SecretsOptions,
 ): Promise<{ readonly server: SecretServer; readonly address: SecretServerAddress }> {
-  const { settings, store, feed, authorities, signingKey, observer, logger } = options;
+  const { settings, store, feed, authorities, signingKey, observer, logger, incidents } = options;
   const tls = await serverPair(settings, store);
   const host = hostForEnvoy(settings);
   if (!certificateNames(tls.cert, host)) {
@@ -80,6 +82,8 @@ export async function startSecrets(
     authenticate: authenticator(signingKey),
     observer,
     logger,
+    incidents,
+    connectionsPerAddress: settings.maxOpeningConnections,
   }).catch((error: unknown) => {
     throw bindError({ port: settings.sdsPort, setting: "KUMA_SDS_SERVER_GRPC_PORT" }, error);
   });

@@ -4,6 +4,7 @@ import { messageOf, UserError } from "../lib/errors.js";
 import {
   bool,
   durationSetting,
+  int,
   ipAddress,
   list,
   mask,
@@ -17,6 +18,7 @@ import {
   str,
   type Values,
 } from "../lib/settings.js";
+import { grpcLimits } from "../net/grpc-limits.js";
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
 import { effectiveDocument, effectiveEnvironment } from "./ineffective.js";
@@ -208,6 +210,20 @@ export const table = {
     asSeconds,
   ),
   xdsPort: setting("xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT", 5678, port, "Port of the xDS server."),
+  maxFirstRequestBytes: setting(
+    "xdsServer.maxFirstRequestBytes",
+    "KUMA_XDS_SERVER_MAX_FIRST_REQUEST_BYTES",
+    grpcLimits.first_message.value as number,
+    int(65_536, grpcLimits.message.value),
+    "Longest first request of a discovery stream; it names all clusters that a proxy has kept, some 70 bytes each.",
+  ),
+  maxOpeningConnections: setting(
+    "xdsServer.maxOpeningConnections",
+    "KUMA_XDS_SERVER_MAX_OPENING_CONNECTIONS",
+    grpcLimits.connections_per_address.value as number,
+    int(1, 65_536),
+    "Connections of one address to the xDS or SDS server that have not sent a valid request; others wait for their turn.",
+  ),
   diagnosticsPort: setting(
     "xdsServer.diagnosticsPort",
     "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",

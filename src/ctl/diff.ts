@@ -1,3 +1,4 @@
+import { own } from "../lib/own.js";
 import { pathText, type Step } from "../resources/path.js";
 
 /** One place where two JSON values differ; undefined where one has nothing. */
@@ -20,7 +21,7 @@ export function differences(before: unknown, after: unknown, steps: readonly Ste
   }
   if (isObject(before) && isObject(after)) {
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
-    return [...keys].flatMap((key) => differences(before[key], after[key], [...steps, key]));
+    return [...keys].flatMap((key) => differences(own(before, key), own(after, key), [...steps, key]));
   }
   if (before === after) return [];
   const kind = before === undefined ? "added" : after === undefined ? "removed" : "changed";

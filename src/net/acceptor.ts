@@ -1,7 +1,10 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../lib/logger.js";
+import { grpcLimits } from "./grpc-limits.js";
+import { createGuard, type Incidents, uncounted } from "./incidents.js";
 import { openFilesLimit } from "./open-files.js";
 import { inTurn } from "./turns.js";
+import { addressKey, createWaitingRoom } from "./waiting-room.js";
 
 /** A listening port whose connections are let in one after the other. */
 export interface Acceptor {
@@ -12,17 +15,41 @@ export interface Acceptor {
   destroy(): void;
 }
 
+/** What may be bound; see `grpcLimits`. */
+export interface AcceptorLimits {
+  /** How many connections of one address may be inside without having proved themselves. */
+  readonly perAddress: number;
+  /** The same for all addresses. */
+  readonly inside: number;
+  /** How many connections may not have proved themselves, inside or outside. */
+  readonly unproved: number;
+  /** How long a connection may be inside without proving itself, in milliseconds. */
+  readonly openingMs: number;
+}
+
 export interface AcceptorOptions {
   /** 0: any free port. */
   readonly port: number;
   /** Default: all interfaces, IPv4 and IPv6. */
   readonly host?: string | undefined;
-  /** Takes a connection over; what it has sent so far waits in the socket. */
-  readonly admit: (socket: Socket) => void;
+  /**
+   * Takes a connection over; what it has sent so far waits in the socket. `proved` has to be called with its first valid
+   * request; until then the connection counts against the limits.
+   */
+  readonly admit: (socket: Socket, proved: () => void) => void;
   /** A client that says nothing for this long is dropped. */
   readonly silentMs?: number;
+  readonly limits?: Partial<AcceptorLimits>;
   readonly logger: Logger;
+  readonly incidents?: Incidents;
 }
+
+const usualLimits: AcceptorLimits = {
+  perAddress: grpcLimits.connections_per_address.value,
+  inside: grpcLimits.opening_connections.value,
+  unproved: grpcLimits.waiting_connections.value,
+  openingMs: grpcLimits.opening_time.value,
+};
 
 /** When more than this many wait for us, the system lets others try again a second later; it may allow fewer. */
 const backlog = 4096;
@@ -73,40 +100,63 @@ async function listenAnywhere(server: Server, port: number): Promise<void> {
 /**
  * Opens a port. A connection is let in when its first bytes are there: what it costs us, the handshake above all, then
  * follows at once and is paced. A handshake with an RSA key takes a millisecond, and a thousand clients may come together.
+ * Of each address only so many may be inside before they have proved themselves; the others wait, unread.
  * @throws NodeJS.ErrnoException when the port can't be bound
  */
 export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> {
-  const { port, host, admit, silentMs = 10_000, logger } = options;
+  const { port, host, admit, silentMs = 10_000, logger, incidents = uncounted } = options;
+  const openFiles = openFilesLimit() ?? Number.POSITIVE_INFINITY;
+  const limits = { ...usualLimits, ...options.limits };
+  const mostUnproved = Math.max(1, Math.min(limits.unproved, Math.floor(openFiles / 2)));
   const connected = new Set<Socket>();
-  const outside = new Set<Socket>();
-  const limit = openFilesLimit() ?? Number.POSITIVE_INFINITY;
+  const guard = createGuard(logger, incidents);
+  const waitingRoom = createWaitingRoom<Socket>({
+    perAddress: limits.perAddress,
+    inside: limits.inside,
+    most: mostUnproved,
+    evict(socket) {
+      incidents.refused("waiting_connections");
+      socket.destroy();
+    },
+    delayed: (address) => incidents.refused(address ? "connections_per_address" : "opening_connections"),
+    enter: (socket) => inTurn(() => letIn(socket)),
+  });
 
-  function letIn(socket: Socket): void {
-    if (!outside.delete(socket) || socket.destroyed) return;
+  const letIn = guard((socket: Socket) => {
+    if (socket.destroyed) return;
     socket.setTimeout(0);
-    admit(socket);
-  }
+    const timer = setTimeout(() => {
+      incidents.refused("opening_time");
+      socket.destroy();
+    }, limits.openingMs);
+    socket.once("close", () => clearTimeout(timer));
+    admit(socket, () => {
+      clearTimeout(timer);
+      waitingRoom.leave(socket);
+    });
+  }, destroy);
 
-  const server = createServer((socket) => {
+  function arrived(socket: Socket): void {
     connected.add(socket);
-    outside.add(socket);
-    noteConnections(1, limit, logger);
+    noteConnections(1, openFiles, logger);
     socket.on("error", () => socket.destroy());
     socket.once("close", () => {
-      noteConnections(-1, limit, logger);
+      noteConnections(-1, openFiles, logger);
       connected.delete(socket);
-      outside.delete(socket);
+      waitingRoom.leave(socket);
     });
     socket.setTimeout(silentMs, () => {
-      if (outside.has(socket)) socket.destroy();
+      if (waitingRoom.isSilent(socket)) socket.destroy();
     });
     socket.once("readable", () => {
       // Without a byte, it ended before it began.
-      if (socket.readableLength > 0) inTurn(() => letIn(socket));
+      if (socket.readableLength > 0) waitingRoom.spoke(socket);
       else socket.destroy();
     });
-  });
+    waitingRoom.add(socket, addressKey(socket.remoteAddress));
+  }
 
+  const server = createServer(guard(arrived, destroy));
   await (host === undefined ? listenAnywhere(server, port) : listen(server, port, host));
   server.on("error", (error) => logger.error("a connection could not be accepted", { error }));
   const address = server.address();
@@ -114,10 +164,12 @@ export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> 
     port: typeof address === "object" && address !== null ? address.port : port,
     close() {
       server.close();
-      for (const socket of outside) socket.destroy();
+      for (const socket of waitingRoom.outside()) socket.destroy();
     },
     destroy() {
       for (const socket of connected) socket.destroy();
     },
   };
 }
+
+const destroy = (socket: Socket) => void socket.destroy();

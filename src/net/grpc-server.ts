@@ -7,45 +7,24 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import type { Socket } from "node:net";
 import type { Logger } from "../lib/logger.js";
-import { openAcceptor } from "./acceptor.js";
-import { createFrameReader, type Frame } from "./grpc-frame.js";
-import { inTurn } from "./turns.js";
+import { type AcceptorLimits, openAcceptor } from "./acceptor.js";
+import {
+  answerOnly,
+  type CallLimits,
+  contentType,
+  type GrpcCall,
+  type GrpcMethod,
+  refuseCall,
+  serveCall,
+  status,
+  usualCallLimits,
+} from "./grpc-call.js";
+import { grpcLimits } from "./grpc-limits.js";
+import { createGuard, type Incidents, uncounted } from "./incidents.js";
 
-/** The status codes of gRPC that we have a use for. */
-export const status = {
-  ok: 0,
-  invalidArgument: 3,
-  notFound: 5,
-  resourceExhausted: 8,
-  unimplemented: 12,
-  internal: 13,
-  unavailable: 14,
-  unauthenticated: 16,
-} as const;
-export type Status = (typeof status)[keyof typeof status];
-
-/** One call with messages in both directions. */
-export interface GrpcCall {
-  /** Address and port of the client, as far as they are still known. */
-  peer(): string;
-  /** Every value of a header of the request, as it came. */
-  header(name: string): readonly string[];
-  /** A call that has ended takes nothing more, and says nothing about it. */
-  write(message: Frame): void;
-  /** Ends the call once all that was written is through. `details` are for the client to read. */
-  end(code: Status, details?: string): void;
-}
-
-export interface GrpcListener {
-  /** A message came. None does after `closed`. */
-  message(bytes: Buffer): void;
-  /** The last word about a call, once, whoever ended it; our own `end` has it said before it returns. */
-  closed(): void;
-}
-
-/** Serves a call. One whose client says that no message follows is ended as `ok`. */
-export type GrpcMethod = (call: GrpcCall) => GrpcListener;
+export { type GrpcCall, type GrpcListener, type GrpcMethod, type Status, status } from "./grpc-call.js";
 
 export interface GrpcServerOptions {
   /** 0: any free port. */
@@ -58,7 +37,9 @@ export interface GrpcServerOptions {
   readonly methods: Readonly<Record<string, GrpcMethod>>;
   /** How often a client has to show that it still listens, in milliseconds; once a minute when left out. */
   readonly pingEveryMs?: number;
+  readonly limits?: Partial<CallLimits & AcceptorLimits & { readonly calls: number; readonly settings_ack: number }>;
   readonly logger: Logger;
+  readonly incidents?: Incidents;
 }
 
 export interface GrpcServer {
@@ -69,11 +50,17 @@ export interface GrpcServer {
   close(): Promise<void>;
 }
 
-const longestMessage = 4 * 1024 * 1024;
-/** Messages of one call that may wait for their turn before no more are read. */
-const mostWaiting = 16;
-/** A client has one stream, or two while it reconnects; a proxy in between may carry those of many. */
-const mostStreams = 1024;
+/**
+ * What Node's HTTP/2 is told. A client has one stream, or two while it reconnects; a proxy in between may carry those of
+ * many, and opens another connection for more. Without a table of headers, and with no more streams than this, Node was
+ * never seen to abort under floods of header references; with them it was (assertion current_nghttp2_memory == 0).
+ */
+const http2Settings = {
+  settings: { maxConcurrentStreams: 100, headerTableSize: 0, enablePush: false },
+  // Calls that are begun and taken back at once (CVE-2023-44487); a client of ours takes back one when it reconnects.
+  streamResetBurst: 100,
+  streamResetRate: 33,
+};
 const handshakeMs = 10_000;
 
 /**
@@ -86,14 +73,6 @@ const pongWithinMs = 10_000;
 
 const closeMs = 1_000;
 const shuttingDown = "the control plane is shutting down";
-
-const contentType = "application/grpc";
-const responseHeaders = { ":status": 200, "content-type": contentType, "grpc-accept-encoding": "identity" };
-
-const trailersOf = (code: Status, details: string) => ({
-  "grpc-status": code,
-  ...(details === "" ? {} : { "grpc-message": encodeURI(details.toWellFormed()) }),
-});
 
 /** Milliseconds until the first whole second from then on: who is due about the same time takes one wake-up together. */
 function untilSecond(ms: number): number {
@@ -108,6 +87,7 @@ function keepAlive(session: ServerHttp2Session, pingEveryMs: number): void {
   let timer = setTimeout(ping, untilSecond(Math.random() * pingEveryMs));
 
   function ping(): void {
+    if (session.destroyed) return;
     timer = setTimeout(() => session.destroy(), pongWithinMs);
     const asked = session.ping(() => {
       clearTimeout(timer);
@@ -120,101 +100,6 @@ function keepAlive(session: ServerHttp2Session, pingEveryMs: number): void {
   session.once("close", () => clearTimeout(timer));
 }
 
-interface Serving {
-  readonly stream: ServerHttp2Stream;
-  readonly rawHeaders: readonly string[];
-  readonly method: GrpcMethod;
-  readonly logger: Logger;
-}
-
-/** @returns how to end the call from our side */
-function serve({ stream, rawHeaders, method, logger }: Serving, gone: () => void): GrpcCall["end"] {
-  let listener: GrpcListener | undefined;
-  let ended = false;
-  let begun = false;
-  let waiting = 0;
-
-  function leave(): void {
-    if (ended) return;
-    ended = true;
-    gone();
-    listener?.closed();
-  }
-
-  function end(code: Status, details = ""): void {
-    if (ended) return;
-    leave();
-    if (stream.destroyed || stream.closed) return;
-    const trailers = trailersOf(code, details);
-    if (begun) {
-      stream.once("wantTrailers", () => {
-        stream.sendTrailers(trailers);
-        setImmediate(stop);
-      });
-      stream.end();
-    } else {
-      stream.respond({ ...responseHeaders, ...trailers }, { endStream: true });
-      setImmediate(stop);
-    }
-    stream.resume();
-  }
-
-  /** What the client still says is nobody's any more. Too early, this would overtake our last words. */
-  function stop(): void {
-    if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
-  }
-
-  function handle(bytes: Buffer): void {
-    waiting -= 1;
-    if (ended) return;
-    if (waiting === 0 && stream.isPaused()) stream.resume();
-    try {
-      listener?.message(bytes);
-    } catch (error) {
-      logger.error("a message could not be handled", { peer: call.peer(), error });
-      end(status.internal, "the message could not be handled");
-    }
-  }
-
-  const call: GrpcCall = {
-    peer() {
-      const { remoteAddress = "", remotePort = "" } = stream.session?.socket ?? {};
-      return `${remoteAddress}:${remotePort}`;
-    },
-    header: (name) => rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1] === name),
-    write(message) {
-      if (ended || stream.destroyed) return;
-      if (!begun) stream.respond(responseHeaders, { waitForTrailers: true });
-      begun = true;
-      // What waits in the stream is bounded by whoever writes, who waits for acknowledgements.
-      stream.write(message);
-    },
-    end,
-  };
-  listener = method(call);
-
-  const read = createFrameReader({
-    longest: longestMessage,
-    message(bytes) {
-      waiting += 1;
-      if (waiting >= mostWaiting) stream.pause();
-      inTurn(() => handle(bytes));
-    },
-    failed(error) {
-      if (error === "too-long") end(status.resourceExhausted, `a message is longer than ${longestMessage} bytes`);
-      else end(status.unimplemented, "messages can't be compressed");
-    },
-  });
-  stream.on("data", read);
-  // In their turn, too, so that what was said before is heard before.
-  stream.on("end", () => inTurn(() => end(status.ok)));
-  // A stream that broke has ended, and nothing else is concerned.
-  stream.on("error", leave);
-  stream.on("aborted", leave);
-  stream.on("close", leave);
-  return end;
-}
-
 /** What is wrong with a request that is none of gRPC's, as far as it takes another answer than a status. */
 function misdirected(headers: IncomingHttpHeaders): number | undefined {
   if (headers[":method"] !== "POST") return constants.HTTP_STATUS_METHOD_NOT_ALLOWED;
@@ -223,56 +108,116 @@ function misdirected(headers: IncomingHttpHeaders): number | undefined {
   return isGrpc ? undefined : constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE;
 }
 
+/** A connection has the same client address and port at both layers, which is how its session finds its socket. */
+const peerKey = ({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">) =>
+  `${remoteAddress} ${remotePort}`;
+
+const destroySession = (session: ServerHttp2Session) => session.destroy();
+const destroyStream = (stream: ServerHttp2Stream) => void stream.destroy();
+
 /**
  * Serves gRPC over HTTP/2; resolves once its port is open. Connections are let in, and messages handled, in their turns.
  * @throws when the port can't be bound, or the certificate can't be used
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { port, host, tls, methods, pingEveryMs = usualPingEveryMs, logger } = options;
-  const settings = { settings: { maxConcurrentStreams: mostStreams } };
+  const { port, host, tls, pingEveryMs = usualPingEveryMs, logger, incidents = uncounted } = options;
+  const limits = {
+    ...usualCallLimits,
+    calls: grpcLimits.calls.value as number,
+    settings_ack: grpcLimits.settings_ack.value as number,
+    ...options.limits,
+  };
+  const guard = createGuard(logger, incidents);
+  // What a client asks for may be called like a member of every object.
+  const methods = new Map(Object.entries(options.methods));
   const server: Http2Server =
     tls === undefined
-      ? createServer(settings)
-      : createSecureServer({ ...settings, ...tls, handshakeTimeout: handshakeMs });
+      ? createServer(http2Settings)
+      : createSecureServer({ ...http2Settings, ...tls, handshakeTimeout: handshakeMs });
   const sessions = new Set<ServerHttp2Session>();
   const calls = new Set<GrpcCall["end"]>();
+  /** How a connection that has not proved itself does so. */
+  const strangers = new Map<string, () => void>();
   let closing = false;
 
-  server.on("session", (session) => {
+  /** The limits on headers that our settings name bind a client only once it has acknowledged them. */
+  function expectAcknowledgement(session: ServerHttp2Session): void {
+    const timer = setTimeout(() => {
+      if (session.destroyed || !session.pendingSettingsAck) return;
+      incidents.refused("settings_ack");
+      session.destroy();
+    }, limits.settings_ack);
+    session.once("localSettings", () => clearTimeout(timer));
+    session.once("close", () => clearTimeout(timer));
+  }
+
+  function opened(session: ServerHttp2Session): void {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
     session.on("error", () => session.destroy());
-    if (closing) session.close();
-    else keepAlive(session, pingEveryMs);
-  });
-  server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders: readonly string[]) => {
+    if (closing) {
+      session.close();
+      return;
+    }
+    expectAcknowledgement(session);
+    keepAlive(session, pingEveryMs);
+  }
+
+  function called(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    _flags: number,
+    rawHeaders: readonly string[],
+  ): void {
+    // Before anything else: a stream that was reset reports it with its first event.
+    stream.on("error", () => {});
+    const path = headers[":path"] ?? "";
+    const method = methods.get(path);
     const code = misdirected(headers);
-    if (code !== undefined) {
-      stream.on("error", () => {});
-      stream.respond({ ":status": code }, { endStream: true });
-      stream.resume();
-      return;
-    }
-    const method = methods[headers[":path"] ?? ""];
-    if (method === undefined) {
-      stream.on("error", () => {});
-      const trailers = trailersOf(status.unimplemented, `there is no method ${headers[":path"]}`);
-      stream.respond({ ...responseHeaders, ...trailers }, { endStream: true });
-      stream.resume();
-      return;
-    }
-    const end = serve({ stream, rawHeaders, method, logger }, () => calls.delete(end));
-    if (closing) end(status.unavailable, shuttingDown);
-    else calls.add(end);
-  });
+    if (code !== undefined) answerOnly(stream, { ":status": code });
+    else if (method === undefined) refuseCall(stream, status.unimplemented, `there is no method ${path.slice(0, 200)}`);
+    else if (closing) refuseCall(stream, status.unavailable, shuttingDown);
+    else if (calls.size >= limits.calls) {
+      incidents.refused("calls");
+      refuseCall(stream, status.resourceExhausted, `there are ${limits.calls} calls already (limit calls)`);
+    } else begin(stream, method, rawHeaders);
+  }
+
+  function begin(stream: ServerHttp2Stream, method: GrpcMethod, rawHeaders: readonly string[]): void {
+    const key = stream.session === undefined ? "" : peerKey(stream.session.socket);
+    serveCall({
+      stream,
+      rawHeaders,
+      method,
+      limits,
+      guard,
+      logger,
+      refused: incidents.refused,
+      proved() {
+        strangers.get(key)?.();
+        strangers.delete(key);
+      },
+      calls,
+    });
+  }
+
+  server.on("session", guard(opened, destroySession));
+  server.on("stream", guard(called, destroyStream));
+  // Emitted for what is no HTTP/2 at all; the session ends by itself.
+  server.on("sessionError", () => {});
 
   const acceptor = await openAcceptor({
     port,
     host,
     logger,
-    admit(socket) {
+    incidents,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    admit(socket, proved) {
       // Ten probes a second apart follow: libuv knows no others.
       socket.setKeepAlive(true, probeAfterMs);
+      const key = peerKey(socket);
+      strangers.set(key, proved);
+      socket.once("close", () => strangers.delete(key));
       server.emit("connection", socket);
     },
   });

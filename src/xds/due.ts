@@ -2,6 +2,17 @@ import { assignment } from "../envoy/assignments.js";
 import { type EnvoyResource, edsNamesOf, type ProxyConfig } from "../envoy/resource.js";
 import { absent, type Settled, type Subscription } from "./subscription.js";
 
+/** Made once for each name: the list of names is gone through with every answer. */
+function emptyAssignment(subscription: Subscription, name: string): EnvoyResource {
+  subscription.empty ??= new Map();
+  let resource = subscription.empty.get(name);
+  if (resource === undefined) {
+    resource = assignment(name);
+    subscription.empty.set(name, resource);
+  }
+  return resource;
+}
+
 /** What a client should have of a name it asked for; undefined: there is no such resource. */
 export function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
   const resource = config[subscription.kind].get(name);
@@ -10,7 +21,7 @@ export function wanted(subscription: Subscription, config: ProxyConfig, name: st
   if (subscription.held.has(name) && !edsNamesOf(config).has(name)) return undefined;
   // Envoy's cluster warms until its assignment comes, and a removal is not one: a service without
   // endpoints and a cluster we know nothing about are both answered with an empty assignment.
-  return assignment(name);
+  return emptyAssignment(subscription, name);
 }
 
 function differs(subscription: Subscription, resource: EnvoyResource): boolean {

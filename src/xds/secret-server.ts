@@ -1,5 +1,6 @@
 import type { Logger } from "../lib/logger.js";
 import { type GrpcListener, type GrpcServer, startGrpcServer } from "../net/grpc-server.js";
+import { type Incidents, uncounted } from "../net/incidents.js";
 import type { Touched } from "../view/apply.js";
 import type { ViewFeed } from "./feed.js";
 import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
@@ -14,6 +15,9 @@ import { createSlices } from "./slices.js";
  * cost. A machine that is gone is noticed without them.
  */
 const pingEveryMs = 300_000;
+
+/** Requests for secrets have two names, and at most a refusal with the proxy's words. */
+const longestMessage = 256 * 1024;
 
 /** What a proxy has of its secrets, as far as it acknowledged them on its present streams. */
 export interface ProxySecrets {
@@ -40,6 +44,9 @@ export interface SecretServerOptions {
   readonly authenticate: Authenticate;
   readonly observer: SecretObserver;
   readonly logger: Logger;
+  readonly incidents?: Incidents;
+  /** How many connections of one address may be open that have not sent a valid request. */
+  readonly connectionsPerAddress?: number;
 }
 
 /** State of the world only: that is what Envoy's Google gRPC client asks for. */
@@ -76,7 +83,8 @@ function createStreamIndex() {
  * @throws when the port can't be bound, or the certificate can't be used
  */
 export async function startSecretServer(options: SecretServerOptions): Promise<SecretServer> {
-  const { feed, identities, authenticate, observer, logger, tls } = options;
+  const { feed, identities, authenticate, observer, logger, tls, incidents = uncounted } = options;
+  const { connectionsPerAddress: perAddress } = options;
   const pace = createPacer(sliceMs);
   const index = createStreamIndex();
   const refreshes = createSlices<SecretStream>(sliceMs, (stream) => stream.refresh());
@@ -86,10 +94,20 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     host,
     tls,
     logger,
+    incidents,
+    limits: { message: longestMessage, ...(perAddress === undefined ? {} : { perAddress }) },
     pingEveryMs,
     methods: {
       [streamSecrets](call): GrpcListener {
-        const stream = serveSecrets(call, { view: feed.view, identities, authenticate, pace, logger, observer });
+        const stream = serveSecrets(call, {
+          view: feed.view,
+          identities,
+          authenticate,
+          pace,
+          logger,
+          observer,
+          incidents,
+        });
         let known: ProxyId | undefined;
         return {
           message(bytes) {

@@ -2,17 +2,20 @@ import type { EnvoyResource } from "../envoy/resource.js";
 import { identityName, meshCaName } from "../envoy/tls.js";
 import type { Logger } from "../lib/logger.js";
 import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
+import type { Incidents } from "../net/incidents.js";
 import type { MeshView, View } from "../view/mesh-view.js";
 import { servicesOf } from "../view/proxy.js";
 import { realTimers, type Timers } from "./coalesce.js";
+import { decodeSotwRequest, type SotwRequest } from "./decode.js";
 import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
 import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
+import { LimitExceeded } from "./limits.js";
 import { type ProxyId, parseNodeId } from "./node.js";
 import type { SecretObserver } from "./observer.js";
 import type { Pacer } from "./pacer.js";
 import { createSecretSession } from "./secret-session.js";
 import { identitySecret, meshCaSecret } from "./secrets.js";
-import { decodeSotwRequest, encodeSotwResponse, type SotwRequest } from "./wire.js";
+import { encodeSotwResponse } from "./wire.js";
 
 /** What a stream is served from. */
 export interface SecretSurroundings {
@@ -22,6 +25,7 @@ export interface SecretSurroundings {
   readonly pace: Pacer;
   readonly logger: Logger;
   readonly observer: SecretObserver;
+  readonly incidents: Incidents;
   readonly timers?: Timers;
 }
 
@@ -62,7 +66,7 @@ export const bundleVersion = (authority: ReadyAuthority): string => bundleOf(aut
 
 /** Serves one StreamSecrets call. */
 export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): SecretStream {
-  const { view, identities, authenticate, pace, logger, observer } = surroundings;
+  const { view, identities, authenticate, pace, logger, observer, incidents } = surroundings;
   const timers = surroundings.timers ?? realTimers;
   let proxy: ProxyId | undefined;
   let ended = false;
@@ -175,8 +179,13 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   function read(bytes: Buffer): void {
     let message: SotwRequest;
     try {
-      message = decodeSotwRequest(bytes);
-    } catch {
+      message = decodeSotwRequest(bytes, proxy === undefined);
+    } catch (error) {
+      if (error instanceof LimitExceeded) {
+        incidents.refused(error.limit);
+        refuse(status.resourceExhausted, error.message);
+        return;
+      }
       refuse(status.invalidArgument, "the message is not a DiscoveryRequest");
       return;
     }
@@ -202,6 +211,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
       issued.clear();
       used = undefined;
     }
+    call.proved();
     session.request(message);
     refresh();
   }

@@ -1,5 +1,6 @@
 import type { Logger } from "../lib/logger.js";
 import { type GrpcCall, type GrpcServer, startGrpcServer } from "../net/grpc-server.js";
+import { type Incidents, uncounted } from "../net/incidents.js";
 import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
 import type { ProxyId } from "./node.js";
@@ -21,6 +22,11 @@ export interface XdsServerOptions {
   readonly feed: Pick<ViewFeed, "view" | "listen">;
   readonly observer: StreamObserver;
   readonly logger: Logger;
+  readonly incidents?: Incidents;
+  /** How long the first request of a stream may be, in bytes. */
+  readonly firstMessageBytes?: number;
+  /** How many connections of one address may be open that have not sent a valid request. */
+  readonly connectionsPerAddress?: number;
   readonly generate: Generate;
   readonly now?: () => Date;
 }
@@ -32,15 +38,22 @@ const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
  * @throws when the port can't be bound
  */
 export async function startXdsServer(options: XdsServerOptions): Promise<XdsServer> {
-  const { feed, observer, logger, generate } = options;
+  const { feed, observer, logger, generate, incidents = uncounted } = options;
+  const { firstMessageBytes: first_message, connectionsPerAddress: perAddress } = options;
   const now = options.now ?? (() => new Date());
   const proxies = createProxies({ view: feed.view, generate, logger });
-  const serve = (call: GrpcCall, protocol: Protocol) => serveStream(call, protocol, { proxies, observer, logger, now });
+  const serve = (call: GrpcCall, protocol: Protocol) =>
+    serveStream(call, protocol, { proxies, observer, logger, incidents, now });
   const { port, host } = options;
   const server = await startGrpcServer({
     port,
     host,
     logger,
+    incidents,
+    limits: {
+      ...(first_message === undefined ? {} : { first_message }),
+      ...(perAddress === undefined ? {} : { perAddress }),
+    },
     methods: {
       [`${service}/DeltaAggregatedResources`]: (call) => serve(call, delta),
       [`${service}/StreamAggregatedResources`]: (call) => serve(call, createSotw()),

@@ -1,6 +1,7 @@
-import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, type XdsKind } from "../envoy/resource.js";
+import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, typeUrls, type XdsKind } from "../envoy/resource.js";
 import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
+import { LimitExceeded, xdsLimits } from "./limits.js";
 import { contentHash, type Response } from "./response.js";
 import {
   createSubscription,
@@ -18,7 +19,7 @@ export interface Request {
   readonly kind: XdsKind;
   /** Nonce of the response this acknowledges or refuses; empty when it does neither. */
   readonly nonce: string;
-  /** The client's words when it refuses. */
+  /** The client's words when it refuses, cut to a sane length. */
   readonly refusal: string | undefined;
   readonly subscribe: readonly string[];
   readonly unsubscribe: readonly string[];
@@ -38,6 +39,7 @@ export interface SessionEvents {
  * order, and each sends at once whatever has become due.
  */
 export interface Session {
+  /** @throws LimitExceeded when the client asks for more than it may; the stream has to end then */
   request(request: Request): void;
   /** The proxy's present configuration; until the first call nothing is answered. */
   configure(config: ProxyConfig): void;
@@ -67,6 +69,10 @@ const wildcardKinds: ReadonlySet<XdsKind> = new Set(["cds", "lds"]);
 function nextBatch(due: readonly EnvoyResource[]): readonly EnvoyResource[] {
   const generated = due.filter((resource) => !resource.raw);
   return generated.length > 0 ? generated : due.slice(0, 1);
+}
+
+function tooManyNames({ kind }: Subscription, most: number): LimitExceeded {
+  return new LimitExceeded("names", `the stream asks for more than ${most} names of ${typeUrls[kind]}`);
 }
 
 export function createSession(events: SessionEvents): Session {
@@ -166,6 +172,19 @@ export function createSession(events: SessionEvents): Session {
     }
   }
 
+  /** How many names of a type a client may ask for: its clusters, the raw ones and those it brought along included. */
+  function mostNames({ kind }: Subscription): number {
+    // An unknown dataplane is answered nothing, and may hold clusters of another control plane.
+    if (config === undefined) return xdsLimits.names_in_request.value;
+    return Math.max(config.cds.size, config[kind].size, of("cds").held.size) + xdsLimits.names.value;
+  }
+
+  function checkLength({ kind }: Subscription, name: string): void {
+    const most = xdsLimits.name_length.value;
+    if (name.length <= most || config?.[kind].has(name)) return;
+    throw new LimitExceeded("name_length", `a name has ${name.length} characters, more than ${most}`);
+  }
+
   function subscribe(subscription: Subscription, request: Request): void {
     const first = !subscription.asked;
     subscription.asked = true;
@@ -186,14 +205,18 @@ export function createSession(events: SessionEvents): Session {
         if (!subscription.wildcard) forget(subscription, name);
       }
     }
+    const most = mostNames(subscription);
     for (const name of request.subscribe) {
       if (name === "*") continue;
+      checkLength(subscription, name);
       subscription.names.add(name);
+      if (subscription.names.size > most) throw tooManyNames(subscription, most);
       forget(subscription, name);
     }
     if (!first) return;
     for (const [name, version] of request.initialVersions) {
       if (version === "") continue;
+      checkLength(subscription, name);
       resumed = true;
       const clusters = config?.[subscription.kind].get(name)?.clusters ?? [];
       subscription.held.set(name, { version, clusters, resource: undefined });

@@ -1,7 +1,8 @@
 import type { EnvoyResource, XdsKind } from "../envoy/resource.js";
+import { decodeSotwRequest } from "./decode.js";
 import type { Response } from "./response.js";
 import type { Protocol } from "./stream.js";
-import { decodeSotwRequest, encodeSotwResponse } from "./wire.js";
+import { encodeSotwResponse } from "./wire.js";
 
 /** What a client asked for and has of one type. */
 interface TypeState {
@@ -38,8 +39,8 @@ export function createSotw(): Protocol {
 
   return {
     requestName: "DiscoveryRequest",
-    read(bytes) {
-      const { node, typeUrl, kind, names, nonce, refusal } = decodeSotwRequest(bytes);
+    read(bytes, first) {
+      const { node, typeUrl, kind, names, nonce, refusal } = decodeSotwRequest(bytes, first);
       if (kind === undefined) return { node, typeUrl, request: undefined };
       const state = stateOf(kind);
       const { sent } = state;

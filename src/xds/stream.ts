@@ -1,13 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "../lib/logger.js";
 import type { Frame } from "../net/grpc-frame.js";
-import { type GrpcCall, type GrpcListener, status } from "../net/grpc-server.js";
+import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
+import type { Incidents } from "../net/incidents.js";
+import type { Node } from "./decode.js";
+import { LimitExceeded } from "./limits.js";
 import { parseNodeId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import type { Client, Proxies } from "./proxies.js";
 import type { Response } from "./response.js";
 import { createSession, type Request } from "./session.js";
-import type { Node } from "./wire.js";
 
 /** A request as it came by one of the two protocols. */
 export interface DiscoveryMessage {
@@ -21,8 +23,12 @@ export interface DiscoveryMessage {
 export interface Protocol {
   /** What it calls its requests. */
   readonly requestName: string;
-  /** @throws when the bytes are not such a request */
-  read(bytes: Buffer): DiscoveryMessage;
+  /**
+   * @param first whether the client has not said yet who it is
+   * @throws LimitExceeded when the request goes beyond a limit
+   * @throws Error when the bytes are not such a request
+   */
+  read(bytes: Buffer, first: boolean): DiscoveryMessage;
   write(response: Response): Frame;
 }
 
@@ -30,6 +36,7 @@ interface Surroundings {
   readonly proxies: Proxies;
   readonly observer: StreamObserver;
   readonly logger: Logger;
+  readonly incidents: Incidents;
   readonly now: () => Date;
 }
 
@@ -37,7 +44,7 @@ interface Surroundings {
 export function serveStream(
   call: GrpcCall,
   protocol: Protocol,
-  { proxies, observer, logger, now }: Surroundings,
+  { proxies, observer, logger, incidents, now }: Surroundings,
 ): GrpcListener {
   const id = randomUUID();
   let client: Client | undefined;
@@ -65,19 +72,35 @@ export function serveStream(
     observer.refusing(id, present, now());
   }
 
-  function refuse(details: string): void {
-    logger.info("discovery stream refused", { peer: call.peer(), reason: details });
-    call.end(status.invalidArgument, details);
+  function refuse(details: string, code: Status = status.invalidArgument): void {
+    logger.info("discovery stream refused", { peer: call.peer(), ...client?.id, reason: details });
+    call.end(code, details);
   }
 
-  function read(bytes: Buffer): void {
-    let message: DiscoveryMessage;
+  /** Ends the stream of a client that goes beyond a limit. */
+  function within(work: () => void): void {
     try {
-      message = protocol.read(bytes);
-    } catch {
-      refuse(`the message is not a ${protocol.requestName}`);
-      return;
+      work();
+    } catch (error) {
+      if (!(error instanceof LimitExceeded)) throw error;
+      incidents.refused(error.limit);
+      refuse(error.message, status.resourceExhausted);
     }
+  }
+
+  function decode(bytes: Buffer): DiscoveryMessage | undefined {
+    try {
+      return protocol.read(bytes, client === undefined);
+    } catch (error) {
+      if (error instanceof LimitExceeded) throw error;
+      refuse(`the message is not a ${protocol.requestName}`);
+      return undefined;
+    }
+  }
+
+  function handle(bytes: Buffer): void {
+    const message = decode(bytes);
+    if (message === undefined) return;
     if (message.typeUrl === "") {
       refuse("type_url is required on an aggregated stream");
       return;
@@ -108,6 +131,7 @@ export function serveStream(
         delivery: session.delivery,
         deliveries: session.deliveries,
       };
+      call.proved();
       observer.opened({ id, ...proxy, at: since });
       proxies.join(client);
     }
@@ -120,7 +144,7 @@ export function serveStream(
   }
 
   return {
-    message: read,
+    message: (bytes) => within(() => handle(bytes)),
     closed() {
       if (client === undefined) return;
       proxies.leave(client);

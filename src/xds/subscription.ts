@@ -53,6 +53,8 @@ export interface Subscription {
   readonly names: Set<string>;
   readonly held: Map<string, Held>;
   readonly refused: Map<string, Refusal>;
+  /** What names that we know nothing of are answered with, once such a name was asked for. */
+  empty: Map<string, EnvoyResource> | undefined;
   /** Assignments that must be sent although unchanged, because their cluster was sent since. */
   readonly owed: Set<string>;
   /** Parts of a refused response, each to be sent once more by itself. */
@@ -73,6 +75,7 @@ export function createSubscription(kind: XdsKind): Subscription {
     names: new Set(),
     held: new Map(),
     refused: new Map(),
+    empty: undefined,
     owed: new Set(),
     alone: [],
     unacknowledged: undefined,
@@ -94,11 +97,24 @@ export function owe(subscription: Subscription, name: string): void {
   unsettle(subscription);
 }
 
+/** Keeps of the names that were dropped those that the response holds: a client may drop others for ever. */
+function prune({ resources, removed, stale }: Unacknowledged): void {
+  const present = new Set(removed);
+  for (const { name } of resources) present.add(name);
+  for (const name of stale) if (!present.has(name)) stale.delete(name);
+}
+
 /** Forgets a name, so that a later request for it is answered in full (xDS: delta, unsubscribing). */
 export function forget(subscription: Subscription, name: string): void {
+  const { unacknowledged } = subscription;
   subscription.held.delete(name);
   subscription.refused.delete(name);
-  subscription.unacknowledged?.stale.add(name);
+  subscription.empty?.delete(name);
+  if (unacknowledged !== undefined) {
+    unacknowledged.stale.add(name);
+    const { resources, removed, stale } = unacknowledged;
+    if (stale.size > 2 * (resources.length + removed.length) + 100) prune(unacknowledged);
+  }
   unsettle(subscription);
 }
 

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay, type Histogram as Recorded } from "node:perf_hoo
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { ProxyConfig } from "../../envoy/resource.js";
 import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
+import type { Incidents } from "../../net/incidents.js";
 import type { StreamObserver } from "../../xds/observer.js";
 import type { Generate } from "../../xds/proxies.js";
 
@@ -15,6 +16,11 @@ export interface Metrics {
   storeOperation(operation: string, type: string, milliseconds: number): void;
   /** A write that somebody else's was faster than. */
   storeConflict(type: string): void;
+  /**
+   * What a server refuses and survives, by its name and the names of its limits; these are there from the beginning, as a
+   * rate from nothing to one is none.
+   */
+  incidents(server: string, limits: readonly string[]): Incidents;
   /** Where to look up how many streams there are, once the servers run. */
   countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
   readonly contentType: string;
@@ -166,6 +172,19 @@ export function createMetrics(): Metrics {
     });
   }
 
+  const refusals = new Counter({
+    name: "refusals",
+    help: "Connections, calls and requests that went beyond a limit and were refused, or delayed where the limit delays",
+    labelNames: ["server", "limit"] as const,
+    registers,
+  });
+  const caught = new Counter({
+    name: "caught_exceptions",
+    help: "Exceptions of network callbacks; each is a bug, and cost its peer the connection",
+    labelNames: ["server"] as const,
+    registers,
+  });
+
   const sent = ofKinds((typeUrl) => responses.labels({ type_url: typeUrl }));
   const acknowledged = ofKinds((typeUrl) => received.labels({ type_url: typeUrl, confirmation: "ACK" }));
   const refused = ofKinds((typeUrl) => received.labels({ type_url: typeUrl, confirmation: "NACK" }));
@@ -217,6 +236,15 @@ export function createMetrics(): Metrics {
     },
     storeOperation: (operation, type, took) => store.labels({ operation, resource_type: type }).observe(took),
     storeConflict: (type) => conflicts.labels({ resource_type: type }).inc(),
+    incidents(server, limits) {
+      for (const limit of limits) refusals.labels({ server, limit }).inc(0);
+      const exceptions = caught.labels({ server });
+      exceptions.inc(0);
+      return {
+        refused: (limit) => refusals.labels({ server, limit }).inc(),
+        caught: () => exceptions.inc(),
+      };
+    },
     countStreams(count) {
       streams = count;
     },

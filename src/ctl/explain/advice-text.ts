@@ -1,3 +1,4 @@
+import { own } from "../../lib/own.js";
 import { toYaml } from "../yaml.js";
 import type { Traffic } from "./answers.js";
 
@@ -21,7 +22,7 @@ const words: Readonly<Record<string, string>> = { TrafficPermission: "traffic-pe
 
 async function command(advice: Advice, mtls: boolean): Promise<string[]> {
   const { apply, delete: gone, alsoAllowsOthers = false, effect = "" } = advice;
-  const title = `# ${effects[effect] ?? effect}${effect === "allow" && !mtls ? " while mTLS is on, too" : ""}`;
+  const title = `# ${own(effects, effect) ?? effect}${effect === "allow" && !mtls ? " while mTLS is on, too" : ""}`;
   if (apply !== undefined) {
     const yaml = (await toYaml(apply)).trimEnd();
     return [title, "kumactl apply -f - <<'EOF'", ...yaml.split("\n"), "EOF"];
@@ -29,7 +30,7 @@ async function command(advice: Advice, mtls: boolean): Promise<string[]> {
   if (gone === undefined) return [];
   const { type = "", mesh = "", name = "" } = gone;
   const caution = alsoAllowsOthers ? "; this permission allows other traffic, too" : "";
-  return [`${title}${caution}`, `kumactl delete ${words[type] ?? type} ${quoted(name)} --mesh ${quoted(mesh)}`];
+  return [`${title}${caution}`, `kumactl delete ${own(words, type) ?? type} ${quoted(name)} --mesh ${quoted(mesh)}`];
 }
 
 /** What helps against a problem besides permissions; `mesh`, `to` and the dataplane are part of what to type. */

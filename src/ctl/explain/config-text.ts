@@ -1,4 +1,5 @@
 import { UserError } from "../../lib/errors.js";
+import { own } from "../../lib/own.js";
 import { describeDifference, differences } from "../diff.js";
 import { oneLine } from "../one-line.js";
 import type { ConfigDiff, ConfigDump } from "./answers.js";
@@ -69,7 +70,7 @@ const states: Readonly<Record<string, string>> = {
 };
 
 function differenceLines({ type, name, state = "", reason = "", wanted, acknowledged }: Difference): string[] {
-  const how = state === "refused" ? `refused: ${oneLine(reason)}` : (states[state] ?? state);
+  const how = state === "refused" ? `refused: ${oneLine(reason)}` : (own(states, state) ?? state);
   const head = `${label(type, name)}: ${how}`;
   if (wanted === undefined) return [head, "  - Envoy still has it, and is to drop it"];
   if (acknowledged === undefined) return [head, "  + Envoy has none yet"];

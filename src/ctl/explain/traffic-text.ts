@@ -1,3 +1,4 @@
+import { own } from "../../lib/own.js";
 import { paint } from "../color.js";
 import { oneLine } from "../one-line.js";
 import { renderTable } from "../table.js";
@@ -21,7 +22,7 @@ function headline({ mesh = "", from = "", to = "", verdict = "", connects }: Tra
     sometimes: ", and some connections fail",
     never: verdict === "allowed" ? ", but no connection gets through" : "",
   };
-  const text = `${verdicts[verdict] ?? verdict}${ways[connects ?? ""] ?? ""}`;
+  const text = `${own(verdicts, verdict) ?? verdict}${own(ways, connects ?? "") ?? ""}`;
   return `${from} -> ${to} in mesh ${mesh}: ${color ? paint(shade, text) : text}\n`;
 }
 

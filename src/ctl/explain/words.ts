@@ -1,4 +1,5 @@
 import { formatDuration } from "../../lib/durations.js";
+import { own } from "../../lib/own.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import { oneLine } from "../one-line.js";
 import type { Certificate, Listener, PolicyMatch } from "./answers.js";
@@ -29,7 +30,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** Whether a policy applies, and why. */
 export function appliesText({ applies = false, reason = "" }: PolicyMatch): string {
-  return reasons[reason] ?? `${applies ? "yes" : "no"}: ${reason}`;
+  return own(reasons, reason) ?? `${applies ? "yes" : "no"}: ${reason}`;
 }
 
 const dayMs = 24 * 3_600_000;

@@ -8,7 +8,7 @@ const test = suite("messages of gRPC in their frames");
 function open(longest = 1_000) {
   const heard: string[] = [];
   const read = createFrameReader({
-    longest,
+    longest: () => longest,
     message: (bytes) => void heard.push(bytes.toString()),
     failed: (error) => void heard.push(`failed: ${error}`),
   });

@@ -6,6 +6,7 @@ import { typeUrls } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { unframed } from "../../../src/net/grpc-frame.js";
 import type { GrpcCall } from "../../../src/net/grpc-server.js";
+import { uncounted } from "../../../src/net/incidents.js";
 import type { Authenticate, AuthorityState } from "../../../src/xds/identities.js";
 import type { ProxyId } from "../../../src/xds/node.js";
 import { bundleVersion, serveSecrets } from "../../../src/xds/secret-stream.js";
@@ -33,6 +34,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
   const heard: string[] = [];
   const call: GrpcCall = {
     peer: () => "test",
+    proved() {},
     header: (name) => (name === "authorization" ? tokens : []),
     end: () => stream.closed(),
     write(framed) {
@@ -71,6 +73,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
     authenticate,
     pace: (work) => void work(),
     logger: createLogger({ name: "test", level: "off" }),
+    incidents: uncounted,
     observer: {
       certified: (proxy, { notAfter }) => void heard.push(`${named(proxy)} uses #${serialOf(notAfter)}`),
       trusting: (proxy, version) => void heard.push(`${named(proxy)} trusts ${versions.get(version)}`),

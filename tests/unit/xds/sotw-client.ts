@@ -69,7 +69,7 @@ export function createSotwClient(): SotwClient {
       response_nonce: nonce,
       ...(refusal === undefined ? {} : { error_detail: new google.rpc.Status({ code: 13, message: refusal }) }),
     });
-    const message = protocol.read(Buffer.from(request.serialize()));
+    const message = protocol.read(Buffer.from(request.serialize()), true);
     if (message.request !== undefined) session.request(message.request);
   }
 

@@ -1,0 +1,199 @@
+import { BinaryReader } from "google-protobuf";
+import { kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
+import { LimitExceeded, xdsLimits } from "./limits.js";
+import type { Request } from "./session.js";
+
+/**
+ * Discovery requests are decoded by hand: Envoy's first one has 58 KB, most of which lists its extensions. What is not
+ * read here is skipped, and costs neither time nor memory, however large and deep a peer makes it.
+ */
+
+/** What a client says about itself in the first request of a stream. */
+export interface Node {
+  /** Empty when the request says nothing. */
+  readonly id: string;
+  /** Where the proxy's token is, as its bootstrap request said. */
+  readonly tokenPath: string | undefined;
+}
+
+/** A delta request as it came, its type already looked up. */
+export interface DeltaRequest {
+  readonly node: Node;
+  readonly typeUrl: string;
+  /** Undefined for a type we don't serve. */
+  readonly request: Request | undefined;
+}
+
+/** A state-of-the-world request as it came. */
+export interface SotwRequest {
+  readonly node: Node;
+  readonly typeUrl: string;
+  /** Undefined for a type we don't serve. */
+  readonly kind: XdsKind | undefined;
+  /** Everything the client wants of the type; none for a wildcard. */
+  readonly names: readonly string[];
+  /** Nonce of the response this answers; empty when it answers none. */
+  readonly nonce: string;
+  readonly refusal: string | undefined;
+}
+
+const unknownNode: Node = { id: "", tokenPath: undefined };
+
+const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
+
+/** The number of a field that has a length before it (wire type 2): all that is read here. Others are to be skipped. */
+const delimited = (reader: BinaryReader) => (reader.isDelimited() ? reader.getFieldNumber() : undefined);
+
+/** At most so many bytes of a text; a character that is cut becomes U+FFFD. */
+const textOf = (bytes: Uint8Array, most = bytes.length) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, most)).toString();
+
+function boundedText(bytes: Uint8Array, limit: "node_id_length" | "metadata_length", what: string): string {
+  const most = xdsLimits[limit].value;
+  if (bytes.length > most) throw new LimitExceeded(limit, `${what} has ${bytes.length} bytes, more than ${most}`);
+  return textOf(bytes);
+}
+
+const nothing: Uint8Array = new Uint8Array();
+
+/** An entry of a map field: its key and its value, still encoded. */
+function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly value: Uint8Array } {
+  let key = nothing;
+  let value = nothing;
+  const reader = new BinaryReader(entry);
+  while (reader.nextField()) {
+    const field = delimited(reader);
+    if (field === 1) key = reader.readBytes();
+    else if (field === 2) value = reader.readBytes();
+    else reader.skipField();
+  }
+  return { key, value };
+}
+
+const tokenPathKey = "dataplaneTokenPath";
+
+/** The text in a google.protobuf.Value; undefined when it holds something else. */
+function readStringValue(value: Uint8Array, key: string): string | undefined {
+  let text: string | undefined;
+  const reader = new BinaryReader(value);
+  while (reader.nextField()) {
+    if (delimited(reader) === 3) text = boundedText(reader.readBytes(), "metadata_length", key);
+    else reader.skipField();
+  }
+  return text;
+}
+
+/** What is read of a google.protobuf.Struct. */
+function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath"> {
+  let tokenPath: string | undefined;
+  const reader = new BinaryReader(struct);
+  while (reader.nextField()) {
+    if (delimited(reader) !== 1) {
+      reader.skipField();
+      continue;
+    }
+    const { key, value } = readEntry(reader.readBytes());
+    if (textOf(key, tokenPathKey.length + 1) === tokenPathKey) tokenPath = readStringValue(value, tokenPathKey);
+  }
+  return { tokenPath: tokenPath === "" ? undefined : tokenPath };
+}
+
+function readNode(bytes: Uint8Array): Node {
+  let node = unknownNode;
+  const reader = new BinaryReader(bytes);
+  while (reader.nextField()) {
+    const field = delimited(reader);
+    if (field === 1) node = { ...node, id: boundedText(reader.readBytes(), "node_id_length", "the node id") };
+    else if (field === 3) node = { ...node, ...readMetadata(reader.readBytes()) };
+    else reader.skipField();
+  }
+  return node;
+}
+
+/** A peer's words, cut once for all who keep, show or log them: Envoy's may hold the whole resource. */
+function readRefusal(errorDetail: Uint8Array): string {
+  const most = xdsLimits.refusal_length.value;
+  let text = "";
+  const reader = new BinaryReader(errorDetail);
+  while (reader.nextField()) {
+    // A character has four bytes at most.
+    if (delimited(reader) === 2) text = textOf(reader.readBytes(), 4 * (most + 1));
+    else reader.skipField();
+  }
+  return text.length > most ? `${text.slice(0, most).toWellFormed()}…` : text;
+}
+
+/** Counts the names of one request. */
+function createNameReader(): (bytes: Uint8Array) => string {
+  const most = xdsLimits.names_in_request.value;
+  let count = 0;
+  return (bytes) => {
+    count += 1;
+    if (count > most) throw new LimitExceeded("names_in_request", `the request has more than ${most} names`);
+    return textOf(bytes);
+  };
+}
+
+/** Versions of ours have 22 characters. What is longer is no version of ours, and which one it is does not matter. */
+const longestVersion = 64;
+const foreignVersion = "?";
+
+const versionOf = (bytes: Uint8Array) => (bytes.length > longestVersion ? foreignVersion : textOf(bytes));
+
+/**
+ * @param first whether to read who the client is, which only the first request of a stream is asked for
+ * @throws LimitExceeded when the request goes beyond a limit
+ * @throws Error when the bytes are not a DeltaDiscoveryRequest
+ */
+export function decodeDeltaRequest(bytes: Uint8Array, first: boolean): DeltaRequest {
+  let node = unknownNode;
+  let typeUrl = "";
+  let nonce = "";
+  let refusal: string | undefined;
+  const subscribe: string[] = [];
+  const unsubscribe: string[] = [];
+  const initialVersions = new Map<string, string>();
+  const name = createNameReader();
+  const reader = new BinaryReader(bytes);
+  while (reader.nextField()) {
+    const field = delimited(reader);
+    if (field === 1 && first) node = readNode(reader.readBytes());
+    else if (field === 2) typeUrl = reader.readString();
+    else if (field === 3) subscribe.push(name(reader.readBytes()));
+    else if (field === 4) unsubscribe.push(name(reader.readBytes()));
+    else if (field === 5) {
+      const { key, value } = readEntry(reader.readBytes());
+      initialVersions.set(name(key), versionOf(value));
+    } else if (field === 6) nonce = reader.readString();
+    else if (field === 7) refusal = readRefusal(reader.readBytes());
+    else reader.skipField();
+  }
+  const kind = kindOf.get(typeUrl);
+  const request = kind === undefined ? undefined : { kind, nonce, refusal, subscribe, unsubscribe, initialVersions };
+  return { node, typeUrl, request };
+}
+
+/**
+ * @param first whether to read who the client is, which only the first request of a stream is asked for
+ * @throws LimitExceeded when the request goes beyond a limit
+ * @throws Error when the bytes are not a DiscoveryRequest
+ */
+export function decodeSotwRequest(bytes: Uint8Array, first: boolean): SotwRequest {
+  let node = unknownNode;
+  let typeUrl = "";
+  let nonce = "";
+  let refusal: string | undefined;
+  const names: string[] = [];
+  const name = createNameReader();
+  const reader = new BinaryReader(bytes);
+  while (reader.nextField()) {
+    const field = delimited(reader);
+    if (field === 2 && first) node = readNode(reader.readBytes());
+    else if (field === 3) names.push(name(reader.readBytes()));
+    else if (field === 4) typeUrl = reader.readString();
+    else if (field === 5) nonce = reader.readString();
+    else if (field === 6) refusal = readRefusal(reader.readBytes());
+    else reader.skipField();
+  }
+  return { node, typeUrl, kind: kindOf.get(typeUrl), names, nonce, refusal };
+}

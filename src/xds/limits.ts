@@ -1,0 +1,50 @@
+import type { Limit } from "../net/grpc-limits.js";
+
+/** What a discovery stream may ask for and say of itself. */
+export const xdsLimits = {
+  names: {
+    value: 100,
+    unit: "",
+    sentence:
+      "Names of a type that a stream asks for, beyond the number of clusters that its proxy is sent or holds; one more " +
+      "ends it as RESOURCE_EXHAUSTED.",
+  },
+  names_in_request: {
+    value: 20_000,
+    unit: "",
+    sentence: "Names in one request, those that it brings along from an earlier stream included; likewise.",
+  },
+  name_length: {
+    value: 1_024,
+    unit: "bytes",
+    sentence: "A name that the control plane does not know; likewise.",
+  },
+  node_id_length: {
+    value: 512,
+    unit: "bytes",
+    sentence: "The node id of the first request, <mesh>.<name>; likewise.",
+  },
+  metadata_length: {
+    value: 4_096,
+    unit: "bytes",
+    sentence: "What is read of the node's metadata, each value; likewise.",
+  },
+  refusal_length: {
+    value: 1_000,
+    unit: "",
+    sentence: "Characters of a proxy's refusal that are kept, shown and logged; the rest is cut off.",
+  },
+} as const satisfies Readonly<Record<string, Limit>>;
+
+export type XdsLimitName = keyof typeof xdsLimits;
+
+/** A peer went beyond a limit; its stream has to end as RESOURCE_EXHAUSTED. */
+export class LimitExceeded extends Error {
+  readonly limit: XdsLimitName;
+
+  /** `what` says what the peer did, for it to read. */
+  constructor(limit: XdsLimitName, what: string) {
+    super(`${what} (limit ${limit})`);
+    this.limit = limit;
+  }
+}
