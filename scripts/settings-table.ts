@@ -1,14 +1,15 @@
-// Writes the table of kuma-cp's settings into the README, between its markers.
+// Writes the tables of kuma-cp's settings and limits into the README, between their markers.
 import { readFileSync, writeFileSync } from "node:fs";
+import { limitsMarkdown } from "../src/cp/limits-page.js";
 import { readSettings } from "../src/cp/settings.js";
 import { settingsMarkdown } from "../src/cp/settings-pages.js";
 
 const readme = new URL("../README.md", import.meta.url);
-const text = readFileSync(readme, "utf8");
-const between = /(<!-- settings -->\n)[\s\S]*?(<!-- \/settings -->)/;
-if (!between.test(text)) throw new Error("README.md has no line <!-- settings --> with <!-- /settings --> below it");
-const table = settingsMarkdown(readSettings(undefined, {}).settings);
-writeFileSync(
-  readme,
-  text.replace(between, (_, start: string, end: string) => `${start}${table}${end}`),
-);
+const tables = { settings: settingsMarkdown(readSettings(undefined, {}).settings), limits: limitsMarkdown() };
+let text = readFileSync(readme, "utf8");
+for (const [name, table] of Object.entries(tables)) {
+  const between = new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*?(<!-- /${name} -->)`);
+  if (!between.test(text)) throw new Error(`README.md has no line <!-- ${name} --> with <!-- /${name} --> below it`);
+  text = text.replace(between, (_, start: string, end: string) => `${start}${table}${end}`);
+}
+writeFileSync(readme, text);

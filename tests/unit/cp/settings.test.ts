@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
 import * as assert from "uvu/assert";
 import { exposureWarning } from "../../../src/cp/exposure.js";
+import { limitsMarkdown } from "../../../src/cp/limits-page.js";
 import { readSettings, type Settings, settingKeys, settingsDocument, table } from "../../../src/cp/settings.js";
 import { exampleYaml, settingsMarkdown, settingsTable, settingsYaml } from "../../../src/cp/settings-pages.js";
 import { registry } from "../../../src/resources/registry.js";
@@ -191,6 +192,12 @@ test("stand in the README as the program has them", () => {
   const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
   const [, written] = /<!-- settings -->\n([\s\S]*?)<!-- \/settings -->/.exec(readme) ?? [];
   assert.is(written?.trim(), settingsMarkdown(defaults).trim(), "run: node --import tsx scripts/settings-table.ts");
+});
+
+test("and the limits stand there as the program has them, too", () => {
+  const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+  const [, written] = /<!-- limits -->\n([\s\S]*?)<!-- \/limits -->/.exec(readme) ?? [];
+  assert.is(written?.trim(), limitsMarkdown().trim(), "run: node --import tsx scripts/settings-table.ts");
 });
 
 test("never show a secret", () => {

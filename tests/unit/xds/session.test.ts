@@ -1,7 +1,10 @@
 import * as assert from "uvu/assert";
 import { type EnvoyResource, emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
+import { wanted } from "../../../src/xds/due.js";
+import { LimitExceeded } from "../../../src/xds/limits.js";
 import type { Response } from "../../../src/xds/response.js";
 import { createSession, type Request } from "../../../src/xds/session.js";
+import { createSubscription, forget, noteSent } from "../../../src/xds/subscription.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 import { backend, type DataplaneSketch, generated, redis, viewOf } from "./meshes.js";
@@ -383,6 +386,108 @@ test("50 clients end with exactly what the generator gives, through changes, ref
     const deliveries = client.session.deliveries(configOf(index));
     assert.ok(deliveries.every(({ state }) => state === "acknowledged"));
   });
+});
+
+/** The limit that a request goes beyond. */
+function exceeded(ask: () => void): string {
+  try {
+    ask();
+    return "none";
+  } catch (error) {
+    if (error instanceof LimitExceeded) return error.limit;
+    throw error;
+  }
+}
+
+const many = (count: number, prefix = "n") => Array.from({ length: count }, (_, index) => `${prefix}${index}`);
+
+test("lets a client ask for as many names as it has clusters and a hundred more, in one request or in several", () => {
+  const clusters = backendConfig().cds.size;
+  for (const kind of ["eds", "cds", "sds"] as const) {
+    const { session, ask } = bare();
+    session.configure(backendConfig());
+    assert.is(
+      exceeded(() => ask({ kind, subscribe: many(clusters + 100) })),
+      "none",
+    );
+    assert.is(
+      exceeded(() => ask({ kind, subscribe: many(50) })),
+      "none",
+      "the same names again",
+    );
+    assert.is(
+      exceeded(() => ask({ kind, subscribe: ["one more"] })),
+      "names",
+    );
+  }
+  const { session, ask } = bare();
+  session.configure(backendConfig());
+  assert.is(
+    exceeded(() => ask({ kind: "eds", subscribe: many(clusters + 101) })),
+    "names",
+  );
+});
+
+test("lets a client that comes back ask for the endpoints of all clusters that it brings along", () => {
+  const { session, ask, sent } = bare();
+  session.configure(emptyConfig);
+  const held = many(5_000);
+  ask({ kind: "cds", initialVersions: new Map(held.map((name) => [name, "v"])) });
+  assert.is(
+    exceeded(() => ask({ kind: "eds", subscribe: held })),
+    "none",
+  );
+  assert.is(sent.find(({ kind }) => kind === "eds")?.resources.length, 5_000);
+  assert.is(
+    exceeded(() => ask({ kind: "eds", subscribe: many(101, "more") })),
+    "names",
+  );
+});
+
+test("takes any number of names that fit a request from a client whose dataplane it does not know", () => {
+  const { ask, sent } = bare();
+  assert.is(
+    exceeded(() => ask({ kind: "eds", subscribe: many(20_000) })),
+    "none",
+  );
+  assert.equal(sent, []);
+});
+
+test("refuses names that are longer than any of ours, and keeps none of those that a client drops", () => {
+  const { session, ask } = bare();
+  session.configure(backendConfig());
+  assert.is(
+    exceeded(() => ask({ kind: "eds", subscribe: ["n".repeat(1_024)] })),
+    "none",
+  );
+  assert.is(
+    exceeded(() => ask({ kind: "eds", subscribe: ["n".repeat(1_025)] })),
+    "name_length",
+  );
+  const long = new Map([["n".repeat(1_025), "v"]]);
+  assert.is(
+    exceeded(() => ask({ kind: "cds", initialVersions: long })),
+    "name_length",
+  );
+});
+
+test("does not remember names that come and go while a response is on its way", () => {
+  const subscription = createSubscription("eds");
+  const [resource] = backendConfig().eds.values();
+  noteSent(subscription, { kind: "eds", resources: resource === undefined ? [] : [resource], removed: [], nonce: "1" });
+  forget(subscription, resource?.name ?? "");
+  for (const name of many(10_000)) forget(subscription, name);
+  const stale = subscription.unacknowledged?.stale;
+  assert.ok((stale?.size ?? 0) < 200);
+  assert.is(stale?.has(resource?.name ?? ""), true);
+});
+
+test("makes the empty answer to a name that it does not know once", () => {
+  const subscription = createSubscription("eds");
+  const answer = wanted(subscription, emptyConfig, "unknown");
+  assert.is(wanted(subscription, emptyConfig, "unknown"), answer);
+  forget(subscription, "unknown");
+  assert.is(subscription.empty?.size, 0);
 });
 
 test.run();
