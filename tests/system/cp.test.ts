@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import fs from "node:fs";
+import http2 from "node:http2";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
+import { deltaMethod, firstRequest } from "../support/discovery-request.js";
 import { eventually } from "../support/eventually.js";
 import {
   anyPorts,
@@ -359,12 +362,18 @@ test("is not held up at its end by connections that say nothing or half of a req
 test("says, once, that proxies come near the number of files that may be open, before the system turns them away", async () => {
   const cp = await startControlPlane({}, 200);
   running.push(cp);
-  const proxies: net.Socket[] = [];
-  const dial = () =>
-    new Promise<void>((resolve, reject) => {
-      const socket = net.connect(cp.xdsPort, "127.0.0.1", resolve).on("error", reject);
-      proxies.push(socket);
-    });
+  const proxies: http2.ClientHttp2Session[] = [];
+  const dial = async () => {
+    const session = http2.connect(`http://127.0.0.1:${cp.xdsPort}`);
+    session.on("error", () => {});
+    proxies.push(session);
+    const stream = session.request({ ":method": "POST", ":path": deltaMethod, "content-type": "application/grpc" });
+    stream.on("error", () => {});
+    stream.write(
+      firstRequest(`default.proxy-${proxies.length}`, "type.googleapis.com/envoy.config.cluster.v3.Cluster"),
+    );
+    await once(session, "remoteSettings");
+  };
   const warnings = () => cp.output().match(/near the number of files .*/g) ?? [];
   for (let count = 0; count < 100; count++) await dial();
   assert.is(await status(`${cp.health}/ready`), 200);
@@ -374,7 +383,7 @@ test("says, once, that proxies come near the number of files that may be open, b
   assert.match(warnings()[0] ?? "", /LimitNOFILE.*openFiles.*200/);
   assert.is(await status(`${cp.health}/ready`), 200);
   assert.is(warnings().length, 1);
-  for (const socket of proxies) socket.destroy();
+  for (const session of proxies) session.destroy();
 });
 
 test("forgets what is in memory when it ends, and begins with the default mesh of its settings", async () => {

@@ -2,15 +2,15 @@ import http2 from "node:http2";
 import net from "node:net";
 import * as assert from "uvu/assert";
 import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
+import { deltaMethod, field, firstRequest, framed } from "../support/discovery-request.js";
 import { eventually } from "../support/eventually.js";
 import { type ControlPlane, put, startControlPlane } from "../support/executable.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("xDS clients that misbehave");
 
-const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const clusterType = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
-const { DeltaDiscoveryRequest } = envoy.service.discovery.v3;
+const { DeltaDiscoveryRequest, DeltaDiscoveryResponse } = envoy.service.discovery.v3;
 
 let cp: ControlPlane;
 
@@ -41,11 +41,12 @@ interface Stream {
   readonly status: Promise<string>;
 }
 
-function open(): Stream {
-  const session = http2.connect(`http://127.0.0.1:${cp.xdsPort}`);
+function open(path = deltaMethod, port = cp.xdsPort): Stream {
+  const scheme = port === cp.xdsPort ? "http" : "https";
+  const session = http2.connect(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
   const stream = session.request({
     ":method": "POST",
-    ":path": method,
+    ":path": path,
     "content-type": "application/grpc",
     te: "trailers",
   });
@@ -72,30 +73,13 @@ function open(): Stream {
   return { stream, session, messages, status };
 }
 
-function framed(message: Uint8Array, flag = 0): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(flag, 0);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
-}
-
 const request = (init: ConstructorParameters<typeof DeltaDiscoveryRequest>[0]) =>
   framed(new DeltaDiscoveryRequest(init).serialize());
-
-/** A first request of a node; written by hand, since the generated class of Node is another module's. */
-function first(id: string, typeUrl: string): Buffer {
-  const text = (field: number, value: string) => {
-    const bytes = Buffer.from(value);
-    return Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes]);
-  };
-  const inner = text(1, id);
-  return framed(Buffer.concat([Buffer.from([(1 << 3) | 2, inner.length]), inner, text(2, typeUrl)]));
-}
 
 /** A well-behaved client is still served. */
 async function assertServes(): Promise<void> {
   const { stream, session, messages } = open();
-  stream.write(first("default.redis-1", clusterType));
+  stream.write(firstRequest("default.redis-1", clusterType));
   await eventually("a good client gets its clusters", () => messages.length > 0);
   session.destroy();
   assert.is(cp.child.exitCode, null);
@@ -128,7 +112,7 @@ test("a frame with an unknown compression flag ends its stream", async () => {
 test("a node id without a dot is refused with what would be right", async () => {
   for (const id of ["nodot", "", ".x", "x."]) {
     const { stream, session, status } = open();
-    stream.write(first(id, clusterType));
+    stream.write(firstRequest(id, clusterType));
     assert.match(await status, "3 the first request must carry a node id of the form <mesh>.<name>");
     session.destroy();
   }
@@ -137,14 +121,14 @@ test("a node id without a dot is refused with what would be right", async () => 
 
 test("a request without a type ends its stream", async () => {
   const { stream, session, status } = open();
-  stream.write(first("default.redis-1", ""));
+  stream.write(firstRequest("default.redis-1", ""));
   assert.match(await status, "3 type_url is required");
   session.destroy();
 });
 
 test("an unknown type gets no answer, and the stream goes on", async () => {
   const { stream, session, messages } = open();
-  stream.write(first("default.redis-1", "type.googleapis.com/envoy.config.Nothing"));
+  stream.write(firstRequest("default.redis-1", "type.googleapis.com/envoy.config.Nothing"));
   stream.write(request({ type_url: clusterType }));
   await eventually("the known type is answered", () => messages.length > 0);
   assert.is(messages.length, 1);
@@ -153,7 +137,7 @@ test("an unknown type gets no answer, and the stream goes on", async () => {
 
 test("an unknown Dataplane gets no answer until it is applied", async () => {
   const { stream, session, messages } = open();
-  stream.write(first("default.late-1", clusterType));
+  stream.write(firstRequest("default.late-1", clusterType));
   await assertServes();
   assert.is(messages.length, 0);
   const spec = { networking: { inbound: [{ interface: "127.0.0.1:9001:6380", tags: { service: "late" } }] } };
@@ -170,7 +154,7 @@ test("an unknown Dataplane gets no answer until it is applied", async () => {
 test("a client that never reads costs the others nothing", async () => {
   const silent = open();
   silent.stream.pause();
-  silent.stream.write(first("default.redis-1", clusterType));
+  silent.stream.write(firstRequest("default.redis-1", clusterType));
   for (let index = 0; index < 20; index++) {
     const spec = {
       networking: { inbound: [{ interface: `127.0.0.1:9000:${7000 + index}`, tags: { service: "redis" } }] },
@@ -194,6 +178,65 @@ test("bytes that are no HTTP/2 close their connection only", async () => {
   socket.resume();
   await eventually("the connection is closed", () => socket.destroyed || socket.readableEnded);
   socket.destroy();
+  await assertServes();
+});
+
+/** The value of a metric of kuma-cp. */
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`${cp.health}/metrics`)).text();
+  const line = text.split("\n").find((one) => one.startsWith(`${name} `));
+  assert.ok(line !== undefined, `there is no metric ${name}`);
+  return Number(line.slice(name.length + 1));
+}
+
+test("a method that is called like a member of every object is unknown, on both ports", async () => {
+  for (const port of [cp.xdsPort, cp.sdsPort]) {
+    for (const path of ["/constructor", "/__proto__", "/toString"]) {
+      const { session, status } = open(path, port);
+      assert.match(await status, /^12 there is no method/);
+      session.destroy();
+    }
+  }
+  assert.is(await metric('caught_exceptions{server="xds"}'), 0);
+  assert.is(await metric('caught_exceptions{server="sds"}'), 0);
+  await assertServes();
+});
+
+test("a stream that asks for hundreds of thousands of names is refused with the limit, and holds nobody up", async () => {
+  const names = Array.from({ length: 300_000 }, (_, index) => field(3, index.toString(36)));
+  const asked = open();
+  asked.stream.write(firstRequest("default.redis-1", clusterType));
+  await eventually("it is served", () => asked.messages.length > 0);
+  asked.stream.write(framed(Buffer.concat([field(2, clusterType), ...names])));
+  assert.match(await asked.status, /^8 .*\(limit names_in_request\)/);
+  asked.session.destroy();
+  const fewer = open();
+  fewer.stream.write(firstRequest("default.redis-1", clusterType, ...names.slice(0, 10_000)));
+  assert.match(await fewer.status, /^8 .*\(limit names\)/);
+  fewer.session.destroy();
+  assert.ok((await metric('refusals{server="xds",limit="names"}')) >= 1);
+  await assertServes();
+});
+
+test("a first request that announces more than a proxy ever has to say is refused before it comes", async () => {
+  const { stream, session, status } = open();
+  stream.write(Buffer.from([0, 0, 4, 0, 1]));
+  assert.match(await status, /^8 the first message is longer than 262144 bytes \(limit first_message\)/);
+  session.destroy();
+  await assertServes();
+});
+
+test("a refusal of megabytes is cut before it is logged or kept", async () => {
+  const { stream, session, messages } = open();
+  stream.write(firstRequest("default.redis-1", clusterType));
+  await eventually("it is served", () => messages.length > 0);
+  const nonce = DeltaDiscoveryResponse.deserialize(messages[0] ?? Buffer.alloc(0)).nonce;
+  const words = "no ".repeat(1_000_000);
+  const before = cp.output().length;
+  stream.write(framed(Buffer.concat([field(2, clusterType), field(6, nonce), field(7, field(2, words))])));
+  await eventually("it is logged", () => cp.output().slice(before).includes("no no no"));
+  assert.ok(cp.output().length - before < 20_000, "the log has all of it");
+  session.destroy();
   await assertServes();
 });
 

@@ -4,23 +4,13 @@ import { google } from "../../../proto-gen/envelope/google/rpc/status.js";
 import { typeUrls } from "../../../src/envoy/resource.js";
 import { decodeDeltaRequest, decodeSotwRequest } from "../../../src/xds/decode.js";
 import { LimitExceeded, xdsLimits } from "../../../src/xds/limits.js";
+import { field } from "../../support/discovery-request.js";
 import { seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("discovery requests");
 
 const { DeltaDiscoveryRequest, DiscoveryRequest } = envoy.service.discovery.v3;
-
-/** A field with its length before it. */
-function field(number: number, content: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(content);
-  const varint: number[] = [];
-  for (let rest = bytes.length; ; rest = Math.floor(rest / 128)) {
-    varint.push(rest > 127 ? (rest % 128) | 128 : rest);
-    if (rest <= 127) break;
-  }
-  return Buffer.concat([Buffer.from([(number << 3) | 2, ...varint]), bytes]);
-}
 
 const metadata = (key: string, value: string) =>
   field(3, field(1, Buffer.concat([field(1, key), field(2, field(3, value))])));
