@@ -28,6 +28,17 @@ export interface DefaultProxySettings {
   readonly secretServer: SecretServer | undefined;
 }
 
+/** What a proxy says about itself on its stream, beside its name. */
+export interface ProxyNode {
+  /** Where its token is, on its own machine. */
+  readonly tokenPath?: string | undefined;
+  /**
+   * Whether its listeners have TCP keepalive. Envoy cannot change a socket option of a listener that listens: it refuses
+   * the update, and with it every later change of permissions. So only Envoys get it whose bootstrap has said so.
+   */
+  readonly tcpKeepalive?: boolean | undefined;
+}
+
 /** A configuration that is being made. */
 interface Draft {
   readonly config: ProxyTables;
@@ -96,14 +107,15 @@ export function inboundListeners(
   proxy: ProxyView,
   mesh: MeshView,
   { secretServer }: DefaultProxySettings,
-  tokenPath: string | undefined,
+  { tokenPath, tcpKeepalive: keepalive = false }: ProxyNode,
 ): EnvoyResource[] {
+  const binding = { bind: proxy.redirectPort === 0, keepalive };
   const tls = tlsOf(mesh, secretServer, tokenPath);
   return [...listenersOf(proxy.inbounds)].map((inbounds) => {
     const [inbound] = inbounds;
     const tags = inbounds.map((member) => member.tags);
     const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
-    return inboundListener(inbound, localClusterName(inbound.servicePort), proxy.redirectPort === 0, protection);
+    return inboundListener(inbound, localClusterName(inbound.servicePort), binding, protection);
   });
 }
 
@@ -116,18 +128,19 @@ export function addDefaultProxy(
   proxy: ProxyView,
   mesh: MeshView,
   settings: DefaultProxySettings,
-  tokenPath: string | undefined,
+  node: ProxyNode,
 ): void {
   const { connectTimeoutMs, secretServer } = settings;
+  const { tokenPath, tcpKeepalive: keepalive = false } = node;
   const redirected = proxy.redirectPort !== 0;
   const tls = tlsOf(mesh, secretServer, tokenPath);
 
   if (redirected) {
     keep(cds, passThroughCluster(connectTimeoutMs));
-    keep(lds, catchAllListener(proxy.redirectPort));
+    keep(lds, catchAllListener(proxy.redirectPort, keepalive));
   }
   for (const [{ servicePort }] of listenersOf(proxy.inbounds)) keep(cds, localCluster(servicePort, connectTimeoutMs));
-  for (const listener of inboundListeners(proxy, mesh, settings, tokenPath)) keep(lds, listener);
+  for (const listener of inboundListeners(proxy, mesh, settings, node)) keep(lds, listener);
   for (const { service, ...place } of proxy.outbounds) {
     services.add(service);
     const clusters: WeightedCluster[] = [];
@@ -144,6 +157,7 @@ export function addDefaultProxy(
     const [first, ...others] = clusters;
     if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
     const logging = loggingOf(mesh, proxy, service, ignored);
-    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], !redirected, logging));
+    const binding = { bind: !redirected, keepalive };
+    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], binding, logging));
   }
 }

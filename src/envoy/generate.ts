@@ -4,7 +4,7 @@ import type { Stored } from "../store/store.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
 import type { Policies } from "../view/policies.js";
 import { type AssignmentSource, type AssignmentSources, reassigned } from "./assignments.js";
-import { addDefaultProxy, type DefaultProxySettings, inboundListeners } from "./default-proxy.js";
+import { addDefaultProxy, type DefaultProxySettings, inboundListeners, type ProxyNode } from "./default-proxy.js";
 import type { Ignored } from "./ignored.js";
 import type { EnvoyApi } from "./raw/api.js";
 import { rawResourcesOf } from "./raw/readings.js";
@@ -15,6 +15,7 @@ interface Basis extends Surroundings, Pick<Policies, "TrafficRoute" | "TrafficLo
   readonly proxy: ProxyView;
   readonly mesh: MeshView["mesh"];
   readonly tokenPath: string | undefined;
+  readonly tcpKeepalive: boolean | undefined;
 }
 
 /** What one proxy is told, and what that was read from: a change of those concerns it. */
@@ -65,9 +66,9 @@ function basisOf(
   proxy: ProxyView,
   { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
   { connectTimeoutMs, secretServer, newerApi }: Surroundings,
-  tokenPath: string | undefined,
+  { tokenPath, tcpKeepalive }: ProxyNode,
 ): Basis {
-  const own = { proxy, mesh, tokenPath, connectTimeoutMs, secretServer, newerApi };
+  const own = { proxy, mesh, tokenPath, tcpKeepalive, connectTimeoutMs, secretServer, newerApi };
   return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
 }
 
@@ -89,12 +90,12 @@ function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]):
 /** The same as made anew, when nothing but permissions and endpoints differs; tables that did not change stay the same. */
 function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, surroundings: Surroundings): Generated {
   const { config, assignments, basis } = before;
-  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis.tokenPath));
+  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis));
   return { ...before, config: reassigned({ ...config, lds }, assignments, mesh) };
 }
 
 /**
- * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and where its token is. It consists of
+ * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and what its Envoy says of itself. It consists of
  * what the proxy's template imports and of the template's own resources.
  * @param before what was made for the proxy last: what still holds of it is not made again
  * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
@@ -103,10 +104,10 @@ export function generate(
   proxy: ProxyView,
   mesh: MeshView,
   surroundings: Surroundings,
-  tokenPath?: string,
+  node: ProxyNode = {},
   before?: Generated,
 ): Generated {
-  const basis = basisOf(proxy, mesh, surroundings, tokenPath);
+  const basis = basisOf(proxy, mesh, surroundings, node);
   if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
   const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
   const services = new Set<string>();
@@ -116,7 +117,7 @@ export function generate(
   const { imports } = template === undefined ? usual : contentOf(template.spec);
 
   if (imports.includes(defaultProfile)) {
-    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, tokenPath);
+    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, node);
   }
   if (template !== undefined) {
     ignored.push(...unknownImports(template));

@@ -11,6 +11,7 @@ import { accessLogs, type Logging, loggingIngredients } from "./access-logs.js";
 import { socketAddress } from "./address.js";
 import { passThroughName } from "./clusters.js";
 import { type Ingredient, madeOnce } from "./ingredients.js";
+import { listenerKeepalive } from "./keepalive.js";
 import { type EnvoyResource, encode } from "./resource.js";
 import { inboundTls, permissionFilter, permittedIngredients, type TlsParameters, tlsIngredients } from "./tls.js";
 
@@ -56,6 +57,8 @@ function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean) {
     statPrefix,
     clusterSpecifier: clusterSpecifier(clusters),
     accessLog: logging === undefined ? [] : accessLogs(logging),
+    // Zero is "never"; by Envoy's default a connection that is silent for an hour is closed.
+    idleTimeout: {},
     ...(guarded ? afterHandshake : {}),
   });
   return {
@@ -64,8 +67,14 @@ function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean) {
   };
 }
 
-interface Options {
+/** What a listener does with its socket. */
+export interface Binding {
   readonly bind: boolean;
+  /** Whether accepted connections get TCP keepalive; see `ProxyNode`. */
+  readonly keepalive: boolean;
+}
+
+interface Options extends Binding {
   readonly useOriginalDst?: boolean;
   /** What stands in the filter chain besides the proxy filter. */
   readonly guard?: Guard;
@@ -91,6 +100,7 @@ function listener(name: string, { address, port }: Place, target: Target, option
       },
     ],
     ...(options.bind ? {} : { bindToPort: false }),
+    ...(options.keepalive && options.bind ? { socketOptions: [...listenerKeepalive] } : {}),
     ...(options.useOriginalDst === true ? { useOriginalDst: true } : {}),
   });
   return encode(ListenerSchema, name, message, { clusters: target.clusters.map((cluster) => cluster.name) });
@@ -119,16 +129,16 @@ export const outboundListenerName = ({ address, port }: Place): string => `outbo
 export function inboundListener(
   place: Place,
   cluster: string,
-  bind: boolean,
+  { bind, keepalive }: Binding,
   protection: Protection | undefined,
 ): EnvoyResource {
   const { address, port } = place;
-  const ingredients = ["inbound", address, port, cluster, bind, ...protectionIngredients(protection)];
+  const ingredients = ["inbound", address, port, cluster, bind, keepalive, ...protectionIngredients(protection)];
   return madeOnce(ingredients, () => {
     const name = inboundListenerName(place);
     const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
     const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
-    return listener(name, place, target, { bind, ...guard });
+    return listener(name, place, target, { bind, keepalive, ...guard });
   });
 }
 
@@ -137,24 +147,24 @@ export function outboundListener(
   place: Place,
   service: string,
   clusters: Target["clusters"],
-  bind: boolean,
+  { bind, keepalive }: Binding,
   logging: Logging | undefined,
 ): EnvoyResource {
   const { address, port } = place;
   const shares = clusters.flatMap(({ name, weight }) => [name, weight]);
-  const ingredients = ["outbound", address, port, service, bind, ...loggingIngredients(logging), ...shares];
+  const ingredients = ["outbound", address, port, service, bind, keepalive, ...loggingIngredients(logging), ...shares];
   return madeOnce(ingredients, () => {
     const target = { clusters, statPrefix: statName(service), ...(logging === undefined ? {} : { logging }) };
-    return listener(outboundListenerName(place), place, target, { bind });
+    return listener(outboundListenerName(place), place, target, { bind, keepalive });
   });
 }
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */
-export function catchAllListener(port: number): EnvoyResource {
+export function catchAllListener(port: number, keepalive: boolean): EnvoyResource {
   return listener(
     "catch_all",
     { address: "0.0.0.0", port },
     { clusters: [{ name: passThroughName, weight: 100 }], statPrefix: passThroughName },
-    { bind: true, useOriginalDst: true },
+    { bind: true, keepalive, useOriginalDst: true },
   );
 }

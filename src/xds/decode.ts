@@ -14,6 +14,8 @@ export interface Node {
   readonly id: string;
   /** Where the proxy's token is, as its bootstrap request said. */
   readonly tokenPath: string | undefined;
+  /** Whether its bootstrap says that its listeners may have TCP keepalive from the start. */
+  readonly tcpKeepalive: boolean;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -37,7 +39,7 @@ export interface SotwRequest {
   readonly refusal: string | undefined;
 }
 
-const unknownNode: Node = { id: "", tokenPath: undefined };
+const unknownNode: Node = { id: "", tokenPath: undefined, tcpKeepalive: false };
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
@@ -71,6 +73,8 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
 }
 
 const tokenPathKey = "dataplaneTokenPath";
+const tcpKeepaliveKey = "tcpKeepalive";
+const longestKey = tokenPathKey.length;
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
 function readStringValue(value: Uint8Array, key: string): string | undefined {
@@ -83,9 +87,20 @@ function readStringValue(value: Uint8Array, key: string): string | undefined {
   return text;
 }
 
+/** Whether a google.protobuf.Value is `true`. */
+function isTrue(value: Uint8Array): boolean {
+  let found = false;
+  const reader = new BinaryReader(value);
+  while (reader.nextField()) {
+    if (reader.getFieldNumber() === 4 && reader.getWireType() === 0) found = reader.readBool();
+    else reader.skipField();
+  }
+  return found;
+}
+
 /** What is read of a google.protobuf.Struct. */
-function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath"> {
-  let tokenPath: string | undefined;
+function readMetadata(struct: Uint8Array, before: Node): Node {
+  let { tokenPath, tcpKeepalive } = before;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -93,9 +108,11 @@ function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath"> {
       continue;
     }
     const { key, value } = readEntry(reader.readBytes());
-    if (textOf(key, tokenPathKey.length + 1) === tokenPathKey) tokenPath = readStringValue(value, tokenPathKey);
+    const name = textOf(key, longestKey + 1);
+    if (name === tokenPathKey) tokenPath = readStringValue(value, tokenPathKey);
+    else if (name === tcpKeepaliveKey) tcpKeepalive = isTrue(value);
   }
-  return { tokenPath: tokenPath === "" ? undefined : tokenPath };
+  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, tcpKeepalive };
 }
 
 function readNode(bytes: Uint8Array): Node {
@@ -104,7 +121,7 @@ function readNode(bytes: Uint8Array): Node {
   while (reader.nextField()) {
     const field = delimited(reader);
     if (field === 1) node = { ...node, id: boundedText(reader.readBytes(), "node_id_length", "the node id") };
-    else if (field === 3) node = { ...node, ...readMetadata(reader.readBytes()) };
+    else if (field === 3) node = readMetadata(reader.readBytes(), node);
     else reader.skipField();
   }
   return node;

@@ -117,7 +117,7 @@ export function serveStream(
       client = {
         id: proxy,
         since,
-        tokenPath: message.node.tokenPath,
+        node: message.node,
         get configured() {
           return session.configured;
         },

@@ -95,7 +95,7 @@ function generateAll(mesh: MeshView, surroundings: Surroundings) {
   return names.map((name) => {
     const proxy = mesh.proxies.get(name);
     if (proxy === undefined) throw new Error(`${name} is missing`);
-    return generate(proxy, mesh, surroundings, "token");
+    return generate(proxy, mesh, surroundings, { tokenPath: "token" });
   });
 }
 

@@ -21,7 +21,7 @@ export function generateCase(name: string): ReadonlyMap<string, ConfigJson> {
   return new Map(
     [...mesh.proxies.values()].map((proxy) => [
       proxy.name,
-      configJson(generate(proxy, mesh, surroundings, "token").config),
+      configJson(generate(proxy, mesh, surroundings, { tokenPath: "token", tcpKeepalive: true }).config),
     ]),
   );
 }

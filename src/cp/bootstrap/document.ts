@@ -35,7 +35,11 @@ export function bootstrapDocument(parameters: BootstrapParameters): Record<strin
     node: {
       id: `${mesh}.${name}`,
       cluster: service,
-      ...(dataplaneTokenPath === undefined ? {} : { metadata: { dataplaneTokenPath } }),
+      metadata: {
+        ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
+        // This Envoy starts with no listener yet: see `ProxyNode`.
+        tcpKeepalive: true,
+      },
     },
     ...(admin.port === 0 ? {} : { admin: adminServer(admin) }),
     dynamicResources: {

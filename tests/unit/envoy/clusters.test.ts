@@ -27,7 +27,7 @@ const server = { target: "cp:5677", root: "root" };
 function told(mesh: MeshView, name: string, tokenPath: string | undefined, surroundings: Surroundings): string {
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no ${name}`);
-  const cluster = generate(proxy, mesh, surroundings, tokenPath).config.cds.get("redis");
+  const cluster = generate(proxy, mesh, surroundings, { tokenPath }).config.cds.get("redis");
   return cluster?.version ?? "none";
 }
 

@@ -23,7 +23,7 @@ test("everything that is generated can be shown", () => {
   const proxy = mesh.proxies.get("web-1");
   if (proxy === undefined) throw new Error("there is no web-1");
   const surroundings = { connectTimeoutMs, secretServer: { target: "cp:5677", root: "a certificate" } };
-  const { config } = generate(proxy, mesh, surroundings, "/run/token");
+  const { config } = generate(proxy, mesh, surroundings, { tokenPath: "/run/token" });
   let shown = 0;
   for (const kind of kinds) {
     for (const resource of config[kind].values()) {

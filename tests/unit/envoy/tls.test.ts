@@ -60,8 +60,12 @@ function configOf({ mtls = true, tokenPath, name = "backend-1", server = true }:
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
-  return generate(proxy, mesh, { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined }, tokenPath)
-    .config;
+  return generate(
+    proxy,
+    mesh,
+    { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined },
+    { tokenPath },
+  ).config;
 }
 
 function resource(table: ReadonlyMap<string, EnvoyResource>, name: string): EnvoyResource {

@@ -96,14 +96,14 @@ function open() {
   const configs = new Map<string, ProxyConfig>();
   const proxies = createProxies({
     view: () => view,
-    generate: (proxy, mesh, tokenPath, before) => generate(proxy, mesh, surroundings, tokenPath, before),
+    generate: (proxy, mesh, node, before) => generate(proxy, mesh, surroundings, node, before),
     logger: createLogger({ name: "test", level: "off" }),
   });
   for (const name of names) {
     const client: Client = {
       id: { mesh: "m", name },
       since: new Date(),
-      tokenPath: "token",
+      node: { tokenPath: "token" },
       get configured() {
         return configs.has(name);
       },
@@ -129,7 +129,7 @@ function open() {
       return names.flatMap((name) => {
         const proxy = mesh?.proxies.get(name);
         if (mesh === undefined || proxy === undefined) return [];
-        return [[name, generate(proxy, mesh, surroundings, "token").config] as const];
+        return [[name, generate(proxy, mesh, surroundings, { tokenPath: "token" }).config] as const];
       });
     },
   };

@@ -48,7 +48,7 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
     join(name: string, tokenPath?: string, mesh = "m"): TestClient {
       const client: TestClient = {
         id: { mesh, name },
-        tokenPath,
+        node: { tokenPath },
         configured: false,
         configs: [],
         since: new Date(0),
@@ -187,9 +187,9 @@ test("proxies of a missing mesh keep what they have, and say so in the log", () 
 });
 
 test("a proxy for which nothing can be made keeps what it has, and costs no other", () => {
-  const stage = open(all, (proxy, mesh, tokenPath) => {
+  const stage = open(all, (proxy, mesh, node) => {
     if (proxy.name === "redis-1") throw new Error("broken");
-    return sourcesOnly(proxy, mesh, tokenPath, undefined);
+    return sourcesOnly(proxy, mesh, node, undefined);
   });
   for (const name of ["redis-1", "web-1"]) stage.join(name);
   stage.touch({ mesh: true });
@@ -199,9 +199,9 @@ test("a proxy for which nothing can be made keeps what it has, and costs no othe
 
 test("clients of one proxy get the contexts of their own token paths, made once for each path", () => {
   const made: (string | undefined)[] = [];
-  const counted = (...[proxy, mesh, tokenPath]: Parameters<Generate>): Generated => {
-    made.push(tokenPath);
-    return generate(proxy, mesh, surroundings, tokenPath);
+  const counted = (...[proxy, mesh, node]: Parameters<Generate>): Generated => {
+    made.push(node.tokenPath);
+    return generate(proxy, mesh, surroundings, node);
   };
   const anyone = permission("p", { sources: [{ match: { service: "*" } }], destinations: [{}] });
   const stage = open([meshRecord(), redis], counted);
@@ -239,9 +239,9 @@ function counting(): { readonly made: () => number; readonly how: Generate } {
   let count = 0;
   return {
     made: () => count,
-    how(proxy, mesh, tokenPath, before) {
+    how(proxy, mesh, node, before) {
       count += 1;
-      return generate(proxy, mesh, surroundings, tokenPath, before);
+      return generate(proxy, mesh, surroundings, node, before);
     },
   };
 }

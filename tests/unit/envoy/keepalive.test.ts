@@ -1,0 +1,37 @@
+import * as assert from "uvu/assert";
+import { generate } from "../../../src/envoy/generate.js";
+import { dataplane, meshRecord, meshViewOf } from "../../support/mesh-view.js";
+import { suite } from "../../support/suite.js";
+import { readListener } from "../../support/tls-decoding.js";
+
+const test = suite("TCP keepalive of accepted connections");
+
+const surroundings = { connectTimeoutMs: 5000, secretServer: undefined };
+const inbound = [{ interface: "127.0.0.1:8000:80", tags: { service: "backend" } }];
+const outbound = [{ interface: ":10000", service: "redis" }];
+
+/** How many socket options each listener of a proxy has, by its name. */
+function optionsOf(tcpKeepalive: boolean | undefined, redirectPort: number): Record<string, number> {
+  const networking = { inbound, outbound, transparentProxying: { redirectPort } };
+  const mesh = meshViewOf(meshRecord(), dataplane("backend-1", networking));
+  const proxy = mesh.proxies.get("backend-1");
+  if (proxy === undefined) throw new Error("there is no backend-1");
+  const { lds } = generate(proxy, mesh, surroundings, { tcpKeepalive }).config;
+  return Object.fromEntries(
+    [...lds.values()].map((listener) => [listener.name, readListener(listener).socketOptions.length]),
+  );
+}
+
+test("is for Envoys that had it from their start: others would refuse the listener and every later change of it", () => {
+  for (const old of [undefined, false]) {
+    assert.equal(optionsOf(old, 0), { "inbound:127.0.0.1:8000": 0, "outbound:127.0.0.1:10000": 0 });
+  }
+  assert.equal(optionsOf(true, 0), { "inbound:127.0.0.1:8000": 4, "outbound:127.0.0.1:10000": 4 });
+});
+
+test("is set on the one listener that has a socket when connections are redirected", () => {
+  const none = { "inbound:127.0.0.1:8000": 0, "outbound:127.0.0.1:10000": 0 };
+  assert.equal(optionsOf(true, 15_001), { catch_all: 4, ...none });
+});
+
+test.run();
