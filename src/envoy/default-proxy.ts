@@ -37,6 +37,12 @@ export interface ProxyNode {
    * the update, and with it every later change of permissions. So only Envoys get it whose bootstrap has said so.
    */
   readonly tcpKeepalive?: boolean | undefined;
+  /**
+   * Whether it waits for secrets for a moment only (see `secretPatienceMs`). An Envoy that was started by an older
+   * release has other TLS contexts, and asks for its secrets anew when they change: those who all ask at once, after an
+   * upgrade of the control plane, would be closed until they have them. It keeps what it has until it is restarted.
+   */
+  readonly promptTls?: boolean | undefined;
 }
 
 /** A configuration that is being made. */
@@ -55,10 +61,10 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-function tlsOf(mesh: MeshView, server: SecretServer | undefined, tokenPath: string | undefined) {
+function tlsOf(mesh: MeshView, server: SecretServer | undefined, { tokenPath, promptTls: prompt = false }: ProxyNode) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
-  return { mesh: mesh.name, server, tokenPath } satisfies TlsParameters;
+  return { mesh: mesh.name, server, tokenPath, prompt } satisfies TlsParameters;
 }
 
 /** What there is to say of a rule that logs nothing. */
@@ -107,10 +113,10 @@ export function inboundListeners(
   proxy: ProxyView,
   mesh: MeshView,
   { secretServer }: DefaultProxySettings,
-  { tokenPath, tcpKeepalive: keepalive = false }: ProxyNode,
+  node: ProxyNode,
 ): EnvoyResource[] {
-  const binding = { bind: proxy.redirectPort === 0, keepalive };
-  const tls = tlsOf(mesh, secretServer, tokenPath);
+  const binding = { bind: proxy.redirectPort === 0, keepalive: node.tcpKeepalive === true };
+  const tls = tlsOf(mesh, secretServer, node);
   return [...listenersOf(proxy.inbounds)].map((inbounds) => {
     const [inbound] = inbounds;
     const tags = inbounds.map((member) => member.tags);
@@ -131,9 +137,9 @@ export function addDefaultProxy(
   node: ProxyNode,
 ): void {
   const { connectTimeoutMs, secretServer } = settings;
-  const { tokenPath, tcpKeepalive: keepalive = false } = node;
+  const keepalive = node.tcpKeepalive === true;
   const redirected = proxy.redirectPort !== 0;
-  const tls = tlsOf(mesh, secretServer, tokenPath);
+  const tls = tlsOf(mesh, secretServer, node);
 
   if (redirected) {
     keep(cds, passThroughCluster(connectTimeoutMs));

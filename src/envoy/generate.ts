@@ -16,6 +16,7 @@ interface Basis extends Surroundings, Pick<Policies, "TrafficRoute" | "TrafficLo
   readonly mesh: MeshView["mesh"];
   readonly tokenPath: string | undefined;
   readonly tcpKeepalive: boolean | undefined;
+  readonly promptTls: boolean | undefined;
 }
 
 /** What one proxy is told, and what that was read from: a change of those concerns it. */
@@ -66,9 +67,9 @@ function basisOf(
   proxy: ProxyView,
   { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
   { connectTimeoutMs, secretServer, newerApi }: Surroundings,
-  { tokenPath, tcpKeepalive }: ProxyNode,
+  { tokenPath, tcpKeepalive, promptTls }: ProxyNode,
 ): Basis {
-  const own = { proxy, mesh, tokenPath, tcpKeepalive, connectTimeoutMs, secretServer, newerApi };
+  const own = { proxy, mesh, tokenPath, tcpKeepalive, promptTls, connectTimeoutMs, secretServer, newerApi };
   return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
 }
 

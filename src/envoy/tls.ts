@@ -48,11 +48,20 @@ export interface TlsParameters {
   readonly server: SecretServer;
   /** The token's file on the proxy's machine; without one the secret server hands out no identity. */
   readonly tokenPath: string | undefined;
+  /** Whether it waits for its secrets for `secretPatienceMs` only; otherwise for Envoy's own 15 s. */
+  readonly prompt: boolean;
 }
+
+/**
+ * How long a listener or cluster that needs secrets may wait for them before it takes the place of the one that goes on
+ * in plaintext meanwhile. From then on it is closed, and opens as soon as the secrets are there. Half of the second
+ * that we promise: the rest is for Envoy's work.
+ */
+const secretPatienceMs = 500;
 
 /** All that these parameters are, for what is made by them. */
 export const tlsIngredients = (tls: TlsParameters | undefined): readonly Ingredient[] =>
-  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath];
+  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.prompt];
 
 const fileCredentials = "envoy.grpc_credentials.file_based_metadata";
 
@@ -86,13 +95,14 @@ const channelArgs = {
   },
 };
 
-function secretSource(name: string, { server, tokenPath }: TlsParameters): ConfigSource {
+function secretSource(name: string, { server, tokenPath, prompt }: TlsParameters): ConfigSource {
   const authentication =
     tokenPath === undefined
       ? {}
       : { callCredentials: [fromTokenFile(tokenPath)], credentialsFactoryName: fileCredentials };
   return create(ConfigSourceSchema, {
     resourceApiVersion: ApiVersion.V3,
+    ...(prompt ? { initialFetchTimeout: { nanos: secretPatienceMs * 1_000_000 } } : {}),
     configSourceSpecifier: {
       case: "apiConfigSource",
       value: {

@@ -16,6 +16,8 @@ export interface Node {
   readonly tokenPath: string | undefined;
   /** Whether its bootstrap says that its listeners may have TCP keepalive from the start. */
   readonly tcpKeepalive: boolean;
+  /** Whether its bootstrap says that it may wait for secrets for a moment only. */
+  readonly promptTls: boolean;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -39,7 +41,7 @@ export interface SotwRequest {
   readonly refusal: string | undefined;
 }
 
-const unknownNode: Node = { id: "", tokenPath: undefined, tcpKeepalive: false };
+const unknownNode: Node = { id: "", tokenPath: undefined, tcpKeepalive: false, promptTls: false };
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
@@ -74,6 +76,7 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
 
 const tokenPathKey = "dataplaneTokenPath";
 const tcpKeepaliveKey = "tcpKeepalive";
+const promptTlsKey = "promptTls";
 const longestKey = tokenPathKey.length;
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
@@ -100,7 +103,7 @@ function isTrue(value: Uint8Array): boolean {
 
 /** What is read of a google.protobuf.Struct. */
 function readMetadata(struct: Uint8Array, before: Node): Node {
-  let { tokenPath, tcpKeepalive } = before;
+  let { tokenPath, tcpKeepalive, promptTls } = before;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -111,8 +114,9 @@ function readMetadata(struct: Uint8Array, before: Node): Node {
     const name = textOf(key, longestKey + 1);
     if (name === tokenPathKey) tokenPath = readStringValue(value, tokenPathKey);
     else if (name === tcpKeepaliveKey) tcpKeepalive = isTrue(value);
+    else if (name === promptTlsKey) promptTls = isTrue(value);
   }
-  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, tcpKeepalive };
+  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, tcpKeepalive, promptTls };
 }
 
 function readNode(bytes: Uint8Array): Node {

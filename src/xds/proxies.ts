@@ -41,7 +41,8 @@ export type Generate = (
 ) => Generated | undefined;
 
 /** Equal for nodes that get the same configuration. */
-const nodeKey = ({ tokenPath, tcpKeepalive = false }: ProxyNode): string => `${tcpKeepalive} ${tokenPath ?? ""}`;
+const nodeKey = ({ tokenPath = "", tcpKeepalive = false, promptTls = false }: ProxyNode): string =>
+  `${tcpKeepalive} ${promptTls} ${tokenPath}`;
 
 /** All streams of one proxy. */
 interface Entry extends Indexed {

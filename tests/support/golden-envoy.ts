@@ -18,10 +18,11 @@ const certificate = "-----BEGIN CERTIFICATE-----\nof the secret server\n-----END
 export function generateCase(name: string): ReadonlyMap<string, ConfigJson> {
   const mesh = meshViewOf(...readMeshFile(fs.readFileSync(path.join(root, name, "resources.yaml"), "utf8")));
   const surroundings = { connectTimeoutMs, secretServer: { target: "localhost:5677", root: certificate } };
+  const node = { tokenPath: "token", tcpKeepalive: true, promptTls: true };
   return new Map(
     [...mesh.proxies.values()].map((proxy) => [
       proxy.name,
-      configJson(generate(proxy, mesh, surroundings, { tokenPath: "token", tcpKeepalive: true }).config),
+      configJson(generate(proxy, mesh, surroundings, node).config),
     ]),
   );
 }

@@ -399,7 +399,7 @@ test("a bootstrap has the admin port and the token path that were asked for", as
   const ask = { mesh: "default", name: "redis-1", adminPort: 9901, dataplaneTokenPath: "token" };
   const document = load((await bootstrap(ask)).text) as BootstrapDocument;
   assert.equal(document.admin?.address, { socketAddress: { address: "127.0.0.1", portValue: 9901 } });
-  assert.equal(document.node.metadata, { dataplaneTokenPath: "token", tcpKeepalive: true });
+  assert.equal(document.node.metadata, { dataplaneTokenPath: "token", tcpKeepalive: true, promptTls: true });
 });
 
 test("a request for a bootstrap that is no JSON or names no dataplane is refused", async () => {

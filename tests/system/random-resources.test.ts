@@ -28,7 +28,7 @@ test(`${meshes} meshes of TEST_SEED=${runSeed}, as their proxies are told`, asyn
     const mesh = meshViewOf(meshRecord(false), ...resources);
     const tokenPath = random.chance(0.5) ? "token" : undefined;
     for (const proxy of mesh.proxies.values()) {
-      const { config } = generate(proxy, mesh, surroundings, { tokenPath, tcpKeepalive: true });
+      const { config } = generate(proxy, mesh, surroundings, { tokenPath, tcpKeepalive: true, promptTls: true });
       configs.set(`mesh ${number}, proxy ${proxy.name}`, configJson(config));
     }
   }

@@ -37,8 +37,9 @@ export function bootstrapDocument(parameters: BootstrapParameters): Record<strin
       cluster: service,
       metadata: {
         ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
-        // This Envoy starts with no listener yet: see `ProxyNode`.
+        // This Envoy has no listeners or certificates yet: see `ProxyNode`.
         tcpKeepalive: true,
+        promptTls: true,
       },
     },
     ...(admin.port === 0 ? {} : { admin: adminServer(admin) }),

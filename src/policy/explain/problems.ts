@@ -97,7 +97,11 @@ function ofCertificate(certificate: Certificate): Finding | undefined {
     case "expired":
       return finding("certificate-expired", "the certificate of ", ` expired at ${certificate.notAfter}${why}`);
     case "missing":
-      return finding("certificate-missing", "there is no certificate for ", why);
+      return finding(
+        "certificate-missing",
+        "there is no certificate for ",
+        `${why}; until there is one, no connection is made or taken there`,
+      );
   }
 }
 

@@ -14,7 +14,7 @@ const admin = { address: "127.0.0.1", port: 0, accessLogPath: "/dev/null" };
 const xds = { host: "cp.host", port: 5678, connectTimeoutMs: 1000 };
 
 const golden = `
-node: {id: default.backend-1, cluster: backend, metadata: {dataplaneTokenPath: token, tcpKeepalive: true}}
+node: {id: default.backend-1, cluster: backend, metadata: {dataplaneTokenPath: token, tcpKeepalive: true, promptTls: true}}
 admin:
   accessLog:
   - name: envoy.access_loggers.file
@@ -58,7 +58,11 @@ test("is exactly what is written down, with a token and an admin port", () => {
 
 test("has no token and no admin server unless they are asked for", () => {
   const document = bootstrapDocument({ mesh: "m", name: "pod.ns", service: "unknown", admin, xds });
-  assert.equal(document.node, { id: "m.pod.ns", cluster: "unknown", metadata: { tcpKeepalive: true } });
+  assert.equal(document.node, {
+    id: "m.pod.ns",
+    cluster: "unknown",
+    metadata: { tcpKeepalive: true, promptTls: true },
+  });
   assert.equal(Object.keys(document), ["node", "dynamicResources", "staticResources"]);
 });
 
@@ -92,7 +96,7 @@ test("is sent as YAML to a Dataplane that is registered", async () => {
   assert.equal(document.node, {
     id: "default.web-1",
     cluster: "api",
-    metadata: { dataplaneTokenPath: "token", tcpKeepalive: true },
+    metadata: { dataplaneTokenPath: "token", tcpKeepalive: true, promptTls: true },
   });
   assert.equal(document.admin.address, { socketAddress: { address: "127.0.0.1", portValue: 9901 } });
   assert.not.match(answer.text, /[&*]ref/);

@@ -13,7 +13,7 @@ const outbound = [{ interface: ":10000", service: "redis" }];
 /** How many socket options each listener of a proxy has, by its name. */
 function optionsOf(tcpKeepalive: boolean | undefined, redirectPort: number): Record<string, number> {
   const networking = { inbound, outbound, transparentProxying: { redirectPort } };
-  const mesh = meshViewOf(meshRecord(), dataplane("backend-1", networking));
+  const mesh = meshViewOf(meshRecord(false), dataplane("backend-1", networking));
   const proxy = mesh.proxies.get("backend-1");
   if (proxy === undefined) throw new Error("there is no backend-1");
   const { lds } = generate(proxy, mesh, surroundings, { tcpKeepalive }).config;

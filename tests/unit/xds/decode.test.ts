@@ -16,8 +16,8 @@ const metadata = (key: string, value: string) =>
   field(3, field(1, Buffer.concat([field(1, key), field(2, field(3, value))])));
 
 /** A boolean of the metadata. */
-const keepalive = (value: boolean) =>
-  field(3, field(1, Buffer.concat([field(1, "tcpKeepalive"), field(2, Buffer.from([0x20, value ? 1 : 0]))])));
+const flag = (key: string, value: boolean) =>
+  field(3, field(1, Buffer.concat([field(1, key), field(2, Buffer.from([0x20, value ? 1 : 0]))])));
 
 function refusedWith(limit: string, read: () => unknown): void {
   try {
@@ -60,20 +60,36 @@ test("are read as the generated decoder reads them", () => {
   }
 });
 
-test("tell the node's id, where its token is and whether it takes keepalive, and nothing else of the node is looked at", () => {
+test("tell the node's id, where its token is and what its bootstrap has, and nothing else of the node is looked at", () => {
   const extension = field(9, Buffer.from([0xff, 0xff, 0xff]));
   const inner = [
     field(1, "mesh.name"),
     metadata("other", "x"),
     metadata("dataplaneTokenPath", "token"),
-    keepalive(true),
+    flag("tcpKeepalive", true),
+    flag("promptTls", true),
     extension,
   ];
   const bytes = Buffer.concat([field(1, Buffer.concat(inner)), field(2, typeUrls.cds)]);
-  assert.equal(decodeDeltaRequest(bytes, true).node, { id: "mesh.name", tokenPath: "token", tcpKeepalive: true });
-  assert.equal(decodeDeltaRequest(bytes, false).node, { id: "", tokenPath: undefined, tcpKeepalive: false });
+  assert.equal(decodeDeltaRequest(bytes, true).node, {
+    id: "mesh.name",
+    tokenPath: "token",
+    tcpKeepalive: true,
+    promptTls: true,
+  });
+  assert.equal(decodeDeltaRequest(bytes, false).node, {
+    id: "",
+    tokenPath: undefined,
+    tcpKeepalive: false,
+    promptTls: false,
+  });
   const state = Buffer.concat([field(2, Buffer.concat(inner)), field(4, typeUrls.cds)]);
-  assert.equal(decodeSotwRequest(state, true).node, { id: "mesh.name", tokenPath: "token", tcpKeepalive: true });
+  assert.equal(decodeSotwRequest(state, true).node, {
+    id: "mesh.name",
+    tokenPath: "token",
+    tcpKeepalive: true,
+    promptTls: true,
+  });
 });
 
 test("beyond a limit say which one", () => {
