@@ -25,6 +25,7 @@ const model = [
   "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
   "envoy/extensions/transport_sockets/tls/v3/secret.proto",
   "envoy/extensions/transport_sockets/tls/v3/tls.proto",
+  "envoy/service/health/v3/hds.proto",
 ];
 /** What a raw (ProxyTemplate) resource may hold: the whole of Envoy's v3 configuration, and any extension's as a Struct. */
 const configuration =

@@ -15,6 +15,7 @@ import { followChanges } from "../xds/feed.js";
 import { xdsLimits } from "../xds/limits.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
+import { createApplicationHealth } from "./application-health.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
@@ -152,6 +153,8 @@ export async function startControlPlane(
     };
     const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
     servers.push(secrets.server);
+    const applications = createApplicationHealth({ store, logger: logger.child("health") });
+    stops.push(async () => applications.close());
     const envoy = bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"));
     const newerApi = followNewerApi({ feed: view, envoy, logger: logger.child("xds-server") });
     await newerApi.settle();
@@ -160,6 +163,7 @@ export async function startControlPlane(
       feed: newerApi.feed,
       observer: both(insights, metrics.observer),
       logger: logger.child("xds-server"),
+      health: applications,
       incidents: metrics.incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
       firstMessageBytes: settings.maxFirstRequestBytes,
       connectionsPerAddress: settings.maxOpeningConnections,
@@ -172,6 +176,7 @@ export async function startControlPlane(
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
+    applications.sweepLater({ connected: (id) => xds.streams(id).length > 0, reports: xds.reportsHealth });
     metrics.countStreams({ xds: xds.calls, sds: secrets.server.calls });
     const rotations = createRotations({
       // Two turns of the recorder, since the first may have begun a moment too early.

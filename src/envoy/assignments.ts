@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { HealthStatus } from "../../proto-gen/es/envoy/config/core/v3/health_check_pb.js";
 import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
@@ -17,8 +18,10 @@ function message(clusterName: string, endpoints: readonly Endpoint[]): ClusterLo
     clusterName,
     endpoints: [
       {
-        lbEndpoints: endpoints.map(({ address, port, tags }) => ({
+        lbEndpoints: endpoints.map(({ address, port, tags, down }) => ({
           hostIdentifier: { case: "endpoint" as const, value: { address: socketAddress(address, port) } },
+          // It stays in the list: whoever has no HealthCheck uses it when too few others are left.
+          ...(down === true ? { healthStatus: HealthStatus.UNHEALTHY } : {}),
           metadata: {
             filterMetadata: {
               "envoy.lb": Object.fromEntries(Object.entries(tags).sort(([a], [b]) => byCode(a, b))),

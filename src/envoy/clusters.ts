@@ -1,5 +1,4 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { CircuitBreakersSchema } from "../../proto-gen/es/envoy/config/cluster/v3/circuit_breaker_pb.js";
 import {
   Cluster_DiscoveryType,
@@ -13,21 +12,14 @@ import {
   ApiVersion,
   ConfigSourceSchema,
 } from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
-import { durationNanos } from "../resources/duration.js";
 import type { HealthCheck } from "../resources/health-check.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 import { socketAddress } from "./address.js";
+import { duration, milliseconds } from "./durations.js";
 import { type Ingredient, madeOnce } from "./ingredients.js";
 import { tcpKeepalive } from "./keepalive.js";
 import { type EnvoyResource, encode } from "./resource.js";
 import { outboundTls, type TlsParameters, tlsIngredients } from "./tls.js";
-
-function duration(milliseconds: number): Duration {
-  return create(DurationSchema, {
-    seconds: BigInt(Math.floor(milliseconds / 1000)),
-    nanos: (milliseconds % 1000) * 1_000_000,
-  });
-}
 
 type Init = MessageInitShape<typeof ClusterSchema>;
 
@@ -106,10 +98,6 @@ export interface ServiceClusterOptions {
   readonly tls: TlsParameters | undefined;
   readonly healthCheck: HealthCheck | undefined;
 }
-
-/** Rounded up: Envoy's clock has no less than that, and it refuses checks without a pause between them. */
-const milliseconds = (text: string | undefined) =>
-  Number(((durationNanos(text ?? "0s") ?? 0n) + 999_999n) / 1_000_000n);
 
 /**
  * A HealthCheck in Envoy's terms. Unhealthy endpoints get nothing, however many they are: with Envoy's default it would

@@ -1,4 +1,5 @@
 import { dataplaneType } from "./dataplane.js";
+import { dataplaneHealthType } from "./dataplane-health.js";
 import { dataplaneInsightType } from "./dataplane-insight.js";
 import { dataplaneOverviewType } from "./dataplane-overview.js";
 import { healthCheckType } from "./health-check.js";
@@ -45,6 +46,7 @@ export const registry: Registry = createRegistry([
   meshType,
   dataplaneType,
   dataplaneInsightType,
+  dataplaneHealthType,
   dataplaneOverviewType,
   proxyTemplateType,
   trafficPermissionType,

@@ -1,5 +1,6 @@
 import { Map as PersistentMap } from "immutable";
 import type { Dataplane } from "../resources/dataplane.js";
+import type { DataplaneHealth } from "../resources/dataplane-health.js";
 import type { Mesh } from "../resources/mesh.js";
 import { authorityName, type Secret } from "../resources/secret.js";
 import type { Change, Key, Stored } from "../store/store.js";
@@ -37,6 +38,7 @@ const emptyMesh = (name: string): MeshView => ({
   proxies: PersistentMap(),
   services: PersistentMap(),
   policies: noPolicies,
+  down: PersistentMap(),
   authority: undefined,
 });
 
@@ -87,9 +89,26 @@ function withProxy(view: MeshView, name: string, stored: Stored<Dataplane> | und
   if (before === undefined && after === undefined) return view;
   touched.proxies.add(name);
   const proxies = after === undefined ? view.proxies.delete(name) : view.proxies.set(name, after);
-  const offered = (proxy: typeof before) => (proxy === undefined ? new Map<string, Endpoint[]>() : offers(proxy));
+  const down = view.down.get(name);
+  const offered = (proxy: typeof before) => (proxy === undefined ? new Map<string, Endpoint[]>() : offers(proxy, down));
   const services = replaceOffers(view.services, name, offered(before), offered(after), touched);
   return { ...view, proxies, services };
+}
+
+function withHealth(
+  view: MeshView,
+  name: string,
+  stored: Stored<DataplaneHealth> | undefined,
+  touched: () => Touched,
+): MeshView {
+  const before = view.down.get(name);
+  const ports = new Set(stored?.spec.down ?? []);
+  if (before === undefined && ports.size === 0) return view;
+  const down = ports.size === 0 ? view.down.delete(name) : view.down.set(name, ports);
+  const proxy = view.proxies.get(name);
+  if (proxy === undefined) return { ...view, down };
+  const services = replaceOffers(view.services, name, offers(proxy, before), offers(proxy, ports), touched());
+  return { ...view, down, services };
 }
 
 function withPolicy(
@@ -123,14 +142,16 @@ function replace(view: MeshView, key: Key, stored: Stored | undefined, touched: 
     return { ...view, mesh: stored as Stored<Mesh> | undefined };
   }
   if (type === "Dataplane") return withProxy(view, name, stored as Stored<Dataplane> | undefined, touched());
+  if (type === "DataplaneHealth") return withHealth(view, name, stored as Stored<DataplaneHealth> | undefined, touched);
   if (isPolicyType(type)) return withPolicy(view, type, name, stored, touched());
   if (!isAuthority(key) || (stored === undefined && view.authority === undefined)) return view;
   touched().authority = true;
   return { ...view, authority: stored as Stored<Secret> | undefined };
 }
 
-const isBare = ({ mesh, proxies, policies, authority }: MeshView) =>
+const isBare = ({ mesh, proxies, policies, down, authority }: MeshView) =>
   mesh === undefined &&
+  down.isEmpty() &&
   authority === undefined &&
   proxies.isEmpty() &&
   Object.values(policies).every(({ byName }) => byName.isEmpty());
@@ -149,7 +170,8 @@ function remove(view: View, key: Key, touched: TouchedMeshes): View {
 }
 
 /** The keys of everything that a mesh's view was made of. */
-function* keysOf({ name: mesh, mesh: own, proxies, policies, authority }: MeshView): Generator<Key> {
+function* keysOf({ name: mesh, mesh: own, proxies, policies, down, authority }: MeshView): Generator<Key> {
+  for (const name of down.keys()) yield { type: "DataplaneHealth", mesh, name };
   for (const name of proxies.keys()) yield { type: "Dataplane", mesh, name };
   for (const [type, { byName }] of Object.entries(policies))
     for (const name of byName.keys()) yield { type, mesh, name };

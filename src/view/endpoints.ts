@@ -17,6 +17,7 @@ export function sameEndpoints(a: readonly Endpoint[] | undefined, b: readonly En
       other !== undefined &&
       endpoint.address === other.address &&
       endpoint.port === other.port &&
+      endpoint.down === other.down &&
       tagsText(endpoint) === tagsText(other)
     );
   });

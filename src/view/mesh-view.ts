@@ -9,6 +9,8 @@ export interface Endpoint {
   readonly address: string;
   readonly port: number;
   readonly tags: Readonly<Record<string, string>>;
+  /** Its sidecar says that the application behind it does not accept connections. */
+  readonly down?: true;
 }
 
 export interface Inbound {
@@ -51,6 +53,8 @@ export interface MeshView {
   readonly proxies: PersistentMap<string, ProxyView>;
   readonly services: PersistentMap<string, Service>;
   readonly policies: Policies;
+  /** By dataplane, the ports at which its applications do not accept connections; only those that have some. */
+  readonly down: PersistentMap<string, ReadonlySet<number>>;
   /** The Secret that holds the mesh's certificate authority. */
   readonly authority: Stored<Secret> | undefined;
 }

@@ -52,13 +52,13 @@ export function identifyingInbound(inbounds: readonly Inbound[]): Inbound | unde
   return first;
 }
 
-/** What a proxy offers to the mesh, by service. */
-export function offers(proxy: ProxyView): Map<string, Endpoint[]> {
+/** What a proxy offers to the mesh, by service; `down` are the ports at which its applications accept nothing. */
+export function offers(proxy: ProxyView, down?: ReadonlySet<number>): Map<string, Endpoint[]> {
   const byService = new Map<string, Endpoint[]>();
   if (proxy.unusable.length > 0) return byService;
-  for (const { address, port, service, tags } of proxy.inbounds) {
+  for (const { address, port, servicePort, service, tags } of proxy.inbounds) {
     const endpoints = byService.get(service);
-    const endpoint = { address, port, tags };
+    const endpoint: Endpoint = { address, port, tags, ...(down?.has(servicePort) === true ? { down: true } : {}) };
     if (endpoints === undefined) byService.set(service, [endpoint]);
     else endpoints.push(endpoint);
   }

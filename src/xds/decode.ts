@@ -131,6 +131,12 @@ function readNode(bytes: Uint8Array): Node {
   return node;
 }
 
+/**
+ * The id in an encoded Node.
+ * @throws LimitExceeded when it is too long
+ */
+export const readNodeId = (bytes: Uint8Array): string => readNode(bytes).id;
+
 /** A peer's words, cut once for all who keep, show or log them: Envoy's may hold the whole resource. */
 function readRefusal(errorDetail: Uint8Array): string {
   const most = xdsLimits.refusal_length.value;

@@ -3,6 +3,7 @@ import { type GrpcCall, type GrpcServer, startGrpcServer } from "../net/grpc-ser
 import { type Incidents, uncounted } from "../net/incidents.js";
 import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
+import { createHealthServer, type HealthObserver, silentHealth } from "./health-server.js";
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import { createProxies, type Generate, type ProxyStream } from "./proxies.js";
@@ -12,6 +13,8 @@ import { type Protocol, serveStream } from "./stream.js";
 export interface XdsServer extends GrpcServer {
   /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */
   streams(proxy: ProxyId): readonly ProxyStream[];
+  /** Whether the proxy has a health stream with this control plane. */
+  reportsHealth(proxy: ProxyId): boolean;
 }
 
 export interface XdsServerOptions {
@@ -23,6 +26,8 @@ export interface XdsServerOptions {
   readonly observer: StreamObserver;
   readonly logger: Logger;
   readonly incidents?: Incidents;
+  /** Hears what sidecars find out about their applications. */
+  readonly health?: HealthObserver;
   /** How long the first request of a stream may be, in bytes. */
   readonly firstMessageBytes?: number;
   /** How many connections of one address may be open that have not sent a valid request. */
@@ -31,6 +36,7 @@ export interface XdsServerOptions {
   readonly now?: () => Date;
 }
 
+const healthMethod = "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck";
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 
 /**
@@ -42,6 +48,13 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
   const { firstMessageBytes: first_message, connectionsPerAddress: perAddress } = options;
   const now = options.now ?? (() => new Date());
   const proxies = createProxies({ view: feed.view, generate, logger });
+  const health = createHealthServer({
+    view: feed.view,
+    observer: options.health ?? silentHealth,
+    logger,
+    incidents,
+    now: () => performance.now(),
+  });
   const serve = (call: GrpcCall, protocol: Protocol) =>
     serveStream(call, protocol, { proxies, observer, logger, incidents, now });
   const { port, host } = options;
@@ -55,16 +68,21 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
       ...(perAddress === undefined ? {} : { perAddress }),
     },
     methods: {
+      [healthMethod]: health.serve,
       [`${service}/DeltaAggregatedResources`]: (call) => serve(call, delta),
       [`${service}/StreamAggregatedResources`]: (call) => serve(call, createSotw()),
     },
   });
-  const unlisten = feed.listen((mesh, touched) => proxies.update(mesh, touched));
+  const unlisten = feed.listen((mesh, touched) => {
+    proxies.update(mesh, touched);
+    health.update(mesh, touched);
+  });
 
   return {
     port: server.port,
     calls: server.calls,
     streams: proxies.streams,
+    reportsHealth: health.has,
     close() {
       unlisten();
       return server.close();

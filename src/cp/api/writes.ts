@@ -122,7 +122,11 @@ export async function remove(store: Store, type: ResourceType, key: Key): Promis
     if (error instanceof StoreError && error.kind === "not-found") return errors.notFound(titles.delete);
     throw error;
   }
-  if (type.name === "Dataplane") await store.delete({ ...key, type: "DataplaneInsight" }).catch(ignore("not-found"));
+  if (type.name === "Dataplane") {
+    for (const own of ["DataplaneInsight", "DataplaneHealth"]) {
+      await store.delete({ ...key, type: own }).catch(ignore("not-found"));
+    }
+  }
   return ok;
 }
 

@@ -53,6 +53,13 @@ export function bootstrapDocument(parameters: BootstrapParameters): Record<strin
         grpcServices: [{ envoyGrpc: { clusterName: "ads_cluster" } }],
       },
     },
+    // Over it the control plane asks whether the applications of this dataplane accept connections.
+    hdsConfig: {
+      apiType: "GRPC",
+      transportApiVersion: "V3",
+      setNodeOnFirstMessageOnly: true,
+      grpcServices: [{ envoyGrpc: { clusterName: "ads_cluster" } }],
+    },
     staticResources: { clusters: [adsCluster(xds)] },
   };
 }

@@ -70,7 +70,8 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
       certificate,
       listener,
       grants: grantsFor((shared ?? []).map(({ tags }) => tags)),
-      working: listens(listener) && (certificate === undefined || certificate.state === "live"),
+      working:
+        endpoint.down !== true && listens(listener) && (certificate === undefined || certificate.state === "live"),
     };
   }
 
@@ -111,6 +112,7 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
           online,
           ...(certificate === undefined ? {} : { certificate }),
           ...(listener === undefined ? {} : { listener }),
+          ...(endpoint.down === true ? { down: endpoint.down } : {}),
           allowed,
           permissions: [...named.values()].map(({ policy, index }) => ({
             name: policy.name,

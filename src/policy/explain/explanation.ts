@@ -39,6 +39,8 @@ export interface EndpointExplanation extends Place {
   readonly certificate?: Certificate;
   /** How its Envoy stands to the listener that takes the connections; absent while it is offline. */
   readonly listener?: Delivered;
+  /** Its sidecar found that the application behind it does not accept connections. */
+  readonly down?: true;
   readonly allowed: boolean;
   /** The permissions that allow it, by name and rule. */
   readonly permissions: readonly Pick<PolicyMatch, "name" | "rule">[];

@@ -33,6 +33,8 @@ export type ProblemCode =
   /** No dataplane has a destination's tags, or the one that has them has an interface that can't be read. */
   | "no-endpoint"
   | "unusable"
+  /** The sidecar of an instance found that its application does not accept connections. */
+  | "application-down"
   | "not-permitted";
 
 /** Something that keeps connections from getting through, or that was perhaps not meant. */
@@ -65,6 +67,7 @@ interface Side {
   readonly dataplane: string;
   readonly online: boolean;
   readonly certificate?: Certificate;
+  readonly down?: true;
   readonly listeners: readonly Delivered[];
 }
 
@@ -118,9 +121,13 @@ function ofListener({ state, reason = "", raw }: Delivered): Finding | undefined
   }
 }
 
-function ofSide({ online, certificate, listeners }: Side): Finding[] {
+function ofSide({ online, certificate, down, listeners }: Side): Finding[] {
   if (!online) return [finding("offline", "no kuma-dp is connected for ", "")];
-  const all = [certificate === undefined ? undefined : ofCertificate(certificate), ...listeners.map(ofListener)];
+  const all = [
+    down === true ? finding("application-down", "the application of ", " does not accept connections") : undefined,
+    certificate === undefined ? undefined : ofCertificate(certificate),
+    ...listeners.map(ofListener),
+  ];
   return all.filter((found) => found !== undefined);
 }
 

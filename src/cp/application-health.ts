@@ -1,0 +1,126 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { messageOf } from "../lib/errors.js";
+import type { Logger } from "../lib/logger.js";
+import type { DataplaneHealth } from "../resources/dataplane-health.js";
+import { type Key, type Store, StoreError } from "../store/store.js";
+import type { HealthObserver } from "../xds/health-server.js";
+import type { ProxyId } from "../xds/node.js";
+
+/** A sidecar that lost its control plane is back within this, and tells what it knows itself. */
+const graceMs = 30_000;
+const retryMs = 1_000;
+
+export interface ApplicationHealth extends HealthObserver {
+  /**
+   * Forgets, once sidecars have had time to come back, what is recorded of those that are connected here and report
+   * nothing, because an older release started them: nobody would ever correct it.
+   */
+  sweepLater(proxies: { connected(id: ProxyId): boolean; reports(id: ProxyId): boolean }): void;
+  close(): void;
+}
+
+interface Options {
+  readonly store: Store;
+  readonly logger: Logger;
+}
+
+const sameDown = (spec: unknown, down: readonly number[]): boolean =>
+  ((spec as DataplaneHealth | undefined)?.down ?? []).join() === down.join();
+
+const keyOf = ({ mesh, name }: ProxyId): Key => ({ type: "DataplaneHealth", mesh, name });
+
+/** Records in the store, for all control planes, which applications their sidecars found down. */
+export function createApplicationHealth({ store, logger }: Options): ApplicationHealth {
+  /** What is to be recorded of proxies whose record is being written: the newest counts. */
+  const due = new Map<string, readonly number[]>();
+  const writing = new Set<string>();
+  const graces = new Map<string, NodeJS.Timeout>();
+  let closed = false;
+  let sweeping: NodeJS.Timeout | undefined;
+
+  /** Brings the record in line; a Dataplane that does not exist has none. */
+  async function record(proxy: ProxyId, down: readonly number[]): Promise<void> {
+    const key = keyOf(proxy);
+    const stored = await store.get(key);
+    if (sameDown(stored?.spec, down)) return;
+    logger.info(down.length > 0 ? "applications are down" : "applications are well again", { ...proxy, ports: down });
+    const exists = down.length > 0 && (await store.get({ ...key, type: "Dataplane" })) !== undefined;
+    if (!exists) {
+      if (stored !== undefined) await store.delete(key);
+      return;
+    }
+    const resource = { ...key, spec: { down: [...down] } };
+    if (stored === undefined) await store.create(resource);
+    else await store.update(resource, stored.version);
+  }
+
+  async function write(proxy: ProxyId, text: string): Promise<void> {
+    for (let down = due.get(text); down !== undefined && !closed; down = due.get(text)) {
+      try {
+        await record(proxy, down);
+        if (due.get(text) === down) due.delete(text);
+      } catch (error) {
+        if (!(error instanceof StoreError))
+          logger.error("the health of applications was not recorded", { ...proxy, error });
+        else logger.debug("the health of applications is recorded again", { ...proxy, reason: messageOf(error) });
+        await pause(retryMs);
+      }
+    }
+  }
+
+  function set(proxy: ProxyId, down: readonly number[]): void {
+    const text = `${proxy.mesh}\n${proxy.name}`;
+    due.set(text, down);
+    if (writing.has(text)) return;
+    writing.add(text);
+    write(proxy, text).then(
+      () => void writing.delete(text),
+      (error: unknown) => {
+        writing.delete(text);
+        logger.error("the health of applications was not recorded", { ...proxy, error });
+      },
+    );
+  }
+
+  async function sweep({ connected, reports }: Parameters<ApplicationHealth["sweepLater"]>[0]): Promise<void> {
+    for (const { mesh, name } of await store.list("DataplaneHealth")) {
+      const id = { mesh, name };
+      if (connected(id) && !reports(id)) set(id, []);
+    }
+  }
+
+  function endGrace(proxy: ProxyId): void {
+    const text = `${proxy.mesh}\n${proxy.name}`;
+    clearTimeout(graces.get(text));
+    graces.delete(text);
+  }
+
+  return {
+    applicationsDown(proxy, ports) {
+      endGrace(proxy);
+      set(proxy, ports);
+    },
+    disconnected(proxy) {
+      if (closed) return;
+      endGrace(proxy);
+      const timer = setTimeout(() => {
+        endGrace(proxy);
+        set(proxy, []);
+      }, graceMs);
+      graces.set(`${proxy.mesh}\n${proxy.name}`, timer.unref());
+    },
+    sweepLater(proxies) {
+      const sweepNow = () => {
+        sweep(proxies).catch((error: unknown) => {
+          logger.debug("the health of applications is looked through later", { reason: messageOf(error) });
+        });
+      };
+      sweeping = setInterval(sweepNow, 2 * graceMs).unref();
+    },
+    close() {
+      closed = true;
+      clearInterval(sweeping);
+      for (const timer of graces.values()) clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { durationNanos } from "../resources/duration.js";
+import type { HealthCheck } from "../resources/health-check.js";
+import type { Stored } from "../store/store.js";
+import type { MeshView, ProxyView } from "../view/mesh-view.js";
+import { policiesFor } from "../view/policies.js";
+import { matchesService } from "./selector.js";
+
+type ActiveChecks = NonNullable<NonNullable<HealthCheck["conf"]>["activeChecks"]>;
+
+/** How a sidecar finds out whether an application accepts connections. */
+export type ApplicationCheck = Required<ActiveChecks>;
+
+/** Passive checks have no interval of their own; on loopback a connection a second costs nothing. */
+function checkOf({ conf }: HealthCheck): ApplicationCheck | undefined {
+  const { activeChecks: active, passiveChecks: passive } = conf ?? {};
+  if (active !== undefined) {
+    const { interval = "", timeout = "", unhealthyThreshold = 1, healthyThreshold = 1 } = active;
+    return { interval, timeout, unhealthyThreshold, healthyThreshold };
+  }
+  if (passive === undefined) return undefined;
+  return { interval: "1s", timeout: "1s", unhealthyThreshold: passive.unhealthyThreshold ?? 1, healthyThreshold: 1 };
+}
+
+const nanos = (text: string) => durationNanos(text) ?? 0n;
+
+/**
+ * The checks of a proxy's own applications, by their ports on 127.0.0.1: those of the HealthChecks that are about the
+ * services there, whoever their sources are. Of several the one with the shortest interval counts.
+ */
+export function applicationChecks(
+  { policies }: Pick<MeshView, "policies">,
+  { inbounds }: Pick<ProxyView, "inbounds">,
+): ReadonlyMap<number, ApplicationCheck> {
+  const found = new Map<number, ApplicationCheck>();
+  for (const { service, servicePort } of inbounds) {
+    for (const { spec } of policiesFor(policies, "HealthCheck", service) as readonly Stored<HealthCheck>[]) {
+      if (!(spec.destinations ?? []).some(({ match }) => matchesService(match, service))) continue;
+      const check = checkOf(spec);
+      const known = found.get(servicePort);
+      if (check === undefined || nanos(check.interval) <= 0n) continue;
+      if (known === undefined || nanos(check.interval) < nanos(known.interval)) found.set(servicePort, check);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,18 @@
+import { resourceType } from "./resource.js";
+import { uint32 } from "./scalars.js";
+import { type Infer, list, object } from "./schema.js";
+
+export const dataplaneHealthSchema = object({
+  /** Ports on 127.0.0.1, in order, at which the dataplane's applications do not accept connections. */
+  down: list(uint32()),
+});
+
+/** What the sidecar of a Dataplane found out about its applications; there is none while all are well. */
+export type DataplaneHealth = Infer<typeof dataplaneHealthSchema>;
+
+export const dataplaneHealthType = resourceType<DataplaneHealth>({
+  name: "DataplaneHealth",
+  path: "dataplane-healths",
+  access: "internal",
+  schema: dataplaneHealthSchema,
+});

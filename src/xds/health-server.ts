@@ -1,0 +1,175 @@
+import { localClusterName } from "../envoy/clusters.js";
+import { encodeHealthSpecifier, reportIntervalMs } from "../envoy/health-specifier.js";
+import type { Logger } from "../lib/logger.js";
+import { frame } from "../net/grpc-frame.js";
+import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
+import type { Incidents } from "../net/incidents.js";
+import { applicationChecks } from "../policy/application-checks.js";
+import type { Touched } from "../view/apply.js";
+import type { View } from "../view/mesh-view.js";
+import { decodeHealthMessage, type HealthMessage } from "./health-report.js";
+import { LimitExceeded } from "./limits.js";
+import { type ProxyId, parseNodeId } from "./node.js";
+import { createSlices } from "./slices.js";
+
+/** Hears what sidecars find out about their applications. */
+export interface HealthObserver {
+  /** The ports at which applications accept nothing, in order; told again and again until the view shows it. */
+  applicationsDown(proxy: ProxyId, ports: readonly number[]): void;
+  /** The last health stream of the proxy ended. */
+  disconnected(proxy: ProxyId): void;
+}
+
+export const silentHealth: HealthObserver = { applicationsDown: () => undefined, disconnected: () => undefined };
+
+interface HealthStream {
+  /** Tells the Envoy what to check, when that has changed. */
+  refresh(): void;
+}
+
+export interface HealthServer {
+  /** Serves one StreamHealthCheck call. */
+  serve(call: GrpcCall): GrpcListener;
+  update(mesh: string, touched: Touched): void;
+  /** Whether the proxy has a health stream with this control plane. */
+  has(proxy: ProxyId): boolean;
+}
+
+interface Options {
+  readonly view: () => View;
+  readonly observer: HealthObserver;
+  readonly logger: Logger;
+  readonly incidents: Incidents;
+  readonly now: () => number;
+}
+
+/** No slice of work keeps the event loop longer than this. */
+const sliceMs = 5;
+
+const nothingToCheck = encodeHealthSpecifier(new Map());
+
+/** Envoy's health discovery (HDS): tells sidecars to check their own applications, and hears the results. */
+export function createHealthServer({ view, observer, logger, incidents, now }: Options): HealthServer {
+  const meshes = new Map<string, Map<string, Set<HealthStream>>>();
+  const refreshes = createSlices<HealthStream>(sliceMs, (stream) => stream.refresh());
+
+  function add({ mesh, name }: ProxyId, stream: HealthStream): void {
+    const proxies = meshes.get(mesh) ?? new Map<string, Set<HealthStream>>();
+    meshes.set(mesh, proxies.set(name, (proxies.get(name) ?? new Set()).add(stream)));
+  }
+
+  function remove(proxy: ProxyId, stream: HealthStream): void {
+    const proxies = meshes.get(proxy.mesh);
+    const streams = proxies?.get(proxy.name);
+    streams?.delete(stream);
+    if (streams?.size !== 0) return;
+    proxies?.delete(proxy.name);
+    if (proxies?.size === 0) meshes.delete(proxy.mesh);
+    observer.disconnected(proxy);
+  }
+
+  /** Tells the observer, unless that is what the view shows. */
+  function tell(proxy: ProxyId, down: readonly number[]): void {
+    const mesh = view().get(proxy.mesh);
+    if (mesh?.proxies.has(proxy.name) !== true) return;
+    const known = [...(mesh.down.get(proxy.name) ?? [])];
+    if (known.join() !== down.join()) observer.applicationsDown(proxy, down);
+  }
+
+  function serve(call: GrpcCall): GrpcListener {
+    let proxy: ProxyId | undefined;
+    let ports = new Map<string, number>();
+    let sent: Uint8Array = nothingToCheck;
+    let trustedFrom = 0;
+
+    const stream: HealthStream = {
+      refresh() {
+        const mesh = proxy && view().get(proxy.mesh);
+        const own = proxy && mesh?.proxies.get(proxy.name);
+        if (proxy === undefined || mesh === undefined || own === undefined) return;
+        const checks = applicationChecks(mesh, own);
+        if (checks.size === 0) tell(proxy, []);
+        const specifier = encodeHealthSpecifier(checks);
+        if (Buffer.from(specifier).equals(sent)) return;
+        sent = specifier;
+        ports = new Map([...checks.keys()].map((port) => [localClusterName(port), port]));
+        // A report that was under way is about what was to be checked before.
+        trustedFrom = now() + reportIntervalMs(checks) / 2;
+        call.write(frame(specifier));
+      },
+    };
+
+    function refuse(code: Status, reason: string): void {
+      logger.info("health stream refused", { peer: call.peer(), ...proxy, reason });
+      call.end(code, reason);
+    }
+
+    function read(bytes: Buffer): HealthMessage | undefined {
+      try {
+        return decodeHealthMessage(bytes);
+      } catch (error) {
+        if (error instanceof LimitExceeded) {
+          incidents.refused(error.limit);
+          refuse(status.resourceExhausted, error.message);
+        } else refuse(status.invalidArgument, "the message is not a HealthCheckRequestOrEndpointHealthResponse");
+        return undefined;
+      }
+    }
+
+    function begin(nodeId: string): void {
+      proxy = parseNodeId(nodeId);
+      if (proxy === undefined) {
+        const form = `<mesh>.<name>, not "${nodeId.slice(0, 200)}"`;
+        refuse(status.invalidArgument, `the first message must carry a node id of the form ${form}`);
+        return;
+      }
+      call.proved();
+      add(proxy, stream);
+      stream.refresh();
+    }
+
+    function report(clusters: ReadonlyMap<string, boolean>): void {
+      if (proxy === undefined || ports.size === 0 || now() < trustedFrom) return;
+      const down: number[] = [];
+      // Only what was asked about counts, whatever the report holds.
+      for (const [name, port] of ports) if (clusters.get(name) === false) down.push(port);
+      tell(
+        proxy,
+        down.sort((a, b) => a - b),
+      );
+    }
+
+    return {
+      message(bytes) {
+        const message = read(bytes);
+        if (message === undefined) return;
+        if (proxy === undefined) begin(message.nodeId);
+        else if (message.clusters !== undefined) report(message.clusters);
+      },
+      closed() {
+        refreshes.delete(stream);
+        if (proxy !== undefined) remove(proxy, stream);
+      },
+    };
+  }
+
+  function* concerned(mesh: string, touched: Touched): Generator<HealthStream> {
+    const proxies = meshes.get(mesh);
+    if (proxies === undefined) return;
+    if (touched.everyone || touched.mesh) {
+      for (const streams of proxies.values()) yield* streams;
+      return;
+    }
+    const names = new Set(touched.proxies);
+    const services = view().get(mesh)?.services;
+    for (const service of touched.services)
+      for (const name of services?.get(service)?.members.keys() ?? []) names.add(name);
+    for (const name of names) yield* proxies.get(name) ?? [];
+  }
+
+  return {
+    serve,
+    update: (mesh, touched) => refreshes.add(concerned(mesh, touched)),
+    has: ({ mesh, name }) => meshes.get(mesh)?.has(name) === true,
+  };
+}
