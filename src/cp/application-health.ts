@@ -8,6 +8,7 @@ import type { ProxyId } from "../xds/node.js";
 
 /** A sidecar that lost its control plane is back within this, and tells what it knows itself. */
 const graceMs = 30_000;
+/** Between two writes about one proxy. */
 const retryMs = 1_000;
 
 export interface ApplicationHealth extends HealthObserver {
@@ -59,11 +60,13 @@ export function createApplicationHealth({ store, logger }: Options): Application
       try {
         await record(proxy, down);
         if (due.get(text) === down) due.delete(text);
+        // Whatever a sidecar claims, and however often: one write a second.
+        await pause(retryMs, undefined, { ref: false });
       } catch (error) {
         if (!(error instanceof StoreError))
           logger.error("the health of applications was not recorded", { ...proxy, error });
         else logger.debug("the health of applications is recorded again", { ...proxy, reason: messageOf(error) });
-        await pause(retryMs);
+        await pause(retryMs, undefined, { ref: false });
       }
     }
   }

@@ -31,6 +31,8 @@ export interface HealthServer {
   /** Serves one StreamHealthCheck call. */
   serve(call: GrpcCall): GrpcListener;
   update(mesh: string, touched: Touched): void;
+  /** How many calls are open. */
+  readonly open: number;
   /** Whether the proxy has a health stream with this control plane. */
   has(proxy: ProxyId): boolean;
 }
@@ -51,6 +53,7 @@ const nothingToCheck = encodeHealthSpecifier(new Map());
 /** Envoy's health discovery (HDS): tells sidecars to check their own applications, and hears the results. */
 export function createHealthServer({ view, observer, logger, incidents, now }: Options): HealthServer {
   const meshes = new Map<string, Map<string, Set<HealthStream>>>();
+  let open = 0;
   const refreshes = createSlices<HealthStream>(sliceMs, (stream) => stream.refresh());
 
   function add({ mesh, name }: ProxyId, stream: HealthStream): void {
@@ -77,6 +80,7 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
   }
 
   function serve(call: GrpcCall): GrpcListener {
+    open += 1;
     let proxy: ProxyId | undefined;
     let ports = new Map<string, number>();
     let sent: Uint8Array = nothingToCheck;
@@ -147,6 +151,7 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
         else if (message.clusters !== undefined) report(message.clusters);
       },
       closed() {
+        open -= 1;
         refreshes.delete(stream);
         if (proxy !== undefined) remove(proxy, stream);
       },
@@ -169,6 +174,9 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
 
   return {
     serve,
+    get open() {
+      return open;
+    },
     update: (mesh, touched) => refreshes.add(concerned(mesh, touched)),
     has: ({ mesh, name }) => meshes.get(mesh)?.has(name) === true,
   };

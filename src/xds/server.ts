@@ -80,7 +80,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
 
   return {
     port: server.port,
-    calls: server.calls,
+    calls: () => server.calls() - health.open,
     streams: proxies.streams,
     reportsHealth: health.has,
     close() {

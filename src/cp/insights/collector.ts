@@ -42,6 +42,7 @@ export async function collectOffline({
     const dataplane: Key = { type: "Dataplane", mesh, name };
     await store.delete(dataplane).catch(ignoreAbsence);
     await store.delete(insight).catch(ignoreAbsence);
+    await store.delete({ ...dataplane, type: "DataplaneHealth" }).catch(ignoreAbsence);
     logger.info("a dataplane was offline for too long and is deleted", {
       mesh,
       name,

@@ -28,6 +28,11 @@ dynamicResources:
     transportApiVersion: V3
     setNodeOnFirstMessageOnly: true
     grpcServices: [{envoyGrpc: {clusterName: ads_cluster}}]
+hdsConfig:
+  apiType: GRPC
+  transportApiVersion: V3
+  setNodeOnFirstMessageOnly: true
+  grpcServices: [{envoyGrpc: {clusterName: ads_cluster}}]
 staticResources:
   clusters:
   - name: ads_cluster
@@ -63,7 +68,7 @@ test("has no token and no admin server unless they are asked for", () => {
     cluster: "unknown",
     metadata: { tcpKeepalive: true, promptTls: true },
   });
-  assert.equal(Object.keys(document), ["node", "dynamicResources", "staticResources"]);
+  assert.equal(Object.keys(document), ["node", "dynamicResources", "hdsConfig", "staticResources"]);
 });
 
 async function server(defaults: Partial<typeof admin> = {}) {

@@ -154,6 +154,7 @@ export const examples: readonly Record<string, unknown>[] = [
   nestedProxyTemplate,
   trafficRoute,
   healthCheck,
+  { type: "DataplaneHealth", mesh: "default", name: "example", down: [6379, 8080] },
   { type: "DataplaneInsight", mesh: "default", name: "example", ...dataplaneOverview.dataplaneInsight },
   { type: "Secret", mesh: "default", name: "key", value: "c2VjcmV0" },
 ];
