@@ -2,7 +2,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import type { DataplaneHealth } from "../resources/dataplane-health.js";
+import type { DataplaneInsight } from "../resources/dataplane-insight.js";
 import { type Key, type Store, StoreError } from "../store/store.js";
+import type { View } from "../view/mesh-view.js";
 import type { HealthObserver } from "../xds/health-server.js";
 import type { ProxyId } from "../xds/node.js";
 
@@ -11,12 +13,19 @@ const graceMs = 30_000;
 /** Between two writes about one proxy. */
 const retryMs = 1_000;
 
+/** What is recorded at present, and which proxies are with this control plane. */
+interface Sweepable {
+  readonly view: () => View;
+  connected(id: ProxyId): boolean;
+  reports(id: ProxyId): boolean;
+}
+
 export interface ApplicationHealth extends HealthObserver {
   /**
    * Forgets, once sidecars have had time to come back, what is recorded of those that are connected here and report
    * nothing, because an older release started them: nobody would ever correct it.
    */
-  sweepLater(proxies: { connected(id: ProxyId): boolean; reports(id: ProxyId): boolean }): void;
+  sweepLater(proxies: Sweepable): void;
   close(): void;
 }
 
@@ -85,11 +94,20 @@ export function createApplicationHealth({ store, logger }: Options): Application
     );
   }
 
-  async function sweep({ connected, reports }: Parameters<ApplicationHealth["sweepLater"]>[0]): Promise<void> {
-    for (const { mesh, name } of await store.list("DataplaneHealth")) {
-      const id = { mesh, name };
-      if (connected(id) && !reports(id)) set(id, []);
+  function sweep({ view, connected, reports }: Sweepable): void {
+    for (const [mesh, { down }] of view()) {
+      for (const name of down.keys()) {
+        const id = { mesh, name };
+        if (connected(id) && !reports(id)) set(id, []);
+      }
     }
+  }
+
+  /** Unless the sidecar has gone to another control plane, which hears of its applications now. */
+  async function forget(proxy: ProxyId): Promise<void> {
+    const insight = await store.get({ ...keyOf(proxy), type: "DataplaneInsight" });
+    const { subscriptions = [] } = (insight?.spec ?? {}) as DataplaneInsight;
+    if (subscriptions.every(({ disconnectTime }) => disconnectTime !== undefined)) set(proxy, []);
   }
 
   function endGrace(proxy: ProxyId): void {
@@ -108,17 +126,14 @@ export function createApplicationHealth({ store, logger }: Options): Application
       endGrace(proxy);
       const timer = setTimeout(() => {
         endGrace(proxy);
-        set(proxy, []);
+        forget(proxy).catch((error: unknown) => {
+          logger.info("what was recorded of applications could not be forgotten", { ...proxy, error });
+        });
       }, graceMs);
       graces.set(`${proxy.mesh}\n${proxy.name}`, timer.unref());
     },
     sweepLater(proxies) {
-      const sweepNow = () => {
-        sweep(proxies).catch((error: unknown) => {
-          logger.debug("the health of applications is looked through later", { reason: messageOf(error) });
-        });
-      };
-      sweeping = setInterval(sweepNow, 2 * graceMs).unref();
+      sweeping = setInterval(() => sweep(proxies), 2 * graceMs).unref();
     },
     close() {
       closed = true;

@@ -176,7 +176,11 @@ export async function startControlPlane(
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
     });
     servers.push(xds);
-    applications.sweepLater({ connected: (id) => xds.streams(id).length > 0, reports: xds.reportsHealth });
+    applications.sweepLater({
+      view: view.view,
+      connected: (id) => xds.streams(id).length > 0,
+      reports: xds.reportsHealth,
+    });
     metrics.countStreams({ xds: xds.calls, sds: secrets.server.calls });
     const rotations = createRotations({
       // Two turns of the recorder, since the first may have begun a moment too early.

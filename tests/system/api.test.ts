@@ -377,7 +377,11 @@ test("a bootstrap is given for a dataplane that is registered, and only for such
   assert.is(registered.status, 200);
   assert.match(registered.type ?? "", /^text\/x-yaml/);
   const { node, admin, dynamicResources } = load(registered.text) as BootstrapDocument;
-  assert.equal(node, { id: "boot.redis-1", cluster: "redis" });
+  assert.equal(node, {
+    id: "boot.redis-1",
+    cluster: "redis",
+    metadata: { tcpKeepalive: true, promptTls: true },
+  });
   assert.is(admin, undefined);
   assert.is(dynamicResources.adsConfig.apiType, "DELTA_GRPC");
 });

@@ -52,11 +52,12 @@ const webToBackend = permission("p", {
 interface Options {
   readonly mtls?: boolean;
   readonly tokenPath?: string;
+  readonly promptTls?: boolean;
   readonly name?: string;
   readonly server?: boolean;
 }
 
-function configOf({ mtls = true, tokenPath, name = "backend-1", server = true }: Options = {}) {
+function configOf({ mtls = true, tokenPath, promptTls, name = "backend-1", server = true }: Options = {}) {
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
@@ -64,7 +65,7 @@ function configOf({ mtls = true, tokenPath, name = "backend-1", server = true }:
     proxy,
     mesh,
     { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined },
-    { tokenPath },
+    { tokenPath, promptTls },
   ).config;
 }
 
@@ -189,6 +190,16 @@ for (const [side, context] of sides) {
         "state of the world, API version 3",
       );
       assert.is(secret.sdsConfig?.resourceApiVersion, 2);
+    }
+  });
+
+  test(`${side}: secrets are waited for half a second, by Envoys that were started with it`, () => {
+    for (const [promptTls, nanos] of [
+      [true, 500_000_000],
+      [false, undefined],
+    ] as const) {
+      const waits = secretsOf(context({ promptTls })).map(({ sdsConfig }) => sdsConfig?.initialFetchTimeout?.nanos);
+      assert.equal(waits, [nanos, nanos]);
     }
   });
 

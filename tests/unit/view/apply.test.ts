@@ -379,4 +379,42 @@ test("after any run of changes the view is the one that a listing of the same gi
   }
 });
 
+test("an application that is down marks its endpoints, whichever came first, and nobody hears of what is known", () => {
+  const health = (...down: number[]): Stored => ({
+    type: "DataplaneHealth",
+    mesh: "m",
+    name: "a",
+    spec: { down },
+    version: 1,
+  });
+  const proxy = dataplane("a", {
+    inbound: [
+      ["127.0.0.1:8000:80", "x"],
+      ["127.0.0.1:8001:81", "y"],
+    ],
+  });
+  const down = (view: View) =>
+    ["x", "y"].map((service) =>
+      meshOf(view)
+        .services.get(service)
+        ?.endpoints.map((one) => one.down === true)
+        .join(),
+    );
+  const up = after(emptyView, listing(mesh(), proxy)).view;
+  const one = after(up, put(health(80)));
+  assert.equal(one.touched, ["m: endpoints=x"]);
+  assert.equal(down(one.view), ["true", "false"]);
+  assert.equal(after(one.view, put(health(80))).touched, []);
+  assert.equal(down(after(one.view, put(proxy)).view), ["true", "false"], "a Dataplane that is written again");
+  assert.equal(down(after(emptyView, listing(health(80), mesh(), proxy)).view), ["true", "false"]);
+  const other = after(one.view, put(health(81)));
+  assert.equal(other.touched, ["m: endpoints=x,y"]);
+  assert.equal(down(other.view), ["false", "true"]);
+  const well = after(other.view, gone("DataplaneHealth", "a"));
+  assert.equal([well.touched, down(well.view)], [["m: endpoints=y"], ["false", "false"]]);
+  assert.equal(down(after(one.view, listing(mesh(), proxy)).view), ["false", "false"], "a listing without it");
+  const empty = after(one.view, gone("Dataplane", "a"), gone("DataplaneHealth", "a"), gone("Mesh", "m"));
+  assert.is(empty.view.size, 0);
+});
+
 test.run();
