@@ -2,8 +2,8 @@ import * as assert from "uvu/assert";
 import type { ConfigDiff } from "../../src/cp/explain/diagnosis.js";
 import type { TrafficExplanation } from "../../src/policy/explain/explanation.js";
 import { eventually } from "../support/eventually.js";
-import { type ControlPlane, startControlPlane } from "../support/executable.js";
-import { denies, type MeshStage, openMeshStage, reaches } from "../support/mesh-stage.js";
+import { type ControlPlane, put, startControlPlane } from "../support/executable.js";
+import { denies, greeting, type MeshStage, openMeshStage, reaches } from "../support/mesh-stage.js";
 import { freePort } from "../support/ports.js";
 import { type PostgresServer, startPostgres } from "../support/postgres.js";
 import { suite } from "../support/suite.js";
@@ -84,6 +84,34 @@ test("each knows its own proxies by their streams, and the other's by what was r
     stderr,
     /^Error: Envoy of Dataplane "redis-1" is connected to another control plane \(instance [0-9a-f-]+\)/,
   );
+});
+
+test("an application that is down is avoided by sidecars of every control plane, and explained by each", async () => {
+  const [port, nobody] = [await freePort(), await freePort()];
+  await stage.apply("redis-2", {
+    inbound: [{ interface: `127.0.0.1:${port}:${nobody}`, tags: { service: "redis" } }],
+  });
+  await stage.sidecar("redis-2", { env: { KUMA_CONTROL_PLANE_BOOTSTRAP_SERVER_URL: other.bootstrap } });
+  const passiveChecks = { unhealthyThreshold: 1, penaltyInterval: "1s" };
+  await put(stage.cp.api, "/meshes/default/health-checks/redis", {
+    type: "HealthCheck",
+    mesh: "default",
+    name: "redis",
+    sources: [{ match: { service: "web" } }],
+    destinations: [{ match: { service: "redis" } }],
+    conf: { passiveChecks },
+  });
+  for (const cp of [stage.cp, other]) {
+    await eventually("each control plane knows", async () => {
+      const { problems } = await get<TrafficExplanation>(cp, "explain?from=web&to=redis");
+      return problems.some(({ code, dataplanes }) => code === "application-down" && dataplanes?.join() === "redis-2");
+    });
+  }
+  await eventually("nothing is sent there", async () => {
+    for (let index = 0; index < 20; index++) if ((await greeting(ports.out)) !== "redis-1") return false;
+    return true;
+  });
+  for (let index = 0; index < 100; index++) assert.is(await greeting(ports.out), "redis-1");
 });
 
 test.run();
