@@ -24,8 +24,10 @@ const execArgv = [
   // V8 lets the space for new objects grow to 134 MB by itself and keeps it: a third of what 1,000 connected proxies
   // take. A smaller one is no slower, as it stays in the processor's cache.
   "--max-semi-space-size=8",
-  // Node opens its debugger on SIGUSR1, to every user of the machine; it would be in the process that holds the keys.
-  "--disable-sigusr1",
+  // Until main.ts listens to SIGUSR1, Node opens its debugger on it, to every user of the machine. This address is
+  // none that a machine can have, so the debugger fails to open. --disable-sigusr1 would block the signal for good,
+  // for our own listener too.
+  "--inspect-port=240.0.0.1:0",
 ];
 
 /** The words that run a program of another kind of machine here, by an emulator. */

@@ -97,7 +97,10 @@ function room(elf, bytes) {
   for (const { at, executable, offset, address, fileBytes } of segments) {
     const end = Math.ceil((offset + fileBytes) / 16) * 16;
     const page = Math.ceil((offset + fileBytes) / pageBytes) * pageBytes;
-    const next = Math.min(page, ...segments.map((other) => other.offset).filter((other) => other >= offset + fileBytes));
+    const next = Math.min(
+      page,
+      ...segments.map((other) => other.offset).filter((other) => other >= offset + fileBytes),
+    );
     if (!executable || end + bytes > next) continue;
     if (elf.subarray(end, end + bytes).every((byte) => byte === 0)) {
       return { header: at, offset: end, address: address + end - offset, length: end + bytes - offset };
@@ -108,7 +111,8 @@ function room(elf, bytes) {
 
 function codeOf(elf) {
   const known = code[elf.readUInt16LE(18)];
-  if (known === undefined || elf.readUInt32BE(0) !== 0x7f454c46) throw new Error("not an executable of a known machine");
+  if (known === undefined || elf.readUInt32BE(0) !== 0x7f454c46)
+    throw new Error("not an executable of a known machine");
   return known;
 }
 

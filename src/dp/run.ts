@@ -15,6 +15,7 @@ import { serveHealth } from "./health.js";
 import { releaseStartUpMemory } from "./memory.js";
 import { type PidRecord, writePidRecord } from "./orphan.js";
 import { type ProcessTable, processTable } from "./process-facts.js";
+import { createReopening } from "./reopening.js";
 import type { Settings } from "./settings.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
@@ -208,6 +209,12 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
     if (held.supervisor === undefined) stop.abort();
     else held.supervisor.signal();
   };
+  const onReopen = createReopening(async () => {
+    // Before Envoy runs there are no log files to reopen.
+    if (held.child === undefined) return;
+    if (held.admin === undefined) throw new Error("Envoy has no admin interface that kuma-dp knows of");
+    await held.admin.reopenLogs();
+  }, logger);
   // Also the last resort for every way out that passes by the end of this function.
   const release = () => {
     if (held.supervisor?.state().name !== "ended") held.child?.kill("SIGKILL");
@@ -217,6 +224,7 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
   // A closed terminal is a wish to stop as well: its default would end kuma-dp and leave Envoy.
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, onSignal);
+  process.on("SIGUSR1", onReopen);
   process.on("exit", release);
 
   const running = () => held.supervisor !== undefined && held.supervisor.state().name !== "ended";
@@ -232,6 +240,7 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
     over.abort();
     release();
     for (const signal of signals) process.off(signal, onSignal);
+    process.off("SIGUSR1", onReopen);
     process.off("exit", release);
     await health?.then(
       (server) => server.close(),
