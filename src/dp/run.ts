@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import path from "node:path";
 import { readToken } from "../identity/token-file.js";
 import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
@@ -8,7 +7,7 @@ import type { Logger } from "../lib/logger.js";
 import { type AccessLogs, forwardAccessLogs } from "./access-logs.js";
 import { type ControlPlane, fetchBootstrap } from "./bootstrap-client.js";
 import { prepareBootstrap } from "./bootstrap-document.js";
-import { type ConfigDir, createTemporary, files, openGiven } from "./config-dir.js";
+import { type ConfigDir, createTemporary, examineGiven, files, openGiven } from "./config-dir.js";
 import { type EnvoyAdmin, envoyAdmin } from "./envoy-admin.js";
 import { startEnvoy } from "./envoy-process.js";
 import { serveHealth } from "./health.js";
@@ -91,17 +90,20 @@ function openConfigDir({ settings, machine }: Context): ConfigDir {
   return configDir === undefined ? createTemporary(machine.temporary, mesh, name) : openGiven(configDir);
 }
 
-/** Notes who runs which Envoy, so that the next start can end it should we be killed. Without /proc there is nothing to note. */
-function record({ settings, machine }: Context, directory: string, envoy?: { pid: number; binary: string }): void {
+/**
+ * Notes in the config dir who runs which Envoy, so that the next start can end it should we be killed. Without /proc
+ * there is nothing to note.
+ */
+function record({ settings, machine }: Context, envoy?: { pid: number; binary: string }): void {
   const own = machine.processes(process.pid);
   if (own === undefined) return;
   const { mesh, name } = settings;
   const start: PidRecord = { mesh, name, kumaDp: { pid: process.pid, startTime: own.startTime } };
   const facts = envoy && machine.processes(envoy.pid);
-  if (envoy === undefined || facts === undefined) writePidRecord(directory, start);
+  if (envoy === undefined || facts === undefined) writePidRecord(".", start);
   else {
     const { pid, binary } = envoy;
-    writePidRecord(directory, { ...start, envoy: { pid, startTime: facts.startTime, executable: binary } });
+    writePidRecord(".", { ...start, envoy: { pid, startTime: facts.startTime, executable: binary } });
   }
 }
 
@@ -138,6 +140,8 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
   if (token === undefined) machine.notice(noToken);
   const binary = findEnvoy(settings.binaryPath, machine.place);
+  // At once, and not only when the control plane has answered.
+  if (settings.configDir !== undefined) examineGiven(settings.configDir);
 
   const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, stop));
   const { temporary, uid, processes } = machine;
@@ -146,11 +150,9 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
 
   const configDir = openConfigDir(context);
   held.configDir = configDir;
-  record(context, configDir.path);
+  record(context);
   configDir.write(files.bootstrap, bootstrap.yaml);
   if (token !== undefined) keepToken(context, token, configDir, over);
-  // A Unix socket's path is limited to 107 bytes, a config dir's is not: from here on it is named relatively.
-  process.chdir(configDir.path);
 
   const reopen = async () => held.admin?.reopenLogs();
   const accessLogs = await forwardAccessLogs({
@@ -164,14 +166,13 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   const { drainTime, concurrency } = settings;
   const child = await startEnvoy({
     binary,
-    configDir: configDir.path,
-    bootstrapFile: path.join(configDir.path, files.bootstrap),
+    bootstrapFile: files.bootstrap,
     drainTime,
     concurrency,
     logLevel: logger.level,
   });
   held.child = child;
-  record(context, configDir.path, { pid: child.pid, binary });
+  record(context, { pid: child.pid, binary });
   logger.info("started Envoy", { pid: child.pid, binary, configDir: configDir.path, concurrency });
 
   held.admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
