@@ -13,7 +13,7 @@ import {
   statSync,
 } from "node:fs";
 import path from "node:path";
-import { accessLogFifo } from "../lib/access-log-fifo.js";
+import { accessLogFifo } from "../lib/config-dir-files.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import { unsafeDirectory } from "../lib/ownership.js";
 import { pidFile } from "./orphan.js";

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { LogLevel } from "../lib/logger.js";
+import { envoyEnvironment } from "./envoy-environment.js";
 import type { Child } from "./supervisor.js";
 
 export interface EnvoyStart {
@@ -46,6 +47,7 @@ export function envoyArguments(start: EnvoyStart): string[] {
  */
 export async function startEnvoy(start: EnvoyStart): Promise<Child & { readonly pid: number }> {
   const child = spawn(start.binary, envoyArguments(start), {
+    env: envoyEnvironment(process.env),
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,
   });

@@ -69,7 +69,7 @@ function controlPlane({ controlPlane: { kind, url }, caCertFile }: Settings): Co
 }
 
 async function fetch({ settings, machine, logger }: Context, withToken: boolean, signal: AbortSignal): Promise<string> {
-  const { mesh, name, adminPort } = settings;
+  const { mesh, name, adminPort, logDirectories } = settings;
   let told = false;
   const retry = {
     pause: settings.retryBackoff,
@@ -81,7 +81,7 @@ async function fetch({ settings, machine, logger }: Context, withToken: boolean,
       told = true;
     },
   };
-  const request = { mesh, name, adminPort, ...(withToken ? { dataplaneTokenPath: files.token } : {}) };
+  const request = { mesh, name, adminPort, logDirectories, ...(withToken ? { dataplaneTokenPath: files.token } : {}) };
   return fetchBootstrap(controlPlane(settings), request, retry, signal);
 }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { createPlacement } from "../envoy/placement.js";
 import type { Logger } from "../lib/logger.js";
 import type { Frame } from "../net/grpc-frame.js";
-import { type GrpcCall, type GrpcListener, status } from "../net/grpc-server.js";
+import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
 import { parseNodeId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import type { Client, Proxies } from "./proxies.js";
@@ -65,9 +66,9 @@ export function serveStream(
     observer.refusing(id, present, now());
   }
 
-  function refuse(details: string): void {
+  function refuse(details: string, code: Status = status.invalidArgument): void {
     logger.info("discovery stream refused", { peer: call.peer(), reason: details });
-    call.end(status.invalidArgument, details);
+    call.end(code, details);
   }
 
   function read(bytes: Buffer): void {
@@ -90,11 +91,17 @@ export function serveStream(
         );
         return;
       }
+      const placement = createPlacement(message.node);
+      const crowded = proxies.refusal(proxy, placement);
+      if (crowded !== undefined) {
+        refuse(crowded, status.resourceExhausted);
+        return;
+      }
       const since = now();
       client = {
         id: proxy,
         since,
-        tokenPath: message.node.tokenPath,
+        placement,
         get configured() {
           return session.configured;
         },

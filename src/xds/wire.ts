@@ -2,6 +2,7 @@ import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/disco
 import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
 import { type EnvoyResource, kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
 import { createLately } from "../lib/lately.js";
+import { mostLogDirectories } from "../lib/log-directories.js";
 import { type Frame, frame } from "../net/grpc-frame.js";
 import { contentHash, type Response } from "./response.js";
 import type { Request } from "./session.js";
@@ -17,6 +18,8 @@ export interface Node {
   readonly id: string;
   /** Where the proxy's token is, as its bootstrap request said. */
   readonly tokenPath: string | undefined;
+  /** Where its log files may go, as its bootstrap request said; undefined when it said nothing. */
+  readonly logDirectories: readonly string[] | undefined;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -33,10 +36,16 @@ const longestPath = 4096;
 type EnvoyNode = InstanceType<typeof DeltaDiscoveryRequest>["node"];
 
 function readNode(node: EnvoyNode | undefined): Node {
-  if (node === undefined) return { id: "", tokenPath: undefined };
-  const path = node.has_metadata ? node.metadata.fields.get("dataplaneTokenPath")?.string_value : undefined;
+  if (node === undefined) return { id: "", tokenPath: undefined, logDirectories: undefined };
+  const fields = node.has_metadata ? node.metadata.fields : undefined;
+  const path = fields?.get("dataplaneTokenPath")?.string_value;
+  const directories = fields?.get("logDirectories")?.list_value.values;
   const usable = path !== undefined && path !== "" && path.length <= longestPath;
-  return { id: node.id, tokenPath: usable ? path : undefined };
+  return {
+    id: node.id,
+    tokenPath: usable ? path : undefined,
+    logDirectories: directories?.slice(0, mostLogDirectories).map((directory) => directory.string_value),
+  };
 }
 
 /** @throws when the bytes are not a DeltaDiscoveryRequest */

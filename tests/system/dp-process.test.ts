@@ -146,7 +146,8 @@ test("without a token it warns, names both the command and the flag, and serves"
   onStage(async (stage) => {
     const { kumaDp, port, cp } = await serving(stage);
     assert.match(kumaDp.output(), /kumactl generate dataplane-token.*--dataplane-token-file/);
-    assert.equal(JSON.parse(cp.requests[0]?.body ?? ""), { mesh: "default", name: "a", adminPort: 0 });
+    const logDirectories = ["/tmp"];
+    assert.equal(JSON.parse(cp.requests[0]?.body ?? ""), { mesh: "default", name: "a", adminPort: 0, logDirectories });
     assert.is(await (await stage.connect(port)).say("hello"), "hello");
   }));
 
@@ -336,6 +337,23 @@ test("a config dir that the user names is created, kept, and cleaned of what a c
     assert.is((await again.ended).code, 0);
     assert.equal(readdirSync(directory).sort(), ["bootstrap.yaml", "mine.txt"]);
     assert.is(statSync(directory).mode & 0o777, 0o755);
+  }));
+
+test("Envoy's environment is what kuma-dp chose, without its secrets", () =>
+  onStage(async (stage) => {
+    const secrets = { KUMA_STORE_POSTGRES_PASSWORD: "hunter2", AWS_SECRET_ACCESS_KEY: "hunter2", HOME: "/root" };
+    await serving(stage, [], { ...secrets, TZ: "Europe/Berlin", NODE_OPTIONS: "--no-warnings" });
+    const { pid } = await onlyEnvoy(stage);
+    const names = readFileSync(`/proc/${pid}/environ`, "utf8")
+      .split("\0")
+      .filter((entry) => entry !== "")
+      .map((entry) => entry.split("=", 1)[0] ?? "");
+    const known = ["LD_LIBRARY_PATH", "PATH", "TZ", "TZDIR"];
+    assert.equal(
+      names.filter((name) => !known.includes(name)),
+      [],
+    );
+    assert.ok(names.includes("TZ") && names.includes("PATH"));
   }));
 
 test.run();
