@@ -43,6 +43,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
     await controlPlane?.close();
     return 0;
   }
+  process.on("SIGUSR1", () => logger.info("nothing to reopen: the log goes to standard error"));
   // Before anything says that it runs: who reads that may end it at once.
   const stopped = stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
   start.release();

@@ -163,10 +163,10 @@ export async function startControlPlane(
       incidents: metrics.incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
       firstMessageBytes: settings.maxFirstRequestBytes,
       connectionsPerAddress: settings.maxOpeningConnections,
-      generate: metrics.measured((proxy, mesh, tokenPath, before) => {
+      generate: metrics.measured((proxy, mesh, placement, before) => {
         if (!newerApi.ready(mesh)) return undefined;
         const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
-        return generate(proxy, mesh, surroundings, tokenPath, before);
+        return generate(proxy, mesh, surroundings, placement, before);
       }),
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);

@@ -10,6 +10,8 @@ export interface BootstrapRequest {
   readonly adminPort: number;
   /** As Envoy will see it, relative to its working directory. */
   readonly dataplaneTokenPath?: string;
+  /** Absolute paths below which Envoy may write log files, besides its working directory. */
+  readonly logDirectories: readonly string[];
 }
 
 /** Where to ask: a bootstrap server, or an API server whose catalogue names one. */

@@ -1,6 +1,6 @@
 import { UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
-import { leftOvers, removeLeftOver } from "./config-dir.js";
+import { examineGiven, leftOvers, removeLeftOver } from "./config-dir.js";
 import { endOrphan, judge, readPidRecord } from "./orphan.js";
 import type { ProcessTable } from "./process-facts.js";
 
@@ -22,7 +22,8 @@ export interface Traces {
  * Ends the Envoys that killed kuma-dps of this dataplane left and removes their temporary directories. Done right before
  * the new Envoy starts, so that the dataplane serves as long as it can; it must not be later, because two Envoys could
  * share one port. Throws UserError("config-dir.in-use") when the given directory belongs to a living kuma-dp, or to
- * the Envoy of another dataplane, which is not ours to end.
+ * the Envoy of another dataplane, which is not ours to end, and UserError("config-dir.unusable") when others could
+ * have written what it holds.
  */
 export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger: Logger): Promise<void> {
   /** Frees a directory; if that may not be done, who holds it. */
@@ -43,6 +44,7 @@ export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger
     if ((await settle(directory)) === undefined) removeLeftOver(directory);
   }
   if (traces.given === undefined) return;
+  examineGiven(traces.given);
   const holder = await settle(traces.given);
   if (holder !== undefined) {
     throw new UserError("config-dir.in-use", `--config-dir ${traces.given} is in use by ${holder}`);

@@ -1,4 +1,5 @@
-import { backendOf, backendsOf } from "../policy/logging.js";
+import { mayLogTo } from "../lib/log-directories.js";
+import { backendOf, backendsOf, loggedFile } from "../policy/logging.js";
 import { healthCheckOf, type LogRule, logRules, sharesOf } from "../policy/matching.js";
 import { permitted } from "../policy/permissions.js";
 import { rulePath } from "../resources/rules.js";
@@ -16,8 +17,9 @@ import {
   serviceCluster,
   serviceClusterName,
 } from "./clusters.js";
-import type { Ignored } from "./ignored.js";
+import { type Ignored, outsideText } from "./ignored.js";
 import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
+import type { Placement } from "./placement.js";
 import type { EnvoyResource, ProxyTables } from "./resource.js";
 import type { SecretServer, TlsParameters } from "./tls.js";
 
@@ -71,15 +73,18 @@ function loggingOf(
   { policies, mesh }: MeshView,
   { inbounds }: ProxyView,
   service: string,
+  { logDirectories }: Placement,
   ignored: Ignored[],
 ): Logging | undefined {
   const rules = logRules(policies, inbounds, service);
   if (mesh === undefined || rules.length === 0) return undefined;
   for (const rule of rules) if (backendOf(rule, mesh.spec) === undefined) ignored.push(silentRule(rule));
   const backends = backendsOf(rules, mesh.spec).filter((backend) => {
-    if (isUsable(backend)) return true;
     const field = `logging.backends[${mesh.spec.logging?.backends?.indexOf(backend)}]`;
-    ignored.push({ policy: mesh, field, reason: "no Envoy would take it" });
+    const file = loggedFile(backend);
+    if (!isUsable(backend)) ignored.push({ policy: mesh, field, reason: "no Envoy would take it" });
+    else if (file === undefined || mayLogTo(logDirectories, file)) return true;
+    else ignored.push({ policy: mesh, field: `${field}.file.path`, reason: outsideText(file) });
     return false;
   });
   if (backends.length === 0) return undefined;
@@ -116,9 +121,10 @@ export function addDefaultProxy(
   proxy: ProxyView,
   mesh: MeshView,
   settings: DefaultProxySettings,
-  tokenPath: string | undefined,
+  placement: Placement,
 ): void {
   const { connectTimeoutMs, secretServer } = settings;
+  const { tokenPath } = placement;
   const redirected = proxy.redirectPort !== 0;
   const tls = tlsOf(mesh, secretServer, tokenPath);
 
@@ -143,7 +149,7 @@ export function addDefaultProxy(
     }
     const [first, ...others] = clusters;
     if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
-    const logging = loggingOf(mesh, proxy, service, ignored);
+    const logging = loggingOf(mesh, proxy, service, placement, ignored);
     keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], !redirected, logging));
   }
 }

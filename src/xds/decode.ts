@@ -1,5 +1,6 @@
 import { BinaryReader } from "google-protobuf";
 import { kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
+import { mostLogDirectories } from "../lib/log-directories.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
 import type { Request } from "./session.js";
 
@@ -14,6 +15,8 @@ export interface Node {
   readonly id: string;
   /** Where the proxy's token is, as its bootstrap request said. */
   readonly tokenPath: string | undefined;
+  /** Where its log files may go, as its bootstrap request said; undefined when it said nothing. */
+  readonly logDirectories: readonly string[] | undefined;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -37,7 +40,7 @@ export interface SotwRequest {
   readonly refusal: string | undefined;
 }
 
-const unknownNode: Node = { id: "", tokenPath: undefined };
+const unknownNode: Node = { id: "", tokenPath: undefined, logDirectories: undefined };
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
@@ -70,7 +73,10 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
   return { key, value };
 }
 
+/** Keys of the node's metadata that are read. */
 const tokenPathKey = "dataplaneTokenPath";
+const logDirectoriesKey = "logDirectories";
+const longestKey = Math.max(tokenPathKey.length, logDirectoriesKey.length);
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
 function readStringValue(value: Uint8Array, key: string): string | undefined {
@@ -83,9 +89,28 @@ function readStringValue(value: Uint8Array, key: string): string | undefined {
   return text;
 }
 
+/** The texts in a google.protobuf.Value that holds a list, as many of them as count; undefined when it holds none. */
+function readListValue(value: Uint8Array, key: string, most: number): string[] | undefined {
+  let texts: string[] | undefined;
+  const reader = new BinaryReader(value);
+  while (reader.nextField()) {
+    if (delimited(reader) !== 6) {
+      reader.skipField();
+      continue;
+    }
+    texts ??= [];
+    const list = new BinaryReader(reader.readBytes());
+    while (list.nextField()) {
+      if (delimited(list) === 1 && texts.length < most) texts.push(readStringValue(list.readBytes(), key) ?? "");
+      else list.skipField();
+    }
+  }
+  return texts;
+}
+
 /** What is read of a google.protobuf.Struct. */
-function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath"> {
-  let tokenPath: string | undefined;
+function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath" | "logDirectories"> {
+  let { tokenPath, logDirectories } = unknownNode;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -93,9 +118,11 @@ function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath"> {
       continue;
     }
     const { key, value } = readEntry(reader.readBytes());
-    if (textOf(key, tokenPathKey.length + 1) === tokenPathKey) tokenPath = readStringValue(value, tokenPathKey);
+    const name = textOf(key, longestKey + 1);
+    if (name === tokenPathKey) tokenPath = readStringValue(value, name);
+    else if (name === logDirectoriesKey) logDirectories = readListValue(value, name, mostLogDirectories);
   }
-  return { tokenPath: tokenPath === "" ? undefined : tokenPath };
+  return { tokenPath: tokenPath === "" ? undefined : tokenPath, logDirectories };
 }
 
 function readNode(bytes: Uint8Array): Node {

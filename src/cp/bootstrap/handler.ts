@@ -37,7 +37,7 @@ async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHand
   if (parsed.kind === "malformed") return errorReply(400, notGenerated, `The body is not valid JSON: ${parsed.reason}`);
   if (parsed.kind === "invalid")
     return errorReply(400, notGenerated, "Request is not valid", { causes: parsed.causes });
-  const { mesh, name, adminPort, dataplaneTokenPath } = parsed.request;
+  const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = parsed.request;
   try {
     const stored = await options.store.get({ type: "Dataplane", mesh, name });
     if (stored === undefined) {
@@ -50,6 +50,7 @@ async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHand
       name,
       service: identifyingService(stored.spec as Dataplane),
       ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
+      ...(logDirectories === undefined ? {} : { logDirectories }),
       admin: { ...options.admin, port: adminPort ?? options.admin.port },
       xds: options.xds,
     });

@@ -25,6 +25,7 @@ const reasons: Readonly<Record<string, string>> = {
   "all-apply": "yes",
   "mtls-off": "no: mTLS is off",
   "other-tags": "no: is for other tags",
+  "log-directory": "no: the dataplane allows no log file there (KUMA_DATAPLANE_LOG_DIRECTORIES)",
   "no-backend": "no: names no logging backend of the mesh",
 };
 

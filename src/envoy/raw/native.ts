@@ -15,6 +15,8 @@ export interface RawEnvoyResource {
   readonly resource: EnvoyResource;
   /** The message in proto3 JSON of the v3 API. */
   readonly json: Json;
+  /** Files that it has Envoy write to. */
+  readonly files: readonly string[];
 }
 
 export type RawReading =
@@ -105,7 +107,10 @@ export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading 
   const { kind, name, type, message, tree } = decoded;
   const edsName = kind === "cds" ? edsNameOf(name, tree.message) : undefined;
   const about = { raw: true, clusters: tree.clusters, edsName };
-  return { valid: true, raw: { kind, resource: encode(type, name, message, about), json: tree.message } };
+  return {
+    valid: true,
+    raw: { kind, resource: encode(type, name, message, about), json: tree.message, files: tree.files },
+  };
 }
 
 /** What is wrong with a raw resource, the rules that Envoy's API states for values among it; empty when nothing is. */

@@ -23,6 +23,8 @@ export interface Tree {
   readonly problems: readonly RawProblem[];
   /** Clusters that it sends traffic to. */
   readonly clusters: readonly string[];
+  /** Files that it writes to, or what their paths begin with. */
+  readonly files: readonly string[];
 }
 
 /** Fields by which a message sends traffic to a cluster. */
@@ -36,6 +38,15 @@ const clusterFields: ReadonlyMap<string, string> = new Map([
   ["envoy.config.core.v3.HttpUri", "cluster"],
   ["envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route", "cluster"],
   ["envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route.RequestMirrorPolicy", "cluster"],
+]);
+
+/** Fields by which a message has Envoy write to a file. */
+const fileFields: ReadonlyMap<string, string> = new Map([
+  ["envoy.extensions.access_loggers.file.v3.FileAccessLog", "path"],
+  ["envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink", "eventLogPath"],
+  ["envoy.config.core.v3.HealthCheck", "eventLogPath"],
+  ["envoy.config.tap.v3.FilePerTapSink", "pathPrefix"],
+  ["envoy.extensions.transport_sockets.tls.v3.TlsKeyLog", "path"],
 ]);
 
 /** Messages that say which of the two kinds of TLS their transport sockets are. */
@@ -68,6 +79,7 @@ function fieldsOf(type: DescMessage): ReadonlyMap<string, DescField> {
 export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: boolean): Tree {
   const problems: RawProblem[] = [];
   const clusters = new Set<string>();
+  const files = new Set<string>();
   const path: Step[] = [];
   /** Objects that rewriting made of v2 content, and where the user wrote that. */
   const made = new WeakMap<object, readonly Step[]>();
@@ -135,9 +147,14 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
         result[key] = below(key, child, () => fieldValue(field, child, old, here));
       }
     }
-    const target = clusterFields.get(type.typeName);
-    const cluster = target === undefined ? undefined : result[target];
-    if (typeof cluster === "string" && cluster !== "") clusters.add(cluster);
+    for (const [into, known] of [
+      [clusters, clusterFields],
+      [files, fileFields],
+    ] as const) {
+      const target = known.get(type.typeName);
+      const named = target === undefined ? undefined : result[target];
+      if (typeof named === "string" && named !== "") into.add(named);
+    }
     return result;
   }
 
@@ -210,7 +227,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   }
 
   const read = message(type, input, v2, "cluster");
-  return { message: read, problems, clusters: [...clusters] };
+  return { message: read, problems, clusters: [...clusters], files: [...files] };
 }
 
 /** What to say after the name of a type that only v2 had. */

@@ -2,6 +2,7 @@ import { load } from "js-yaml";
 import * as assert from "uvu/assert";
 import { bootstrapDocument } from "../../../src/cp/bootstrap/document.js";
 import { bootstrapHandler } from "../../../src/cp/bootstrap/handler.js";
+import { parseBootstrapRequest } from "../../../src/cp/bootstrap/request.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
@@ -54,6 +55,39 @@ test("is exactly what is written down, with a token and an admin port", () => {
     xds,
   });
   assert.equal(document, load(golden));
+});
+
+test("passes on where log files may go", () => {
+  const own = { mesh: "m", name: "n", service: "s", admin, xds };
+  assert.equal(bootstrapDocument({ ...own, logDirectories: [] }).node, {
+    id: "m.n",
+    cluster: "s",
+    metadata: { logDirectories: [] },
+  });
+  const both = bootstrapDocument({ ...own, dataplaneTokenPath: "token", logDirectories: ["/tmp"] });
+  assert.equal((both.node as { metadata: unknown }).metadata, {
+    dataplaneTokenPath: "token",
+    logDirectories: ["/tmp"],
+  });
+});
+
+test("takes directories for log files that are absolute, short, few and in one form", () => {
+  const parse = (logDirectories: unknown) =>
+    parseBootstrapRequest(Buffer.from(JSON.stringify({ mesh: "m", name: "n", logDirectories })));
+  for (const good of [[], ["/tmp", "/var/log"]]) {
+    assert.equal(parse(good), { kind: "request", request: { mesh: "m", name: "n", logDirectories: good } });
+  }
+  const causes: readonly (readonly [unknown, string, string])[] = [
+    ["/tmp", "logDirectories", "has to be a list of absolute paths"],
+    [["/tmp", 1], "logDirectories[1]", "has to be text"],
+    [["tmp"], "logDirectories[0]", "has to be an absolute path, such as /var/log/envoy"],
+    [["/tmp/.."], "logDirectories[0]", "has to be written /"],
+    [[`/${"a".repeat(1024)}`], "logDirectories[0]", "is longer than 1024 characters"],
+    [Array(17).fill("/tmp"), "logDirectories", "can hold 16 directories at most"],
+  ];
+  for (const [given, field, message] of causes) {
+    assert.equal(parse(given), { kind: "invalid", causes: [{ field, message }] });
+  }
 });
 
 test("has no metadata and no admin server unless they are asked for", () => {

@@ -47,7 +47,7 @@ async function withServer(
   }
 }
 
-const request = { mesh: "default", name: "backend-1", adminPort: 0 };
+const request = { mesh: "default", name: "backend-1", adminPort: 0, logDirectories: ["/tmp"] };
 const retry = { pause: 5, giveUp: 30_000, waiting: () => {} };
 const idle = new AbortController().signal;
 const direct = (url: string): ControlPlane => ({ kind: "bootstrap-server", url });

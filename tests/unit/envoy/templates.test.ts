@@ -44,6 +44,57 @@ const usual = [
   "lds outbound:127.0.0.1:10000",
 ];
 
+const fileLog = (path: string) => ({
+  name: "envoy.access_loggers.file",
+  typedConfig: { "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", path },
+});
+const loggingListener = (name: string, path: string, more: object = {}) =>
+  JSON.stringify({
+    "@type": `${v3}.listener.v3.Listener`,
+    name,
+    address: { socketAddress: { address: "127.0.0.1", portValue: 1 } },
+    accessLog: [fileLog(path)],
+    ...more,
+  });
+
+test("resources that would write files where the proxy allows none are left out", () => {
+  const nested = (path: string) => [
+    {
+      filters: [
+        {
+          name: "envoy.filters.network.tcp_proxy",
+          typedConfig: {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            statPrefix: "s",
+            cluster: "redis",
+            accessLog: [fileLog(path)],
+          },
+        },
+      ],
+    },
+  ];
+  const events = { healthChecks: [{ timeout: "1s", interval: "1s", tcpHealthCheck: {}, eventLogPath: "/etc/x" }] };
+  const resources = raw(
+    loggingListener("good", "/tmp/a.log"),
+    loggingListener("null", "/dev/null"),
+    loggingListener("outside", "/etc/cron.d/x"),
+    loggingListener("token", "token"),
+    loggingListener("nested", "/tmp/a.log", { filterChains: nested("/tmp/../root/.profile") }),
+    cluster("events", events),
+  );
+  const made = generated({ imports: [], resources });
+  assert.equal(namesOf(made), ["lds good*", "lds null*"]);
+  const outside = (path: string) =>
+    `some dataplanes allow no log file "${path}": it is below none of their KUMA_DATAPLANE_LOG_DIRECTORIES`;
+  assert.equal(
+    ignoredBy(made).map(([, field, reason]) => [field, reason]),
+    ["/etc/cron.d/x", "token", "/tmp/../root/.profile", "/etc/x"].map((path, index) => [
+      `resources[${index + 2}].resource`,
+      outside(path),
+    ]),
+  );
+});
+
 test("what it imports comes first, then what it has, and of one name what comes last", () => {
   const imports = ["default-proxy"];
   assert.equal(namesOf(generated({ imports })), usual);

@@ -60,10 +60,16 @@ test("tell the node's id and where its token is, and nothing else of the node is
   const extension = field(9, Buffer.from([0xff, 0xff, 0xff]));
   const inner = [field(1, "mesh.name"), metadata("other", "x"), metadata("dataplaneTokenPath", "token"), extension];
   const bytes = Buffer.concat([field(1, Buffer.concat(inner)), field(2, typeUrls.cds)]);
-  assert.equal(decodeDeltaRequest(bytes, true).node, { id: "mesh.name", tokenPath: "token" });
-  assert.equal(decodeDeltaRequest(bytes, false).node, { id: "", tokenPath: undefined });
+  const node = { id: "mesh.name", tokenPath: "token", logDirectories: undefined };
+  assert.equal(decodeDeltaRequest(bytes, true).node, node);
+  assert.equal(decodeDeltaRequest(bytes, false).node, { id: "", tokenPath: undefined, logDirectories: undefined });
   const state = Buffer.concat([field(2, Buffer.concat(inner)), field(4, typeUrls.cds)]);
-  assert.equal(decodeSotwRequest(state, true).node, { id: "mesh.name", tokenPath: "token" });
+  assert.equal(decodeSotwRequest(state, true).node, node);
+  const directories = Array.from({ length: 20 }, (_, index) => `/var/log/${index}`);
+  const list = field(6, Buffer.concat(directories.map((directory) => field(1, field(3, directory)))));
+  const entry = field(3, field(1, Buffer.concat([field(1, "logDirectories"), field(2, list)])));
+  const named = decodeDeltaRequest(Buffer.concat([field(1, entry), field(2, typeUrls.cds)]), true).node;
+  assert.equal(named.logDirectories, directories.slice(0, 16));
 });
 
 test("beyond a limit say which one", () => {
