@@ -9,7 +9,9 @@ const connectMs = 5_000;
 const acknowledgement = frame(frameTypes.settings, { flags: 1 });
 
 interface Line {
+  /** What the attack writes to; over TLS it is not the connection itself. */
   readonly socket: net.Socket;
+  readonly connection: net.Socket;
   readonly gone: Promise<void>;
 }
 
@@ -30,7 +32,7 @@ function connect(attack: RawAttack, battle: Battle): Promise<Line | undefined> {
     battle.over.then(() => open.destroy());
     open.once(attack.port === "sds" ? "secureConnect" : "connect", () => {
       clearTimeout(timer);
-      resolve({ socket: open, gone });
+      resolve({ socket: open, connection: socket, gone });
     });
     gone.then(() => {
       clearTimeout(timer);
@@ -47,11 +49,11 @@ async function write(socket: net.Socket, bytes: Buffer, gone: Promise<void>, bat
   await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), gone, battle.over]);
 }
 
-async function play(move: Move, { socket, gone }: Line, battle: Battle): Promise<void> {
+async function play(move: Move, { socket, connection, gone }: Line, battle: Battle): Promise<void> {
   if ("waitMs" in move) await Promise.race([battle.wait(move.waitMs), gone]);
   else if ("end" in move) {
     if (move.end === "fin") socket.end();
-    else socket.resetAndDestroy();
+    else if (!connection.destroyed) connection.resetAndDestroy();
   } else {
     const bytes = battle.materialised(move.send, bytesOf);
     const piece = "piece" in move ? move.piece : segment;
