@@ -21,13 +21,14 @@ export interface Running {
   kill(): Promise<number | null>;
 }
 
+/** Starts a program of this build, or another one by its absolute path. */
 export function startProgram(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   openFiles?: number,
 ): Running {
-  const words = [path.join(bin, program), ...args];
+  const words = [path.resolve(bin, program), ...args];
   // Node raises its limit as far as it may: the other one has to be lowered with it, which only a shell does before it starts.
   const limited = ["sh", "-c", `ulimit -n ${openFiles} && exec "$@"`, "sh", ...words];
   const [command = "", ...rest] = openFiles === undefined ? words : limited;
@@ -73,12 +74,16 @@ export const anyPorts = {
   KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: "0",
 };
 
-/** A control plane on free ports, or on those given, that may have so many files open; ready when this resolves. */
+/**
+ * A control plane on free ports, or on those given, that may have so many files open; ready when this resolves.
+ * `from` is the directory of another build's programs.
+ */
 export async function startControlPlane(
   env: Readonly<Record<string, string>> = {},
   openFiles?: number,
+  from = bin,
 ): Promise<ControlPlane> {
-  const running = startProgram("kuma-cp", ["run"], { ...anyPorts, ...env }, openFiles);
+  const running = startProgram(path.join(from, "kuma-cp"), ["run"], { ...anyPorts, ...env }, openFiles);
   await eventually("the control plane is ready", () => {
     if (running.child.exitCode !== null) throw new Error(running.output());
     return running.output().includes("Next, in another terminal");
