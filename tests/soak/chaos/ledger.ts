@@ -9,6 +9,8 @@ export interface Allowance {
   readonly server?: string;
   /** Seconds from the event's start in which it may fail. */
   readonly forSeconds: number;
+  /** How many may fail in one run of the event; any number when left out. */
+  readonly atMost?: number;
   /** One sentence: why that can't be avoided. */
   readonly why: string;
 }
@@ -57,6 +59,8 @@ interface Window {
   readonly begin: number;
   end: number;
   readonly mayFail: readonly Allowance[];
+  /** How many failures each allowance has covered. */
+  readonly used: Map<Allowance, number>;
 }
 
 function covers(
@@ -70,6 +74,7 @@ function covers(
     (allowance.client === undefined || allowance.client === client) &&
     (allowance.service === undefined || allowance.service === service) &&
     (allowance.server === undefined || server === undefined || allowance.server === server) &&
+    (window.used.get(allowance) ?? 0) < (allowance.atMost ?? Number.POSITIVE_INFINITY) &&
     to >= window.begin &&
     // A long-lived connection fails when it ends; a new one may have begun to fail before it is given up.
     (kind === "long" ? to : from) <= until
@@ -88,6 +93,7 @@ export function openLedger(now: () => number = () => performance.now()): Ledger 
     begin: now(),
     end: Number.POSITIVE_INFINITY,
     mayFail: [],
+    used: new Map(),
   });
   let current = quiet();
   /** A connection that fails late is judged by the event that broke it, which may be over. */
@@ -113,6 +119,7 @@ export function openLedger(now: () => number = () => performance.now()): Ledger 
     for (const window of before === undefined ? [current] : [current, before]) {
       const allowance = window.mayFail.find((candidate) => covers(candidate, window, connection));
       if (allowance === undefined) continue;
+      window.used.set(allowance, (window.used.get(allowance) ?? 0) + 1);
       const row = rowOf(window.event);
       const seconds = (connection.to - window.begin) / 1000;
       const { failed, lastSeconds } = row.allowed.get(allowance.why) ?? { failed: 0, lastSeconds: 0 };
@@ -132,7 +139,7 @@ export function openLedger(now: () => number = () => performance.now()): Ledger 
   rowOf(betweenEvents);
   return {
     begin(event, mayFail) {
-      enter({ event, begin: now(), end: Number.POSITIVE_INFINITY, mayFail });
+      enter({ event, begin: now(), end: Number.POSITIVE_INFINITY, mayFail, used: new Map() });
     },
     settle: () => enter(quiet()),
     record(connection) {
