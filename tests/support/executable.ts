@@ -21,6 +21,7 @@ export interface Running {
   kill(): Promise<number | null>;
 }
 
+/** Starts a program of this build, or another one by its absolute path. */
 export function startProgram(
   program: string,
   args: readonly string[],
@@ -28,7 +29,7 @@ export function startProgram(
   openFiles?: number,
   directory = bin,
 ): Running {
-  const words = [path.join(directory, program), ...args];
+  const words = [path.resolve(directory, program), ...args];
   // Node raises its limit as far as it may: the other one has to be lowered with it, which only a shell does before it starts.
   const limited = ["sh", "-c", `ulimit -n ${openFiles} && exec "$@"`, "sh", ...words];
   const [command = "", ...rest] = openFiles === undefined ? words : limited;
