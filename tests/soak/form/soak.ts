@@ -141,7 +141,8 @@ export async function runSoak<Input>(
       await body(stage);
       return true;
     } catch (error) {
-      await fail(error, at, failing);
+      // Ctrl-C ends the programs under test, too: what breaks then has not failed, and is run again by --resume.
+      if (!stopped()) await fail(error, at, failing);
       return false;
     }
   }
@@ -151,12 +152,13 @@ export async function runSoak<Input>(
       const next = input(step);
       const at = step;
       const good = await attempt(at, (open) => open.step(next, at), next);
+      if (!good && stopped()) break;
       if (good) before = [...before, next].slice(-keptBefore);
       step += 1;
       save({ next: step, failures: failed + failures.length, seconds: spent + seconds() });
     }
     const last = before.at(-1);
-    if (last !== undefined) {
+    if (last !== undefined && !stopped()) {
       before = before.slice(0, -1);
       await attempt(step - 1, (open) => open.settle(), last);
       save({ next: step, failures: failed + failures.length, seconds: spent + seconds() });

@@ -83,7 +83,8 @@ export async function openFuzzStage(tally: Tally): Promise<Stage<Flood>> {
     return (await measureReadiness(bare.ready, attackers.send(flood, bare.ports))).times.filter(Number.isFinite);
   }
 
-  async function step(flood: Flood): Promise<void> {
+  /** @returns how many times as long as a bare server kuma-cp took, as far as it took more than noise */
+  async function pass(flood: Flood): Promise<number> {
     const floor = await bareTimes(flood);
     const sent = attackers.send(flood, portsOf(cp));
     const measured = measureReadiness(cp.health, sent);
@@ -91,15 +92,18 @@ export async function openFuzzStage(tally: Tally): Promise<Stage<Flood>> {
     const [{ times }, figures] = await Promise.all([measured, sent]);
     tally.add(figures, times, floor);
     const worst = Math.max(...times);
-    if (worst > longestMs) {
-      throw new Error(`/ready took ${Math.round(worst)} ms, over ${longestMs} ms`);
-    }
-    const [ours, theirs] = [percentile(times, 0.9), percentile(floor, 0.9)];
-    if (floor.length > 0 && ours > noiseMs && ours > mostRatio * theirs) {
-      throw new Error(`/ready took ${Math.round(ours)} ms, ${(ours / theirs).toFixed(1)} times a bare server's`);
-    }
+    if (worst > longestMs) throw new Error(`/ready took ${Math.round(worst)} ms, over ${longestMs} ms`);
     await honest.served();
     vitals.check();
+    const ours = percentile(times, 0.9);
+    return floor.length > 0 && ours > noiseMs ? ours / percentile(floor, 0.9) : 0;
+  }
+
+  async function step(flood: Flood): Promise<void> {
+    if ((await pass(flood)) <= mostRatio) return;
+    // The two are measured one after the other: other work on this machine may have met only one of them.
+    const ratio = await pass(flood);
+    if (ratio > mostRatio) throw new Error(`/ready took ${ratio.toFixed(1)} times as long as a bare server's, twice`);
   }
 
   return {

@@ -67,11 +67,12 @@ export function followVitals({ child, output }: Running): Vitals {
     openFiles: () => fs.readdirSync(`/proc/${pid}/fd`).length,
     peak: () => peak,
     check() {
-      const fresh = output().slice(read);
       if (child.exitCode !== null || child.signalCode !== null) {
-        const words = fresh.trim().split("\n").slice(-12).join("\n").slice(-3000);
+        // What an earlier look has read may be the beginning of its last words.
+        const words = output().slice(-3000).trim().split("\n").slice(-15).join("\n");
         throw new Error(`kuma-cp ended (exit code ${child.exitCode}, signal ${child.signalCode}): ${words}`);
       }
+      const fresh = output().slice(read);
       // The last line may not be whole yet.
       const end = fresh.lastIndexOf("\n") + 1;
       read += end;

@@ -95,6 +95,21 @@ test("an interrupted run says how to go on, and goes on with the step that follo
   assert.equal([...begun.taken(), ...resumed.taken()], whole.taken());
 });
 
+test("a step that an interruption breaks is no failure, and is taken again by --resume", async () => {
+  const corpus = newCorpus();
+  let interrupted = false;
+  const broken = recorded((_input, taken) => {
+    interrupted = taken.length === 2;
+    return interrupted;
+  });
+  const first = await run(broken.soak, options("--seed 3 --count 4", corpus), () => interrupted);
+  assert.equal(first.failures, []);
+  assert.is(first.steps, 1);
+  const resumed = recorded();
+  await run(resumed.soak, options("--resume --count 4", corpus));
+  assert.is(resumed.taken()[0], broken.taken()[1]);
+});
+
 test("a run can't be resumed where there is none, or with another seed", async () => {
   const { soak } = recorded();
   const message = async (given: SoakOptions) => run(soak, given).then(String, (error: Error) => error.message);
