@@ -282,7 +282,7 @@ async function furnish(stage: ChaosStage, perSecond: number): Promise<ChaosStage
     const outbound = (clients as readonly string[]).includes(name)
       ? [flow(name, "redis", await freePort(), perSecond, 3)]
       : [];
-    if (name === "mobile-1") outbound.push(flow(name, "web", stage.webOut, perSecond / 4, 1));
+    if (name === "mobile-1") outbound.push(flow(name, "web", stage.webOut, perSecond, 1));
     await stage.write("dataplanes", "Dataplane", name, {
       networking: {
         inbound: [{ interface: `127.0.0.1:${inbound}:${port}`, tags: { service: serviceOf(name), instance: name } }],
