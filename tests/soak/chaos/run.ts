@@ -13,7 +13,7 @@ export interface Chaos {
    * allowance covers, also since the event before.
    */
   happen(event: ChaosEvent, seed: number): Promise<void>;
-  /** Waits until the control plane is ready, all sidecars are connected and nothing fails; throws when that takes long. */
+  /** Waits until the control plane is ready, all sidecars are connected, all instances are used and nothing fails; throws when that takes long. */
   calm(): Promise<void>;
   close(): Promise<void>;
 }
@@ -39,6 +39,8 @@ export async function openChaos(options: StageOptions, ledger: Ledger): Promise<
 
   async function calm(): Promise<void> {
     await stage.connected();
+    // Otherwise the next event might take the last instance that a client still uses.
+    await stage.penaltiesOver();
     const since = performance.now();
     await eventually(
       `nothing fails for ${quietMs} ms, and ${wanted} long-lived connections are open`,

@@ -57,6 +57,8 @@ export interface ChaosStage {
   remove(collection: string, name: string): Promise<void>;
   /** Waits until the control plane is ready and each sidecar has an open stream to it. */
   connected(): Promise<void>;
+  /** Waits until no client's passive health check keeps connections away from an instance any more. */
+  penaltiesOver(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -227,6 +229,12 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
         60_000,
       );
     },
+    async penaltiesOver() {
+      for (const name of clients) {
+        const over = async () => !(await stage.ask(name, "/clusters")).includes("failed_outlier_check");
+        await eventually(`${name} uses all instances`, over, 60_000);
+      }
+    },
     async close() {
       for (const name of present.keys()) stage.envoyOf(name);
       await Promise.all([...present.values()].map(({ running }) => running.stop()));
@@ -260,7 +268,7 @@ async function furnish(stage: ChaosStage, perSecond: number): Promise<ChaosStage
   await stage.write("traffic-logs", "TrafficLog", "redis", toRedis);
   await stage.write("health-checks", "HealthCheck", "redis", {
     ...toRedis,
-    conf: { passiveChecks: { unhealthyThreshold: 1, penaltyInterval: "2s" } },
+    conf: { passiveChecks: { unhealthyThreshold: 1, penaltyInterval: "1s" } },
   });
   await mesh.permit("redis", ["*"], ["redis"]);
   await mesh.permit("web", ["mobile"], ["web"]);
@@ -282,7 +290,7 @@ async function furnish(stage: ChaosStage, perSecond: number): Promise<ChaosStage
     const outbound = (clients as readonly string[]).includes(name)
       ? [flow(name, "redis", await freePort(), perSecond, 3)]
       : [];
-    if (name === "mobile-1") outbound.push(flow(name, "web", stage.webOut, perSecond / 4, 1));
+    if (name === "mobile-1") outbound.push(flow(name, "web", stage.webOut, perSecond, 1));
     await stage.write("dataplanes", "Dataplane", name, {
       networking: {
         inbound: [{ interface: `127.0.0.1:${inbound}:${port}`, tags: { service: serviceOf(name), instance: name } }],

@@ -56,6 +56,23 @@ async function replaceToken(stage: ChaosStage, name: string): Promise<void> {
   await eventually(`kuma-dp of ${name} has the new token`, () => hasToken(temporary, token), 90_000);
 }
 
+/** Begins a rotation, lets something happen, and waits until another root signs. */
+async function rotate(stage: ChaosStage, meanwhile: () => Promise<void>): Promise<void> {
+  const before = await authority(stage);
+  const { status, stdout, stderr } = stage.mesh.kumactl("manage", "ca", "rotate");
+  if (status !== 0) throw new Error(`kumactl manage ca rotate: ${stderr}`);
+  await meanwhile();
+  if (stdout.includes("already under way") && before.state !== "active") return;
+  await eventually(
+    "another root signs",
+    async () => {
+      const { state, roots } = await authority(stage);
+      return state !== "distributing" && roots[0]?.fingerprint !== before.roots[0]?.fingerprint;
+    },
+    60_000,
+  );
+}
+
 export const certificateEvents: readonly ChaosEvent[] = [
   {
     name: "certificates renewed",
@@ -71,20 +88,13 @@ export const certificateEvents: readonly ChaosEvent[] = [
     name: "certificate authority rotated",
     weight: 2,
     mayFail: [],
-    async run(stage) {
-      const before = await authority(stage);
-      const { status, stdout, stderr } = stage.mesh.kumactl("manage", "ca", "rotate");
-      if (status !== 0) throw new Error(`kumactl manage ca rotate: ${stderr}`);
-      if (stdout.includes("already under way") && before.state !== "active") return;
-      await eventually(
-        "another root signs",
-        async () => {
-          const { state, roots } = await authority(stage);
-          return state === "retiring" && roots[0]?.fingerprint !== before.roots[0]?.fingerprint;
-        },
-        60_000,
-      );
-    },
+    run: (stage) => rotate(stage, async () => {}),
+  },
+  {
+    name: "kuma-cp killed while the certificate authority was rotated",
+    weight: 1,
+    mayFail: [],
+    run: (stage) => rotate(stage, () => stage.restartControlPlane("SIGKILL")),
   },
   {
     name: "token file replaced",

@@ -5,6 +5,8 @@ import { type ChaosStage, clients, drainSeconds, members, serviceOf } from "../s
 
 /** From a sidecar's end until its successor listens: half a second when the machine is idle. */
 const restartSeconds = 6;
+/** From the end of kuma-cp until its successor is ready: half a second when the machine is idle. */
+const controlPlaneSeconds = 6;
 /** From the start of kuma-dp until it ends the Envoy that a killed one left. */
 const takeOverSeconds = 4;
 
@@ -44,8 +46,18 @@ function whileGone(name: string, forSeconds: number): readonly Allowance[] {
   ];
 }
 
+/** Waits until the Envoy of a kuma-dp that was started is ready. One that an earlier kuma-dp left does not count. */
 async function serves(stage: ChaosStage, name: string): Promise<void> {
+  // kuma-dp ends that one before it starts its own, so whoever answers after this is the new one.
+  await eventually(`kuma-dp of ${name} has started Envoy`, () => stage.envoyOf(name) !== undefined);
   await eventually(`Envoy of ${name} is ready`, async () => (await stage.ask(name, "/ready")).startsWith("LIVE"));
+}
+
+async function killBoth(stage: ChaosStage, name: string): Promise<void> {
+  const envoy = stage.envoyOf(name);
+  const ended = stage.members.get(name)?.running.kill();
+  if (envoy !== undefined) process.kill(envoy, "SIGKILL");
+  await ended;
 }
 
 const eventsOf = (name: string): readonly ChaosEvent[] => [
@@ -67,11 +79,20 @@ const eventsOf = (name: string): readonly ChaosEvent[] => [
     weight: 1,
     mayFail: whileGone(name, restartSeconds),
     async run(stage) {
-      const envoy = stage.envoyOf(name);
-      const ended = stage.members.get(name)?.running.kill();
-      if (envoy !== undefined) process.kill(envoy, "SIGKILL");
-      await ended;
+      await killBoth(stage, name);
       stage.restart(name);
+      await serves(stage, name);
+    },
+  },
+  {
+    name: `kuma-dp and Envoy of ${name} killed while kuma-cp was away`,
+    weight: 1,
+    mayFail: whileGone(name, controlPlaneSeconds + restartSeconds),
+    async run(stage) {
+      await killBoth(stage, name);
+      const restarted = stage.restartControlPlane("SIGKILL");
+      stage.restart(name);
+      await restarted;
       await serves(stage, name);
     },
   },
