@@ -23,6 +23,15 @@ export interface Tree {
   readonly problems: readonly RawProblem[];
   /** Clusters that it sends traffic to. */
   readonly clusters: readonly string[];
+  /** All socket addresses in it, with their places. */
+  readonly addresses: readonly RawAddress[];
+}
+
+/** Where a raw resource listens or connects to. */
+export interface RawAddress {
+  readonly field: string;
+  readonly address: string;
+  readonly port: number;
 }
 
 /** Fields by which a message sends traffic to a cluster. */
@@ -37,6 +46,12 @@ const clusterFields: ReadonlyMap<string, string> = new Map([
   ["envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route", "cluster"],
   ["envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route.RequestMirrorPolicy", "cluster"],
 ]);
+
+const socketAddressType = "envoy.config.core.v3.SocketAddress";
+const originalDstType = "envoy.config.cluster.v3.Cluster.OriginalDstLbConfig";
+
+/** By these a client's own words are where a cluster connects to: the control plane's own servers among it. */
+const chosenByClients = ["useHttpHeader", "metadataKey"] as const;
 
 /** Messages that say which of the two kinds of TLS their transport sockets are. */
 const sides: ReadonlyMap<string, Place["side"]> = new Map([
@@ -68,6 +83,7 @@ function fieldsOf(type: DescMessage): ReadonlyMap<string, DescField> {
 export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: boolean): Tree {
   const problems: RawProblem[] = [];
   const clusters = new Set<string>();
+  const addresses: RawAddress[] = [];
   const path: Step[] = [];
   /** Objects that rewriting made of v2 content, and where the user wrote that. */
   const made = new WeakMap<object, readonly Step[]>();
@@ -138,7 +154,21 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
     const target = clusterFields.get(type.typeName);
     const cluster = target === undefined ? undefined : result[target];
     if (typeof cluster === "string" && cluster !== "") clusters.add(cluster);
+    if (type.typeName === socketAddressType) keepAddress(result);
+    if (type.typeName === originalDstType) refuseChosen(result);
     return result;
+  }
+
+  function keepAddress({ address, portValue, namedPort }: Json): void {
+    const port = Number(portValue ?? namedPort ?? 0);
+    if (typeof address === "string") addresses.push({ field: pathText(path), address, port });
+  }
+
+  function refuseChosen(value: Json): void {
+    for (const field of chosenByClients) {
+      if (value[field] === undefined || value[field] === false) continue;
+      report([field], "lets clients choose any address, the control plane's own among it; name the hosts in a cluster");
+    }
   }
 
   function fieldValue(field: DescField, value: unknown, old: boolean, side: Place["side"]): unknown {
@@ -210,7 +240,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   }
 
   const read = message(type, input, v2, "cluster");
-  return { message: read, problems, clusters: [...clusters] };
+  return { message: read, problems, clusters: [...clusters], addresses };
 }
 
 /** What to say after the name of a type that only v2 had. */
