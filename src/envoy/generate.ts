@@ -7,6 +7,7 @@ import { type AssignmentSource, type AssignmentSources, reassigned } from "./ass
 import { addDefaultProxy, type DefaultProxySettings, inboundListeners } from "./default-proxy.js";
 import type { Ignored } from "./ignored.js";
 import type { EnvoyApi } from "./raw/api.js";
+import { forbiddenAddresses } from "./raw/native.js";
 import { rawResourcesOf } from "./raw/readings.js";
 import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
 
@@ -53,21 +54,25 @@ function unknownImports(policy: Stored<ProxyTemplate>): Ignored[] {
 function addRaw(
   into: ProxyTables,
   policy: Stored<ProxyTemplate>,
-  newerApi: EnvoyApi | undefined,
+  { newerApi, ownServers }: Surroundings,
   ignored: Ignored[],
 ): void {
   const { resources, unreadable } = rawResourcesOf(policy, newerApi);
-  for (const { kind, resource } of resources) into[kind].set(resource.name, resource);
+  for (const { kind, resource, addresses, field } of resources) {
+    const [forbidden] = ownServers === undefined ? [] : forbiddenAddresses(ownServers, addresses);
+    if (forbidden === undefined) into[kind].set(resource.name, resource);
+    else ignored.push({ policy, field, reason: `${forbidden.field}: ${forbidden.message}` });
+  }
   for (const { field, reason } of unreadable) ignored.push({ policy, field, reason });
 }
 
 function basisOf(
   proxy: ProxyView,
   { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
-  { connectTimeoutMs, secretServer, newerApi }: Surroundings,
+  { connectTimeoutMs, secretServer, newerApi, ownServers }: Surroundings,
   tokenPath: string | undefined,
 ): Basis {
-  const own = { proxy, mesh, tokenPath, connectTimeoutMs, secretServer, newerApi };
+  const own = { proxy, mesh, tokenPath, connectTimeoutMs, secretServer, newerApi, ownServers };
   return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
 }
 
@@ -120,7 +125,7 @@ export function generate(
   }
   if (template !== undefined) {
     ignored.push(...unknownImports(template));
-    addRaw(config, template, surroundings.newerApi, ignored);
+    addRaw(config, template, surroundings, ignored);
   }
   const offered = new Set(proxy.inbounds.map(({ service }) => service));
   return { config, services, assignments, offered, ignored, basis };
