@@ -2,6 +2,7 @@ import { monitorEventLoopDelay, type Histogram as Recorded } from "node:perf_hoo
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { ProxyConfig } from "../../envoy/resource.js";
 import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
+import type { Refusal } from "../../net/exchange.js";
 import type { StreamObserver } from "../../xds/observer.js";
 import type { Generate } from "../../xds/proxies.js";
 
@@ -15,6 +16,8 @@ export interface Metrics {
   storeOperation(operation: string, type: string, milliseconds: number): void;
   /** A write that somebody else's was faster than. */
   storeConflict(type: string): void;
+  /** Counts a request that an HTTP server did not let in. */
+  requestRefused(reason: Refusal): void;
   /** Where to look up how many streams there are, once the servers run. */
   countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
   readonly contentType: string;
@@ -151,6 +154,14 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  const refusals = new Counter({
+    name: "http_requests_refused",
+    help: "HTTP requests refused for their host, for the address they came from or for the proxy in between",
+    labelNames: ["reason"] as const,
+    registers,
+  });
+  for (const reason of ["host", "address", "proxy"] as const) refusals.inc({ reason }, 0);
+
   let streams = { xds: () => 0, sds: () => 0 };
   for (const [name, help, count] of [
     ["xds_streams_active", "Open discovery streams", () => streams.xds()],
@@ -217,6 +228,7 @@ export function createMetrics(): Metrics {
     },
     storeOperation: (operation, type, took) => store.labels({ operation, resource_type: type }).observe(took),
     storeConflict: (type) => conflicts.labels({ resource_type: type }).inc(),
+    requestRefused: (reason) => refusals.inc({ reason }),
     countStreams(count) {
       streams = count;
     },
