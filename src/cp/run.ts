@@ -5,10 +5,11 @@ import { type Authorities, createAuthorities } from "../identity/authorities.js"
 import { ensureSigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
-import { createSiteGuard } from "../net/cross-site.js";
+import { createSiteGuard, knownHostsOnly } from "../net/cross-site.js";
 import { grpcLimits } from "../net/grpc-limits.js";
 import { startHttpServer } from "../net/http-server.js";
 import { bindError } from "../net/listen.js";
+import { allowedOrigins } from "../net/origins.js";
 import { registry } from "../resources/registry.js";
 import type { Store } from "../store/store.js";
 import { followChanges } from "../xds/feed.js";
@@ -26,15 +27,17 @@ import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { localChanges } from "./local-changes.js";
 import { measuredStore } from "./metrics/measured-store.js";
 import { createMetrics } from "./metrics/metrics.js";
 import { both } from "./metrics/observers.js";
 import { followNewerApi } from "./newer-api.js";
 import { openStore } from "./open-store.js";
+import { createOwnServers } from "./own-servers.js";
 import { patiently } from "./patience.js";
 import { createRotations } from "./rotations.js";
 import { hostForEnvoy, startSecrets } from "./secrets.js";
-import { type Settings, settingsDocument } from "./settings.js";
+import { originsVariable, type Settings, settingsDocument } from "./settings.js";
 import { startTokenServers } from "./tokens/servers.js";
 
 /** A running control plane. */
@@ -91,10 +94,15 @@ export async function startControlPlane(
   }
 
   const metrics = createMetrics();
+  const allowed = await allowedOrigins(settings.corsAllowedDomains, originsVariable);
+  const guard = createSiteGuard({ allowed, advertisedHostname: settings.advertisedHostname });
+  const knownHosts = knownHostsOnly(guard, metrics.requestRefused);
+  const own = createOwnServers(settings);
   try {
     const health = await startHttpServer({
       port: settings.diagnosticsPort,
       setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
+      layers: [knownHosts],
       handler: healthHandler(() => state.ready && state.store?.available === true, metrics),
       logger: logger.child("xds-server.diagnostics"),
     });
@@ -137,7 +145,16 @@ export async function startControlPlane(
     });
     stops.push(async () => view.close());
     const tokens =
-      signingKey && (await startTokenServers(settings, store, signingKey, logger.child("dataplane-token-server")));
+      signingKey &&
+      (await startTokenServers({
+        settings,
+        store,
+        key: signingKey,
+        allowedOrigins: allowed,
+        refused: metrics.requestRefused,
+        localLayers: localChanges(settings, "dataplane token server", metrics.requestRefused),
+        logger: logger.child("dataplane-token-server"),
+      }));
     if (tokens !== undefined) servers.push(tokens);
 
     const secretsOptions = {
@@ -165,7 +182,12 @@ export async function startControlPlane(
       connectionsPerAddress: settings.maxOpeningConnections,
       generate: metrics.measured((proxy, mesh, placement, before) => {
         if (!newerApi.ready(mesh)) return undefined;
-        const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
+        const surroundings = {
+          connectTimeoutMs,
+          secretServer: secrets.address,
+          newerApi: newerApi.current,
+          ownServers: own.current(),
+        };
         return generate(proxy, mesh, surroundings, placement, before);
       }),
     }).catch((error: unknown) => {
@@ -185,15 +207,12 @@ export async function startControlPlane(
     });
     stops.push(async () => rotations.close());
 
-    const guard = createSiteGuard({
-      allowedDomains: settings.corsAllowedDomains,
-      advertisedHostname: settings.advertisedHostname,
-    });
     // The catalogue holds the bootstrap server's port, which is only known once it listens.
     const catalogue: { apis?: unknown } = {};
     const bootstrap = await startHttpServer({
       port: settings.bootstrapPort,
       setting: "KUMA_BOOTSTRAP_SERVER_PORT",
+      layers: [knownHosts],
       logger: logger.child("bootstrap"),
       handler: bootstrapHandler({
         store,
@@ -228,10 +247,11 @@ export async function startControlPlane(
       port: settings.apiPort,
       host: settings.apiInterface,
       setting: "KUMA_API_SERVER_PORT or KUMA_API_SERVER_INTERFACE",
+      layers: [knownHosts, ...localChanges(settings, "HTTP API", metrics.requestRefused)],
       logger: logger.child("api-server"),
       handler: apiHandler({
         registry,
-        checks: specChecks(envoy),
+        checks: specChecks(own.current, envoy),
         store,
         guard,
         logger: logger.child("api-server"),
@@ -253,21 +273,20 @@ export async function startControlPlane(
     });
     servers.push(api);
 
-    const warning = await exposureWarning(store, settings.apiInterface);
+    const warning = exposureWarning(settings);
     if (warning !== undefined) logger.info(`warning: ${warning}`);
-    state.ready = true;
-    return {
-      ports: {
-        api: api.port,
-        bootstrap: bootstrap.port,
-        xds: xds.port,
-        sds: secrets.server.port,
-        health: health.port,
-        localTokens: tokens?.localPort,
-        publicTokens: tokens?.publicPort,
-      },
-      close,
+    const ports = {
+      api: api.port,
+      bootstrap: bootstrap.port,
+      xds: xds.port,
+      sds: secrets.server.port,
+      health: health.port,
+      localTokens: tokens?.localPort,
+      publicTokens: tokens?.publicPort,
     };
+    own.opened(ports);
+    state.ready = true;
+    return { ports, close };
   } catch (error) {
     await close();
     throw error;

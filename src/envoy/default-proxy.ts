@@ -19,6 +19,7 @@ import {
 } from "./clusters.js";
 import { type Ignored, outsideText } from "./ignored.js";
 import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
+import { inboundProblem, type OwnServers } from "./own-servers.js";
 import type { Placement } from "./placement.js";
 import type { EnvoyResource, ProxyTables } from "./resource.js";
 import type { SecretServer, TlsParameters } from "./tls.js";
@@ -28,6 +29,8 @@ export interface DefaultProxySettings {
   readonly connectTimeoutMs: number;
   /** Where proxies get their certificates; a mesh with mTLS can't be configured without. */
   readonly secretServer: SecretServer | undefined;
+  /** Servers of the control plane that no proxy may listen in front of or lead to; none when left out. */
+  readonly ownServers?: OwnServers | undefined;
 }
 
 /** A configuration that is being made. */
@@ -93,6 +96,13 @@ function loggingOf(
   return { backends, traffic };
 }
 
+/** The inbounds that a proxy may have. The door refuses others, but they may have been stored before they were. */
+function allowedInbounds({ inbounds }: ProxyView, { ownServers }: DefaultProxySettings): ProxyView["inbounds"] {
+  if (ownServers === undefined) return inbounds;
+  const allowed = inbounds.filter((inbound) => inboundProblem(ownServers, inbound) === undefined);
+  return allowed.length === inbounds.length ? inbounds : allowed;
+}
+
 /**
  * The listeners of a proxy's inbounds: all of its configuration that depends on permissions.
  * @throws as `addDefaultProxy` does
@@ -100,11 +110,11 @@ function loggingOf(
 export function inboundListeners(
   proxy: ProxyView,
   mesh: MeshView,
-  { secretServer }: DefaultProxySettings,
+  settings: DefaultProxySettings,
   tokenPath: string | undefined,
 ): EnvoyResource[] {
-  const tls = tlsOf(mesh, secretServer, tokenPath);
-  return [...listenersOf(proxy.inbounds)].map((inbounds) => {
+  const tls = tlsOf(mesh, settings.secretServer, tokenPath);
+  return [...listenersOf(allowedInbounds(proxy, settings))].map((inbounds) => {
     const [inbound] = inbounds;
     const tags = inbounds.map((member) => member.tags);
     const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
@@ -132,7 +142,9 @@ export function addDefaultProxy(
     keep(cds, passThroughCluster(connectTimeoutMs));
     keep(lds, catchAllListener(proxy.redirectPort));
   }
-  for (const [{ servicePort }] of listenersOf(proxy.inbounds)) keep(cds, localCluster(servicePort, connectTimeoutMs));
+  for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, settings))) {
+    keep(cds, localCluster(servicePort, connectTimeoutMs));
+  }
   for (const listener of inboundListeners(proxy, mesh, settings, tokenPath)) keep(lds, listener);
   for (const { service, ...place } of proxy.outbounds) {
     services.add(service);

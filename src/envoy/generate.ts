@@ -9,6 +9,7 @@ import { addDefaultProxy, type DefaultProxySettings, inboundListeners } from "./
 import { type Ignored, outsideText } from "./ignored.js";
 import { defaultPlacement, type Placement } from "./placement.js";
 import type { EnvoyApi } from "./raw/api.js";
+import { forbiddenAddresses } from "./raw/native.js";
 import { rawResourcesOf } from "./raw/readings.js";
 import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
 
@@ -58,14 +59,16 @@ function unknownImports(policy: Stored<ProxyTemplate>): Ignored[] {
 function addRaw(
   { config, ignored }: { readonly config: ProxyTables; readonly ignored: Ignored[] },
   policy: Stored<ProxyTemplate>,
-  newerApi: EnvoyApi | undefined,
+  { newerApi, ownServers }: Surroundings,
   { logDirectories }: Placement,
 ): void {
   const { resources, unreadable } = rawResourcesOf(policy, newerApi);
-  for (const { kind, resource, files, field } of resources) {
+  for (const { kind, resource, files, addresses, field } of resources) {
     const outside = files.find((file) => !mayLogTo(logDirectories, file));
-    if (outside === undefined) config[kind].set(resource.name, resource);
-    else ignored.push({ policy, field, reason: outsideText(outside) });
+    const [forbidden] = ownServers === undefined ? [] : forbiddenAddresses(ownServers, addresses);
+    if (outside !== undefined) ignored.push({ policy, field, reason: outsideText(outside) });
+    else if (forbidden === undefined) config[kind].set(resource.name, resource);
+    else ignored.push({ policy, field, reason: `${forbidden.field}: ${forbidden.message}` });
   }
   for (const { field, reason } of unreadable) ignored.push({ policy, field, reason });
 }
@@ -73,10 +76,10 @@ function addRaw(
 function basisOf(
   proxy: ProxyView,
   { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
-  { connectTimeoutMs, secretServer, newerApi }: Surroundings,
+  { connectTimeoutMs, secretServer, newerApi, ownServers }: Surroundings,
   placement: Placement,
 ): Basis {
-  const own = { proxy, mesh, placement, connectTimeoutMs, secretServer, newerApi };
+  const own = { proxy, mesh, placement, connectTimeoutMs, secretServer, newerApi, ownServers };
   return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
 }
 
@@ -129,7 +132,7 @@ export function generate(
   }
   if (template !== undefined) {
     ignored.push(...unknownImports(template));
-    addRaw({ config, ignored }, template, surroundings.newerApi, placement);
+    addRaw({ config, ignored }, template, surroundings, placement);
   }
   const offered = new Set(proxy.inbounds.map(({ service }) => service));
   return { config, services, assignments, offered, ignored, basis };

@@ -5,7 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { messageOf } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import type { ClientCheck } from "./client-check.js";
-import { errorReply, type HttpHandler, type HttpReply } from "./exchange.js";
+import { type BodyPieces, errorReply, type HttpHandler, type HttpReply, type Layer, layered } from "./exchange.js";
 import { defaultLimits, type HttpLimits } from "./limits.js";
 import { type Binding, listen } from "./listen.js";
 
@@ -17,6 +17,8 @@ export interface HttpServer {
 
 export interface HttpServerOptions extends Binding {
   readonly handler: HttpHandler;
+  /** What is wrapped around the handler, the outermost first. */
+  readonly layers: readonly Layer[];
   readonly logger: Logger;
   readonly limits?: Partial<HttpLimits>;
   /** Without it the server speaks plain HTTP. */
@@ -45,7 +47,8 @@ type Body =
 /** Starts an HTTP server whose every input is bounded; resolves once its port is open. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const limits = { ...defaultLimits, ...options.limits };
-  const { handler, logger } = options;
+  const { logger } = options;
+  const handler = layered(options.layers, options.handler);
   const settings = {
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersMs,
@@ -69,8 +72,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       query: mark < 0 ? "" : target.slice(mark + 1),
       headers: request.headers,
       body: body.bytes,
+      peer: request.socket.remoteAddress ?? "",
     });
-    send(response, reply, state.closing);
+    await send(response, reply, state.closing);
   };
 
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -78,7 +82,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     serve(request, response).catch((error: unknown) => {
       logger.error("request failed", { method: request.method, path: request.url, error });
       if (response.headersSent) response.destroy();
-      else send(response, errorReply(500, "Internal Server Error", "Internal Server Error"), state.closing);
+      else sendWhole(response, errorReply(500, "Internal Server Error", "Internal Server Error"), state.closing);
     });
   };
 
@@ -164,12 +168,47 @@ function readBody(request: IncomingMessage, limit: number): Promise<Body> | Body
   });
 }
 
-function send(response: ServerResponse, reply: HttpReply, last: boolean): void {
-  const body = reply.body ?? "";
+async function send(response: ServerResponse, reply: HttpReply, last: boolean): Promise<void> {
+  const { body } = reply;
+  if (typeof body === "object" && !Buffer.isBuffer(body)) return sendPieces(response, reply, body, last);
+  sendWhole(response, { ...reply, body: body ?? "" }, last);
+}
+
+function sendWhole(response: ServerResponse, reply: HttpReply, last: boolean): void {
+  const body = typeof reply.body === "string" || Buffer.isBuffer(reply.body) ? reply.body : "";
   const headers: Record<string, string | number> = { ...reply.headers, "Content-Length": Buffer.byteLength(body) };
   if (last) headers.Connection = "close";
   response.writeHead(reply.status, headers);
   response.end(body);
+}
+
+/** Sends a long body piece by piece: the next one is made once the client has taken the last, and no earlier. */
+async function sendPieces(response: ServerResponse, reply: HttpReply, body: BodyPieces, last: boolean): Promise<void> {
+  response.writeHead(reply.status, { ...reply.headers, ...(last ? { Connection: "close" } : {}) });
+  // The answer to HEAD has no body, and nobody has to make one.
+  if (response.req.method === "HEAD") {
+    response.end();
+    return;
+  }
+  for await (const piece of body) {
+    if (response.destroyed) return;
+    if (!response.write(piece)) await drained(response);
+  }
+  response.end();
+}
+
+/** Resolves when the client took what was written, or will take nothing any more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+    if (response.destroyed) done();
+  });
 }
 
 /**

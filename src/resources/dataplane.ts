@@ -4,14 +4,14 @@ import { type InboundInterface, parseInboundInterface, parseOutboundInterface } 
 import { atKey } from "./path.js";
 import { resourceType } from "./resource.js";
 import { text, uint32 } from "./scalars.js";
-import { type Infer, list, map, object } from "./schema.js";
+import { type Infer, limits, list, map, object } from "./schema.js";
 import { serviceProblem } from "./spiffe.js";
 import { serviceTag, tagValueProblem } from "./tags.js";
 
 export { displayTags, identifyingService } from "./display.js";
 export { parseInboundInterface, parseOutboundInterface } from "./interface.js";
 
-const inbound = object({ interface: text(), tags: map(text()) });
+const inbound = object({ interface: text(), tags: map(text(), limits.tags) });
 
 const outbound = object({
   interface: text(),
@@ -22,8 +22,8 @@ const outbound = object({
 
 export const dataplaneSchema = object({
   networking: object({
-    inbound: list(inbound),
-    outbound: list(outbound),
+    inbound: list(inbound, limits.inbounds),
+    outbound: list(outbound, limits.outbounds),
     transparentProxying: object({ redirectPort: uint32() }),
   }),
 });

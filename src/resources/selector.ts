@@ -1,12 +1,12 @@
 import type { Cause } from "../lib/errors.js";
 import { atKey } from "./path.js";
 import { text } from "./scalars.js";
-import { type Infer, list, map, object } from "./schema.js";
+import { type Infer, limits, list, map, object } from "./schema.js";
 import { serviceTag, type Tags } from "./tags.js";
 
-export const tagsSchema = map(text());
+export const tagsSchema = map(text(), limits.tags);
 const selector = object({ match: tagsSchema });
-export const selectorsSchema = list(selector);
+export const selectorsSchema = list(selector, limits.selectors);
 
 /** Chooses Dataplanes, or services, by their tags; without `match` it chooses all. */
 export type Selector = Infer<typeof selector>;

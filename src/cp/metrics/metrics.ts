@@ -2,6 +2,7 @@ import { monitorEventLoopDelay, type Histogram as Recorded } from "node:perf_hoo
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { ProxyConfig } from "../../envoy/resource.js";
 import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
+import type { Refusal } from "../../net/exchange.js";
 import type { Incidents } from "../../net/incidents.js";
 import type { StreamObserver } from "../../xds/observer.js";
 import type { Generate } from "../../xds/proxies.js";
@@ -21,6 +22,8 @@ export interface Metrics {
    * rate from nothing to one is none.
    */
   incidents(server: string, limits: readonly string[]): Incidents;
+  /** Counts a request that an HTTP server did not let in. */
+  requestRefused(reason: Refusal): void;
   /** Where to look up how many streams there are, once the servers run. */
   countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
   readonly contentType: string;
@@ -157,6 +160,14 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  const requestRefusals = new Counter({
+    name: "http_requests_refused",
+    help: "HTTP requests refused for their host, for the address they came from or for the proxy in between",
+    labelNames: ["reason"] as const,
+    registers,
+  });
+  for (const reason of ["host", "address", "proxy"] as const) requestRefusals.inc({ reason }, 0);
+
   let streams = { xds: () => 0, sds: () => 0 };
   for (const [name, help, count] of [
     ["xds_streams_active", "Open discovery streams", () => streams.xds()],
@@ -245,6 +256,7 @@ export function createMetrics(): Metrics {
         caught: () => exceptions.inc(),
       };
     },
+    requestRefused: (reason) => requestRefusals.inc({ reason }),
     countStreams(count) {
       streams = count;
     },

@@ -25,6 +25,15 @@ export interface Tree {
   readonly clusters: readonly string[];
   /** Files that it writes to, or what their paths begin with. */
   readonly files: readonly string[];
+  /** All socket addresses in it, with their places. */
+  readonly addresses: readonly RawAddress[];
+}
+
+/** Where a raw resource listens or connects to. */
+export interface RawAddress {
+  readonly field: string;
+  readonly address: string;
+  readonly port: number;
 }
 
 /** Fields by which a message sends traffic to a cluster. */
@@ -48,6 +57,11 @@ const fileFields: ReadonlyMap<string, string> = new Map([
   ["envoy.config.tap.v3.FilePerTapSink", "pathPrefix"],
   ["envoy.extensions.transport_sockets.tls.v3.TlsKeyLog", "path"],
 ]);
+const socketAddressType = "envoy.config.core.v3.SocketAddress";
+const originalDstType = "envoy.config.cluster.v3.Cluster.OriginalDstLbConfig";
+
+/** By these a client's own words are where a cluster connects to: the control plane's own servers among it. */
+const chosenByClients = ["useHttpHeader", "metadataKey"] as const;
 
 /** Messages that say which of the two kinds of TLS their transport sockets are. */
 const sides: ReadonlyMap<string, Place["side"]> = new Map([
@@ -80,6 +94,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   const problems: RawProblem[] = [];
   const clusters = new Set<string>();
   const files = new Set<string>();
+  const addresses: RawAddress[] = [];
   const path: Step[] = [];
   /** Objects that rewriting made of v2 content, and where the user wrote that. */
   const made = new WeakMap<object, readonly Step[]>();
@@ -155,7 +170,21 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
       const named = target === undefined ? undefined : result[target];
       if (typeof named === "string" && named !== "") into.add(named);
     }
+    if (type.typeName === socketAddressType) keepAddress(result);
+    if (type.typeName === originalDstType) refuseChosen(result);
     return result;
+  }
+
+  function keepAddress({ address, portValue, namedPort }: Json): void {
+    const port = Number(portValue ?? namedPort ?? 0);
+    if (typeof address === "string") addresses.push({ field: pathText(path), address, port });
+  }
+
+  function refuseChosen(value: Json): void {
+    for (const field of chosenByClients) {
+      if (value[field] === undefined || value[field] === false) continue;
+      report([field], "lets clients choose any address, the control plane's own among it; name the hosts in a cluster");
+    }
   }
 
   function fieldValue(field: DescField, value: unknown, old: boolean, side: Place["side"]): unknown {
@@ -227,7 +256,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   }
 
   const read = message(type, input, v2, "cluster");
-  return { message: read, problems, clusters: [...clusters], files: [...files] };
+  return { message: read, problems, clusters: [...clusters], files: [...files], addresses };
 }
 
 /** What to say after the name of a type that only v2 had. */

@@ -4,6 +4,7 @@ import { bootstrapDocument } from "../../../src/cp/bootstrap/document.js";
 import { bootstrapHandler } from "../../../src/cp/bootstrap/handler.js";
 import { parseBootstrapRequest } from "../../../src/cp/bootstrap/request.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
@@ -100,7 +101,7 @@ async function server(defaults: Partial<typeof admin> = {}) {
   const store = createMemoryStore(registry);
   const handle = bootstrapHandler({
     store,
-    guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" }),
+    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
     logger: silent,
     admin: { ...admin, ...defaults },
     xds,
@@ -113,7 +114,11 @@ async function server(defaults: Partial<typeof admin> = {}) {
   await store.create({ type: "Dataplane", mesh: "default", name: "web-1", spec: { networking: { inbound } } });
   return async (body: unknown, method = "POST", path = "/bootstrap", headers = {}) => {
     const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
-    const { status, headers: replied, body: text } = await handle({ method, path, query: "", headers, body: bytes });
+    const {
+      status,
+      headers: replied,
+      body: text,
+    } = await handle({ method, path, query: "", headers, body: bytes, peer: "127.0.0.1" });
     return { status, type: replied?.["Content-Type"], text: String(text ?? "") };
   };
 }

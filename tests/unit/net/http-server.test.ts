@@ -31,7 +31,15 @@ async function serve(limits: Partial<HttpLimits> = {}): Promise<HttpServer> {
       },
     },
   });
-  const server = await startHttpServer({ port: 0, host: "127.0.0.1", setting: "TEST_PORT", handler, logger, limits });
+  const server = await startHttpServer({
+    port: 0,
+    host: "127.0.0.1",
+    setting: "TEST_PORT",
+    layers: [],
+    handler,
+    logger,
+    limits,
+  });
   running.add(server);
   return server;
 }
@@ -99,6 +107,71 @@ test("give the answer to a client that goes on sending a body that was refused",
   const server = await serve();
   const answer = await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: "x".repeat(3 << 20) });
   assert.is(answer.status, 413);
+});
+
+test("send a long answer in pieces, each made when the client took those before it, and none for one who left", async () => {
+  const seen = { made: 0, ended: false };
+  async function* pieces() {
+    try {
+      for (; seen.made < 400; seen.made++) yield Buffer.alloc(64 * 1024, "x");
+    } finally {
+      seen.ended = true;
+    }
+  }
+  const handler = () => ({ status: 200, body: pieces() });
+  const server = await startHttpServer({
+    port: 0,
+    host: "127.0.0.1",
+    setting: "TEST_PORT",
+    layers: [],
+    handler,
+    logger,
+  });
+  running.add(server);
+  const client = dial(server);
+  client.socket.once("data", () => client.socket.pause());
+  client.socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.until(/^HTTP\/1\.1 200 OK[\s\S]*Transfer-Encoding: chunked/);
+  let before = -1;
+  await eventually("no more is made", () => {
+    const stands = before === seen.made;
+    before = seen.made;
+    return stands && seen.made > 0;
+  });
+  assert.ok(seen.made < 400, `${seen.made} pieces`);
+  client.socket.destroy();
+  await eventually("the rest is given up", () => seen.ended);
+  assert.ok(seen.made < 400, `${seen.made} pieces`);
+
+  Object.assign(seen, { made: 0, ended: false });
+  const whole = await fetch(`http://127.0.0.1:${server.port}/`);
+  assert.is((await whole.arrayBuffer()).byteLength, 400 * 64 * 1024);
+  Object.assign(seen, { made: 0, ended: false });
+  const head = await fetch(`http://127.0.0.1:${server.port}/`, { method: "HEAD" });
+  assert.equal([head.status, await head.text(), seen.made], [200, "", 0]);
+});
+
+test("end an answer whose pieces can't be made, instead of ending it as if it were whole", async () => {
+  const handler = () => ({
+    status: 200,
+    body: (async function* () {
+      yield Buffer.from("begun");
+      throw new Error("secret inside");
+    })(),
+  });
+  const server = await startHttpServer({
+    port: 0,
+    host: "127.0.0.1",
+    setting: "TEST_PORT",
+    layers: [],
+    handler,
+    logger,
+  });
+  running.add(server);
+  const failed = await fetch(`http://127.0.0.1:${server.port}/`)
+    .then((answer) => answer.text())
+    .catch(() => "cut off");
+  assert.is(failed, "cut off");
 });
 
 test("refuse a header that is too long with 431", async () => {
@@ -181,7 +254,14 @@ test("close at once, with idle and silent connections open, and finish what is b
 
 test("name the setting when their port is taken", async () => {
   const { port } = await serve();
-  const options = { port, host: "127.0.0.1", setting: "TEST_PORT", handler: () => ({ status: 200 }), logger };
+  const options = {
+    port,
+    host: "127.0.0.1",
+    setting: "TEST_PORT",
+    layers: [],
+    handler: () => ({ status: 200 }),
+    logger,
+  };
   const error = await startHttpServer(options).then(
     () => "started",
     (reason: Error) => reason.message,
