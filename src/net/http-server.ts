@@ -42,6 +42,8 @@ const drainMs = 1_000;
 type Body =
   | { readonly kind: "whole"; readonly bytes: Buffer }
   | { readonly kind: "too-large" }
+  /** There is no room for it beside the bodies that others have not finished. */
+  | { readonly kind: "no-room" }
   | { readonly kind: "cut" };
 
 /** Starts an HTTP server whose every input is bounded; resolves once its port is open. */
@@ -56,14 +58,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     keepAliveTimeout: limits.idleMs,
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(limits.headersMs / 2)),
   };
-  const state = { closing: false };
+  const state = { closing: false, unfinished: 0 };
   /** Connections that have not brought a request yet: Node doesn't count them as idle. */
   const silent = new Set<Duplex>();
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await readBody(request, limits.bodyBytes);
+    const body = await readBody(request, limits, state);
     if (body.kind === "cut") return;
-    if (body.kind === "too-large") return refuseBody(request, response, limits.bodyBytes);
+    if (body.kind === "too-large") return refuseBody(request, response, tooLarge(limits.bodyBytes));
+    if (body.kind === "no-room") return refuseBody(request, response, noRoom);
     const target = request.url ?? "/";
     const mark = target.indexOf("?");
     const reply = await handler({
@@ -142,7 +145,11 @@ function guardHandshakes(server: TlsServer, clients: ClientCheck | undefined, lo
 }
 
 /** Reads without waiting for a body when the header announces none. */
-function readBody(request: IncomingMessage, limit: number): Promise<Body> | Body {
+function readBody(
+  request: IncomingMessage,
+  { bodyBytes: limit, unfinishedBytes }: HttpLimits,
+  all: { unfinished: number },
+): Promise<Body> | Body {
   const length = request.headers["content-length"];
   if (length === undefined && request.headers["transfer-encoding"] === undefined)
     return { kind: "whole", bytes: noBody };
@@ -150,14 +157,20 @@ function readBody(request: IncomingMessage, limit: number): Promise<Body> | Body
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let held = 0;
     const done = (body: Body) => {
       request.off("data", collect);
+      all.unfinished -= held;
+      held = 0;
       resolve(body);
     };
     const collect = (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limit) done({ kind: "too-large" });
-      else chunks.push(chunk);
+      if (size > limit) return done({ kind: "too-large" });
+      if (all.unfinished + chunk.length > unfinishedBytes) return done({ kind: "no-room" });
+      all.unfinished += chunk.length;
+      held += chunk.length;
+      chunks.push(chunk);
     };
     request.on("data", collect);
     request.on("end", () =>
@@ -211,14 +224,23 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
+const tooLarge = (limit: number): HttpReply =>
+  errorReply(413, "Could not process a resource", `The body is larger than ${limit} bytes`);
+const noRoom = errorReply(503, "Could not process a resource", "Too many clients have not finished their bodies", {
+  headers: { "Retry-After": "5" },
+});
+
 /**
- * Answers 413 and ends the connection, but only after the client had a chance to stop sending: closing a socket
+ * Answers and ends the connection, but only after the client had a chance to stop sending: closing a socket
  * with unread input resets it, and the reset can overtake the answer.
  */
-function refuseBody(request: IncomingMessage, response: ServerResponse, limit: number): void {
-  const reply = errorReply(413, "Could not process a resource", `The body is larger than ${limit} bytes`);
+function refuseBody(request: IncomingMessage, response: ServerResponse, reply: HttpReply): void {
   const body = String(reply.body);
-  response.writeHead(413, { ...reply.headers, "Content-Length": Buffer.byteLength(body), Connection: "close" });
+  response.writeHead(reply.status, {
+    ...reply.headers,
+    "Content-Length": Buffer.byteLength(body),
+    Connection: "close",
+  });
   response.write(body);
   const end = () => {
     clearTimeout(timer);

@@ -2,6 +2,8 @@
 export interface HttpLimits {
   /** A larger request body is answered 413. */
   readonly bodyBytes: number;
+  /** All bodies together that have not arrived completely; one that would take more is answered 503. */
+  readonly unfinishedBytes: number;
   /** All header lines together; more is answered 431. */
   readonly headerBytes: number;
   /** From the first byte of a request to the end of its header; later is answered 408. */
@@ -16,6 +18,7 @@ export interface HttpLimits {
 
 export const defaultLimits: HttpLimits = {
   bodyBytes: 1024 * 1024,
+  unfinishedBytes: 64 * 1024 * 1024,
   headerBytes: 16 * 1024,
   headersMs: 10_000,
   requestMs: 30_000,

@@ -103,6 +103,18 @@ test("read a body up to the limit and refuse a larger one with 413, however it i
   await eventually("the connection is closed", () => chunked.seen.ended);
 });
 
+test("hold so much of unfinished bodies together, and take bodies again once those ended", async () => {
+  const server = await serve({ bodyBytes: 1000, unfinishedBytes: 1500 });
+  const post = async (bytes: number) =>
+    (await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: "x".repeat(bytes) })).status;
+  const slow = dial(server);
+  slow.socket.write(`POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n${"x".repeat(900)}`);
+  await eventually("there is no room beside it", async () => (await post(900)) === 503);
+  assert.is(await post(500), 200);
+  slow.socket.destroy();
+  await eventually("its room is free again", async () => (await post(900)) === 200);
+});
+
 test("give the answer to a client that goes on sending a body that was refused", async () => {
   const server = await serve();
   const answer = await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: "x".repeat(3 << 20) });
