@@ -1,5 +1,7 @@
 import { type Cause, messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
+import { visible } from "../lib/visible.js";
+import { readWarningHeader } from "../net/warning-header.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type AuthorityStatus, readAuthority } from "./authority.js";
@@ -72,12 +74,6 @@ export function failure({ status, body }: Answer): UserError {
   return new UserError("api.unexpected", `(${status}): ${body.trim()}`);
 }
 
-/** The texts of a `Warning` header, RFC 7234 5.5: `299 - "text", 299 - "text"`. */
-function readWarnings(header: string | undefined): string[] {
-  const values = header?.match(/\b\d{3} \S+ "(?:[^"\\]|\\.)*"/g) ?? [];
-  return values.map((value) => value.slice(value.indexOf('"') + 1, -1).replaceAll(/\\(.)/g, "$1"));
-}
-
 /** Logs every exchange at debug. */
 export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function ask(method: Request["method"], path: string, more: Partial<Request> = {}): Promise<Answer> {
@@ -109,7 +105,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function write(path: string, body: unknown): Promise<readonly string[]> {
     const answer = await ask("PUT", path, { body: JSON.stringify(body) });
     if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
-    return readWarnings(answer.headers.warning);
+    return readWarningHeader(answer.headers.warning).map(visible);
   }
 
   /**

@@ -28,9 +28,11 @@ function newest<S>(answer: { streams?: readonly S[]; elsewhere?: readonly string
   );
 }
 
-function several(streams: readonly unknown[] = []): string[] {
-  if (streams.length < 2) return [];
-  return [`${streams.length} Envoys are connected under this name; this is about the one that came last`];
+function several({ streams = [], elsewhere = [] }: { streams?: readonly unknown[]; elsewhere?: readonly string[] }) {
+  const count = streams.length + elsewhere.length;
+  if (count < 2) return [];
+  const place = elsewhere.length === 0 ? "" : ` to this control plane and not to instance ${elsewhere.join(", ")}`;
+  return [`${count} Envoys are connected under this name; this is about the one that came last${place}`];
 }
 
 const label = (type = "", name = "") => `${type.toUpperCase()} resource "${oneLine(name)}"`;
@@ -58,7 +60,7 @@ export function configDumpText(dump: ConfigDump): { readonly json: string; reado
   );
   return {
     json: `${JSON.stringify(document, null, 2)}\n`,
-    remarks: [...several(dump.streams), ...resources.flatMap(remark)],
+    remarks: [...several(dump), ...resources.flatMap(remark)],
   };
 }
 
@@ -85,10 +87,10 @@ function differenceLines({ type, name, state = "", reason = "", wanted, acknowle
  * @throws UserError when no proxy is connected
  */
 export function configDiffText(diff: ConfigDiff): string {
-  const { dataplane = "", streams, missingSecrets = [] } = diff;
+  const { dataplane = "", missingSecrets = [] } = diff;
   const { differences: all = [] } = newest(diff);
   const lines = [
-    ...several(streams),
+    ...several(diff),
     ...all.flatMap(differenceLines),
     ...missingSecrets.map((name) => `${label("sds", name)}: Envoy does not have the present one`),
   ];
