@@ -62,16 +62,27 @@ function parse(body: string): unknown {
 
 function readCauses(value: unknown): Cause[] {
   if (!Array.isArray(value)) return [];
-  return value.filter(isObject).map(({ field, message }) => ({ field: String(field), message: String(message) }));
+  return value.filter(isObject).map(({ field, message }) => ({
+    field: visible(String(field)),
+    message: visible(String(message)),
+  }));
 }
+
+/** More of a stranger's answer is no help. */
+const longestExcerpt = 1_000;
+export const excerpt = (text: string): string =>
+  text.length > longestExcerpt ? `${text.slice(0, longestExcerpt)}…` : text;
 
 /** The error of an answer that is no success: the control plane's own words, or status and body of a stranger's. */
 export function failure({ status, body }: Answer): UserError {
+  // What a server says is shown in one line: its line breaks must not look like lines of ours.
   const error = parse(body);
   if (isObject(error) && typeof error.title === "string" && typeof error.details === "string") {
-    return new UserError("api.refused", `${error.title} (${error.details})`, { causes: readCauses(error.causes) });
+    return new UserError("api.refused", visible(`${error.title} (${error.details})`), {
+      causes: readCauses(error.causes),
+    });
   }
-  return new UserError("api.unexpected", `(${status}): ${body.trim()}`);
+  return new UserError("api.unexpected", `(${status}): ${visible(excerpt(body.trim()))}`);
 }
 
 /** Logs every exchange at debug. */

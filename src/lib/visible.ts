@@ -7,6 +7,9 @@ const steering = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 /** The same without line breaks and tabs. */
 const steeringInLines = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
+/** Whether the text has characters, other than line breaks and tabs, that `visible` would escape. */
+export const steersTerminal = (text: string): boolean => text.search(steeringInLines) >= 0;
+
 const short: ReadonlyMap<string, string> = new Map([
   ["\n", "\\n"],
   ["\r", "\\r"],

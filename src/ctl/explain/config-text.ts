@@ -1,6 +1,6 @@
 import { UserError } from "../../lib/errors.js";
+import { visibleJson } from "../../lib/visible.js";
 import { describeDifference, differences } from "../diff.js";
-import { oneLine } from "../one-line.js";
 import type { ConfigDiff, ConfigDump } from "./answers.js";
 
 type Sent = NonNullable<NonNullable<NonNullable<ConfigDump["streams"]>[number]["resources"]>>[number];
@@ -35,11 +35,11 @@ function several({ streams = [], elsewhere = [] }: { streams?: readonly unknown[
   return [`${count} Envoys are connected under this name; this is about the one that came last${place}`];
 }
 
-const label = (type = "", name = "") => `${type.toUpperCase()} resource "${oneLine(name)}"`;
+const label = (type = "", name = "") => `${type.toUpperCase()} resource "${name}"`;
 
 function remark({ type, name, state, reason = "", resource }: Sent): string[] {
   const what = label(type, name);
-  if (state === "refused") return [`Envoy refuses ${what}: ${oneLine(reason)}`];
+  if (state === "refused") return [`Envoy refuses ${what}: ${reason}`];
   if (resource === undefined) return [`${what} came from an earlier stream or another control plane`];
   return state === "sent" ? [`${what} is not acknowledged yet`] : [];
 }
@@ -59,7 +59,7 @@ export function configDumpText(dump: ConfigDump): { readonly json: string; reado
       .filter(([, members]) => members !== undefined && members.length > 0),
   );
   return {
-    json: `${JSON.stringify(document, null, 2)}\n`,
+    json: `${visibleJson(JSON.stringify(document, null, 2))}\n`,
     remarks: [...several(dump), ...resources.flatMap(remark)],
   };
 }
@@ -71,7 +71,7 @@ const states: Readonly<Record<string, string>> = {
 };
 
 function differenceLines({ type, name, state = "", reason = "", wanted, acknowledged }: Difference): string[] {
-  const how = state === "refused" ? `refused: ${oneLine(reason)}` : (states[state] ?? state);
+  const how = state === "refused" ? `refused: ${reason}` : (states[state] ?? state);
   const head = `${label(type, name)}: ${how}`;
   if (wanted === undefined) return [head, "  - Envoy still has it, and is to drop it"];
   if (acknowledged === undefined) return [head, "  + Envoy has none yet"];
