@@ -6,6 +6,8 @@ export const keptSubscriptions = 10;
 
 export interface MergeContext {
   readonly now: Date;
+  /** This instance. What it has no stream for has ended. */
+  readonly own: string;
   /** True for subscriptions whose stream is known to be open. */
   readonly live: (subscription: Subscription) => boolean;
   /** True for instances that can no longer report the end of their streams: this one, and those that are gone. */
@@ -16,20 +18,24 @@ const isOpen = ({ disconnectTime }: Subscription) => disconnectTime === undefine
 
 /**
  * What is stored for a proxy, brought up to date with what we watched: a subscription replaces the one with its id or
- * is appended. What nobody will report the end of any more is closed. Beyond the cap the oldest closed ones go. Open ones
+ * is appended. A subscription of this instance without a stream is closed, and, when one is appended, those that instances
+ * which are gone left open. Beyond the cap the oldest closed ones go. Open ones
  * stay, up to the cap for each instance, so that no number of streams with one instance hides that the proxy is connected
  * to another one.
  */
 export function mergeSubscriptions(
   stored: readonly Subscription[],
   watched: readonly Subscription[],
-  { now, live, silent }: MergeContext,
+  { now, own, live, silent }: MergeContext,
 ): Subscription[] {
   const fresh = new Map(watched.map((subscription) => [subscription.id, subscription]));
   const known = new Set(stored.map(({ id }) => id));
   const appended = watched.filter(({ id }) => !known.has(id));
   const abandoned = (subscription: Subscription) =>
-    isOpen(subscription) && !live(subscription) && silent(subscription.controlPlaneInstanceId ?? "");
+    isOpen(subscription) &&
+    !live(subscription) &&
+    (subscription.controlPlaneInstanceId === own ||
+      (appended.length > 0 && silent(subscription.controlPlaneInstanceId ?? "")));
   const merged = stored.map((subscription) => {
     const update = fresh.get(subscription.id);
     if (update !== undefined) return update;

@@ -168,7 +168,7 @@ test("remembers a bounded number of ended streams while nothing can be written, 
 
 test("of streams with two instances, those of one can't push out those of the other", () => {
   const open = (id: string, controlPlaneInstanceId: string) => ({ id, controlPlaneInstanceId, connectTime: "x" });
-  const context = { now: at(7), live: () => true, silent: () => false };
+  const context = { now: at(7), own: "cp-1", live: () => true, silent: () => false };
   const many = Array.from({ length: 30 }, (_, i) => open(`b-${i}`, "cp-b"));
   const merged = mergeSubscriptions([open("a", "cp-a")], many, context);
   assert.is(merged.length, 1 + keptSubscriptions);
@@ -186,17 +186,18 @@ test("closes what a control plane that crashed left open, and leaves a living on
   const stored = [open("1", "cp-crashed"), open("2", "cp-alive"), open("3", "cp-me"), open("4", "cp-me")];
   const context = {
     now: at(7),
+    own: "cp-me",
     live: ({ id }: { id?: string }) => id === "4" || id === "5",
     silent: (id: string) => id !== "cp-alive",
   };
   const closed = (subscriptions: readonly { id?: string; disconnectTime?: string }[]) =>
     subscriptions.filter(({ disconnectTime }) => disconnectTime !== undefined).map(({ id }) => id);
   assert.equal(closed(mergeSubscriptions(stored, [open("5", "cp-me")], context)), ["1", "3"]);
-  assert.equal(closed(mergeSubscriptions(stored, [open("4", "cp-me")], context)), ["1", "3"]);
+  assert.equal(closed(mergeSubscriptions(stored, [open("4", "cp-me")], context)), ["3"]);
 });
 
 test("keeps ten subscriptions: the oldest closed ones go first, then open ones between the oldest and the newest", () => {
-  const context = { now: at(7), live: () => true, silent: () => false };
+  const context = { now: at(7), own: "cp-1", live: () => true, silent: () => false };
   const many = Array.from({ length: 14 }, (_, i) => ({ id: `${i}`, ...(i < 2 ? {} : { disconnectTime: "x" }) }));
   const kept = mergeSubscriptions(many, [], context).map(({ id }) => id);
   assert.equal(kept, ["0", "1", "6", "7", "8", "9", "10", "11", "12", "13"]);
