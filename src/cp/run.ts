@@ -16,6 +16,7 @@ import { followChanges } from "../xds/feed.js";
 import { xdsLimits } from "../xds/limits.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
+import { createDuplicates } from "./bootstrap/duplicates.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
@@ -26,6 +27,7 @@ import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
+import { createPresence } from "./insights/presence.js";
 import { createInsightRecorder } from "./insights/recorder.js";
 import { localChanges } from "./local-changes.js";
 import { measuredStore } from "./metrics/measured-store.js";
@@ -58,6 +60,9 @@ export interface ControlPlane {
 
 /** Changes reach proxies within this, whatever the refresh interval says. */
 const longestGatheringMs = 100;
+
+/** A kuma-dp doesn't wait longer for its bootstrap because its last connection to another instance may have just ended. */
+const longestPresenceLagMs = 2_000;
 
 /** Makes sure that the store has what every installation has; returns the key that signs tokens, if there are any. */
 async function furnish(store: Store, authorities: Authorities, settings: Settings, logger: Logger) {
@@ -133,6 +138,7 @@ export async function startControlPlane(
       const collector = startCollector({
         store,
         ageMs: settings.dataplaneCleanupAge,
+        isOpenHere: (proxy) => insights.openSince(proxy).length > 0,
         logger: logger.child("insights"),
       });
       stops.push(async () => collector.close());
@@ -207,6 +213,12 @@ export async function startControlPlane(
     });
     stops.push(async () => rotations.close());
 
+    const presence = createPresence({
+      store,
+      instances,
+      openSince: insights.openSince,
+      lagMs: Math.min(2 * settings.statusFlushInterval, longestPresenceLagMs),
+    });
     // The catalogue holds the bootstrap server's port, which is only known once it listens.
     const catalogue: { apis?: unknown } = {};
     const bootstrap = await startHttpServer({
@@ -229,6 +241,7 @@ export async function startControlPlane(
           connectTimeoutMs: settings.xdsConnectTimeout,
         },
         catalogue,
+        findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
       }),
     });
     servers.push(bootstrap);

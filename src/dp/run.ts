@@ -68,7 +68,12 @@ function controlPlane({ controlPlane: { kind, url }, caCertFile }: Settings): Co
   }
 }
 
-async function fetch({ settings, machine, logger }: Context, withToken: boolean, signal: AbortSignal): Promise<string> {
+async function fetch(
+  { settings, machine, logger }: Context,
+  withToken: boolean,
+  warned: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
   const { mesh, name, adminPort, logDirectories } = settings;
   let told = false;
   const retry = {
@@ -80,6 +85,7 @@ async function fetch({ settings, machine, logger }: Context, withToken: boolean,
       if (!told && logger.level === "off") machine.notice(`${reason}. Waiting for the control plane.`);
       told = true;
     },
+    warned,
   };
   const request = { mesh, name, adminPort, logDirectories, ...(withToken ? { dataplaneTokenPath: files.token } : {}) };
   return fetchBootstrap(controlPlane(settings), request, retry, signal);
@@ -143,9 +149,13 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   // At once, and not only when the control plane has answered.
   if (settings.configDir !== undefined) examineGiven(settings.configDir);
 
-  const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, stop));
+  const warnings: string[] = [];
+  const warned = (sentence: string) => void warnings.push(sentence);
+  const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, warned, stop));
   const { temporary, uid, processes } = machine;
-  await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
+  const ended = await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
+  // The proxy that the control plane took for another one was then the Envoy of our own that has just been ended.
+  if (!ended) warnings.forEach(machine.notice);
   stop.throwIfAborted();
 
   const configDir = openConfigDir(context);
