@@ -8,6 +8,7 @@ import { build } from "../lib/version.js";
 import { createSiteGuard, knownHostsOnly } from "../net/cross-site.js";
 import { grpcLimits } from "../net/grpc-limits.js";
 import { startHttpServer } from "../net/http-server.js";
+import { httpLimitNames } from "../net/limits.js";
 import { bindError } from "../net/listen.js";
 import { allowedOrigins } from "../net/origins.js";
 import { registry } from "../resources/registry.js";
@@ -101,6 +102,7 @@ export async function startControlPlane(
   const metrics = createMetrics();
   const allowed = await allowedOrigins(settings.corsAllowedDomains, originsVariable);
   const guard = createSiteGuard({ allowed, advertisedHostname: settings.advertisedHostname });
+  const httpIncidents = (server: string) => metrics.incidents(server, httpLimitNames);
   const knownHosts = knownHostsOnly(guard, metrics.requestRefused);
   const own = createOwnServers(settings);
   try {
@@ -110,6 +112,7 @@ export async function startControlPlane(
       layers: [knownHosts],
       handler: healthHandler(() => state.ready && state.store?.available === true, metrics),
       logger: logger.child("xds-server.diagnostics"),
+      incidents: httpIncidents("diagnostics"),
     });
     stops.push(() => health.close());
 
@@ -158,6 +161,7 @@ export async function startControlPlane(
         key: signingKey,
         allowedOrigins: allowed,
         refused: metrics.requestRefused,
+        incidents: httpIncidents("tokens"),
         localLayers: localChanges(settings, "dataplane token server", metrics.requestRefused),
         logger: logger.child("dataplane-token-server"),
       }));
@@ -226,6 +230,7 @@ export async function startControlPlane(
       setting: "KUMA_BOOTSTRAP_SERVER_PORT",
       layers: [knownHosts],
       logger: logger.child("bootstrap"),
+      incidents: httpIncidents("bootstrap"),
       handler: bootstrapHandler({
         store,
         guard,
@@ -262,6 +267,7 @@ export async function startControlPlane(
       setting: "KUMA_API_SERVER_PORT or KUMA_API_SERVER_INTERFACE",
       layers: [knownHosts, ...localChanges(settings, "HTTP API", metrics.requestRefused)],
       logger: logger.child("api-server"),
+      incidents: httpIncidents("api"),
       handler: apiHandler({
         registry,
         checks: specChecks(own.current, envoy),
