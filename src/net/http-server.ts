@@ -83,9 +83,26 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (response.headersSent) response.destroy();
     else sendWhole(response, errorReply(500, "Internal Server Error", "Internal Server Error"), state.closing);
   });
+  /** How many requests of a connection wait for their answers. */
+  const unanswered = new WeakMap<Duplex, number>();
+  const count = (socket: Duplex, change: 1 | -1): number => {
+    const requests = (unanswered.get(socket) ?? 0) + change;
+    unanswered.set(socket, requests);
+    return requests;
+  };
   const answer = guard(
     (request: IncomingMessage, response: ServerResponse): void => {
-      silent.delete(request.socket);
+      const { socket } = request;
+      silent.delete(socket);
+      // Node goes on with what it has read of a connection that is closed already.
+      if (socket.destroyed) return;
+      response.once("close", () => count(socket, -1));
+      // A thousand requests come in what is read at once, and their answers wait here for a client that never reads.
+      if (count(socket, 1) > limits.pipelined) {
+        incidents.refused("pipelined");
+        socket.destroy();
+        return;
+      }
       serve(request, response).catch((error: unknown) => failed(request, response, error));
     },
     (request) => request.socket.destroy(),

@@ -123,6 +123,19 @@ test("give up the oldest unfinished body when all of them are too much, and take
   await eventually("all is given back", () => unfinishedBytes.held() === 0);
 });
 
+test("answer requests that come one behind the other, and close a connection with too many of them", async () => {
+  const server = await serve({ pipelined: 5 });
+  const polite = dial(server);
+  polite.socket.write("GET /hello?a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(5));
+  await polite.until(/^(?:HTTP\/1\.1 200 [\s\S]*?hello a){5}$/);
+  polite.socket.write("GET /hello?b HTTP/1.1\r\nHost: a\r\n\r\n");
+  await polite.until(/hello b$/);
+  const greedy = dial(server);
+  greedy.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000));
+  await eventually("the connection is closed", () => greedy.seen.ended);
+  assert.ok(refused.includes("pipelined"));
+});
+
 test("keep of a body in tiny chunks not much more than what has come", async () => {
   const server = await serve({ bodyBytes: 1024 * 1024 });
   const { socket, until } = dial(server);
