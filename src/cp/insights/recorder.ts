@@ -186,13 +186,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     },
     sent: (id, kind, at) => update(id, (stream) => count(stream, kind, "responsesSent", at)),
     acknowledged: (id, kind, at) => update(id, (stream) => count(stream, kind, "responsesAcknowledged", at)),
-    rejected(id, kind, at, reason) {
-      update(id, (stream) => {
-        count(stream, kind, "responsesRejected", at);
-        const { mesh, name } = stream;
-        logger.info("a proxy refused its configuration", { mesh, dataplane: name, type: kind, reason });
-      });
-    },
+    rejected: (id, kind, at) => update(id, (stream) => count(stream, kind, "responsesRejected", at)),
     refusing(id, refused) {
       update(id, (stream) => {
         stream.refused = refused;
