@@ -61,6 +61,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readBody(request, limits.bodyBytes);
     if (body.kind === "cut") return;
+    if (body.kind === "shredded") {
+      incidents.refused("chunks");
+      request.socket.destroy();
+      return;
+    }
     if (body.kind !== "whole") {
       incidents.refused(body.kind === "no-room" ? "unfinished" : "body");
       return refuseBody(request, response, body.kind === "no-room" ? noRoom : tooLarge(limits.bodyBytes));

@@ -27,5 +27,13 @@ export const defaultLimits: HttpLimits = {
 };
 
 /** What a request or a connection may go beyond, by its name in the metric `refusals`. */
-export const httpLimitNames = ["body", "unfinished", "header", "request_time", "pipelined", "connections"] as const;
+export const httpLimitNames = [
+  "body",
+  "chunks",
+  "unfinished",
+  "header",
+  "request_time",
+  "pipelined",
+  "connections",
+] as const;
 export type HttpLimitName = (typeof httpLimitNames)[number];

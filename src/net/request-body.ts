@@ -6,9 +6,15 @@ export type Body =
   | { readonly kind: "too-large" }
   /** All servers hold too much that is unfinished, and this for the longest. */
   | { readonly kind: "no-room" }
+  /** It comes in so many and so small chunks that reading it is an attack. */
+  | { readonly kind: "shredded" }
   | { readonly kind: "cut" };
 
 const noBody = Buffer.alloc(0);
+
+/** A body may come in so many chunks, and in more when they have some size on average: each costs as much as a kilobyte. */
+const fewChunks = 2_000;
+const sizeOfMany = 16;
 
 /**
  * Reads a body of at most `limit` bytes; without waiting when the header announces none. What has come is copied into
@@ -23,6 +29,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
   return new Promise((resolve) => {
     let bytes = noBody;
     let size = 0;
+    let chunks = 0;
     const share = unfinishedBytes.share(() => done({ kind: "no-room" }));
 
     function done(body: Body): void {
@@ -34,6 +41,11 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
 
     function collect(chunk: Buffer): void {
       const wanted = size + chunk.length;
+      chunks += 1;
+      if (chunks > fewChunks && wanted < chunks * sizeOfMany) {
+        done({ kind: "shredded" });
+        return;
+      }
       if (wanted > limit) {
         done({ kind: "too-large" });
         return;

@@ -136,15 +136,25 @@ test("answer requests that come one behind the other, and close a connection wit
   assert.ok(refused.includes("pipelined"));
 });
 
-test("keep of a body in tiny chunks not much more than what has come", async () => {
+test("keep of a body in small chunks not much more than what has come", async () => {
   const server = await serve({ bodyBytes: 1024 * 1024 });
   const { socket, until } = dial(server);
   socket.write("POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-  socket.write("1\r\nx\r\n".repeat(100_000));
-  await eventually("it has come", () => unfinishedBytes.held() >= 100_000);
-  assert.ok(unfinishedBytes.held() <= 200_000);
+  socket.write(`40\r\n${"x".repeat(64)}\r\n`.repeat(5_000));
+  await eventually("it has come", () => unfinishedBytes.held() >= 320_000);
+  assert.ok(unfinishedBytes.held() <= 640_000);
   socket.write("0\r\n\r\n");
-  await until(/"bytes":\s*100000/);
+  await until(/"bytes":\s*320000/);
+});
+
+test("close a connection whose body comes in thousands of chunks with a byte each", async () => {
+  const server = await serve({ bodyBytes: 1024 * 1024 });
+  const { socket, seen } = dial(server);
+  socket.write("POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  socket.write("1\r\nx\r\n".repeat(5_000));
+  await eventually("the connection is closed", () => seen.ended);
+  assert.is(unfinishedBytes.held(), 0);
+  assert.ok(refused.includes("chunks"));
 });
 
 test("give the answer to a client that goes on sending a body that was refused", async () => {
