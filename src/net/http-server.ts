@@ -10,6 +10,7 @@ import { createGuard, type Incidents, uncounted } from "./incidents.js";
 import { defaultLimits, type HttpLimitName, type HttpLimits } from "./limits.js";
 import { type Binding, listen } from "./listen.js";
 import { readBody } from "./request-body.js";
+import { inTurn } from "./turns.js";
 
 export interface HttpServer {
   readonly port: number;
@@ -88,27 +89,36 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (response.headersSent) response.destroy();
     else sendWhole(response, errorReply(500, "Internal Server Error", "Internal Server Error"), state.closing);
   });
-  /** How many requests of a connection wait for their answers. */
-  const unanswered = new WeakMap<Duplex, number>();
-  const count = (socket: Duplex, change: 1 | -1): number => {
-    const requests = (unanswered.get(socket) ?? 0) + change;
-    unanswered.set(socket, requests);
-    return requests;
+  /** Requests of a connection that came while one before them was served, by how to begin with each. */
+  const waiting = new WeakMap<Duplex, (() => void)[]>();
+  /** The answer is through, or nobody is left to take it. */
+  const ended = (socket: Duplex): void => {
+    const next = waiting.get(socket)?.shift();
+    if (next === undefined) waiting.delete(socket);
+    else inTurn(next);
   };
   const answer = guard(
     (request: IncomingMessage, response: ServerResponse): void => {
       const { socket } = request;
       silent.delete(socket);
-      // Node goes on with what it has read of a connection that is closed already.
-      if (socket.destroyed) return;
-      response.once("close", () => count(socket, -1));
-      // A thousand requests come in what is read at once, and their answers wait here for a client that never reads.
-      if (count(socket, 1) > limits.pipelined) {
-        incidents.refused("pipelined");
+      const begin = guard(() => {
+        if (socket.destroyed) ended(socket);
+        else serve(request, response).catch((error: unknown) => failed(request, response, error));
+      });
+      const queue = waiting.get(socket);
+      // A thousand requests come in what is read at once, and their answers would wait for a client that never reads.
+      if (queue !== undefined && queue.length + 1 >= limits.pipelined) {
+        // Node goes on with what it has read of a connection that is closed already.
+        if (!socket.destroyed) incidents.refused("pipelined");
         socket.destroy();
         return;
       }
-      serve(request, response).catch((error: unknown) => failed(request, response, error));
+      response.once("close", () => ended(socket));
+      if (queue !== undefined) queue.push(begin);
+      else {
+        waiting.set(socket, []);
+        begin();
+      }
     },
     (request) => request.socket.destroy(),
   );
