@@ -25,6 +25,7 @@ function inputs() {
     "scripts/executable.mjs",
     "scripts/architectures.mjs",
     "scripts/node-binary.mjs",
+    "scripts/node-variables.mjs",
     "scripts/programs.mjs",
     "build.mjs",
     "proto-gen/generate.mjs",

@@ -6,6 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { architectures } from "./architectures.mjs";
 import { strippedNode } from "./node-binary.mjs";
+import { hideNodeVariables } from "./node-variables.mjs";
 
 /** By this mark Node knows where a blob was injected; in two parts, so that it stands in no other file. */
 const fuse = `${"NODE_SEA"}_FUSE_fce680ab2cc467b6e072b8b5df1996b2`;
@@ -19,11 +20,15 @@ function inject(node, blob) {
   if (status !== 0) throw new Error(`injecting the program into Node failed: ${error?.message ?? stdout + stderr}`);
 }
 
-/**
- * V8 lets the space for new objects grow to 134 MB by itself and keeps it: a third of what 1,000 connected proxies
- * take. A smaller one is no slower, as it stays in the processor's cache.
- */
-const execArgv = ["--max-semi-space-size=8"];
+const execArgv = [
+  // V8 lets the space for new objects grow to 134 MB by itself and keeps it: a third of what 1,000 connected proxies
+  // take. A smaller one is no slower, as it stays in the processor's cache.
+  "--max-semi-space-size=8",
+  // Until main.ts listens to SIGUSR1, Node opens its debugger on it, to every user of the machine. This address is
+  // none that a machine can have, so the debugger fails to open. --disable-sigusr1 would block the signal for good,
+  // for our own listener too.
+  "--inspect-port=240.0.0.1:0",
+];
 
 /** The words that run a program of another kind of machine here, by an emulator. */
 export function runWords(arch, node) {
@@ -61,6 +66,8 @@ export function executable(bundled, output, { assets = {}, arch = process.arch, 
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-executable-"));
   try {
     const node = strippedNode(arch, work, { mustStrip });
+    // Before injection, which takes the room that there is.
+    hideNodeVariables(node);
     fs.copyFileSync(bundled, path.join(work, "main.cjs"));
     for (const [name, file] of Object.entries(assets)) fs.copyFileSync(file, path.join(work, name));
     const names = Object.fromEntries(Object.keys(assets).map((name) => [name, name]));

@@ -42,6 +42,10 @@ async function start(): Promise<number> {
   }
 }
 
+// By SIGUSR1 log rotation asks for log files to be reopened. Programs that have some listen to it as well; in all
+// others it must neither end the process nor open Node's debugger, which it does until somebody listens.
+process.on("SIGUSR1", () => {});
+
 // A reader that has seen enough (`kumactl ... | head`) is not an error of ours.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {

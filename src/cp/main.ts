@@ -43,6 +43,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
     await controlPlane?.close();
     return 0;
   }
+  process.on("SIGUSR1", () => logger.info("nothing to reopen: the log goes to standard error"));
   // Before anything says that it runs: who reads that may end it at once.
   const stopped = stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
   start.release();
@@ -83,13 +84,15 @@ const configCommand = command({
     example: toggle("example", { help: "print a configuration file that explains every setting, with its default" }),
   },
   async run({ flags, io }) {
-    const { readSettings } = await import("./settings.js");
+    const { originsVariable, readSettings } = await import("./settings.js");
+    const { allowedOrigins } = await import("../net/origins.js");
     const { exampleYaml, settingsTable, settingsYaml } = await import("./settings-pages.js");
     if (flags.example) {
       io.stdout.write(exampleYaml(readSettings(undefined, {}).settings));
       return;
     }
     const read = readSettings(flags.configFile === undefined ? undefined : await readFile(flags.configFile), io.env);
+    await allowedOrigins(read.settings.corsAllowedDomains, originsVariable);
     for (const warning of read.warnings) io.stderr.write(`Warning: ${warning}\n`);
     io.stdout.write(flags.output === "yaml" ? settingsYaml(read) : settingsTable(read));
   },

@@ -5,10 +5,12 @@ import { type Authorities, createAuthorities } from "../identity/authorities.js"
 import { ensureSigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
 import { build } from "../lib/version.js";
-import { createSiteGuard } from "../net/cross-site.js";
+import { createSiteGuard, knownHostsOnly } from "../net/cross-site.js";
 import { grpcLimits } from "../net/grpc-limits.js";
 import { startHttpServer } from "../net/http-server.js";
+import { httpLimitNames } from "../net/limits.js";
 import { bindError } from "../net/listen.js";
+import { allowedOrigins } from "../net/origins.js";
 import { registry } from "../resources/registry.js";
 import type { Store } from "../store/store.js";
 import { followChanges } from "../xds/feed.js";
@@ -16,6 +18,7 @@ import { xdsLimits } from "../xds/limits.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
 import { createApplicationHealth } from "./application-health.js";
+import { createDuplicates } from "./bootstrap/duplicates.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
@@ -26,16 +29,19 @@ import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
+import { createPresence } from "./insights/presence.js";
 import { createInsightRecorder } from "./insights/recorder.js";
+import { localChanges } from "./local-changes.js";
 import { measuredStore } from "./metrics/measured-store.js";
 import { createMetrics } from "./metrics/metrics.js";
 import { both } from "./metrics/observers.js";
 import { followNewerApi } from "./newer-api.js";
 import { openStore } from "./open-store.js";
+import { createOwnServers } from "./own-servers.js";
 import { patiently } from "./patience.js";
 import { createRotations } from "./rotations.js";
 import { hostForEnvoy, startSecrets } from "./secrets.js";
-import { type Settings, settingsDocument } from "./settings.js";
+import { originsVariable, type Settings, settingsDocument } from "./settings.js";
 import { startTokenServers } from "./tokens/servers.js";
 
 /** A running control plane. */
@@ -56,6 +62,9 @@ export interface ControlPlane {
 
 /** Changes reach proxies within this, whatever the refresh interval says. */
 const longestGatheringMs = 100;
+
+/** A kuma-dp doesn't wait longer for its bootstrap because its last connection to another instance may have just ended. */
+const longestPresenceLagMs = 2_000;
 
 /** Makes sure that the store has what every installation has; returns the key that signs tokens, if there are any. */
 async function furnish(store: Store, authorities: Authorities, settings: Settings, logger: Logger) {
@@ -92,12 +101,19 @@ export async function startControlPlane(
   }
 
   const metrics = createMetrics();
+  const allowed = await allowedOrigins(settings.corsAllowedDomains, originsVariable);
+  const guard = createSiteGuard({ allowed, advertisedHostname: settings.advertisedHostname });
+  const httpIncidents = (server: string) => metrics.incidents(server, httpLimitNames);
+  const knownHosts = knownHostsOnly(guard, metrics.requestRefused);
+  const own = createOwnServers(settings);
   try {
     const health = await startHttpServer({
       port: settings.diagnosticsPort,
       setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
+      layers: [knownHosts],
       handler: healthHandler(() => state.ready && state.store?.available === true, metrics),
       logger: logger.child("xds-server.diagnostics"),
+      incidents: httpIncidents("diagnostics"),
     });
     stops.push(() => health.close());
 
@@ -126,6 +142,7 @@ export async function startControlPlane(
       const collector = startCollector({
         store,
         ageMs: settings.dataplaneCleanupAge,
+        isOpenHere: (proxy) => insights.openSince(proxy).length > 0,
         logger: logger.child("insights"),
       });
       stops.push(async () => collector.close());
@@ -138,7 +155,17 @@ export async function startControlPlane(
     });
     stops.push(async () => view.close());
     const tokens =
-      signingKey && (await startTokenServers(settings, store, signingKey, logger.child("dataplane-token-server")));
+      signingKey &&
+      (await startTokenServers({
+        settings,
+        store,
+        key: signingKey,
+        allowedOrigins: allowed,
+        refused: metrics.requestRefused,
+        incidents: httpIncidents("tokens"),
+        localLayers: localChanges(settings, "dataplane token server", metrics.requestRefused),
+        logger: logger.child("dataplane-token-server"),
+      }));
     if (tokens !== undefined) servers.push(tokens);
 
     const secretsOptions = {
@@ -167,10 +194,15 @@ export async function startControlPlane(
       incidents: metrics.incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
       firstMessageBytes: settings.maxFirstRequestBytes,
       connectionsPerAddress: settings.maxOpeningConnections,
-      generate: metrics.measured((proxy, mesh, node, before) => {
+      generate: metrics.measured((proxy, mesh, placement, before) => {
         if (!newerApi.ready(mesh)) return undefined;
-        const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
-        return generate(proxy, mesh, surroundings, node, before);
+        const surroundings = {
+          connectTimeoutMs,
+          secretServer: secrets.address,
+          newerApi: newerApi.current,
+          ownServers: own.current(),
+        };
+        return generate(proxy, mesh, surroundings, placement, before);
       }),
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
@@ -194,16 +226,20 @@ export async function startControlPlane(
     });
     stops.push(async () => rotations.close());
 
-    const guard = createSiteGuard({
-      allowedDomains: settings.corsAllowedDomains,
-      advertisedHostname: settings.advertisedHostname,
+    const presence = createPresence({
+      store,
+      instances,
+      openSince: insights.openSince,
+      lagMs: Math.min(2 * settings.statusFlushInterval, longestPresenceLagMs),
     });
     // The catalogue holds the bootstrap server's port, which is only known once it listens.
     const catalogue: { apis?: unknown } = {};
     const bootstrap = await startHttpServer({
       port: settings.bootstrapPort,
       setting: "KUMA_BOOTSTRAP_SERVER_PORT",
+      layers: [knownHosts],
       logger: logger.child("bootstrap"),
+      incidents: httpIncidents("bootstrap"),
       handler: bootstrapHandler({
         store,
         guard,
@@ -219,6 +255,7 @@ export async function startControlPlane(
           connectTimeoutMs: settings.xdsConnectTimeout,
         },
         catalogue,
+        findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
       }),
     });
     servers.push(bootstrap);
@@ -237,10 +274,12 @@ export async function startControlPlane(
       port: settings.apiPort,
       host: settings.apiInterface,
       setting: "KUMA_API_SERVER_PORT or KUMA_API_SERVER_INTERFACE",
+      layers: [knownHosts, ...localChanges(settings, "HTTP API", metrics.requestRefused)],
       logger: logger.child("api-server"),
+      incidents: httpIncidents("api"),
       handler: apiHandler({
         registry,
-        checks: specChecks(envoy),
+        checks: specChecks(own.current, envoy),
         store,
         guard,
         logger: logger.child("api-server"),
@@ -262,21 +301,20 @@ export async function startControlPlane(
     });
     servers.push(api);
 
-    const warning = await exposureWarning(store, settings.apiInterface);
+    const warning = exposureWarning(settings);
     if (warning !== undefined) logger.info(`warning: ${warning}`);
-    state.ready = true;
-    return {
-      ports: {
-        api: api.port,
-        bootstrap: bootstrap.port,
-        xds: xds.port,
-        sds: secrets.server.port,
-        health: health.port,
-        localTokens: tokens?.localPort,
-        publicTokens: tokens?.publicPort,
-      },
-      close,
+    const ports = {
+      api: api.port,
+      bootstrap: bootstrap.port,
+      xds: xds.port,
+      sds: secrets.server.port,
+      health: health.port,
+      localTokens: tokens?.localPort,
+      publicTokens: tokens?.publicPort,
     };
+    own.opened(ports);
+    state.ready = true;
+    return { ports, close };
   } catch (error) {
     await close();
     throw error;

@@ -35,6 +35,9 @@ function setting<T>(
   return { path, env: [env], default: preset, parse, sentence, ...(show === undefined ? {} : { show }) };
 }
 
+/** Whom the HTTP API takes changes from: programs on this machine, or everyone. */
+type ChangesFrom = "localhost" | "none";
+
 const storeType: Parser<"memory" | "postgres"> = (raw, name) => {
   if (raw === "memory" || raw === "postgres") return raw;
   if (raw === "kubernetes") {
@@ -50,21 +53,6 @@ const environment: Parser<"universal"> = (raw, name) => {
   if (raw === "universal") return raw;
   const known = raw === "kubernetes" ? ", a mode that this version doesn't have yet; use" : ", but has to be";
   throw new UserError("setting.invalid", `${name} is ${JSON.stringify(raw)}${known} "universal"`);
-};
-
-const allowedOrigins: Parser<readonly string[]> = (raw, name) => {
-  const domains = list(raw, name);
-  for (const domain of domains) {
-    try {
-      new RegExp(domain);
-    } catch {
-      throw new UserError(
-        "setting.invalid",
-        `${name} holds "${domain}", which is neither an origin nor a regular expression`,
-      );
-    }
-  }
-  return domains;
 };
 
 /** Text that has to be there, also when a variable is set to nothing. */
@@ -156,8 +144,15 @@ export const table = {
     "apiServer.corsAllowedDomains",
     "KUMA_API_SERVER_CORS_ALLOWED_DOMAINS",
     [],
-    allowedOrigins,
-    "Origins, or regular expressions of origins, of other sites that may use the HTTP API from a browser.",
+    list,
+    "Origins, or regular expressions (RE2) of origins, of other sites that may use the HTTP API from a browser.",
+  ),
+  apiAuthnType: setting<ChangesFrom>(
+    "apiServer.authn.type",
+    "KUMA_API_SERVER_AUTHN_TYPE",
+    "localhost",
+    oneOf("localhost", "none"),
+    "Who may change resources: localhost, the control plane's own machine only, or none, whoever reaches the port.",
   ),
   bootstrapPort: setting(
     "bootstrapServer.port",
@@ -402,6 +397,9 @@ const known: ReadonlySet<string> = new Set(Object.values(table).flatMap(({ env }
 
 /** The name under which the documentation sets it. */
 const variable = (key: keyof Settings): string => table[key].env[0] ?? table[key].path;
+
+/** What a user changes to allow other origins. */
+export const originsVariable = variable("corsAllowedDomains");
 
 const neededByPublic = {
   tokenPublicInterface: "the address to listen on",

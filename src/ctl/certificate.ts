@@ -7,8 +7,12 @@ export interface CertificateRequest {
   readonly now: Date;
 }
 
-/** A self-signed certificate with its key, for the token server or for a client of it. */
+/**
+ * A self-signed certificate with its key, for the token server or for a client of it. It is no authority: who holds its
+ * key must not be able to let others in.
+ */
 export function createCertificate({ usage, hosts, now }: CertificateRequest): Promise<ServerCertificate> {
   const names = [...hosts, "localhost"];
-  return createServerCertificate({ commonName: "kuma", hosts: names, clientAuth: usage === "client", now });
+  const purpose = usage === "client" ? "clientAuth" : "serverAuth";
+  return createServerCertificate({ commonName: "kuma", hosts: names, purpose, authority: false, now });
 }

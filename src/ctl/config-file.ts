@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
@@ -107,10 +108,11 @@ export function renderConfig(config: Config): Promise<string> {
 
 /** Replaces the file as a whole: whoever reads it meanwhile sees the old one or the new one. */
 export async function saveConfig({ path: file }: Location, config: Config): Promise<void> {
-  const beside = `${file}.${process.pid}.tmp`;
+  // In a directory that others may write to, a name that they could foresee may be a link to a file of ours.
+  const beside = `${file}.${randomBytes(9).toString("base64url")}.tmp`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
-    await writeFile(beside, await renderConfig(config), { mode: 0o600 });
+    await writeFile(beside, await renderConfig(config), { mode: 0o600, flag: "wx" });
     // Over a umask that took more away.
     await chmod(beside, 0o600);
     await rename(beside, file);

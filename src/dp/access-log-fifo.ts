@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { constants, fstatSync, lstatSync, openSync, rmSync, watch } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync, watch } from "node:fs";
 import { Socket } from "node:net";
 import path from "node:path";
 import { backoff } from "../lib/deadline.js";
@@ -8,7 +8,7 @@ import { files } from "./config-dir.js";
 
 /** Node can't make one itself. What is asked for lies in these places where PATH says nothing of them. */
 function makeFifo(directory: string): Promise<void> {
-  const env = { ...process.env, PATH: `${process.env.PATH ?? ""}${path.delimiter}/usr/bin${path.delimiter}/bin` };
+  const env = { PATH: `${process.env.PATH ?? ""}${path.delimiter}/usr/bin${path.delimiter}/bin` };
   return new Promise((resolve, reject) => {
     execFile("mkfifo", ["-m", "600", files.accessLogs], { cwd: directory, env }, (error, _stdout, stderr) => {
       if (error === null) return resolve();
@@ -28,7 +28,12 @@ const readBytes = 32 * 1024;
 
 function openFifo(file: string, data: (bytes: Buffer) => void): Opened {
   // For writing as well: then there always is a writer, and never an end. Without waiting for one.
-  const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
+  const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  const facts = fstatSync(fd);
+  if (!facts.isFIFO() || facts.uid !== process.getuid?.()) {
+    closeSync(fd);
+    throw new Error("it was replaced by something that is no FIFO of ours");
+  }
   const onread = {
     buffer: Buffer.alloc(readBytes),
     callback(count: number, bytes: Uint8Array) {
@@ -37,7 +42,7 @@ function openFifo(file: string, data: (bytes: Buffer) => void): Opened {
     },
   };
   // A file stream would hold a thread of the pool for as long as nobody writes.
-  return { inode: fstatSync(fd).ino, socket: new Socket({ fd, onread, readable: true, writable: true }) };
+  return { inode: facts.ino, socket: new Socket({ fd, onread, readable: true, writable: true }) };
 }
 
 export interface FifoEvents {

@@ -1,11 +1,28 @@
 import { createHash } from "node:crypto";
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import path from "node:path";
-import { accessLogFifo } from "../lib/access-log-fifo.js";
+import { accessLogFifo } from "../lib/config-dir-files.js";
 import { messageOf, UserError } from "../lib/errors.js";
+import { unsafeDirectory } from "../lib/ownership.js";
 import { pidFile } from "./orphan.js";
+import { writeOwnFile } from "./own-file.js";
 
-/** Where one run's files live; Envoy's working directory, so that all names in its configuration are relative. */
+/**
+ * Where one run's files live; the working directory of this process and of Envoy, so that all names in Envoy's
+ * configuration are relative, and mean this directory whatever happens to its path.
+ */
 export interface ConfigDir {
   readonly path: string;
   /** Writes a file that only we may read, in one step: Envoy never sees half of it. */
@@ -53,20 +70,40 @@ export function removeLeftOver(directory: string): void {
   rmSync(directory, { force: true, recursive: true });
 }
 
+function discardRunFiles(): void {
+  for (const name of runFiles) rmSync(name, { force: true, recursive: true });
+}
+
+/** What is known of a directory that may be ours to use. Throws what `open` does, also for a link, or an Error that says why it is not. */
+function examine(directory: string): Stats {
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    const facts = fstatSync(fd);
+    const why = unsafeDirectory(facts);
+    if (why !== undefined) throw new Error(`it is a directory that ${why}`);
+    return facts;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes a directory the working one, the one that was examined and no other. */
+function enter(directory: string): void {
+  const examined = examine(directory);
+  process.chdir(directory);
+  const entered = statSync(".");
+  if (entered.dev !== examined.dev || entered.ino !== examined.ino) throw new Error("it was replaced meanwhile");
+}
+
 function openDirectory(directory: string, removeAll: boolean): ConfigDir {
-  const discard = (name: string) => rmSync(path.join(directory, name), { force: true, recursive: true });
+  enter(directory);
   return {
     path: directory,
-    write(name, content) {
-      const fresh = path.join(directory, `.${name}.new`);
-      rmSync(fresh, { force: true });
-      writeFileSync(fresh, content, { mode: 0o600, flag: "wx" });
-      renameSync(fresh, path.join(directory, name));
-    },
+    write: (name, content) => writeOwnFile(".", name, content),
     remove() {
       try {
         if (removeAll) rmSync(directory, { force: true, recursive: true });
-        else for (const name of runFiles) discard(name);
+        else discardRunFiles();
       } catch {
         // Only ever called on the way out: a directory that cannot be removed must not change the exit code.
       }
@@ -75,10 +112,17 @@ function openDirectory(directory: string, removeAll: boolean): ConfigDir {
 }
 
 function unusable(what: string, cause: unknown): UserError {
-  return new UserError("config-dir.unusable", `${what}: ${messageOf(cause)}`, { cause });
+  const isLink = cause instanceof Error && "code" in cause && (cause.code === "ELOOP" || cause.code === "ENOTDIR");
+  const reason = isLink ? "it has to be a directory, and no link to one" : messageOf(cause);
+  return new UserError("config-dir.unusable", `${what}: ${reason}`, { cause });
 }
 
-/** A new directory, mode 0700, under `temporary`; it goes away with the run. Throws UserError("config-dir.unusable"). */
+const givenUnusable = (directory: string, cause: unknown) => unusable(`could not use --config-dir ${directory}`, cause);
+
+/**
+ * A new directory, mode 0700, under `temporary`; it becomes the working directory and goes away with the run.
+ * Throws UserError("config-dir.unusable").
+ */
 export function createTemporary(temporary: string, mesh: string, name: string): ConfigDir {
   try {
     return openDirectory(mkdtempSync(path.join(temporary, temporaryPrefix(mesh, name))), true);
@@ -88,16 +132,28 @@ export function createTemporary(temporary: string, mesh: string, name: string): 
 }
 
 /**
+ * Refuses a directory that the user named and that another user could change, before anything in it is believed; a
+ * missing one is all right. Throws UserError("config-dir.unusable").
+ */
+export function examineGiven(directory: string): void {
+  try {
+    if (lstatSync(directory, { throwIfNoEntry: false }) !== undefined) examine(directory);
+  } catch (error) {
+    throw givenUnusable(directory, error);
+  }
+}
+
+/**
  * The directory that the user named, created with mode 0755 when missing; what an earlier run left in it is removed.
- * Throws UserError("config-dir.unusable").
+ * It becomes the working directory. Throws UserError("config-dir.unusable"), as `examineGiven` does.
  */
 export function openGiven(directory: string): ConfigDir {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     const opened = openDirectory(directory, false);
-    for (const name of runFiles) rmSync(path.join(directory, name), { force: true, recursive: true });
+    discardRunFiles();
     return opened;
   } catch (error) {
-    throw unusable(`could not use --config-dir ${directory}`, error);
+    throw givenUnusable(directory, error);
   }
 }

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { LogLevel } from "../lib/logger.js";
+import { envoyEnvironment } from "./envoy-environment.js";
 import type { Child } from "./supervisor.js";
 
 export interface EnvoyStart {
   readonly binary: string;
-  readonly configDir: string;
+  /** Seen from this process's working directory, which Envoy shares: the config dir. */
   readonly bootstrapFile: string;
   /** Milliseconds; Envoy takes whole seconds. */
   readonly drainTime: number;
@@ -40,13 +41,13 @@ export function envoyArguments(start: EnvoyStart): string[] {
 }
 
 /**
- * Starts Envoy in its config dir with our output. It gets a session of its own: Ctrl-C in a terminal goes to every
+ * Starts Envoy in our working directory with our output. It gets a session of its own: Ctrl-C in a terminal goes to every
  * process of the session in the foreground, and Envoy would end at once instead of being drained.
  * Throws UserError("envoy.not-started").
  */
 export async function startEnvoy(start: EnvoyStart): Promise<Child & { readonly pid: number }> {
   const child = spawn(start.binary, envoyArguments(start), {
-    cwd: start.configDir,
+    env: envoyEnvironment(process.env),
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,
   });

@@ -1,6 +1,6 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { sleep } from "../lib/deadline.js";
+import { readOwnFile, writeOwnFile } from "./own-file.js";
 import type { ProcessTable } from "./process-facts.js";
 
 interface Recorded {
@@ -27,6 +27,9 @@ export type Verdict =
   | { readonly kind: "orphan"; readonly envoy: Recorded };
 
 export const pidFile = "envoy.pid";
+
+/** Names and one path are in it. */
+const longestRecord = 64 * 1024;
 
 function isRecorded(value: unknown): value is Recorded {
   return (
@@ -58,17 +61,16 @@ export function parsePidRecord(text: string): PidRecord | undefined {
 
 /** Writes the pid file in one step, so that a reader never sees half of it. */
 export function writePidRecord(directory: string, record: PidRecord): void {
-  const fresh = path.join(directory, `.${pidFile}.new`);
-  writeFileSync(fresh, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  renameSync(fresh, path.join(directory, pidFile));
+  writeOwnFile(directory, pidFile, `${JSON.stringify(record)}\n`);
 }
 
-/** The record in a config dir, undefined when there is none that we can read. */
+/** The record in a config dir, undefined when there is none that we wrote: another user's would have us end processes. */
 export function readPidRecord(directory: string): PidRecord | undefined {
   try {
-    return parsePidRecord(readFileSync(path.join(directory, pidFile), "utf8"));
+    const text = readOwnFile(path.join(directory, pidFile), longestRecord);
+    return text === undefined ? undefined : parsePidRecord(text);
   } catch {
-    // Absent, or another user's: either way nothing that we may act upon.
+    // Absent, or a link: either way nothing that we may act upon.
     return undefined;
   }
 }

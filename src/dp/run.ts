@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import path from "node:path";
 import { readToken } from "../identity/token-file.js";
 import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
@@ -8,13 +7,14 @@ import type { Logger } from "../lib/logger.js";
 import { type AccessLogs, forwardAccessLogs } from "./access-logs.js";
 import { type ControlPlane, fetchBootstrap } from "./bootstrap-client.js";
 import { prepareBootstrap } from "./bootstrap-document.js";
-import { type ConfigDir, createTemporary, files, openGiven } from "./config-dir.js";
+import { type ConfigDir, createTemporary, examineGiven, files, openGiven } from "./config-dir.js";
 import { type EnvoyAdmin, envoyAdmin } from "./envoy-admin.js";
 import { startEnvoy } from "./envoy-process.js";
 import { serveHealth } from "./health.js";
 import { releaseStartUpMemory } from "./memory.js";
 import { type PidRecord, writePidRecord } from "./orphan.js";
 import { type ProcessTable, processTable } from "./process-facts.js";
+import { createReopening } from "./reopening.js";
 import type { Settings } from "./settings.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
@@ -68,8 +68,13 @@ function controlPlane({ controlPlane: { kind, url }, caCertFile }: Settings): Co
   }
 }
 
-async function fetch({ settings, machine, logger }: Context, withToken: boolean, signal: AbortSignal): Promise<string> {
-  const { mesh, name, adminPort } = settings;
+async function fetch(
+  { settings, machine, logger }: Context,
+  withToken: boolean,
+  warned: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const { mesh, name, adminPort, logDirectories } = settings;
   let told = false;
   const retry = {
     pause: settings.retryBackoff,
@@ -80,8 +85,9 @@ async function fetch({ settings, machine, logger }: Context, withToken: boolean,
       if (!told && logger.level === "off") machine.notice(`${reason}. Waiting for the control plane.`);
       told = true;
     },
+    warned,
   };
-  const request = { mesh, name, adminPort, ...(withToken ? { dataplaneTokenPath: files.token } : {}) };
+  const request = { mesh, name, adminPort, logDirectories, ...(withToken ? { dataplaneTokenPath: files.token } : {}) };
   return fetchBootstrap(controlPlane(settings), request, retry, signal);
 }
 
@@ -90,17 +96,20 @@ function openConfigDir({ settings, machine }: Context): ConfigDir {
   return configDir === undefined ? createTemporary(machine.temporary, mesh, name) : openGiven(configDir);
 }
 
-/** Notes who runs which Envoy, so that the next start can end it should we be killed. Without /proc there is nothing to note. */
-function record({ settings, machine }: Context, directory: string, envoy?: { pid: number; binary: string }): void {
+/**
+ * Notes in the config dir who runs which Envoy, so that the next start can end it should we be killed. Without /proc
+ * there is nothing to note.
+ */
+function record({ settings, machine }: Context, envoy?: { pid: number; binary: string }): void {
   const own = machine.processes(process.pid);
   if (own === undefined) return;
   const { mesh, name } = settings;
   const start: PidRecord = { mesh, name, kumaDp: { pid: process.pid, startTime: own.startTime } };
   const facts = envoy && machine.processes(envoy.pid);
-  if (envoy === undefined || facts === undefined) writePidRecord(directory, start);
+  if (envoy === undefined || facts === undefined) writePidRecord(".", start);
   else {
     const { pid, binary } = envoy;
-    writePidRecord(directory, { ...start, envoy: { pid, startTime: facts.startTime, executable: binary } });
+    writePidRecord(".", { ...start, envoy: { pid, startTime: facts.startTime, executable: binary } });
   }
 }
 
@@ -137,19 +146,23 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
   if (token === undefined) machine.notice(noToken);
   const binary = findEnvoy(settings.binaryPath, machine.place);
+  // At once, and not only when the control plane has answered.
+  if (settings.configDir !== undefined) examineGiven(settings.configDir);
 
-  const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, stop));
+  const warnings: string[] = [];
+  const warned = (sentence: string) => void warnings.push(sentence);
+  const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, warned, stop));
   const { temporary, uid, processes } = machine;
-  await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
+  const ended = await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
+  // The proxy that the control plane took for another one was then the Envoy of our own that has just been ended.
+  if (!ended) warnings.forEach(machine.notice);
   stop.throwIfAborted();
 
   const configDir = openConfigDir(context);
   held.configDir = configDir;
-  record(context, configDir.path);
+  record(context);
   configDir.write(files.bootstrap, bootstrap.yaml);
   if (token !== undefined) keepToken(context, token, configDir, over);
-  // A Unix socket's path is limited to 107 bytes, a config dir's is not: from here on it is named relatively.
-  process.chdir(configDir.path);
 
   const reopen = async () => held.admin?.reopenLogs();
   const accessLogs = await forwardAccessLogs({
@@ -163,14 +176,13 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   const { drainTime, concurrency } = settings;
   const child = await startEnvoy({
     binary,
-    configDir: configDir.path,
-    bootstrapFile: path.join(configDir.path, files.bootstrap),
+    bootstrapFile: files.bootstrap,
     drainTime,
     concurrency,
     logLevel: logger.level,
   });
   held.child = child;
-  record(context, configDir.path, { pid: child.pid, binary });
+  record(context, { pid: child.pid, binary });
   logger.info("started Envoy", { pid: child.pid, binary, configDir: configDir.path, concurrency });
 
   held.admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
@@ -208,6 +220,12 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
     if (held.supervisor === undefined) stop.abort();
     else held.supervisor.signal();
   };
+  const onReopen = createReopening(async () => {
+    // Before Envoy runs there are no log files to reopen.
+    if (held.child === undefined) return;
+    if (held.admin === undefined) throw new Error("Envoy has no admin interface that kuma-dp knows of");
+    await held.admin.reopenLogs();
+  }, logger);
   // Also the last resort for every way out that passes by the end of this function.
   const release = () => {
     if (held.supervisor?.state().name !== "ended") held.child?.kill("SIGKILL");
@@ -217,6 +235,7 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
   // A closed terminal is a wish to stop as well: its default would end kuma-dp and leave Envoy.
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, onSignal);
+  process.on("SIGUSR1", onReopen);
   process.on("exit", release);
 
   const running = () => held.supervisor !== undefined && held.supervisor.state().name !== "ended";
@@ -232,6 +251,7 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
     over.abort();
     release();
     for (const signal of signals) process.off(signal, onSignal);
+    process.off("SIGUSR1", onReopen);
     process.off("exit", release);
     await health?.then(
       (server) => server.close(),

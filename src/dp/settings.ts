@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { UserError } from "../lib/errors.js";
-import { durationSetting, int, type Parser, port, resolveSettings, str } from "../lib/settings.js";
+import { defaultLogDirectories, logDirectoryProblem, mostLogDirectories } from "../lib/log-directories.js";
+import { durationSetting, int, list, type Parser, port, resolveSettings, str } from "../lib/settings.js";
 
 /** Text that must be there, even when a variable is set to nothing. */
 const required: Parser<string> = Object.assign(
@@ -22,6 +23,23 @@ const httpUrl: Parser<string> = Object.assign(
       "setting.invalid",
       `${name} is "${text}", but has to be an absolute URL such as http://localhost:5682`,
     );
+  },
+  { takesEmpty: true },
+);
+
+/** Directories for log files. Unlike other lists an empty one is a value. */
+const directories: Parser<readonly string[]> = Object.assign(
+  (raw: unknown, name: string): readonly string[] => {
+    const given = list(raw, name);
+    if (given.length > mostLogDirectories) {
+      throw new UserError("setting.invalid", `${name} names ${given.length} directories; ${mostLogDirectories} may be`);
+    }
+    for (const directory of given) {
+      const problem = logDirectoryProblem(directory);
+      if (problem !== undefined)
+        throw new UserError("setting.invalid", `${name}: the directory "${directory}" ${problem}`);
+    }
+    return given;
   },
   { takesEmpty: true },
 );
@@ -127,6 +145,14 @@ export const table = {
     parse: str,
     sentence: "File with the token made by `kumactl generate dataplane-token`.",
   },
+  logDirectories: {
+    path: "dataplaneRuntime.logDirectories",
+    env: ["KUMA_DATAPLANE_LOG_DIRECTORIES"],
+    default: defaultLogDirectories,
+    parse: directories,
+    sentence:
+      "Absolute paths of directories, separated by commas, that the control plane may have Envoy write access logs to, besides its config dir; empty for none.",
+  },
   concurrency: {
     path: "dataplaneRuntime.concurrency",
     env: ["KUMA_DATAPLANE_RUNTIME_CONCURRENCY"],
@@ -151,6 +177,7 @@ export interface Settings {
   readonly configDir: string | undefined;
   readonly tokenFile: string | undefined;
   readonly concurrency: number;
+  readonly logDirectories: readonly string[];
 }
 
 export type Flags = Readonly<Partial<Record<keyof typeof table, string | undefined>>>;
@@ -190,6 +217,7 @@ export function readSettings(
     configDir,
     tokenFile,
     concurrency: values.concurrency === 0 ? defaultConcurrency : values.concurrency,
+    logDirectories: values.logDirectories,
   };
   return { settings, warnings };
 }

@@ -1,6 +1,6 @@
 import { UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
-import { leftOvers, removeLeftOver } from "./config-dir.js";
+import { examineGiven, leftOvers, removeLeftOver } from "./config-dir.js";
 import { endOrphan, judge, readPidRecord } from "./orphan.js";
 import type { ProcessTable } from "./process-facts.js";
 
@@ -22,9 +22,11 @@ export interface Traces {
  * Ends the Envoys that killed kuma-dps of this dataplane left and removes their temporary directories. Done right before
  * the new Envoy starts, so that the dataplane serves as long as it can; it must not be later, because two Envoys could
  * share one port. Throws UserError("config-dir.in-use") when the given directory belongs to a living kuma-dp, or to
- * the Envoy of another dataplane, which is not ours to end.
+ * the Envoy of another dataplane, which is not ours to end, and UserError("config-dir.unusable") when others could
+ * have written what it holds. Resolves with whether an Envoy was ended.
  */
-export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger: Logger): Promise<void> {
+export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger: Logger): Promise<boolean> {
+  let ended = false;
   /** Frees a directory; if that may not be done, who holds it. */
   const settle = async (directory: string): Promise<string | undefined> => {
     const record = readPidRecord(directory);
@@ -37,14 +39,17 @@ export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger
     }
     logger.info("ending the Envoy that a killed kuma-dp left", { pid, directory });
     await endOrphan(verdict.envoy, traces.processes);
+    ended = true;
     return undefined;
   };
   for (const directory of leftOvers(traces.temporary, mesh, name, traces.uid)) {
     if ((await settle(directory)) === undefined) removeLeftOver(directory);
   }
-  if (traces.given === undefined) return;
+  if (traces.given === undefined) return ended;
+  examineGiven(traces.given);
   const holder = await settle(traces.given);
   if (holder !== undefined) {
     throw new UserError("config-dir.in-use", `--config-dir ${traces.given} is in use by ${holder}`);
   }
+  return ended;
 }

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { type AccessLog, AccessLogSchema } from "../../proto-gen/es/envoy/config/accesslog/v3/accesslog_pb.js";
 import { FileAccessLogSchema } from "../../proto-gen/es/envoy/extensions/access_loggers/file/v3/file_pb.js";
-import { accessLogFifo } from "../lib/access-log-fifo.js";
+import { accessLogFifo } from "../lib/config-dir-files.js";
 import { parseLogFormat } from "../resources/log-format.js";
 import type { kumaOperators } from "../resources/log-operators.js";
 import type { LoggingBackend } from "../resources/mesh.js";

@@ -1,4 +1,5 @@
-import { backendOf, backendsOf } from "../policy/logging.js";
+import { mayLogTo } from "../lib/log-directories.js";
+import { backendOf, backendsOf, loggedFile } from "../policy/logging.js";
 import { healthCheckOf, type LogRule, logRules, sharesOf } from "../policy/matching.js";
 import { permitted } from "../policy/permissions.js";
 import { rulePath } from "../resources/rules.js";
@@ -16,8 +17,10 @@ import {
   serviceCluster,
   serviceClusterName,
 } from "./clusters.js";
-import type { Ignored } from "./ignored.js";
+import { type Ignored, outsideText } from "./ignored.js";
 import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
+import { inboundProblem, type OwnServers } from "./own-servers.js";
+import type { Placement } from "./placement.js";
 import type { EnvoyResource, ProxyTables } from "./resource.js";
 import type { SecretServer, TlsParameters } from "./tls.js";
 
@@ -26,23 +29,8 @@ export interface DefaultProxySettings {
   readonly connectTimeoutMs: number;
   /** Where proxies get their certificates; a mesh with mTLS can't be configured without. */
   readonly secretServer: SecretServer | undefined;
-}
-
-/** What a proxy says about itself on its stream, beside its name. */
-export interface ProxyNode {
-  /** Where its token is, on its own machine. */
-  readonly tokenPath?: string | undefined;
-  /**
-   * Whether its listeners have TCP keepalive. Envoy cannot change a socket option of a listener that listens: it refuses
-   * the update, and with it every later change of permissions. So only Envoys get it whose bootstrap has said so.
-   */
-  readonly tcpKeepalive?: boolean | undefined;
-  /**
-   * Whether it waits for secrets for a moment only (see `secretPatienceMs`). An Envoy that was started by an older
-   * release has other TLS contexts, and asks for its secrets anew when they change: those who all ask at once, after an
-   * upgrade of the control plane, would be closed until they have them. It keeps what it has until it is restarted.
-   */
-  readonly promptTls?: boolean | undefined;
+  /** Servers of the control plane that no proxy may listen in front of or lead to; none when left out. */
+  readonly ownServers?: OwnServers | undefined;
 }
 
 /** A configuration that is being made. */
@@ -61,7 +49,7 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-function tlsOf(mesh: MeshView, server: SecretServer | undefined, { tokenPath, promptTls: prompt = false }: ProxyNode) {
+function tlsOf(mesh: MeshView, server: SecretServer | undefined, { tokenPath, promptTls: prompt }: Placement) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
   return { mesh: mesh.name, server, tokenPath, prompt } satisfies TlsParameters;
@@ -88,21 +76,31 @@ function loggingOf(
   { policies, mesh }: MeshView,
   { inbounds }: ProxyView,
   service: string,
+  { logDirectories }: Placement,
   ignored: Ignored[],
 ): Logging | undefined {
   const rules = logRules(policies, inbounds, service);
   if (mesh === undefined || rules.length === 0) return undefined;
   for (const rule of rules) if (backendOf(rule, mesh.spec) === undefined) ignored.push(silentRule(rule));
   const backends = backendsOf(rules, mesh.spec).filter((backend) => {
-    if (isUsable(backend)) return true;
     const field = `logging.backends[${mesh.spec.logging?.backends?.indexOf(backend)}]`;
-    ignored.push({ policy: mesh, field, reason: "no Envoy would take it" });
+    const file = loggedFile(backend);
+    if (!isUsable(backend)) ignored.push({ policy: mesh, field, reason: "no Envoy would take it" });
+    else if (file === undefined || mayLogTo(logDirectories, file)) return true;
+    else ignored.push({ policy: mesh, field: `${field}.file.path`, reason: outsideText(file) });
     return false;
   });
   if (backends.length === 0) return undefined;
   const source = identifyingInbound(inbounds) ?? nobody;
   const traffic = { sourceAddress: source.address, sourceService: source.service, destinationService: service };
   return { backends, traffic };
+}
+
+/** The inbounds that a proxy may have. The door refuses others, but they may have been stored before they were. */
+function allowedInbounds({ inbounds }: ProxyView, { ownServers }: DefaultProxySettings): ProxyView["inbounds"] {
+  if (ownServers === undefined) return inbounds;
+  const allowed = inbounds.filter((inbound) => inboundProblem(ownServers, inbound) === undefined);
+  return allowed.length === inbounds.length ? inbounds : allowed;
 }
 
 /**
@@ -112,12 +110,12 @@ function loggingOf(
 export function inboundListeners(
   proxy: ProxyView,
   mesh: MeshView,
-  { secretServer }: DefaultProxySettings,
-  node: ProxyNode,
+  settings: DefaultProxySettings,
+  placement: Placement,
 ): EnvoyResource[] {
-  const binding = { bind: proxy.redirectPort === 0, keepalive: node.tcpKeepalive === true };
-  const tls = tlsOf(mesh, secretServer, node);
-  return [...listenersOf(proxy.inbounds)].map((inbounds) => {
+  const binding = { bind: proxy.redirectPort === 0, keepalive: placement.tcpKeepalive };
+  const tls = tlsOf(mesh, settings.secretServer, placement);
+  return [...listenersOf(allowedInbounds(proxy, settings))].map((inbounds) => {
     const [inbound] = inbounds;
     const tags = inbounds.map((member) => member.tags);
     const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
@@ -134,19 +132,21 @@ export function addDefaultProxy(
   proxy: ProxyView,
   mesh: MeshView,
   settings: DefaultProxySettings,
-  node: ProxyNode,
+  placement: Placement,
 ): void {
   const { connectTimeoutMs, secretServer } = settings;
-  const keepalive = node.tcpKeepalive === true;
+  const keepalive = placement.tcpKeepalive;
   const redirected = proxy.redirectPort !== 0;
-  const tls = tlsOf(mesh, secretServer, node);
+  const tls = tlsOf(mesh, secretServer, placement);
 
   if (redirected) {
     keep(cds, passThroughCluster(connectTimeoutMs));
     keep(lds, catchAllListener(proxy.redirectPort, keepalive));
   }
-  for (const [{ servicePort }] of listenersOf(proxy.inbounds)) keep(cds, localCluster(servicePort, connectTimeoutMs));
-  for (const listener of inboundListeners(proxy, mesh, settings, node)) keep(lds, listener);
+  for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, settings))) {
+    keep(cds, localCluster(servicePort, connectTimeoutMs));
+  }
+  for (const listener of inboundListeners(proxy, mesh, settings, placement)) keep(lds, listener);
   for (const { service, ...place } of proxy.outbounds) {
     services.add(service);
     const clusters: WeightedCluster[] = [];
@@ -162,7 +162,7 @@ export function addDefaultProxy(
     }
     const [first, ...others] = clusters;
     if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
-    const logging = loggingOf(mesh, proxy, service, ignored);
+    const logging = loggingOf(mesh, proxy, service, placement, ignored);
     const binding = { bind: !redirected, keepalive };
     keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], binding, logging));
   }

@@ -1,12 +1,15 @@
+import { mayLogTo } from "../lib/log-directories.js";
 import { templateCandidates } from "../policy/templates.js";
 import { contentOf, defaultProfile, type ProxyTemplate, profiles } from "../resources/proxy-template.js";
 import type { Stored } from "../store/store.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
 import type { Policies } from "../view/policies.js";
 import { type AssignmentSource, type AssignmentSources, reassigned } from "./assignments.js";
-import { addDefaultProxy, type DefaultProxySettings, inboundListeners, type ProxyNode } from "./default-proxy.js";
-import type { Ignored } from "./ignored.js";
+import { addDefaultProxy, type DefaultProxySettings, inboundListeners } from "./default-proxy.js";
+import { type Ignored, outsideText } from "./ignored.js";
+import { defaultPlacement, type Placement } from "./placement.js";
 import type { EnvoyApi } from "./raw/api.js";
+import { forbiddenAddresses } from "./raw/native.js";
 import { rawResourcesOf } from "./raw/readings.js";
 import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
 
@@ -14,9 +17,7 @@ import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
 interface Basis extends Surroundings, Pick<Policies, "TrafficRoute" | "TrafficLog" | "HealthCheck" | "ProxyTemplate"> {
   readonly proxy: ProxyView;
   readonly mesh: MeshView["mesh"];
-  readonly tokenPath: string | undefined;
-  readonly tcpKeepalive: boolean | undefined;
-  readonly promptTls: boolean | undefined;
+  readonly placement: Placement;
 }
 
 /** What one proxy is told, and what that was read from: a change of those concerns it. */
@@ -51,25 +52,34 @@ function unknownImports(policy: Stored<ProxyTemplate>): Ignored[] {
     .map((profile) => ({ policy, field: "imports", reason: `there is no profile ${JSON.stringify(profile)}` }));
 }
 
-/** Adds a template's raw resources: the last one of a name counts, and all of them before what we generate. */
+/**
+ * Adds a template's raw resources: the last one of a name counts, and all of them before what we generate. One that
+ * writes a file where the proxy allows none is left out.
+ */
 function addRaw(
-  into: ProxyTables,
+  { config, ignored }: { readonly config: ProxyTables; readonly ignored: Ignored[] },
   policy: Stored<ProxyTemplate>,
-  newerApi: EnvoyApi | undefined,
-  ignored: Ignored[],
+  { newerApi, ownServers }: Surroundings,
+  { logDirectories }: Placement,
 ): void {
   const { resources, unreadable } = rawResourcesOf(policy, newerApi);
-  for (const { kind, resource } of resources) into[kind].set(resource.name, resource);
+  for (const { kind, resource, files, addresses, field } of resources) {
+    const outside = files.find((file) => !mayLogTo(logDirectories, file));
+    const [forbidden] = ownServers === undefined ? [] : forbiddenAddresses(ownServers, addresses);
+    if (outside !== undefined) ignored.push({ policy, field, reason: outsideText(outside) });
+    else if (forbidden === undefined) config[kind].set(resource.name, resource);
+    else ignored.push({ policy, field, reason: `${forbidden.field}: ${forbidden.message}` });
+  }
   for (const { field, reason } of unreadable) ignored.push({ policy, field, reason });
 }
 
 function basisOf(
   proxy: ProxyView,
   { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
-  { connectTimeoutMs, secretServer, newerApi }: Surroundings,
-  { tokenPath, tcpKeepalive, promptTls }: ProxyNode,
+  { connectTimeoutMs, secretServer, newerApi, ownServers }: Surroundings,
+  placement: Placement,
 ): Basis {
-  const own = { proxy, mesh, tokenPath, tcpKeepalive, promptTls, connectTimeoutMs, secretServer, newerApi };
+  const own = { proxy, mesh, placement, connectTimeoutMs, secretServer, newerApi, ownServers };
   return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
 }
 
@@ -91,13 +101,13 @@ function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]):
 /** The same as made anew, when nothing but permissions and endpoints differs; tables that did not change stay the same. */
 function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, surroundings: Surroundings): Generated {
   const { config, assignments, basis } = before;
-  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis));
+  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis.placement));
   return { ...before, config: reassigned({ ...config, lds }, assignments, mesh) };
 }
 
 /**
- * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and what its Envoy says of itself. It consists of
- * what the proxy's template imports and of the template's own resources.
+ * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and what its Envoy says of itself. It
+ * consists of what the proxy's template imports and of the template's own resources.
  * @param before what was made for the proxy last: what still holds of it is not made again
  * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
  */
@@ -105,10 +115,10 @@ export function generate(
   proxy: ProxyView,
   mesh: MeshView,
   surroundings: Surroundings,
-  node: ProxyNode = {},
+  placement: Placement = defaultPlacement,
   before?: Generated,
 ): Generated {
-  const basis = basisOf(proxy, mesh, surroundings, node);
+  const basis = basisOf(proxy, mesh, surroundings, placement);
   if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
   const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
   const services = new Set<string>();
@@ -118,11 +128,11 @@ export function generate(
   const { imports } = template === undefined ? usual : contentOf(template.spec);
 
   if (imports.includes(defaultProfile)) {
-    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, node);
+    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, placement);
   }
   if (template !== undefined) {
     ignored.push(...unknownImports(template));
-    addRaw(config, template, surroundings.newerApi, ignored);
+    addRaw({ config, ignored }, template, surroundings, placement);
   }
   const offered = new Set(proxy.inbounds.map(({ service }) => service));
   return { config, services, assignments, offered, ignored, basis };

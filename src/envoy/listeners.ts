@@ -70,7 +70,7 @@ function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean) {
 /** What a listener does with its socket. */
 export interface Binding {
   readonly bind: boolean;
-  /** Whether accepted connections get TCP keepalive; see `ProxyNode`. */
+  /** Whether accepted connections get TCP keepalive; see `Placement`. */
   readonly keepalive: boolean;
 }
 

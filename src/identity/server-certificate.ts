@@ -16,8 +16,10 @@ export interface ServerCertificateRequest {
   readonly commonName: string;
   /** DNS names and IP addresses, in the order in which they are to stand; duplicates count once. At least one. */
   readonly hosts: Iterable<string>;
-  /** Whether it may also be shown by a client. */
-  readonly clientAuth?: boolean;
+  /** Which side of a connection may present it; the server by default. */
+  readonly purpose?: "serverAuth" | "clientAuth";
+  /** Whether it may issue others; it may by default, because its peers then trust it by itself. */
+  readonly authority?: boolean;
   readonly now: Date;
 }
 
@@ -36,11 +38,11 @@ function altName(host: string): AltName {
 }
 
 /**
- * A self-signed certificate with its RSA-2048 key, valid for ten years. Peers trust it by itself, so it is its own authority.
+ * A self-signed certificate with its RSA-2048 key, valid for ten years. Peers trust it by itself.
  * @throws UserError `certificate.host` where a host can't stand in a certificate
  */
 export async function createServerCertificate(request: ServerCertificateRequest): Promise<ServerCertificate> {
-  const { commonName, hosts, clientAuth = false, now } = request;
+  const { commonName, hosts, purpose = "serverAuth", authority = true, now } = request;
   const distinct = [...new Set(hosts)];
   if (distinct.length === 0) throw new UserError("certificate.host", "a server's certificate needs at least one host");
   const names = subjectAltName(distinct.map(altName), { critical: false });
@@ -48,9 +50,9 @@ export async function createServerCertificate(request: ServerCertificateRequest)
   const key = createPrivateKey(privateKey);
   const name = distinguishedName([["commonName", commonName]]);
   const extensions = [
-    basicConstraints({ authority: true }),
-    keyUsage("digitalSignature", "keyEncipherment", "certSign"),
-    extendedKeyUsage("serverAuth", ...(clientAuth ? (["clientAuth"] as const) : [])),
+    basicConstraints({ authority }),
+    keyUsage("digitalSignature", "keyEncipherment", ...(authority ? (["certSign"] as const) : [])),
+    extendedKeyUsage(purpose),
     subjectKeyIdentifier(keyIdentifier(publicKey)),
     names,
   ];

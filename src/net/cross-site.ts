@@ -1,20 +1,24 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { isIP } from "node:net";
+import { errorReply, type Layer, type Refusal } from "./exchange.js";
+import type { AllowedOrigins } from "./origins.js";
 
 export interface SitePolicy {
-  /** Exact origins, or regular expressions that must match a whole origin. */
-  readonly allowedDomains: readonly string[];
+  /** Other sites that may use the server from a browser. */
+  readonly allowed: AllowedOrigins;
   readonly advertisedHostname: string;
   readonly scheme?: "http" | "https";
 }
 
 export interface SiteGuard {
-  /** The Origin, when it is one of the allowed domains. */
+  /** The Origin, when it is one of the allowed ones. */
   allowedOrigin(headers: IncomingHttpHeaders): string | undefined;
   /**
-   * True for a write that a browser sends on behalf of another site. Clients other than browsers send neither `Origin`
-   * nor `Sec-Fetch-*`, and are never refused: tunnels and DNS names keep working for them.
+   * True for a request from a browser to a host name that is not ours: a page that rebound its own name to our address
+   * (DNS rebinding) may read whatever we answer. Clients other than browsers may use any name.
    */
+  refusesHost(headers: IncomingHttpHeaders): boolean;
+  /** True for a write that a browser sends on behalf of another site. */
   refuses(headers: IncomingHttpHeaders): boolean;
 }
 
@@ -24,31 +28,48 @@ function hostname(host: string): string {
   return bracketed?.[1] ?? host.replace(/:\d*$/, "");
 }
 
-/** Guards unauthenticated writes against other web sites, DNS rebinding included. */
-export function createSiteGuard(policy: SitePolicy): SiteGuard {
-  const exact = new Set(policy.allowedDomains);
-  const patterns = policy.allowedDomains.map((domain) => new RegExp(`^(?:${domain})$`));
-  const scheme = policy.scheme ?? "http";
-  const allowed = (origin: string) => exact.has(origin) || patterns.some((pattern) => pattern.test(origin));
-  const known = (name: string) =>
-    name === "localhost" || name === policy.advertisedHostname.toLowerCase() || isIP(name) !== 0;
+/** Guards unauthenticated servers against other web sites, DNS rebinding included. */
+export function createSiteGuard({ allowed, advertisedHostname, scheme = "http" }: SitePolicy): SiteGuard {
+  const known = (name: string) => name === "localhost" || name === advertisedHostname.toLowerCase() || isIP(name) !== 0;
+  const hostOf = ({ host }: IncomingHttpHeaders) => host?.toLowerCase() ?? "";
+  const refusesHost = (headers: IncomingHttpHeaders) => fromBrowser(headers) && !known(hostname(hostOf(headers)));
 
   return {
     allowedOrigin: ({ origin }) => (origin !== undefined && allowed(origin) ? origin : undefined),
+    refusesHost,
     refuses(headers) {
+      if (!fromBrowser(headers)) return false;
+      if (refusesHost(headers)) return true;
       const { origin } = headers;
-      if (origin === undefined && !fromBrowser(headers)) return false;
-      const host = headers.host?.toLowerCase() ?? "";
-      if (!known(hostname(host))) return true;
       if (origin !== undefined && allowed(origin)) return false;
-      if (origin !== undefined && origin !== `${scheme}://${host}`) return true;
+      if (origin !== undefined && origin !== `${scheme}://${hostOf(headers)}`) return true;
       const site = headers["sec-fetch-site"];
       return site !== undefined && site !== "same-origin" && site !== "none";
     },
   };
 }
 
+/**
+ * What browsers send and kumactl, curl, Prometheus and Go's client don't. Over plain HTTP a page's GET has neither Origin
+ * nor Sec-Fetch-*, and a page may choose its own User-Agent: Accept-Language is what it can't leave out.
+ */
+const browserHeaders = ["origin", "accept-language", "referer", "cookie"];
+
 function fromBrowser(headers: IncomingHttpHeaders): boolean {
+  if (headers["user-agent"]?.startsWith("Mozilla/") === true) return true;
+  if (browserHeaders.some((name) => headers[name] !== undefined)) return true;
   for (const name in headers) if (name.startsWith("sec-fetch-")) return true;
   return false;
+}
+
+/** Refuses whatever a browser asks of a host name that is not ours. */
+export function knownHostsOnly(guard: SiteGuard, refused: (reason: Refusal) => void = () => {}): Layer {
+  return (handler) => (request) => {
+    if (!guard.refusesHost(request.headers)) return handler(request);
+    refused("host");
+    const details =
+      `${JSON.stringify((request.headers.host ?? "").slice(0, 100))} is not a host that browsers may use: it has to be ` +
+      "localhost, an IP address or the name in KUMA_GENERAL_ADVERTISED_HOSTNAME of the control plane";
+    return errorReply(403, "Host refused", details);
+  };
 }

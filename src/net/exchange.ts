@@ -10,15 +10,32 @@ export interface HttpRequest {
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** IP address at the other end of the connection; empty when it is gone already. */
+  readonly peer: string;
 }
+
+/** Pieces of a long body, each made when the client has taken those before it. */
+export type BodyPieces = AsyncIterable<Buffer>;
 
 export interface HttpReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Buffer;
+  /** Of pieces the client is told no length: they are sent in chunks. */
+  readonly body?: string | Buffer | BodyPieces;
 }
 
 export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+
+/** What stands around a server's endpoints: it may answer in their place. */
+export type Layer = (handler: HttpHandler) => HttpHandler;
+
+/** Why a layer answered in the place of an endpoint: an unknown host, a foreign address, a proxy in between. */
+export type Refusal = "host" | "address" | "proxy";
+
+/** The handler inside of all layers; the first is the outermost. */
+export function layered(layers: readonly Layer[], handler: HttpHandler): HttpHandler {
+  return layers.reduceRight((inner, layer) => layer(inner), handler);
+}
 
 export const jsonType = "application/json";
 
@@ -30,7 +47,7 @@ export function jsonReply(status: number, value: unknown): HttpReply {
 }
 
 /** JSON text or bytes that were rendered earlier. */
-export function renderedReply(body: string | Buffer): HttpReply {
+export function renderedReply(body: NonNullable<HttpReply["body"]>): HttpReply {
   return { status: 200, headers: jsonHeaders, body };
 }
 

@@ -10,6 +10,8 @@ export interface HttpLimits {
   readonly requestMs: number;
   /** A kept-alive connection without a request, or a client that stopped reading its answer, is closed after this. */
   readonly idleMs: number;
+  /** Requests of a connection that wait for their answers (pipelining); with one more it is closed. */
+  readonly pipelined: number;
   /** Further connections are refused. */
   readonly connections: number;
 }
@@ -20,5 +22,18 @@ export const defaultLimits: HttpLimits = {
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 60_000,
+  pipelined: 32,
   connections: 8_192,
 };
+
+/** What a request or a connection may go beyond, by its name in the metric `refusals`. */
+export const httpLimitNames = [
+  "body",
+  "chunks",
+  "unfinished",
+  "header",
+  "request_time",
+  "pipelined",
+  "connections",
+] as const;
+export type HttpLimitName = (typeof httpLimitNames)[number];

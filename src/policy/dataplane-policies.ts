@@ -2,7 +2,7 @@ import { rulePath } from "../resources/rules.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 import type { MeshView, Outbound, ProxyView } from "../view/mesh-view.js";
 import { listenersOf } from "../view/proxy.js";
-import { backendOf } from "./logging.js";
+import { backendOf, loggedFile } from "./logging.js";
 import { type Candidate, candidates, logRules, type Ranked, sharesOf } from "./matching.js";
 import { type Grant, grantsOf, permitted } from "./permissions.js";
 import { type Standing, standings } from "./ranking.js";
@@ -19,7 +19,9 @@ export type Reason =
   /** A permission for other instances of the service: it asks for tags that are not there. */
   | "other-tags"
   /** A rule for logs that names no backend of the mesh. */
-  | "no-backend";
+  | "no-backend"
+  /** A rule for logs that names a file where the dataplane's machine allows none. */
+  | "log-directory";
 
 /** A policy that is about something. */
 export interface PolicyMatch {
@@ -132,19 +134,33 @@ function inboundPolicies({ policies }: MeshView, mtls: boolean, inbounds: ProxyV
   });
 }
 
-function logsOf({ policies, mesh }: MeshView, { inbounds }: ProxyView, service: string): LogMatch[] {
+function logsOf(
+  { policies, mesh }: MeshView,
+  { inbounds }: ProxyView,
+  service: string,
+  mayLogTo: (file: string) => boolean,
+): LogMatch[] {
   return logRules(policies, inbounds, service).map((logRule) => {
     const { policy, index } = logRule;
-    const backend = backendOf(logRule, mesh?.spec ?? {})?.name;
+    const found = backendOf(logRule, mesh?.spec ?? {});
+    const backend = found?.name;
+    const file = found === undefined ? undefined : loggedFile(found);
     const how =
       backend === undefined
         ? ({ applies: false, reason: "no-backend" } as const)
-        : ({ backend, applies: true, reason: "all-apply" } as const);
+        : file === undefined || mayLogTo(file)
+          ? ({ backend, applies: true, reason: "all-apply" } as const)
+          : ({ backend, applies: false, reason: "log-directory" } as const);
     return { name: policy.name, ...ruleOf(policy.spec, index), ...pair(logRule), ...how };
   });
 }
 
-function outboundPolicies(mesh: MeshView, proxy: ProxyView, { address, port, service }: Outbound): OutboundPolicies {
+function outboundPolicies(
+  mesh: MeshView,
+  proxy: ProxyView,
+  { address, port, service }: Outbound,
+  mayLogTo: (file: string) => boolean,
+): OutboundPolicies {
   const { policies } = mesh;
   const { inbounds } = proxy;
   return {
@@ -157,12 +173,19 @@ function outboundPolicies(mesh: MeshView, proxy: ProxyView, { address, port, ser
       destination,
       healthChecks: contestOf(candidates(policies, "HealthCheck", inbounds, destination[serviceTag] ?? "")),
     })),
-    trafficLogs: logsOf(mesh, proxy, service),
+    trafficLogs: logsOf(mesh, proxy, service, mayLogTo),
   };
 }
 
-/** Every policy of the mesh that is about the proxy. */
-export function dataplanePolicies(mesh: MeshView, proxy: ProxyView): DataplanePolicies {
+/**
+ * Every policy of the mesh that is about the proxy.
+ * @param mayLogTo whether the proxy allows a log file; without it every one counts as allowed
+ */
+export function dataplanePolicies(
+  mesh: MeshView,
+  proxy: ProxyView,
+  mayLogTo: (file: string) => boolean = () => true,
+): DataplanePolicies {
   const mtls = mesh.mesh?.spec.mtls?.enabled === true;
   return {
     mesh: mesh.name,
@@ -172,6 +195,6 @@ export function dataplanePolicies(mesh: MeshView, proxy: ProxyView): DataplanePo
       selector,
     })),
     inbounds: inboundPolicies(mesh, mtls, proxy.inbounds),
-    outbounds: proxy.outbounds.map((outbound) => outboundPolicies(mesh, proxy, outbound)),
+    outbounds: proxy.outbounds.map((outbound) => outboundPolicies(mesh, proxy, outbound, mayLogTo)),
   };
 }

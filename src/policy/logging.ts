@@ -7,6 +7,10 @@ export function backendOf({ backend }: LogRule, { logging }: Mesh): LoggingBacke
   return wanted === "" ? undefined : logging?.backends?.find(({ name }) => name === wanted);
 }
 
+/** The file on the dataplane's machine that a backend logs to; undefined for one that logs elsewhere. */
+export const loggedFile = ({ file, tcp }: LoggingBackend): string | undefined =>
+  tcp?.address === undefined ? file?.path : undefined;
+
 /** The backends that rules log to, each once and by name: what a policy is called makes no difference. */
 export function backendsOf(rules: readonly LogRule[], mesh: Mesh): readonly LoggingBackend[] {
   const found = new Map<string, LoggingBackend>();

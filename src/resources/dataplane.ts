@@ -4,14 +4,14 @@ import { type InboundInterface, parseInboundInterface, parseOutboundInterface } 
 import { atKey } from "./path.js";
 import { resourceType } from "./resource.js";
 import { text, uint32 } from "./scalars.js";
-import { type Infer, list, map, object } from "./schema.js";
+import { type Infer, limits, list, map, object } from "./schema.js";
 import { serviceProblem } from "./spiffe.js";
-import { serviceTag, tagValueProblem } from "./tags.js";
+import { serviceTag, tagKeyProblem, tagValueProblem } from "./tags.js";
 
 export { displayTags, identifyingService } from "./display.js";
 export { parseInboundInterface, parseOutboundInterface } from "./interface.js";
 
-const inbound = object({ interface: text(), tags: map(text()) });
+const inbound = object({ interface: text(), tags: map(text(), limits.tags) });
 
 const outbound = object({
   interface: text(),
@@ -22,8 +22,8 @@ const outbound = object({
 
 export const dataplaneSchema = object({
   networking: object({
-    inbound: list(inbound),
-    outbound: list(outbound),
+    inbound: list(inbound, limits.inbounds),
+    outbound: list(outbound, limits.outbounds),
     transparentProxying: object({ redirectPort: uint32() }),
   }),
 });
@@ -47,14 +47,16 @@ function validateTags({ tags = {} }: Inbound, path: string, causes: Cause[]): vo
   let problems: [key: string, problem: string][] | undefined;
   for (const key of Object.keys(tags)) {
     const value = tags[key] ?? "";
-    const problem = tagValueProblem(value) ?? (key === serviceTag ? serviceProblem(value) : undefined);
-    if (problem === undefined) continue;
+    const badKey = tagKeyProblem(key);
+    const badValue = tagValueProblem(value) ?? (key === serviceTag ? serviceProblem(value) : undefined);
+    if (badKey === undefined && badValue === undefined) continue;
     problems ??= [];
-    problems.push([key, problem]);
+    if (badKey !== undefined) problems.push([key, `tag key ${badKey}`]);
+    if (badValue !== undefined) problems.push([key, `tag value ${badValue}`]);
   }
   problems?.sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [key, problem] of problems ?? []) {
-    causes.push({ field: atKey(path, key), message: `tag value ${problem}` });
+    causes.push({ field: atKey(path, key), message: problem });
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Cause } from "../lib/errors.js";
+import type { Steps } from "../lib/steps.js";
 import { mismatch } from "./malformed.js";
 import type { Resource, ResourceType } from "./resource.js";
 import { text } from "./scalars.js";
-import { decode, isJsonObject, type Mode } from "./schema.js";
+import { decode, decodeInSteps, isJsonObject, type Mode } from "./schema.js";
 
 /** The keys every resource has next to its spec's. */
 const envelopeKeys = ["type", "mesh", "name"] as const;
@@ -51,5 +52,16 @@ export function readEnvelope(document: unknown): Envelope {
 export function fromJson<Spec>(type: ResourceType<Spec>, document: unknown, mode: Mode): ReadDocument<Spec> {
   const envelope = readEnvelope(document);
   const { value: spec, unknown } = decode(type.schema, document, mode, { beside: envelopeKeys });
+  return { envelope, spec, unknown };
+}
+
+/** As `fromJson`, in steps, for documents that may be large. */
+export function* fromJsonInSteps<Spec>(
+  type: ResourceType<Spec>,
+  document: unknown,
+  mode: Mode,
+): Steps<ReadDocument<Spec>> {
+  const envelope = readEnvelope(document);
+  const { value: spec, unknown } = yield* decodeInSteps(type.schema, document, mode, { beside: envelopeKeys });
   return { envelope, spec, unknown };
 }

@@ -1,14 +1,15 @@
 import type { Cause } from "../lib/errors.js";
+import type { Steps } from "../lib/steps.js";
 import { logFormatProblem } from "./log-format.js";
 import { resourceType } from "./resource.js";
 import { flag, text, uint32 } from "./scalars.js";
-import { type Infer, list, object } from "./schema.js";
+import { type Infer, limits, list, object } from "./schema.js";
 
 const empty = object({});
 
 const loggingBackend = object({
   name: text(),
-  format: text(),
+  format: text({ longest: limits.logFormatCharacters }),
   file: object({ path: text() }),
   tcp: object({ address: text() }),
 });
@@ -22,7 +23,7 @@ export const meshSchema = object({
   tracing: object({ zipkin: object({ address: text() }) }),
   logging: object({
     defaultBackend: text(),
-    backends: list(loggingBackend),
+    backends: list(loggingBackend, limits.loggingBackends),
     accessLogs: object({ enabled: flag(), filePath: text() }),
   }),
   metrics: object({ prometheus: object({ port: uint32(), path: text() }) }),
@@ -80,12 +81,13 @@ function validateCa({ mtls }: Mesh, causes: Cause[]): void {
   }
 }
 
-function validate(spec: Mesh): Cause[] {
+function* validation(spec: Mesh): Steps<Cause[]> {
   const causes: Cause[] = [];
   validateCa(spec, causes);
   const { backends = [], defaultBackend = "" } = spec.logging ?? {};
   const names = new Set<string>();
-  backends.forEach((backend, index) => {
+  for (const [index, backend] of backends.entries()) {
+    yield;
     const path = `logging.backends[${index}]`;
     validateBackend(backend, path, causes);
     const { name = "" } = backend;
@@ -96,7 +98,7 @@ function validate(spec: Mesh): Cause[] {
       });
     }
     if (name !== "") names.add(name);
-  });
+  }
   if (defaultBackend !== "" && !names.has(defaultBackend)) {
     causes.push({
       field: "logging.defaultBackend",
@@ -113,7 +115,7 @@ export const meshType = resourceType<Mesh>({
   cli: { singular: "mesh", plural: "meshes", aliases: [] },
   schema: meshSchema,
   defaults,
-  validate,
+  validation,
   columns: [
     { title: "NAME", cell: ({ name }) => name },
     { title: "mTLS", cell: ({ spec }) => (spec.mtls?.enabled === true ? "on" : "off") },

@@ -12,7 +12,9 @@ export interface NativeResource {
 }
 
 /** YAML's aliases may make a text a huge value, or one that holds itself: this makes it a tree of bounded size. */
-const tree = anyObject({ deepest: 100, largest: 200_000 });
+const stored = { deepest: 100, largest: 200_000 };
+/** The same of what a user hands in: ten times what large listeners have. */
+export const handedIn = { deepest: 100, largest: 10_000 };
 
 function reasonOf(error: unknown): string {
   if (error instanceof UserError) return error.message;
@@ -21,13 +23,13 @@ function reasonOf(error: unknown): string {
   return mark === undefined ? reason : `${reason} (line ${mark.line + 1}, column ${mark.column + 1})`;
 }
 
-/** Reads YAML or JSON text; the reason when it is no object with an `@type`. */
-export function parseNativeResource(text: string): NativeResource | { readonly reason: string } {
+/** Reads YAML or JSON text of bounded size; the reason when it is no object with an `@type`. */
+export function parseNativeResource(text: string, bounds = stored): NativeResource | { readonly reason: string } {
   let message: Readonly<Record<string, unknown>>;
   try {
     const document = load(text);
     if (!isJsonObject(document)) return { reason: "it has to be a YAML or JSON object" };
-    message = tree.read(document, { mode: "strict", path: [], unknown: [] });
+    message = anyObject(bounds).read(document, { mode: "strict", path: [], unknown: [] });
   } catch (error) {
     // Whatever the parser throws, the text is at fault.
     return { reason: reasonOf(error) };

@@ -1,18 +1,25 @@
 import type { Cause } from "../lib/errors.js";
-import { parseNativeResource } from "./native-resource.js";
+import type { Steps } from "../lib/steps.js";
+import { handedIn, parseNativeResource } from "./native-resource.js";
 import { resourceType } from "./resource.js";
 import { text } from "./scalars.js";
-import { type Infer, list, object } from "./schema.js";
+import { type Infer, limits, list, object } from "./schema.js";
 import { selectorsSchema, validateSelectors } from "./selector.js";
 
 const rawResource = object({
   /** Labels only: Envoy goes by the name inside the message. */
   name: text(),
   version: text(),
-  resource: text({ hint: 'write the Envoy resource as a block of text, after "resource: |"' }),
+  resource: text({
+    hint: 'write the Envoy resource as a block of text, after "resource: |"',
+    longest: limits.rawResourceCharacters,
+  }),
 });
 
-const content = { imports: list(text()), resources: list(rawResource) } as const;
+const content = {
+  imports: list(text(), limits.templateImports),
+  resources: list(rawResource, limits.rawResources),
+} as const;
 
 export const proxyTemplateSchema = object({ selectors: selectorsSchema, ...content, conf: object(content) });
 
@@ -55,29 +62,30 @@ export const invalidNative = (reason: string): string => `native Envoy resource 
 
 function resourceProblem(resource: string): string | undefined {
   if (resource === "") return cannotBeEmpty;
-  const parsed = parseNativeResource(resource);
+  const parsed = parseNativeResource(resource, handedIn);
   return "reason" in parsed ? invalidNative(parsed.reason) : undefined;
 }
 
-function validateContent({ imports = [], resources = [] }: Content, prefix: string, causes: Cause[]): void {
+function* validateContent({ imports = [], resources = [] }: Content, prefix: string, causes: Cause[]): Steps<void> {
   const check = (field: string, message: string | undefined) => {
     if (message !== undefined) causes.push({ field: `${prefix}${field}`, message });
   };
   imports.forEach((profile, index) => {
     check(`imports[${index}]`, importProblem(profile));
   });
-  resources.forEach(({ name = "", version = "", resource = "" }, index) => {
+  for (const [index, { name = "", version = "", resource = "" }] of resources.entries()) {
+    yield;
     if (name === "") check(`resources[${index}].name`, cannotBeEmpty);
     if (version === "") check(`resources[${index}].version`, cannotBeEmpty);
     check(`resources[${index}].resource`, resourceProblem(resource));
-  });
+  }
 }
 
-function validate(spec: ProxyTemplate): Cause[] {
+function* validation(spec: ProxyTemplate): Steps<Cause[]> {
   const causes: Cause[] = [];
   validateSelectors(spec.selectors, "selectors", "any", causes);
-  validateContent(spec, "", causes);
-  validateContent(spec.conf ?? {}, "conf.", causes);
+  yield* validateContent(spec, "", causes);
+  yield* validateContent(spec.conf ?? {}, "conf.", causes);
   return causes;
 }
 
@@ -87,5 +95,5 @@ export const proxyTemplateType = resourceType<ProxyTemplate>({
   pathAliases: ["proxy-templates"],
   cli: { singular: "proxytemplate", plural: "proxytemplates", aliases: ["proxy-template", "proxy-templates"] },
   schema: proxyTemplateSchema,
-  validate,
+  validation,
 });

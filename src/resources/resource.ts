@@ -1,4 +1,5 @@
 import type { Cause } from "../lib/errors.js";
+import { finish, type Steps } from "../lib/steps.js";
 import type { ObjectSchema } from "./schema.js";
 
 /** One thing the user configured or the control plane recorded. A Mesh has its own name as its mesh. */
@@ -39,6 +40,8 @@ export interface ResourceType<Spec = unknown> {
   defaults(spec: Spec): Spec;
   /** What the spec breaks, in the order of the rules; empty when it is valid. */
   validate(spec: Spec): Cause[];
+  /** The same in steps, for specs that may be large. */
+  validation(spec: Spec): Steps<Cause[]>;
   /** What a valid spec asks for and does not get, one sentence each. */
   warnings(spec: Spec): readonly string[];
   readonly columns: readonly Column<Spec>[];
@@ -51,10 +54,20 @@ const meshAndName: readonly Column[] = [
 
 type Required = "name" | "path" | "schema";
 
-/** A type of which only what is special must be said: it belongs to a mesh and is the user's to write. */
+/**
+ * A type of which only what is special must be said: it belongs to a mesh and is the user's to write. Of `validate` and
+ * `validation` one is enough.
+ */
 export function resourceType<Spec>(
   special: Pick<ResourceType<Spec>, Required> & Partial<Omit<ResourceType<Spec>, Required>>,
 ): ResourceType<Spec> {
+  const { validate = () => [] } = special;
+  const {
+    validation = function* (spec: Spec) {
+      yield;
+      return validate(spec);
+    },
+  } = special;
   return {
     scope: "mesh",
     pathAliases: [],
@@ -62,7 +75,8 @@ export function resourceType<Spec>(
     cli: undefined,
     feeds: true,
     defaults: (spec) => spec,
-    validate: () => [],
+    validate: (spec) => finish(validation(spec)),
+    validation,
     warnings: () => [],
     columns: meshAndName,
     ...special,

@@ -1,4 +1,5 @@
 import type { Cause } from "../lib/errors.js";
+import type { Steps } from "../lib/steps.js";
 import { requireElements, type Selectors, validateSelectors } from "./selector.js";
 
 /** From whom to whom, and for some types how. */
@@ -37,13 +38,14 @@ function validateRule({ sources, destinations }: Rule<unknown>, prefix: string, 
   validateSelectors(destinations, `${prefix}destinations`, "withService", causes);
 }
 
-export function validateRules(spec: Ruled<unknown>): Cause[] {
+export function* validateRules(spec: Ruled<unknown>): Steps<Cause[]> {
   const causes: Cause[] = [];
   const flat = flatRule(spec);
   if (flat === undefined) requireElements(spec.rules, "rules", causes);
   else validateRule(flat, "", causes);
-  spec.rules?.forEach((rule, index) => {
+  for (const [index, rule] of (spec.rules ?? []).entries()) {
+    yield;
     validateRule(rule, `rules[${index}].`, causes);
-  });
+  }
   return causes;
 }

@@ -1,6 +1,6 @@
 import { normalDuration } from "./duration.js";
 import { malformed, mismatch } from "./malformed.js";
-import type { Schema } from "./schema.js";
+import { bounded, type Schema } from "./schema.js";
 import { normalTimestamp } from "./timestamp.js";
 
 /** The only number a text is mistaken for in YAML is one without quotes; the number itself may have lost its zeros. */
@@ -9,16 +9,20 @@ const quotes = "put the value in quotes";
 interface TextOptions {
   /** What to do about an object or a list in the place of the text. */
   readonly hint?: string;
+  /** Characters that a user may hand in. */
+  readonly longest?: number;
 }
 
-export function text({ hint }: TextOptions = {}): Schema<string> {
+export function text({ hint, longest = Number.POSITIVE_INFINITY }: TextOptions = {}): Schema<string> {
   return {
-    read(input, { path }) {
+    read(input, reading) {
+      const { path } = reading;
       if (typeof input !== "string") {
         const scalar = typeof input === "number" || typeof input === "boolean";
         throw mismatch(path, "text", input, scalar ? quotes : hint);
       }
       if (!input.isWellFormed()) throw malformed(path, "the text is not valid Unicode");
+      bounded(input.length, longest, "characters", reading);
       return input;
     },
     isDefault: (value) => value === "",

@@ -1,4 +1,5 @@
 import type { Cause } from "../lib/errors.js";
+import type { Steps } from "../lib/steps.js";
 import { nearest } from "../lib/suggest.js";
 import { malformed, mismatch } from "./malformed.js";
 import { pathText, quoted, type Step } from "./path.js";
@@ -20,6 +21,8 @@ export interface Reading {
 export interface Schema<T> {
   /** Reads a value that is there: neither null nor undefined. Throws UserError("resource.malformed"). */
   read(input: unknown, reading: Reading): T;
+  /** The same in steps, of values that may hold many others. */
+  readonly steps?: (input: unknown, reading: Reading) => Steps<T>;
   /** True for what proto3 JSON leaves out of an object: zero, "", false, empty lists and maps. */
   isDefault(value: T): boolean;
 }
@@ -33,6 +36,34 @@ type ObjectOf<F extends Fields> = { readonly [K in keyof F]?: Infer<F[K]> };
 export interface ObjectSchema<T> extends Schema<T> {
   /** As `read`, for the outermost object of a document; `beside` names its keys that belong to somebody else. */
   readRoot(input: unknown, reading: Reading, beside: readonly string[]): T;
+  readonly rootSteps: (input: unknown, reading: Reading, beside: readonly string[]) => Steps<T>;
+}
+
+/**
+ * How many elements lists and maps may have, and how long some texts may be, where a user hands them in. Whatever is in a
+ * store already is read without these.
+ */
+export const limits = {
+  inbounds: 1_000,
+  outbounds: 10_000,
+  /** Of an inbound, a selector or a route's destination. */
+  tags: 256,
+  selectors: 1_000,
+  rules: 10_000,
+  routeDestinations: 1_000,
+  loggingBackends: 256,
+  logFormatCharacters: 16_384,
+  templateImports: 100,
+  rawResources: 1_000,
+  /** A real listener has tens of KiB at most; YAML of this size is read within some milliseconds. */
+  rawResourceCharacters: 65_536,
+  /** Lists and maps of which nothing else is said. */
+  others: 10_000,
+} as const;
+
+/** Refuses what has more of something than a user may hand in. */
+export function bounded(count: number, most: number, of: string, { mode, path }: Reading): void {
+  if (mode === "strict" && count > most) throw malformed(path, `has ${count} ${of}, but ${most} at most are taken`);
 }
 
 type JsonObject = Record<string, unknown>;
@@ -83,23 +114,43 @@ export function object<const F extends Fields>(fields: F): ObjectSchema<ObjectOf
     }
   }
 
+  /** The value of a field by either of its names. */
+  function fieldOf(input: JsonObject, { name, snake }: (typeof members)[number], reading: Reading): unknown {
+    const value = input[name];
+    if (snake === name) return value;
+    const other = input[snake];
+    if (other === undefined) return value;
+    if (value === undefined) return other;
+    throw malformed([...reading.path, name], `the field is given twice, as ${name} and as ${snake}`);
+  }
+
+  function* rootSteps(input: unknown, reading: Reading, beside: readonly string[]): Steps<ObjectOf<F>> {
+    if (!isJsonObject(input)) throw mismatch(reading.path, "an object", input);
+    const result: JsonObject = {};
+    let present = 0;
+    for (const member of members) {
+      const { name, schema } = member;
+      const value = fieldOf(input, member, reading);
+      if (value !== undefined) present += 1;
+      if (value === undefined || value === null) continue;
+      reading.path.push(name);
+      const read = schema.steps === undefined ? schema.read(value, reading) : yield* schema.steps(value, reading);
+      reading.path.pop();
+      if (!schema.isDefault(read)) result[name] = read;
+    }
+    if (Object.keys(input).length !== present) handleUnknown(input, result, reading, beside);
+    // As in readRoot.
+    return result as ObjectOf<F>;
+  }
+
   function readRoot(input: unknown, reading: Reading, beside: readonly string[]): ObjectOf<F> {
     if (!isJsonObject(input)) throw mismatch(reading.path, "an object", input);
     const result: JsonObject = {};
     let present = 0;
-    for (const { name, snake, schema } of members) {
-      let value = input[name];
+    for (const member of members) {
+      const { name, schema } = member;
+      const value = fieldOf(input, member, reading);
       if (value !== undefined) present += 1;
-      if (snake !== name) {
-        const other = input[snake];
-        if (other !== undefined) {
-          if (value !== undefined) {
-            throw malformed([...reading.path, name], `the field is given twice, as ${name} and as ${snake}`);
-          }
-          present += 1;
-          value = other;
-        }
-      }
       if (value === undefined || value === null) continue;
       reading.path.push(name);
       const read = schema.read(value, reading);
@@ -111,22 +162,48 @@ export function object<const F extends Fields>(fields: F): ObjectSchema<ObjectOf
     return result as ObjectOf<F>;
   }
 
-  return { readRoot, read: (input, reading) => readRoot(input, reading, none), isDefault: () => false };
+  const hasSteps = members.some(({ schema }) => schema.steps !== undefined);
+  return {
+    readRoot,
+    rootSteps,
+    read: (input, reading) => readRoot(input, reading, none),
+    ...(hasSteps ? { steps: (input: unknown, reading: Reading) => rootSteps(input, reading, none) } : {}),
+    isDefault: () => false,
+  };
 }
 
-/** A list; null is no element of it. */
-export function list<T>(element: Schema<T>): Schema<readonly T[]> {
+/** A list; null is no element of it. A user may hand in `most` elements. */
+export function list<T>(element: Schema<T>, most: number = limits.others): Schema<readonly T[]> {
+  function elements(input: unknown, reading: Reading): readonly unknown[] {
+    if (!Array.isArray(input)) {
+      throw mismatch(reading.path, "a list", input, 'start each element with "-" in YAML, or use [ ] in JSON');
+    }
+    bounded(input.length, most, "elements", reading);
+    return input;
+  }
+
   return {
-    read(input, reading) {
-      if (!Array.isArray(input)) {
-        throw mismatch(reading.path, "a list", input, 'start each element with "-" in YAML, or use [ ] in JSON');
+    *steps(value, reading) {
+      const result: T[] = [];
+      for (const [index, member] of elements(value, reading).entries()) {
+        yield;
+        reading.path.push(index);
+        if (member === null || member === undefined) throw mismatch(reading.path, "an element", member);
+        result.push(
+          element.steps === undefined ? element.read(member, reading) : yield* element.steps(member, reading),
+        );
+        reading.path.pop();
       }
+      return result;
+    },
+    read(value, reading) {
+      const input = elements(value, reading);
       const result: T[] = [];
       for (let index = 0; index < input.length; index++) {
-        const value: unknown = input[index];
+        const member = input[index];
         reading.path.push(index);
-        if (value === null || value === undefined) throw mismatch(reading.path, "an element", value);
-        result.push(element.read(value, reading));
+        if (member === null || member === undefined) throw mismatch(reading.path, "an element", member);
+        result.push(element.read(member, reading));
         reading.path.pop();
       }
       return result;
@@ -135,13 +212,15 @@ export function list<T>(element: Schema<T>): Schema<readonly T[]> {
   };
 }
 
-/** Any keys to values of one kind, in the order written; keys such as `__proto__` are keys like all others. */
-export function map<T>(value: Schema<T>): Schema<Readonly<Record<string, T>>> {
+/** Any keys to values of one kind, of which a user may hand in `most`, in the order written; keys such as `__proto__` are keys like all others. */
+export function map<T>(value: Schema<T>, most: number = limits.others): Schema<Readonly<Record<string, T>>> {
   return {
     read(input, reading) {
       if (!isJsonObject(input)) throw mismatch(reading.path, "an object of keys and values", input);
       const result: Record<string, T> = {};
-      for (const key of Object.keys(input)) {
+      const keys = Object.keys(input);
+      bounded(keys.length, most, "keys", reading);
+      for (const key of keys) {
         const member = input[key];
         reading.path.push({ key });
         if (!key.isWellFormed()) throw malformed(reading.path, "the key is not valid Unicode");
@@ -156,6 +235,11 @@ export function map<T>(value: Schema<T>): Schema<Readonly<Record<string, T>>> {
       return true;
     },
   };
+}
+
+interface Decoded<T> {
+  readonly value: T;
+  readonly unknown: Cause[];
 }
 
 interface DecodeOptions {
@@ -177,8 +261,20 @@ export function decode<T>(
   input: unknown,
   mode: Mode,
   { beside = [] }: DecodeOptions = {},
-): { value: T; unknown: Cause[] } {
+): Decoded<T> {
   const reading: Reading = { mode, path: [], unknown: [] };
   const value = schema.readRoot(input, reading, beside);
+  return { value, unknown: reading.unknown };
+}
+
+/** As `decode`, in steps, for documents that may be large. */
+export function* decodeInSteps<T>(
+  schema: ObjectSchema<T>,
+  input: unknown,
+  mode: Mode,
+  { beside = [] }: DecodeOptions = {},
+): Steps<Decoded<T>> {
+  const reading: Reading = { mode, path: [], unknown: [] };
+  const value = yield* schema.rootSteps(input, reading, beside);
   return { value, unknown: reading.unknown };
 }

@@ -1,7 +1,7 @@
 import { resourceType } from "./resource.js";
 import { validateRules } from "./rules.js";
 import { text } from "./scalars.js";
-import { type Infer, list, object } from "./schema.js";
+import { type Infer, limits, list, object } from "./schema.js";
 import { selectorsSchema } from "./selector.js";
 
 const rule = {
@@ -11,7 +11,7 @@ const rule = {
   conf: object({ backend: text() }),
 } as const;
 
-export const trafficLogSchema = object({ ...rule, rules: list(object(rule)) });
+export const trafficLogSchema = object({ ...rule, rules: list(object(rule), limits.rules) });
 
 /** Which connections are logged, and where to. Read it through `rulesOf`. */
 export type TrafficLog = Infer<typeof trafficLogSchema>;
@@ -22,5 +22,5 @@ export const trafficLogType = resourceType<TrafficLog>({
   pathAliases: ["trafficlogs"],
   cli: { singular: "traffic-log", plural: "traffic-logs", aliases: ["trafficlog", "trafficlogs"] },
   schema: trafficLogSchema,
-  validate: validateRules,
+  validation: validateRules,
 });

@@ -1,7 +1,7 @@
 import { anyObject } from "./any-object.js";
 import { resourceType } from "./resource.js";
 import { rulesOf, validateRules } from "./rules.js";
-import { type Infer, list, object } from "./schema.js";
+import { type Infer, limits, list, object } from "./schema.js";
 import { selectorsSchema } from "./selector.js";
 import { serviceTag } from "./tags.js";
 
@@ -15,7 +15,7 @@ const rule = object({
 export const trafficPermissionSchema = object({
   sources: selectorsSchema,
   destinations: selectorsSchema,
-  rules: list(rule),
+  rules: list(rule, limits.rules),
 });
 
 /** Who may talk to whom while mTLS is on. Read it through `rulesOf`. */
@@ -42,6 +42,6 @@ export const trafficPermissionType = resourceType<TrafficPermission>({
     aliases: ["trafficpermission", "trafficpermissions"],
   },
   schema: trafficPermissionSchema,
-  validate: validateRules,
+  validation: validateRules,
   warnings,
 });

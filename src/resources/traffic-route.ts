@@ -2,7 +2,7 @@ import type { Cause } from "../lib/errors.js";
 import { atKey } from "./path.js";
 import { resourceType } from "./resource.js";
 import { uint32 } from "./scalars.js";
-import { type Infer, list, object } from "./schema.js";
+import { type Infer, limits, list, object } from "./schema.js";
 import { requireElements, selectorsSchema, tagsSchema, validateSelectors, validateTags } from "./selector.js";
 import { serviceProblem } from "./spiffe.js";
 import { serviceTag, tagValueProblem } from "./tags.js";
@@ -16,7 +16,7 @@ const share = object({
 export const trafficRouteSchema = object({
   sources: selectorsSchema,
   destinations: selectorsSchema,
-  conf: list(share),
+  conf: list(share, limits.routeDestinations),
 });
 
 /** How the connections to a service are divided over endpoints. */

@@ -1,5 +1,6 @@
 import { BinaryReader } from "google-protobuf";
 import { kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
+import { mostLogDirectories } from "../lib/log-directories.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
 import type { Request } from "./session.js";
 
@@ -14,6 +15,8 @@ export interface Node {
   readonly id: string;
   /** Where the proxy's token is, as its bootstrap request said. */
   readonly tokenPath: string | undefined;
+  /** Where its log files may go, as its bootstrap request said; undefined when it said nothing. */
+  readonly logDirectories: readonly string[] | undefined;
   /** Whether its bootstrap says that its listeners may have TCP keepalive from the start. */
   readonly tcpKeepalive: boolean;
   /** Whether its bootstrap says that it may wait for secrets for a moment only. */
@@ -41,7 +44,13 @@ export interface SotwRequest {
   readonly refusal: string | undefined;
 }
 
-const unknownNode: Node = { id: "", tokenPath: undefined, tcpKeepalive: false, promptTls: false };
+const unknownNode: Node = {
+  id: "",
+  tokenPath: undefined,
+  logDirectories: undefined,
+  tcpKeepalive: false,
+  promptTls: false,
+};
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
@@ -74,10 +83,12 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
   return { key, value };
 }
 
+/** Keys of the node's metadata that are read. */
 const tokenPathKey = "dataplaneTokenPath";
+const logDirectoriesKey = "logDirectories";
 const tcpKeepaliveKey = "tcpKeepalive";
 const promptTlsKey = "promptTls";
-const longestKey = tokenPathKey.length;
+const longestKey = Math.max(...[tokenPathKey, logDirectoriesKey, tcpKeepaliveKey, promptTlsKey].map((key) => key.length));
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
 function readStringValue(value: Uint8Array, key: string): string | undefined {
@@ -88,6 +99,25 @@ function readStringValue(value: Uint8Array, key: string): string | undefined {
     else reader.skipField();
   }
   return text;
+}
+
+/** The texts in a google.protobuf.Value that holds a list, as many of them as count; undefined when it holds none. */
+function readListValue(value: Uint8Array, key: string, most: number): string[] | undefined {
+  let texts: string[] | undefined;
+  const reader = new BinaryReader(value);
+  while (reader.nextField()) {
+    if (delimited(reader) !== 6) {
+      reader.skipField();
+      continue;
+    }
+    texts ??= [];
+    const list = new BinaryReader(reader.readBytes());
+    while (list.nextField()) {
+      if (delimited(list) === 1 && texts.length < most) texts.push(readStringValue(list.readBytes(), key) ?? "");
+      else list.skipField();
+    }
+  }
+  return texts;
 }
 
 /** Whether a google.protobuf.Value is `true`. */
@@ -102,8 +132,8 @@ function isTrue(value: Uint8Array): boolean {
 }
 
 /** What is read of a google.protobuf.Struct. */
-function readMetadata(struct: Uint8Array, before: Node): Node {
-  let { tokenPath, tcpKeepalive, promptTls } = before;
+function readMetadata(struct: Uint8Array): Omit<Node, "id"> {
+  let { tokenPath, logDirectories, tcpKeepalive, promptTls } = unknownNode;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -112,11 +142,12 @@ function readMetadata(struct: Uint8Array, before: Node): Node {
     }
     const { key, value } = readEntry(reader.readBytes());
     const name = textOf(key, longestKey + 1);
-    if (name === tokenPathKey) tokenPath = readStringValue(value, tokenPathKey);
+    if (name === tokenPathKey) tokenPath = readStringValue(value, name);
+    else if (name === logDirectoriesKey) logDirectories = readListValue(value, name, mostLogDirectories);
     else if (name === tcpKeepaliveKey) tcpKeepalive = isTrue(value);
     else if (name === promptTlsKey) promptTls = isTrue(value);
   }
-  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, tcpKeepalive, promptTls };
+  return { tokenPath: tokenPath === "" ? undefined : tokenPath, logDirectories, tcpKeepalive, promptTls };
 }
 
 function readNode(bytes: Uint8Array): Node {
@@ -125,7 +156,7 @@ function readNode(bytes: Uint8Array): Node {
   while (reader.nextField()) {
     const field = delimited(reader);
     if (field === 1) node = { ...node, id: boundedText(reader.readBytes(), "node_id_length", "the node id") };
-    else if (field === 3) node = readMetadata(reader.readBytes(), node);
+    else if (field === 3) node = { ...node, ...readMetadata(reader.readBytes()) };
     else reader.skipField();
   }
   return node;

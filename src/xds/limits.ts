@@ -29,6 +29,13 @@ export const xdsLimits = {
     unit: "bytes",
     sentence: "What is read of the node's metadata, each value; likewise.",
   },
+  placements: {
+    value: 4,
+    unit: "",
+    sentence:
+      "Different places of tokens and logs that the streams of one proxy name at a time; one more ends as " +
+      "RESOURCE_EXHAUSTED. A proxy that is restarted with another bootstrap has two for a while.",
+  },
   refusal_length: {
     value: 1_000,
     unit: "",

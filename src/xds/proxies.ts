@@ -1,12 +1,13 @@
 import { reassigned } from "../envoy/assignments.js";
-import type { ProxyNode } from "../envoy/default-proxy.js";
 import type { Generated } from "../envoy/generate.js";
+import type { Placement } from "../envoy/placement.js";
 import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
 import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
+import { LimitExceeded, xdsLimits } from "./limits.js";
 import type { ProxyId } from "./node.js";
 import { createProxyIndex, type Indexed, noSources } from "./proxy-index.js";
 import type { Session } from "./session.js";
@@ -17,12 +18,11 @@ export interface Client extends Pick<Session, "configured" | "configure" | "resu
   readonly id: ProxyId;
   /** When it began. */
   readonly since: Date;
-  /** What the proxy says about itself. */
-  readonly node: ProxyNode;
+  readonly placement: Placement;
 }
 
 /** A stream as it is shown. */
-export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
+export interface ProxyStream extends Pick<Client, "since" | "resumed" | "placement"> {
   /** How a resource of the configuration that the proxy was given stands. */
   readonly delivery: Session["delivery"];
   /** How all resources stand, measured by what the proxy is to have by now. */
@@ -36,25 +36,34 @@ export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
 export type Generate = (
   proxy: ProxyView,
   mesh: MeshView,
-  node: ProxyNode,
+  placement: Placement,
   before: Generated | undefined,
 ) => Generated | undefined;
 
-/** Equal for nodes that get the same configuration. */
-const nodeKey = ({ tokenPath = "", tcpKeepalive = false, promptTls = false }: ProxyNode): string =>
-  `${tcpKeepalive} ${promptTls} ${tokenPath}`;
+/** The streams of one proxy that say the same of it, and what was made for them last. */
+interface Group {
+  readonly placement: Placement;
+  readonly clients: Set<Client>;
+  made: Generated | undefined;
+}
 
 /** All streams of one proxy. */
 interface Entry extends Indexed {
   readonly clients: Set<Client>;
-  /** What was made for it last, by what its nodes say (`nodeKey`). */
-  readonly made: Map<string, Generated>;
+  /** By the placement's key; each has clients. */
+  readonly groups: Map<string, Group>;
   /** What waits to be done: to make it anew, or to look up the endpoints of these services. */
   due: "anew" | ReadonlySet<string> | undefined;
 }
 
 /** Connected proxies, and who must hear of which change. */
 export interface Proxies {
+  /**
+   * Lets a stream of this proxy join that says this of the proxy. For each placement a configuration is kept, so
+   * that a proxy has few of them at a time.
+   * @throws LimitExceeded when it has
+   */
+  admit(id: ProxyId, placement: Placement): void;
   join(client: Client): void;
   leave(client: Client): void;
   /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
@@ -76,13 +85,13 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const index = createProxyIndex<Entry>();
   const noteIgnored = createIgnoredLog(logger);
 
-  /** The entry's present configuration for clients of this node; undefined: leave them as they are. */
-  function configurationOf(entry: Entry, node: ProxyNode): ProxyConfig | "gone" | undefined {
+  /** The entry's present configuration for the clients of a group; undefined: leave them as they are. */
+  function configurationOf(entry: Entry, group: Group): ProxyConfig | "gone" | undefined {
     const mesh = view().get(entry.id.mesh);
     const proxy = mesh?.proxies.get(entry.id.name);
     if (mesh === undefined || proxy === undefined) {
       index.follow(entry, noSources);
-      entry.made.clear();
+      for (const one of entry.groups.values()) one.made = undefined;
       return "gone";
     }
     if (mesh.mesh === undefined) {
@@ -90,10 +99,12 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       return undefined;
     }
     try {
-      const generated = generate(proxy, mesh, node, entry.made.get(nodeKey(node)));
+      const generated = generate(proxy, mesh, group.placement, group.made);
       if (generated === undefined) return undefined;
-      index.follow(entry, generated);
-      entry.made.set(nodeKey(node), generated);
+      // Not all of it: its group may go while the entry stays.
+      const { services, offered } = generated;
+      index.follow(entry, { services, offered });
+      group.made = generated;
       noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
@@ -104,13 +115,10 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
   }
 
-  function configure(entry: Entry, clients: Iterable<Client>): void {
-    const made = new Map<string, ProxyConfig | "gone" | undefined>();
+  function configure(entry: Entry, group: Group, clients: Iterable<Client>): void {
+    const config = configurationOf(entry, group);
+    if (config === undefined) return;
     for (const client of clients) {
-      const key = nodeKey(client.node);
-      if (!made.has(key)) made.set(key, configurationOf(entry, client.node));
-      const config = made.get(key);
-      if (config === undefined) continue;
       if (config !== "gone") client.configure(config);
       // A client that this stream never configured may hold what another control plane told it: an
       // unknown Dataplane is no reason to take that away.
@@ -122,18 +130,20 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   function reassign(entry: Entry, services: ReadonlySet<string>): void {
     const mesh = view().get(entry.id.mesh);
     if (mesh === undefined) return;
-    for (const [key, made] of entry.made) {
+    for (const group of entry.groups.values()) {
+      const { made } = group;
+      if (made === undefined) continue;
       // Of two streams the newer one may have been told before: each knows what it lacks.
       const config = reassigned(made.config, made.assignments, mesh, services);
-      entry.made.set(key, { ...made, config });
-      for (const client of entry.clients) if (nodeKey(client.node) === key) client.configure(config);
+      group.made = { ...made, config };
+      for (const client of group.clients) client.configure(config);
     }
   }
 
   const updates = createSlices<Entry>(sliceMs, (entry) => {
     const { due } = entry;
     entry.due = undefined;
-    if (due === "anew") configure(entry, entry.clients);
+    if (due === "anew") for (const group of entry.groups.values()) configure(entry, group, group.clients);
     else if (due !== undefined) reassign(entry, due);
   });
 
@@ -164,19 +174,37 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   }
 
   return {
+    admit(id, placement) {
+      const groups = index.get(id)?.groups;
+      const most = xdsLimits.placements.value;
+      if (groups === undefined || groups.has(placement.key) || groups.size < most) return;
+      throw new LimitExceeded(
+        "placements",
+        `streams of ${id.mesh}.${id.name} that are open name ${most} different places for its token and logs ` +
+          "(dataplaneTokenPath, logDirectories, tcpKeepalive and promptTls of the node's metadata), and more are not " +
+          "taken at a time",
+      );
+    },
     join(client) {
       let entry = index.get(client.id);
       if (entry === undefined) {
-        entry = { id: client.id, clients: new Set(), sources: noSources, made: new Map(), due: undefined };
+        entry = { id: client.id, clients: new Set(), sources: noSources, groups: new Map(), due: undefined };
         index.add(entry);
       }
+      const { placement } = client;
+      const group = entry.groups.get(placement.key) ?? { placement, clients: new Set(), made: undefined };
+      entry.groups.set(placement.key, group);
       entry.clients.add(client);
-      configure(entry, [client]);
+      group.clients.add(client);
+      configure(entry, group, [client]);
     },
     leave(client) {
       const entry = index.get(client.id);
       if (entry === undefined) return;
       entry.clients.delete(client);
+      const group = entry.groups.get(client.placement.key);
+      group?.clients.delete(client);
+      if (group?.clients.size === 0) entry.groups.delete(client.placement.key);
       if (entry.clients.size > 0) return;
       index.delete(entry);
       updates.delete(entry);
@@ -186,14 +214,16 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       [...(index.get(id)?.clients ?? [])].map((client) => ({
         since: client.since,
         resumed: client.resumed,
+        placement: client.placement,
         delivery: client.delivery,
         deliveries() {
           const mesh = view().get(id.mesh);
           const proxy = mesh?.proxies.get(id.name);
           if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
-          const { node } = client;
+          const { placement } = client;
           // While the newest has to wait, what the proxy was given last still counts.
-          const generated = generate(proxy, mesh, node, undefined) ?? index.get(id)?.made.get(nodeKey(node));
+          const generated =
+            generate(proxy, mesh, placement, undefined) ?? index.get(id)?.groups.get(placement.key)?.made;
           return client.deliveries(generated?.config ?? emptyConfig);
         },
       })),

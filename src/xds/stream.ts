@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { createPlacement } from "../envoy/placement.js";
 import type { Logger } from "../lib/logger.js";
 import type { Frame } from "../net/grpc-frame.js";
 import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
@@ -113,11 +114,13 @@ export function serveStream(
         );
         return;
       }
+      const placement = createPlacement(message.node);
+      proxies.admit(proxy, placement);
       const since = now();
       client = {
         id: proxy,
         since,
-        node: message.node,
+        placement,
         get configured() {
           return session.configured;
         },

@@ -1,15 +1,16 @@
 // 1,000 proxies that connect at once: the built control plane, and bare grpc-js servers answering the same bytes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { ChannelCredentials } from "@grpc/grpc-js";
+import { showNodeVariables } from "../../scripts/node-variables.mjs";
 import { createServerCertificate, type ServerCertificate } from "../../src/identity/server-certificate.js";
-import { type ControlPlane, put, startControlPlane } from "../support/executable.js";
+import { bin, type ControlPlane, put, startControlPlane } from "../support/executable.js";
 import { openFleet } from "./load/fleet.js";
 import { deltaPath } from "./storm-dialect.js";
 import {
@@ -54,7 +55,7 @@ const options: ProxyOptions = { mode: "delta", secrets: true, persistent: false 
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** Puts the probe into a Node process, the executable included. */
+/** Puts the probe into a Node process; into the executable only when that sees NODE_* variables. */
 const probed = (socket: string) => ({
   NODE_OPTIONS: `--require ${here("loop-probe.cjs")}`,
   LOOP_PROBE_SOCKET: socket,
@@ -179,11 +180,15 @@ async function ours({ directory, pair }: Stage): Promise<{ cost: StormCost; reco
     return where;
   };
   const probe = path.join(directory, "ours");
-  const cp = await startControlPlane({
+  const program = path.join(directory, "kuma-cp");
+  copyFileSync(path.join(bin, "kuma"), program);
+  showNodeVariables(program);
+  const env = {
     ...probed(probe),
     KUMA_SDS_SERVER_TLS_CERT_FILE: file("cert.pem", pair.cert),
     KUMA_SDS_SERVER_TLS_KEY_FILE: file("key.pem", pair.key),
-  });
+  };
+  const cp = await startControlPlane(env, undefined, directory);
   try {
     await fill(cp);
     const all = await withTokens(cp);

@@ -21,13 +21,15 @@ export interface Running {
   kill(): Promise<number | null>;
 }
 
+/** Starts a program of this build, or another one by its absolute path. */
 export function startProgram(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   openFiles?: number,
+  directory = bin,
 ): Running {
-  const words = [path.join(bin, program), ...args];
+  const words = [path.resolve(directory, program), ...args];
   // Node raises its limit as far as it may: the other one has to be lowered with it, which only a shell does before it starts.
   const limited = ["sh", "-c", `ulimit -n ${openFiles} && exec "$@"`, "sh", ...words];
   const [command = "", ...rest] = openFiles === undefined ? words : limited;
@@ -73,12 +75,16 @@ export const anyPorts = {
   KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: "0",
 };
 
-/** A control plane on free ports, or on those given, that may have so many files open; ready when this resolves. */
+/**
+ * A control plane on free ports, or on those given, that may have so many files open; the program is the build's or
+ * that in `directory`. Ready when this resolves.
+ */
 export async function startControlPlane(
   env: Readonly<Record<string, string>> = {},
   openFiles?: number,
+  directory = bin,
 ): Promise<ControlPlane> {
-  const running = startProgram("kuma-cp", ["run"], { ...anyPorts, ...env }, openFiles);
+  const running = startProgram("kuma-cp", ["run"], { ...anyPorts, ...env }, openFiles, directory);
   await eventually("the control plane is ready", () => {
     if (running.child.exitCode !== null) throw new Error(running.output());
     return running.output().includes("Next, in another terminal");

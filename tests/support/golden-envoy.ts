@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { connectTimeoutMs, generate } from "../../src/envoy/generate.js";
+import { createPlacement } from "../../src/envoy/placement.js";
 import { type ConfigJson, configJson } from "./envoy-json.js";
 import { goldenRoot } from "./golden.js";
 import { readMeshFile } from "./mesh-file.js";
@@ -18,11 +19,11 @@ const certificate = "-----BEGIN CERTIFICATE-----\nof the secret server\n-----END
 export function generateCase(name: string): ReadonlyMap<string, ConfigJson> {
   const mesh = meshViewOf(...readMeshFile(fs.readFileSync(path.join(root, name, "resources.yaml"), "utf8")));
   const surroundings = { connectTimeoutMs, secretServer: { target: "localhost:5677", root: certificate } };
-  const node = { tokenPath: "token", tcpKeepalive: true, promptTls: true };
+  const placement = createPlacement({ tokenPath: "token", tcpKeepalive: true, promptTls: true });
   return new Map(
     [...mesh.proxies.values()].map((proxy) => [
       proxy.name,
-      configJson(generate(proxy, mesh, surroundings, node).config),
+      configJson(generate(proxy, mesh, surroundings, placement).config),
     ]),
   );
 }

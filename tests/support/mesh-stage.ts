@@ -3,7 +3,15 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { eventually } from "./eventually.js";
-import { type ControlPlane, put, type Running, runProgram, startControlPlane, startProgram } from "./executable.js";
+import {
+  bin,
+  type ControlPlane,
+  put,
+  type Running,
+  runProgram,
+  startControlPlane,
+  startProgram,
+} from "./executable.js";
 import { freePort } from "./ports.js";
 
 export interface Networking {
@@ -24,6 +32,8 @@ export interface SidecarOptions {
   readonly token?: string;
   readonly drainTime?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The directory of another build's programs. */
+  readonly from?: string;
 }
 
 export interface Sidecar extends Running {
@@ -55,7 +65,8 @@ type Tags = string | Readonly<Record<string, string>>;
 const selectors = (all: readonly Tags[]) =>
   all.map((tags) => ({ match: typeof tags === "string" ? { service: tags } : tags }));
 
-export async function openMeshStage(env: Readonly<Record<string, string>> = {}): Promise<MeshStage> {
+/** A stage whose control plane has these settings, and is of another build when `from` is that one's directory. */
+export async function openMeshStage(env: Readonly<Record<string, string>> = {}, from = bin): Promise<MeshStage> {
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-mesh-"));
   const servers: net.Server[] = [];
   const sockets = new Set<net.Socket>();
@@ -78,7 +89,7 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}):
   }
 
   const stage: MeshStage = {
-    cp: await startControlPlane(env),
+    cp: await startControlPlane(env, undefined, from),
     temporary,
     application,
     apply: (name, networking, mesh = "default") =>
@@ -102,12 +113,12 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}):
       const response = await fetch(`${stage.cp.tokens}/tokens`, { method: "POST", body });
       return response.text();
     },
-    async sidecar(name, { mesh = "default", token, drainTime = "2s", env: more = {} } = {}) {
+    async sidecar(name, { mesh = "default", token, drainTime = "2s", env: more = {}, from: program = bin } = {}) {
       const admin = await freePort();
       const text = token ?? (await stage.token(name, mesh));
       const file = path.join(temporary, `token-${tokens++}`);
       if (text !== "") fs.writeFileSync(file, text);
-      const running = startProgram("kuma-dp", ["run", `--admin-port=${admin}`], {
+      const running = startProgram(path.join(program, "kuma-dp"), ["run", `--admin-port=${admin}`], {
         KUMA_CONTROL_PLANE_BOOTSTRAP_SERVER_URL: stage.cp.bootstrap,
         KUMA_DATAPLANE_NAME: name,
         KUMA_DATAPLANE_MESH: mesh,

@@ -120,6 +120,26 @@ async function runAll(files: readonly string[], atOnce: number): Promise<Outcome
   return outcomes;
 }
 
+/** What the scripts before this one took, in seconds, such as `{"install": 21.5, "check": 9.1}`. */
+function partsBefore(): [part: string, seconds: number][] {
+  const parsed: unknown = JSON.parse(process.env.TEST_PART_SECONDS ?? "{}");
+  return Object.entries(parsed as Record<string, number>);
+}
+
+const slowestShown = 10;
+
+/** Where the time went: a line a part, then the slowest files. */
+function printTimes(parts: readonly (readonly [part: string, seconds: number])[], all: readonly Outcome[]): void {
+  const total = parts.reduce((sum, [, seconds]) => sum + seconds, 0);
+  const line = (name: string, seconds: number) => console.log(`${seconds.toFixed(1).padStart(8)} s  ${name}`);
+  console.log("\nTime by part");
+  for (const [part, seconds] of parts) line(part, seconds);
+  line("total", total);
+  console.log("Slowest files");
+  const slowest = [...all].sort((a, b) => b.seconds - a.seconds).slice(0, slowestShown);
+  for (const { file, seconds } of slowest) line(path.relative(root, file), seconds);
+}
+
 /** By a part of the path as it is written, or by a regular expression. */
 function selects(pattern: string): (file: string) => boolean {
   try {
@@ -136,7 +156,16 @@ const files = (kind: string) =>
   find(path.join(tests, kind))
     .filter((file) => selected(path.relative(root, file)))
     .sort();
-const outcomes = [...(await runAll(files("unit"), 3)), ...(await runAll(files("system"), 2))];
+const outcomes: Outcome[] = [];
+const parts = partsBefore();
+for (const [kind, atOnce] of [
+  ["unit", 3],
+  ["system", 2],
+] as const) {
+  const start = performance.now();
+  outcomes.push(...(await runAll(files(kind), atOnce)));
+  parts.push([kind, (performance.now() - start) / 1000]);
+}
 const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0);
 const passed = sum((outcome) => outcome.passed);
 const skipped = sum((outcome) => outcome.skipped);
@@ -145,6 +174,7 @@ if (outcomes.length === 0) {
   console.error(pattern === undefined ? "there is no test" : `no test file matches ${pattern}`);
   failed = 1;
 }
+if (outcomes.length > 0) printTimes(parts, outcomes);
 const skippedInCi = process.env.CI === "true" && skipped > 0;
 if (skippedInCi) console.error("\ntests were skipped, which is a failure with CI=true");
 for (const { file } of outcomes.filter((outcome) => outcome.failed > 0)) {

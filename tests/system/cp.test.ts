@@ -229,17 +229,6 @@ test("listens for the HTTP API only where it is told to", async () => {
   );
 });
 
-test("warns at start when its open API can undo what a mesh with mTLS allows", async () => {
-  const mesh = { KUMA_DEFAULTS_MESH: "type: Mesh\nname: default\nmtls: {enabled: true}" };
-  const open = await start(mesh);
-  assert.match(
-    open.output(),
-    /warning: the HTTP API listens on 0\.0\.0\.0 .*mesh \\?"default\\?".*KUMA_API_SERVER_INTERFACE/,
-  );
-  const local = await start({ ...mesh, KUMA_API_SERVER_INTERFACE: "127.0.0.1" });
-  assert.not.match(local.output(), /warning: the HTTP API listens/);
-});
-
 test("takes no writes that a browser makes for another site, on any server", async () => {
   const cp = await start();
   const api = `${cp.api}/meshes/m`;

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { existsSync, lstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import path from "node:path";
 import * as assert from "uvu/assert";
@@ -110,6 +110,22 @@ test("a line arrives as in a file, and only its owner may open the FIFO", () =>
     await eventually("both lines in the file", () => readFileSync(file, "utf8") === collector.text());
     assert.is(lstatSync(await fifo()).mode & 0o777, 0o600);
     assert.ok(lstatSync(await fifo()).isFIFO());
+  }));
+
+test("an access log that was renamed goes on under its old name after SIGUSR1", () =>
+  onStage(async (stage) => {
+    const collector = await receiver();
+    const { kumaDp, carry, file } = await serving(stage, collector.port);
+    await eventually("a line", () => readFileSync(file, "utf8").endsWith(lineOf("first")));
+    renameSync(file, `${file}.1`);
+    await carry("renamed");
+    await eventually("its line", () => readFileSync(`${file}.1`, "utf8").endsWith(lineOf("renamed")));
+    for (let count = 0; count < 3; count++) kumaDp.signal("SIGUSR1");
+    await eventually("a new file", () => existsSync(file));
+    await carry("rotated");
+    await eventually("its line", () => readFileSync(file, "utf8") === lineOf("rotated"));
+    await eventually("collectors get lines as before", () => collector.text().endsWith(lineOf("rotated")));
+    assert.match(kumaDp.output(), "access logs reopened");
   }));
 
 test("without a collector, traffic goes on, drops are counted, and a collector that comes gets what waited", () =>

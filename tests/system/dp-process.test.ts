@@ -1,4 +1,13 @@
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
@@ -17,6 +26,7 @@ import {
 } from "./dp-stage.js";
 
 const test = suite("kuma-dp run", { needs: "envoy" });
+const asRoot = suite("kuma-dp of root and its config dir", { needs: ["envoy", "root"] });
 
 /** A kuma-dp whose Envoy serves on `port`, in front of an echoing application. */
 async function serving(stage: Stage, args: string[] = [], env: Record<string, string> = {}) {
@@ -146,7 +156,8 @@ test("without a token it warns, names both the command and the flag, and serves"
   onStage(async (stage) => {
     const { kumaDp, port, cp } = await serving(stage);
     assert.match(kumaDp.output(), /kumactl generate dataplane-token.*--dataplane-token-file/);
-    assert.equal(JSON.parse(cp.requests[0]?.body ?? ""), { mesh: "default", name: "a", adminPort: 0 });
+    const logDirectories = ["/tmp"];
+    assert.equal(JSON.parse(cp.requests[0]?.body ?? ""), { mesh: "default", name: "a", adminPort: 0, logDirectories });
     assert.is(await (await stage.connect(port)).say("hello"), "hello");
   }));
 
@@ -338,4 +349,43 @@ test("a config dir that the user names is created, kept, and cleaned of what a c
     assert.is(statSync(directory).mode & 0o777, 0o755);
   }));
 
+test("Envoy's environment is what kuma-dp chose, without its secrets", () =>
+  onStage(async (stage) => {
+    const secrets = { KUMA_STORE_POSTGRES_PASSWORD: "hunter2", AWS_SECRET_ACCESS_KEY: "hunter2", HOME: "/root" };
+    await serving(stage, [], { ...secrets, TZ: "Europe/Berlin", NODE_OPTIONS: "--no-warnings" });
+    const { pid } = await onlyEnvoy(stage);
+    const names = readFileSync(`/proc/${pid}/environ`, "utf8")
+      .split("\0")
+      .filter((entry) => entry !== "")
+      .map((entry) => entry.split("=", 1)[0] ?? "");
+    const known = ["LD_LIBRARY_PATH", "PATH", "TZ", "TZDIR"];
+    assert.equal(
+      names.filter((name) => !known.includes(name)),
+      [],
+    );
+    assert.ok(names.includes("TZ") && names.includes("PATH"));
+  }));
+
+asRoot("a config dir of another user is refused before anything is asked or written", () =>
+  onStage(async (stage) => {
+    const cp = await stage.controlPlane(() => ({ status: 200, body: "{}" }));
+    const directory = path.join(stage.temporary, "theirs");
+    const victim = path.join(stage.temporary, "victim");
+    writeFileSync(victim, "untouched");
+    mkdirSync(directory);
+    symlinkSync(victim, path.join(directory, ".envoy.pid.new"));
+    chownSync(directory, 65_534, 65_534);
+    const command = ["run", "--name=a", `--cp-address=${cp.url}`, `--binary-path=${envoyBinary}`];
+    const kumaDp = stage.start("kuma-dp", [...command, `--config-dir=${directory}`]);
+    assert.equal(await kumaDp.ended, { code: 1, signal: null });
+    assert.match(
+      kumaDp.output(),
+      `could not use --config-dir ${directory}: it is a directory that belongs to user 65534`,
+    );
+    assert.equal([cp.requests.length, readdirSync(directory).length], [0, 1]);
+    assert.is(readFileSync(victim, "utf8"), "untouched");
+  }),
+);
+
 test.run();
+asRoot.run();

@@ -314,4 +314,52 @@ test("a format that Envoy would not take is refused with its place", async () =>
 
 test("nothing of all that was refused", () => assert.is(stage.kumactl("inspect", "dataplanes").stderr, ""));
 
+test("a file outside of the directories that a sidecar allows is not written, and that is said", async () => {
+  const [inside, outside] = [logFile(), { file: { path: "/var/tmp/kuma-outside/access.log" } }];
+  assert.is(
+    await mesh(
+      [
+        { name: "in", ...inside },
+        { name: "out", ...outside },
+      ].map(({ name, file }) => ({ name, file })),
+    ),
+    200,
+  );
+  await log("in", "in");
+  await log("out", "out");
+  await loggedTo(inside.file.path);
+  await eventually("kuma-cp says so", () =>
+    /logging\.backends\[1\]\.file\.path".*allow no log file/.test(stage.cp.output()),
+  );
+  const { stdout } = stage.kumactl("inspect", "dataplane", "backend-1", "--policies");
+  assert.match(stdout, /out .*no: the dataplane allows no log file there/);
+  const explained = stage.kumactl("explain", "traffic", "--from=backend", "--to=redis").stdout;
+  assert.match(explained, 'connections of backend-1 are not logged by backend "out"');
+  await unlog("in", "out");
+});
+
+test("a second kuma-dp that names its own directories logs there", async () => {
+  await backend.stop();
+  const allowed = path.join(stage.temporary, "logs");
+  fs.mkdirSync(allowed);
+  backend = await stage.sidecar("backend-1", { token: "", env: { KUMA_DATAPLANE_LOG_DIRECTORIES: allowed } });
+  await reaches(ports.out, "redis-1");
+  const file = path.join(allowed, "access.log");
+  const other = logFile();
+  assert.is(
+    await mesh([
+      { name: "in", file: { path: file } },
+      { name: "out", file: other.file },
+    ]),
+    200,
+  );
+  await log("in", "in");
+  await log("out", "out");
+  await loggedTo(file);
+  await carry("hello");
+  await eventually("a line", () => fs.readFileSync(file, "utf8").includes("(backend)->"));
+  assert.not(fs.existsSync(other.file.path));
+  await unlog("in", "out");
+});
+
 test.run();

@@ -24,12 +24,22 @@ export type Title = (typeof titles)[keyof typeof titles];
 /** How long a client may wait before it tries an unavailable store again, in seconds. */
 const retryAfterSeconds = "5";
 
+/** Nobody mends more than these at once, and a body of a megabyte may be wrong in a hundred thousand places. */
+const reportedCauses = 200;
+
+function shortened(causes: readonly Cause[]): readonly Cause[] {
+  const [next] = causes.slice(reportedCauses);
+  if (next === undefined) return causes;
+  const others = `and ${causes.length - reportedCauses} more problems like these`;
+  return [...causes.slice(0, reportedCauses), { field: next.field, message: others }];
+}
+
 /** Every error the HTTP API answers, besides those any server of ours may give (`net/exchange.ts`, `net/http-server.ts`). */
 export const errors = {
   notFound: (title: Title): HttpReply => errorReply(404, title, "Not found"),
 
   invalid: (title: Title, causes: readonly Cause[]): HttpReply =>
-    errorReply(400, title, "Resource is not valid", { causes }),
+    errorReply(400, title, "Resource is not valid", { causes: shortened(causes) }),
 
   malformed: (reason: string, causes: readonly Cause[] = []): HttpReply =>
     errorReply(400, titles.process, reason, { causes }),

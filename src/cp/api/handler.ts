@@ -18,6 +18,7 @@ import { errors, type Title, titles } from "./errors.js";
 import { explainTraffic, showPolicies, showXds } from "./explanations.js";
 import { acceptsJson, foreignMediaType } from "./negotiation.js";
 import { getOverview, listOverviews } from "./overviews.js";
+import { onPage, pageEnd, parsePage } from "./paging.js";
 import { createRenderer } from "./rendering.js";
 import { createTargets, type Target } from "./target.js";
 import { FailedOperation, type MeshAuthorities, put, remove } from "./writes.js";
@@ -69,15 +70,20 @@ export function apiHandler(options: ApiOptions): HttpHandler {
       case "config":
         return config;
       case "list": {
+        const page = parsePage(request.query, titles.list);
+        if (page !== undefined && "status" in page) return page;
         const members = await store.list(target.type.name, target.mesh);
-        return renderedReply(renderer.list(`${target.type.name}\n${target.mesh ?? ""}`, members));
+        if (page !== undefined) {
+          return renderedReply(await renderer.page(onPage(members, page), pageEnd(request, page, members.length)));
+        }
+        return renderedReply(await renderer.list(`${target.type.name}\n${target.mesh ?? ""}`, members));
       }
       case "item": {
         const stored = await store.get(target.key);
         return stored === undefined ? errors.notFound(titles.retrieve) : renderedReply(renderer.item(stored));
       }
       case "overviews":
-        return listOverviews(store, target.mesh, request.query);
+        return listOverviews(store, target.mesh, request);
       case "overview":
         return getOverview(store, target.mesh, target.name);
       case "authorities":

@@ -1,4 +1,6 @@
-import { type HttpReply, jsonReply } from "../../net/exchange.js";
+import type { Steps } from "../../lib/steps.js";
+import { type HttpReply, type HttpRequest, jsonReply, renderedReply } from "../../net/exchange.js";
+import { inSlices } from "../../net/slices.js";
 import { matchesDataplane } from "../../policy/selector.js";
 import type { Dataplane } from "../../resources/dataplane.js";
 import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
@@ -7,6 +9,8 @@ import { toJson } from "../../resources/envelope.js";
 import type { Tags } from "../../resources/tags.js";
 import type { Store, Stored } from "../../store/store.js";
 import { errors, titles } from "./errors.js";
+import { asElement, listBody } from "./listing.js";
+import { onPage, pageEnd, parsePage } from "./paging.js";
 
 /**
  * The `tag=key:value` parameters: the first colon separates, so that a value may hold a port; parameters without one
@@ -21,18 +25,35 @@ export function tagFilter(query: string): Tags {
 const overview = (dataplane: Stored, insight: unknown) =>
   toJson(overviewOf(dataplane as Stored<Dataplane>, insight as DataplaneInsight | undefined));
 
+/** Overviews change all the time and are made anew for each client: no more than this of a list waits for it. */
+const wholeBytes = 256 * 1024;
+
+function* matching(dataplanes: readonly Stored[], wanted: Tags): Steps<Stored[]> {
+  const found: Stored[] = [];
+  for (const dataplane of dataplanes) {
+    yield;
+    if (matchesDataplane(wanted, dataplane.spec as Dataplane)) found.push(dataplane);
+  }
+  return found;
+}
+
 /** The Dataplanes of a mesh, each joined with what its proxy did; without it when it never connected. */
-export async function listOverviews(store: Store, mesh: string, query: string): Promise<HttpReply> {
-  const wanted = tagFilter(query);
+export async function listOverviews(store: Store, mesh: string, request: HttpRequest): Promise<HttpReply> {
+  const page = parsePage(request.query, titles.listOverviews);
+  if (page !== undefined && "status" in page) return page;
+  const wanted = tagFilter(request.query);
   const [dataplanes, insights] = await Promise.all([
     store.list("Dataplane", mesh),
     store.list("DataplaneInsight", mesh),
   ]);
   const byName = new Map(insights.map(({ name, spec }) => [name, spec]));
-  const items = dataplanes
-    .filter(({ spec }) => matchesDataplane(wanted, spec as Dataplane))
-    .map((dataplane) => overview(dataplane, byName.get(dataplane.name)));
-  return jsonReply(200, { items });
+  const members = await inSlices(matching(dataplanes, wanted));
+  function* elements(shown: readonly Stored[]): Generator<string> {
+    for (const member of shown) yield asElement(JSON.stringify(overview(member, byName.get(member.name)), null, 1));
+  }
+  if (page === undefined) return renderedReply(await listBody(elements(members), wholeBytes));
+  const end = pageEnd(request, page, members.length);
+  return renderedReply(await listBody(elements(onPage(members, page)), wholeBytes, end));
 }
 
 /** One Dataplane with its insight, which is `{}` when it never connected. */

@@ -1,6 +1,8 @@
+import type { BodyPieces } from "../../net/exchange.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Resource } from "../../resources/resource.js";
 import type { Stored } from "../../store/store.js";
+import { asElement, listBody } from "./listing.js";
 
 /** One resource as it is answered, without the final line break: pretty-printed, one space a level. */
 export function render(resource: Resource): string {
@@ -17,12 +19,16 @@ interface Rendered {
 /** Lists worth keeping: what is larger is rendered anew each time. */
 const keptListBytes = 8 * 1024 * 1024;
 const keptLists = 32;
+/** Pages are made anew each time: no more than this of one waits for a client. */
+const pageBytes = 256 * 1024;
 
 export interface Renderer {
   text(stored: Stored): string;
   item(stored: Stored): Buffer;
   /** `name` tells lists apart; a list is rendered again only when its members changed. */
-  list(name: string, members: readonly Stored[]): Buffer;
+  list(name: string, members: readonly Stored[]): Promise<Buffer | BodyPieces>;
+  /** A page of a list, and what follows its items. */
+  page(members: readonly Stored[], end: string): Promise<Buffer | BodyPieces>;
 }
 
 /**
@@ -44,8 +50,12 @@ export function createRenderer(): Renderer {
 
   function element(stored: Stored): string {
     const entry = rendered(stored);
-    entry.element ??= `  ${entry.text.replaceAll("\n", "\n  ")}`;
+    entry.element ??= asElement(entry.text);
     return entry.element;
+  }
+
+  function* elements(members: readonly Stored[]): Generator<string> {
+    for (const member of members) yield element(member);
   }
 
   return {
@@ -55,21 +65,18 @@ export function createRenderer(): Renderer {
       entry.body ??= Buffer.from(`${entry.text}\n`);
       return entry.body;
     },
-    list(name, members) {
+    page: (members, end) => listBody(elements(members), pageBytes, end),
+    async list(name, members) {
       const last = lists.get(name);
       if (last !== undefined && same(last.members, members)) return last.body;
-      const body = Buffer.from(listText(members.map(element)));
+      const body = await listBody(elements(members), keptListBytes);
       lists.delete(name);
-      if (body.length <= keptListBytes) lists.set(name, { members, body });
+      if (Buffer.isBuffer(body)) lists.set(name, { members, body });
       const [oldest] = lists.keys();
       if (lists.size > keptLists && oldest !== undefined) lists.delete(oldest);
       return body;
     },
   };
-}
-
-function listText(elements: readonly string[]): string {
-  return elements.length === 0 ? '{\n "items": []\n}\n' : `{\n "items": [\n${elements.join(",\n")}\n ]\n}\n`;
 }
 
 function same(a: readonly Stored[], b: readonly Stored[]): boolean {

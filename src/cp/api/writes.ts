@@ -1,22 +1,20 @@
 import type { Cause } from "../../lib/errors.js";
+import type { Steps } from "../../lib/steps.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
+import { warningHeader } from "../../net/warning-header.js";
 import type { Resource, ResourceType } from "../../resources/resource.js";
-import { type Key, type Store, StoreError } from "../../store/store.js";
-import { readResource } from "./body.js";
+import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
+import { readResource, workOn } from "./body.js";
 import { errors, type Title, titles } from "./errors.js";
 import { type Renderer, render } from "./rendering.js";
 
 const created: HttpReply = { status: 201 };
 const ok: HttpReply = { status: 200 };
 
-/** A header takes ASCII, and clients only so much of it: what users call their tags may be neither. */
-const longestWarning = 1000;
-const headerText = (text: string) => JSON.stringify(text.slice(0, longestWarning).replaceAll(/[^\x20-\x7e]/g, "?"));
-
-/** The reply with a `Warning` header of code 299, "miscellaneous persistent warning" of RFC 7234, for each. */
+/** The reply with a `Warning` header that has each of these sentences. */
 function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply {
   if (warnings.length === 0) return reply;
-  return { ...reply, headers: { Warning: warnings.map((text) => `299 - ${headerText(text)}`).join(", ") } };
+  return { ...reply, headers: { Warning: warningHeader(warnings) } };
 }
 
 /** Makes and takes back the certificate authority that a mesh is created with. */
@@ -61,12 +59,12 @@ export async function put(
 ): Promise<HttpReply> {
   const dryRun = parseDryRun(request.query);
   if (typeof dryRun === "object") return dryRun;
-  const read = readResource(type, key, request.body);
+  const read = await readResource(type, key, request.body);
   if (read.kind === "refused") return read.reply;
   const stored = await during(titles.find, store.get(key));
   const title = stored === undefined ? titles.create : titles.update;
   const spec = type.defaults(read.spec);
-  const causes = type.validate(spec);
+  const causes = await workOn(request.body, type.validation(spec));
   if (causes.length > 0) return errors.invalid(title, causes);
   const further = (await check?.(spec)) ?? [];
   if (further.length > 0) return errors.invalid(title, further);
@@ -74,7 +72,9 @@ export async function put(
   const warnings = type.warnings(spec);
   try {
     if (stored !== undefined) {
-      if (!dryRun && render(resource) !== renderer.text(stored)) await store.update(resource, stored.version);
+      if (dryRun) return withWarnings(ok, warnings);
+      const same = await workOn(request.body, isSame(renderer, resource, stored));
+      if (!same) await store.update(resource, stored.version);
       return withWarnings(ok, warnings);
     }
     if (await meshIsMissing(store, type, key)) return errors.unknownMesh(key.mesh);
@@ -91,6 +91,13 @@ export async function put(
     if (error instanceof StoreError && error.kind !== "unavailable") return errors.conflict(title);
     throw new FailedOperation(title, error);
   }
+}
+
+/** Whether a write would change nothing. */
+function* isSame(renderer: Renderer, resource: Resource, stored: Stored): Steps<boolean> {
+  const before = renderer.text(stored);
+  yield;
+  return render(resource) === before;
 }
 
 /** Creates a mesh with its certificate authority, which comes first: no proxy sees a mesh without one. */

@@ -6,6 +6,8 @@ export interface BootstrapParameters {
   readonly service: string;
   /** Where the proxy finds the token, on its own machine; left out of the document when absent. */
   readonly dataplaneTokenPath?: string;
+  /** Where its log files may go, on its own machine; left out of the document when absent. */
+  readonly logDirectories?: readonly string[];
   readonly admin: {
     readonly address: string;
     /** 0 = no admin server. */
@@ -29,18 +31,20 @@ const seconds = (ms: number) => `${Number((ms / 1000).toFixed(6))}s`;
  * is not.
  */
 export function bootstrapDocument(parameters: BootstrapParameters): Record<string, unknown> {
-  const { mesh, name, service, dataplaneTokenPath, admin, xds } = parameters;
+  const { mesh, name, service, dataplaneTokenPath, logDirectories, admin, xds } = parameters;
+  const metadata = {
+    ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
+    ...(logDirectories === undefined ? {} : { logDirectories }),
+    // This Envoy has no listeners or certificates yet: see `Placement`.
+    tcpKeepalive: true,
+    promptTls: true,
+  };
   const fromAds = { ads: {}, resourceApiVersion: "V3", initialFetchTimeout: "0s" };
   return {
     node: {
       id: `${mesh}.${name}`,
       cluster: service,
-      metadata: {
-        ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
-        // This Envoy has no listeners or certificates yet: see `ProxyNode`.
-        tcpKeepalive: true,
-        promptTls: true,
-      },
+      metadata,
     },
     ...(admin.port === 0 ? {} : { admin: adminServer(admin) }),
     dynamicResources: {

@@ -1,4 +1,5 @@
 import type { Cause } from "../../lib/errors.js";
+import { logDirectoryProblem, mostLogDirectories } from "../../lib/log-directories.js";
 
 /** The body of `POST /bootstrap`. */
 export interface BootstrapRequest {
@@ -7,6 +8,8 @@ export interface BootstrapRequest {
   /** 0 or absent = the control plane's default. */
   readonly adminPort?: number;
   readonly dataplaneTokenPath?: string;
+  /** Where the proxy's log files may go on its machine; absent when an earlier kuma-dp asks. */
+  readonly logDirectories?: readonly string[];
 }
 
 export type ParsedRequest =
@@ -25,7 +28,7 @@ export function parseBootstrapRequest(body: Buffer): ParsedRequest {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { kind: "malformed", reason: 'expected an object such as {"mesh": "default", "name": "backend-1"}' };
   }
-  const { mesh, name, adminPort, dataplaneTokenPath } = value as Readonly<Record<string, unknown>>;
+  const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = value as Readonly<Record<string, unknown>>;
   const causes: Cause[] = [];
   if (!filled(mesh)) causes.push({ field: "mesh", message: required(mesh) });
   if (!filled(name)) causes.push({ field: "name", message: required(name) });
@@ -34,6 +37,7 @@ export function parseBootstrapRequest(body: Buffer): ParsedRequest {
   if (present(dataplaneTokenPath) && typeof dataplaneTokenPath !== "string") {
     causes.push({ field: "dataplaneTokenPath", message: "has to be text" });
   }
+  if (present(logDirectories)) causes.push(...directoryCauses(logDirectories));
   if (causes.length > 0 || !filled(mesh) || !filled(name)) return { kind: "invalid", causes };
   return {
     kind: "request",
@@ -42,8 +46,20 @@ export function parseBootstrapRequest(body: Buffer): ParsedRequest {
       name,
       ...(isPort(adminPort) && adminPort !== 0 ? { adminPort } : {}),
       ...(filled(dataplaneTokenPath) ? { dataplaneTokenPath } : {}),
+      ...(Array.isArray(logDirectories) ? { logDirectories } : {}),
     },
   };
+}
+
+function directoryCauses(value: unknown): Cause[] {
+  const field = "logDirectories";
+  if (!Array.isArray(value)) return [{ field, message: "has to be a list of absolute paths" }];
+  if (value.length > mostLogDirectories)
+    return [{ field, message: `can hold ${mostLogDirectories} directories at most` }];
+  return value.flatMap((directory: unknown, index) => {
+    const problem = typeof directory === "string" ? logDirectoryProblem(directory) : "has to be text";
+    return problem === undefined ? [] : [{ field: `${field}[${index}]`, message: problem }];
+  });
 }
 
 const present = (value: unknown) => value !== undefined && value !== null;

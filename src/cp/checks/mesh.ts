@@ -42,13 +42,19 @@ interface Format {
 /** The first of the formats that Envoy refuses, and why. */
 async function askEnvoy(formats: readonly Format[], envoy: BundledEnvoy): Promise<Cause | undefined> {
   // One question will do as a rule: refusals are rare.
-  if ((await envoy.refusal(logging(formats.map(({ format }) => format)))) === undefined) return undefined;
-  for (const { field, format } of formats) {
-    const refusal = await envoy.refusal(logging([format]));
-    if (refusal === undefined) continue;
-    return { field, message: unknownOperator(format) ?? `${await envoy.label()} refuses it: ${refusal}` };
+  const ask = (some: readonly Format[]) => envoy.refusal(logging(some.map(({ format }) => format)));
+  if ((await ask(formats)) === undefined) return undefined;
+  // The first refused one is among these: halving asks seven times about a hundred.
+  let suspects = formats;
+  while (suspects.length > 1) {
+    const half = suspects.slice(0, suspects.length >> 1);
+    suspects = (await ask(half)) === undefined ? suspects.slice(half.length) : half;
   }
-  return undefined;
+  const [suspect] = suspects;
+  const refusal = suspect && (await ask([suspect]));
+  if (suspect === undefined || refusal === undefined) return undefined;
+  const { field, format } = suspect;
+  return { field, message: unknownOperator(format) ?? `${await envoy.label()} refuses it: ${refusal}` };
 }
 
 /**

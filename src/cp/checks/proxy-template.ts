@@ -1,9 +1,11 @@
+import type { OwnServers } from "../../envoy/own-servers.js";
 import { builtInApi, type EnvoyApi } from "../../envoy/raw/api.js";
-import { checkRaw, problemText, readRaw } from "../../envoy/raw/native.js";
+import { checkRawInSteps, problemText, readRaw } from "../../envoy/raw/native.js";
 import type { Json } from "../../envoy/raw/rewrites.js";
 import type { RawProblem } from "../../envoy/raw/tree.js";
 import { typeUrls } from "../../envoy/resource.js";
 import type { Cause } from "../../lib/errors.js";
+import { inSlices } from "../../net/slices.js";
 import { invalidNative, type ProxyTemplate, type RawResource } from "../../resources/proxy-template.js";
 import type { BundledEnvoy } from "./bundled-envoy.js";
 import type { Turns } from "./turns.js";
@@ -21,8 +23,13 @@ function holding(message: Json): unknown {
 }
 
 /** Asks the newer API, and then Envoy itself, about what ours does not know or allow; what is still wrong, in sentences. */
-async function askEnvoy(text: string, api: EnvoyApi, envoy: BundledEnvoy): Promise<readonly string[]> {
-  const problems = checkRaw(text, api);
+async function askEnvoy(
+  text: string,
+  api: EnvoyApi,
+  envoy: BundledEnvoy,
+  own: OwnServers | undefined,
+): Promise<readonly string[]> {
+  const problems = await inSlices(checkRawInSteps(text, api, own));
   if (problems.length > 0) return sentences(problems, api);
   const reading = readRaw(text, api);
   if (!reading.valid) return sentences(reading.problems, api);
@@ -38,15 +45,16 @@ async function askEnvoy(text: string, api: EnvoyApi, envoy: BundledEnvoy): Promi
 export function templateCheck(
   envoy: BundledEnvoy | undefined,
   turns: Turns,
+  own: () => OwnServers | undefined,
 ): (template: ProxyTemplate) => Promise<readonly Cause[]> {
   async function resource(text: string): Promise<readonly string[]> {
-    const problems = checkRaw(text);
+    const problems = await inSlices(checkRawInSteps(text, builtInApi(), own()));
     if (problems.length === 0) return [];
     const ours = sentences(problems, builtInApi());
     if (envoy === undefined || problems.some(({ newer }) => !newer)) return ours;
     const api = await envoy.api();
     if (api === undefined) return ours;
-    return (await turns(() => askEnvoy(text, api, envoy))) ?? ours;
+    return (await turns(() => askEnvoy(text, api, envoy, own()))) ?? ours;
   }
 
   async function all(resources: readonly RawResource[] = [], prefix = ""): Promise<Cause[]> {

@@ -12,7 +12,7 @@ import type { ProxyId } from "../../xds/node.js";
 import type { ProxyStream } from "../../xds/proxies.js";
 import type { SecretServer } from "../../xds/secret-server.js";
 import { bundleVersion } from "../../xds/secret-stream.js";
-import { observe, recordedExpiration } from "./observations.js";
+import { logFilesOf, observe, recordedExpiration } from "./observations.js";
 import { type SentResource, sentOn, type UnacknowledgedResource, unacknowledgedOn } from "./xds-state.js";
 
 /** What a proxy was sent last. */
@@ -153,7 +153,10 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   return {
     policies(meshName, name) {
       const target = proxyOf(meshName, name);
-      return target.kind === "unknown" ? target : found(dataplanePolicies(target.value.mesh, target.value.proxy));
+      if (target.kind === "unknown") return target;
+      return found(
+        dataplanePolicies(target.value.mesh, target.value.proxy, logFilesOf(xds.streams({ mesh: meshName, name }))),
+      );
     },
     async configDump(mesh, name) {
       const target = proxyOf(mesh, name);

@@ -1,5 +1,6 @@
 import { nowhereName, serviceClusterName } from "../../envoy/clusters.js";
 import { inboundListenerName, outboundListenerName } from "../../envoy/listeners.js";
+import { mayLogTo } from "../../lib/log-directories.js";
 import type { Delivered, Observations } from "../../policy/explain/observations.js";
 import type { DataplaneInsight, Subscription } from "../../resources/dataplane-insight.js";
 import type { Tags } from "../../resources/tags.js";
@@ -80,6 +81,14 @@ export function recordedExpiration(
   return new Date(certificateExpirationTime);
 }
 
+/** Which log files a proxy with these streams allows; undefined while it has none here and so nothing is known of it. */
+export function logFilesOf(
+  streams: readonly Pick<ProxyStream, "placement">[],
+): ((file: string) => boolean) | undefined {
+  const placement = streams.at(-1)?.placement;
+  return placement === undefined ? undefined : (file) => mayLogTo(placement.logDirectories, file);
+}
+
 /** Joins what is known here, which is newer, with what all control planes have recorded. */
 export function observe({ instanceId, streams, secrets, insights, now }: Sources): Observations {
   /** Streams with other control planes; one of our own that looks open is about to be recorded as closed. */
@@ -106,6 +115,7 @@ export function observe({ instanceId, streams, secrets, insights, now }: Sources
         online: streams(name).length > 0 || elsewhere(name).length > 0,
         notAfter: times.length === 0 ? undefined : new Date(Math.max(...times.map((time) => time.getTime()))),
         services: identity?.services,
+        mayLogTo: logFilesOf(streams(name)),
         turnedDown: insights.get(name)?.mTLS?.refusal?.reason,
       };
     },

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay, type Histogram as Recorded } from "node:perf_hoo
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { ProxyConfig } from "../../envoy/resource.js";
 import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
+import type { Refusal } from "../../net/exchange.js";
 import type { Incidents } from "../../net/incidents.js";
 import type { StreamObserver } from "../../xds/observer.js";
 import type { Generate } from "../../xds/proxies.js";
@@ -21,6 +22,8 @@ export interface Metrics {
    * rate from nothing to one is none.
    */
   incidents(server: string, limits: readonly string[]): Incidents;
+  /** Counts a request that an HTTP server did not let in. */
+  requestRefused(reason: Refusal): void;
   /** Where to look up how many streams there are, once the servers run. */
   countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
   readonly contentType: string;
@@ -157,6 +160,15 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  const requestRefusals = new Counter({
+    name: "http_requests_refused",
+    help: "HTTP requests refused for their host, for the address they came from or for the proxy in between",
+    labelNames: ["reason"] as const,
+    registers,
+  });
+  for (const reason of ["host", "address", "proxy"] as const) requestRefusals.inc({ reason }, 0);
+
+  let making: Promise<string> | undefined;
   let streams = { xds: () => 0, sds: () => 0 };
   for (const [name, help, count] of [
     ["xds_streams_active", "Open discovery streams", () => streams.xds()],
@@ -219,10 +231,10 @@ export function createMetrics(): Metrics {
       refusing() {},
       closed: (id) => void underway.delete(id),
     },
-    measured: (generate) => (proxy, mesh, node, before) => {
+    measured: (generate) => (proxy, mesh, placement, before) => {
       const begun = performance.now();
       try {
-        const generated = generate(proxy, mesh, node, before);
+        const generated = generate(proxy, mesh, placement, before);
         if (generated === undefined) return undefined;
         generation.observe(performance.now() - begun);
         const size = sizeOf(generated.config);
@@ -245,10 +257,17 @@ export function createMetrics(): Metrics {
         caught: () => exceptions.inc(),
       };
     },
+    requestRefused: (reason) => requestRefusals.inc({ reason }),
     countStreams(count) {
       streams = count;
     },
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text() {
+      // Whoever asks while it is made gets the same: a hundred requests at once would hold the event loop for a second.
+      making ??= registry.metrics().finally(() => {
+        making = undefined;
+      });
+      return making;
+    },
   };
 }

@@ -2,9 +2,12 @@ import type { SigningKey } from "../../identity/signing-key.js";
 import { UserError } from "../../lib/errors.js";
 import type { Logger } from "../../lib/logger.js";
 import { createClientCheck } from "../../net/client-check.js";
-import { createSiteGuard } from "../../net/cross-site.js";
+import { createSiteGuard, knownHostsOnly } from "../../net/cross-site.js";
+import type { Layer, Refusal } from "../../net/exchange.js";
 import { type ServerTls, startHttpServer } from "../../net/http-server.js";
+import type { Incidents } from "../../net/incidents.js";
 import type { Binding } from "../../net/listen.js";
+import type { AllowedOrigins } from "../../net/origins.js";
 import type { Store } from "../../store/store.js";
 import { readKeyPair } from "../key-pair-files.js";
 import type { Settings } from "../settings.js";
@@ -35,19 +38,36 @@ const localHost = "127.0.0.1";
 /** What a user may write for a set of addresses that loopback is in. */
 const coversLoopback = new Set(["0.0.0.0", "::", localHost, "localhost"]);
 
+export interface TokenServersOptions {
+  readonly settings: Settings;
+  readonly store: Store;
+  readonly key: SigningKey;
+  readonly allowedOrigins: AllowedOrigins;
+  /** What is wrapped around the endpoints of the local server, besides the check of the host. */
+  readonly localLayers: readonly Layer[];
+  /** Told of each request that the check of the host refuses. */
+  readonly refused: (reason: Refusal) => void;
+  readonly incidents: Incidents;
+  readonly logger: Logger;
+}
+
 /**
  * Starts the token server on this machine's loopback and, when it is enabled, the public one over HTTPS, for clients
  * whose certificates the settings name.
  * @throws UserError for a port that can't be had, and for certificates and keys that can't be used
  */
-export async function startTokenServers(
-  settings: Settings,
-  store: Store,
-  key: SigningKey,
-  logger: Logger,
-): Promise<TokenServers> {
-  const { corsAllowedDomains: allowedDomains, advertisedHostname } = settings;
-  const guard = (scheme: "http" | "https") => createSiteGuard({ allowedDomains, advertisedHostname, scheme });
+export async function startTokenServers({
+  settings,
+  store,
+  key,
+  allowedOrigins: allowed,
+  localLayers,
+  refused,
+  incidents,
+  logger,
+}: TokenServersOptions): Promise<TokenServers> {
+  const { advertisedHostname } = settings;
+  const guard = (scheme: "http" | "https") => createSiteGuard({ allowed, advertisedHostname, scheme });
   const handler = (scheme: "http" | "https") =>
     tokenHandler({ key, guard: guard(scheme), logger, now: () => new Date() });
   // What can't be used is found before any port is open.
@@ -60,13 +80,23 @@ export async function startTokenServers(
     port: settings.tokenLocalPort,
     host: localHost,
     setting: variables.localPort,
+    layers: [knownHostsOnly(guard("http"), refused), ...localLayers],
     handler: (request) => (secrets !== undefined && isSecrets(request.path) ? secrets(request) : tokens(request)),
     logger,
+    incidents,
   });
   if (tls === undefined) return { localPort: local.port, publicPort: undefined, close: local.close };
   try {
     const binding = publicBinding(settings, local.port);
-    const open = await startHttpServer({ ...binding, tls, handler: handler("https"), logger: logger.child("public") });
+    const layers = [knownHostsOnly(guard("https"), refused)];
+    const open = await startHttpServer({
+      ...binding,
+      tls,
+      layers,
+      handler: handler("https"),
+      logger: logger.child("public"),
+      incidents,
+    });
     const close = async () => void (await Promise.all([local.close(), open.close()]));
     return { localPort: local.port, publicPort: open.port, close };
   } catch (error) {

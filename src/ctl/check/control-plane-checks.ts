@@ -115,13 +115,17 @@ const exposure: Check = {
   applies: async ({ controlPlane }) =>
     typeof settingAt(await controlPlane.settings(), "apiServer.interface") === "string",
   async run({ controlPlane }) {
-    const address = String(settingAt(await controlPlane.settings(), "apiServer.interface"));
+    const settings = await controlPlane.settings();
+    const address = String(settingAt(settings, "apiServer.interface"));
+    // Control planes of before this setting take changes from everyone.
+    const set = settingAt(settings, "apiServer.authn.type");
     const guarded = (await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => `"${name}"`);
-    const open = guarded.length > 0 && !(await isLoopback(address));
+    const open = guarded.length > 0 && (set ?? "none") === "none" && !(await isLoopback(address));
     const reason =
       `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${guarded.join(", ")}: ` +
       "anyone who reaches it can write a TrafficPermission";
-    const fix = "narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1, or let a firewall close its port to others";
+    const narrow = "narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1, or let a firewall close its port to others";
+    const fix = set === undefined ? narrow : `set KUMA_API_SERVER_AUTHN_TYPE=localhost, ${narrow}`;
     return unless(open ? [reason] : [], { result: "warning", fix });
   },
 };

@@ -1,13 +1,15 @@
 import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { messageOf } from "../../lib/errors.js";
-import { parseNativeResource } from "../../resources/native-resource.js";
+import { finish, type Steps } from "../../lib/steps.js";
+import { handedIn, parseNativeResource } from "../../resources/native-resource.js";
 import { quoted } from "../../resources/path.js";
 import { isJsonObject } from "../../resources/schema.js";
+import { addressProblem, type OwnServers } from "../own-servers.js";
 import { type EnvoyResource, encode, kinds, typeUrls, type XdsKind } from "../resource.js";
 import { builtInApi, type EnvoyApi, isV2, successorOf } from "./api.js";
 import { violations } from "./constraints.js";
 import type { Json } from "./rewrites.js";
-import { noSuccessor, type RawProblem, readTree, type Tree } from "./tree.js";
+import { noSuccessor, type RawAddress, type RawProblem, readTree, type Tree } from "./tree.js";
 
 /** A raw resource as Envoy gets it. */
 export interface RawEnvoyResource {
@@ -15,6 +17,10 @@ export interface RawEnvoyResource {
   readonly resource: EnvoyResource;
   /** The message in proto3 JSON of the v3 API. */
   readonly json: Json;
+  /** Files that it has Envoy write to. */
+  readonly files: readonly string[];
+  /** All socket addresses in it. */
+  readonly addresses: readonly RawAddress[];
 }
 
 export type RawReading =
@@ -72,8 +78,10 @@ interface Decoded {
   readonly tree: Tree;
 }
 
-function decode(text: string, api: EnvoyApi): Decoded | readonly RawProblem[] {
-  const parsed = parseNativeResource(text);
+/** Each step is one pass over the whole message. */
+function* decode(text: string, api: EnvoyApi, bounds?: typeof handedIn): Steps<Decoded | readonly RawProblem[]> {
+  const parsed = parseNativeResource(text, bounds);
+  yield;
   if ("reason" in parsed) return [problem("", parsed.reason)];
   const { "@type": _, ...content } = parsed.message;
   const written = typeName(parsed.typeUrl);
@@ -87,8 +95,10 @@ function decode(text: string, api: EnvoyApi): Decoded | readonly RawProblem[] {
     return [problem("@type", `${quoted(written)} is no resource that Envoy is sent; accepted are ${accepted}`)];
   }
   const tree = readTree(api, type, content, old);
+  yield;
   if (tree.problems.length > 0) return tree.problems;
   const message = toMessage(api, type, tree.message);
+  yield;
   if (!("$typeName" in message)) return [message];
   const name = tree.message[found.nameField];
   if (typeof name !== "string" || name === "") return [problem(found.nameField, "cannot be empty")];
@@ -100,16 +110,40 @@ function decode(text: string, api: EnvoyApi): Decoded | readonly RawProblem[] {
  * would not understand is a problem with its place. What Envoy would understand and still refuse is not looked at.
  */
 export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading {
-  const decoded = decode(text, api);
+  const decoded = finish(decode(text, api));
   if (!("tree" in decoded)) return { valid: false, problems: decoded };
   const { kind, name, type, message, tree } = decoded;
   const edsName = kind === "cds" ? edsNameOf(name, tree.message) : undefined;
   const about = { raw: true, clusters: tree.clusters, edsName };
-  return { valid: true, raw: { kind, resource: encode(type, name, message, about), json: tree.message } };
+  const resource = encode(type, name, message, about);
+  const { message: json, files, addresses } = tree;
+  return { valid: true, raw: { kind, resource, json, files, addresses } };
 }
 
-/** What is wrong with a raw resource, the rules that Envoy's API states for values among it; empty when nothing is. */
-export function checkRaw(text: string, api: EnvoyApi = builtInApi()): readonly RawProblem[] {
-  const decoded = decode(text, api);
-  return "tree" in decoded ? violations(api, decoded.type, decoded.message) : decoded;
+/**
+ * What is wrong with a raw resource, the rules that Envoy's API states for values among it; empty when nothing is.
+ * @param own servers that it may not lead to
+ */
+export const checkRaw = (text: string, api?: EnvoyApi, own?: OwnServers): readonly RawProblem[] =>
+  finish(checkRawInSteps(text, api, own));
+
+/** As `checkRaw`, in steps. */
+export function* checkRawInSteps(
+  text: string,
+  api: EnvoyApi = builtInApi(),
+  own?: OwnServers,
+): Steps<readonly RawProblem[]> {
+  const decoded = yield* decode(text, api, handedIn);
+  if (!("tree" in decoded)) return decoded;
+  const { addresses } = decoded.tree;
+  const forbidden = own === undefined ? [] : forbiddenAddresses(own, addresses);
+  return [...forbidden, ...violations(api, decoded.type, decoded.message)];
+}
+
+/** The addresses of a raw resource that are servers of the control plane. */
+export function forbiddenAddresses(own: OwnServers, addresses: readonly RawAddress[]): readonly RawProblem[] {
+  return addresses.flatMap(({ field, address, port }) => {
+    const message = addressProblem(own, address, port);
+    return message === undefined ? [] : [problem(field, message)];
+  });
 }

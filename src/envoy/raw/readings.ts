@@ -10,10 +10,13 @@ export interface Unreadable {
   readonly reason: string;
 }
 
+/** One that can be, and where it stands. */
+export interface Readable extends RawEnvoyResource, Pick<Unreadable, "field"> {}
+
 /** What a template's raw resources are to an Envoy. */
 export interface RawResources {
   /** In the order in which the template has them. */
-  readonly resources: readonly RawEnvoyResource[];
+  readonly resources: readonly Readable[];
   readonly unreadable: readonly Unreadable[];
   /** Whether some are beyond our API, and a newer one may know them. */
   readonly needNewer: boolean;
@@ -23,7 +26,7 @@ export interface RawResources {
 const mayBeNewer = (reading: RawReading): boolean => !reading.valid && reading.problems.every(({ newer }) => newer);
 
 function readAll({ spec }: Stored<ProxyTemplate>, newer: EnvoyApi | undefined): RawResources {
-  const resources: RawEnvoyResource[] = [];
+  const resources: Readable[] = [];
   const unreadable: Unreadable[] = [];
   let needNewer = false;
   for (const [index, { resource: text = "" }] of contentOf(spec).resources.entries()) {
@@ -32,10 +35,11 @@ function readAll({ spec }: Stored<ProxyTemplate>, newer: EnvoyApi | undefined): 
       needNewer = true;
       if (newer !== undefined) [reading, api] = [readRaw(text, newer), newer];
     }
-    if (reading.valid) resources.push(reading.raw);
+    const field = `${resourcePath(spec, index)}.resource`;
+    if (reading.valid) resources.push({ ...reading.raw, field });
     else {
       const reason = reading.problems.map((problem) => problemText(problem, api)).join("; ");
-      unreadable.push({ field: `${resourcePath(spec, index)}.resource`, reason });
+      unreadable.push({ field, reason });
     }
   }
   return { resources, unreadable, needNewer };

@@ -23,6 +23,17 @@ export interface Tree {
   readonly problems: readonly RawProblem[];
   /** Clusters that it sends traffic to. */
   readonly clusters: readonly string[];
+  /** Files that it writes to, or what their paths begin with. */
+  readonly files: readonly string[];
+  /** All socket addresses in it, with their places. */
+  readonly addresses: readonly RawAddress[];
+}
+
+/** Where a raw resource listens or connects to. */
+export interface RawAddress {
+  readonly field: string;
+  readonly address: string;
+  readonly port: number;
 }
 
 /** Fields by which a message sends traffic to a cluster. */
@@ -37,6 +48,20 @@ const clusterFields: ReadonlyMap<string, string> = new Map([
   ["envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route", "cluster"],
   ["envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route.RequestMirrorPolicy", "cluster"],
 ]);
+
+/** Fields by which a message has Envoy write to a file. */
+const fileFields: ReadonlyMap<string, string> = new Map([
+  ["envoy.extensions.access_loggers.file.v3.FileAccessLog", "path"],
+  ["envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink", "eventLogPath"],
+  ["envoy.config.core.v3.HealthCheck", "eventLogPath"],
+  ["envoy.config.tap.v3.FilePerTapSink", "pathPrefix"],
+  ["envoy.extensions.transport_sockets.tls.v3.TlsKeyLog", "path"],
+]);
+const socketAddressType = "envoy.config.core.v3.SocketAddress";
+const originalDstType = "envoy.config.cluster.v3.Cluster.OriginalDstLbConfig";
+
+/** By these a client's own words are where a cluster connects to: the control plane's own servers among it. */
+const chosenByClients = ["useHttpHeader", "metadataKey"] as const;
 
 /** Messages that say which of the two kinds of TLS their transport sockets are. */
 const sides: ReadonlyMap<string, Place["side"]> = new Map([
@@ -68,6 +93,8 @@ function fieldsOf(type: DescMessage): ReadonlyMap<string, DescField> {
 export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: boolean): Tree {
   const problems: RawProblem[] = [];
   const clusters = new Set<string>();
+  const files = new Set<string>();
+  const addresses: RawAddress[] = [];
   const path: Step[] = [];
   /** Objects that rewriting made of v2 content, and where the user wrote that. */
   const made = new WeakMap<object, readonly Step[]>();
@@ -135,10 +162,29 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
         result[key] = below(key, child, () => fieldValue(field, child, old, here));
       }
     }
-    const target = clusterFields.get(type.typeName);
-    const cluster = target === undefined ? undefined : result[target];
-    if (typeof cluster === "string" && cluster !== "") clusters.add(cluster);
+    for (const [into, known] of [
+      [clusters, clusterFields],
+      [files, fileFields],
+    ] as const) {
+      const target = known.get(type.typeName);
+      const named = target === undefined ? undefined : result[target];
+      if (typeof named === "string" && named !== "") into.add(named);
+    }
+    if (type.typeName === socketAddressType) keepAddress(result);
+    if (type.typeName === originalDstType) refuseChosen(result);
     return result;
+  }
+
+  function keepAddress({ address, portValue, namedPort }: Json): void {
+    const port = Number(portValue ?? namedPort ?? 0);
+    if (typeof address === "string") addresses.push({ field: pathText(path), address, port });
+  }
+
+  function refuseChosen(value: Json): void {
+    for (const field of chosenByClients) {
+      if (value[field] === undefined || value[field] === false) continue;
+      report([field], "lets clients choose any address, the control plane's own among it; name the hosts in a cluster");
+    }
   }
 
   function fieldValue(field: DescField, value: unknown, old: boolean, side: Place["side"]): unknown {
@@ -210,7 +256,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   }
 
   const read = message(type, input, v2, "cluster");
-  return { message: read, problems, clusters: [...clusters] };
+  return { message: read, problems, clusters: [...clusters], files: [...files], addresses };
 }
 
 /** What to say after the name of a type that only v2 had. */

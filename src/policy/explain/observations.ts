@@ -31,6 +31,8 @@ export interface ProxyObservation {
   readonly notAfter: Date | undefined;
   /** The services that this certificate names; undefined when another control plane issued it. */
   readonly services: readonly string[] | undefined;
+  /** Whether it allows Envoy to write logs to a file; undefined when that is not known here. */
+  readonly mayLogTo?: ((file: string) => boolean) | undefined;
   /** Why it was refused another one. */
   readonly turnedDown: string | undefined;
 }

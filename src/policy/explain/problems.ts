@@ -1,5 +1,7 @@
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { MeshView } from "../../view/mesh-view.js";
+import { backendsOf, loggedFile } from "../logging.js";
+import { type Inbounds, logRules } from "../matching.js";
 import type { Certificate } from "./certificate.js";
 import type {
   DestinationExplanation,
@@ -7,7 +9,7 @@ import type {
   RouteExplanation,
   SourceExplanation,
 } from "./explanation.js";
-import type { Delivered } from "./observations.js";
+import type { Delivered, ProxyObservation } from "./observations.js";
 
 export type ProblemCode =
   /** No dataplane offers the source service, or one has no outbound to the destination. */
@@ -35,7 +37,9 @@ export type ProblemCode =
   | "unusable"
   /** The sidecar of an instance found that its application does not accept connections. */
   | "application-down"
-  | "not-permitted";
+  | "not-permitted"
+  /** A TrafficLog has a source log to a file where its machine allows none. */
+  | "not-logged";
 
 /** Something that keeps connections from getting through, or that was perhaps not meant. */
 export interface Problem {
@@ -185,11 +189,17 @@ function notPermitted(from: string, denying: Tags, endpoints: readonly EndpointE
   };
 }
 
+interface Logger extends Pick<ProxyObservation, "mayLogTo"> {
+  readonly inbounds: Inbounds;
+}
+
 export interface ProblemFacts {
   readonly from: string;
   readonly to: string;
   readonly sources: readonly SourceExplanation[];
   readonly routes: readonly RouteExplanation[];
+  /** What the sources' logs depend on, by dataplane. */
+  readonly loggers: ReadonlyMap<string, Logger>;
   /** Destinations that deny some or all connections. */
   readonly denying: readonly { readonly destination: Tags; readonly endpoints: readonly EndpointExplanation[] }[];
 }
@@ -201,6 +211,26 @@ function ofSources(mesh: MeshView, { from, to, sources }: ProblemFacts): Problem
   const without = sources.filter(({ outbounds }) => outbounds.length === 0).map(({ dataplane }) => dataplane);
   const message = `${listed(without)} ${without.length > 1 ? "have" : "has"} no outbound to "${to}"`;
   return without.length > 0 ? [{ code: "no-outbound", message, dataplanes: without }] : [];
+}
+
+/** Files that TrafficLogs name and sources don't allow: connections get through, and nobody sees them. */
+function ofLogs({ mesh, policies }: MeshView, { to, sources, loggers }: ProblemFacts): Problem[] {
+  const silent = new Map<string, string[]>();
+  for (const { dataplane } of sources) {
+    const logger = loggers.get(dataplane);
+    if (logger?.mayLogTo === undefined || mesh === undefined) continue;
+    for (const backend of backendsOf(logRules(policies, logger.inbounds, to), mesh.spec)) {
+      const file = loggedFile(backend);
+      if (file === undefined || logger.mayLogTo(file)) continue;
+      const what = `are not logged by backend "${backend.name ?? ""}": no log file "${file}" is allowed there`;
+      silent.set(what, [...(silent.get(what) ?? []), dataplane]);
+    }
+  }
+  return [...silent].map(([what, dataplanes]) => ({
+    code: "not-logged",
+    message: `connections of ${listed(dataplanes)} ${what} (KUMA_DATAPLANE_LOG_DIRECTORIES)`,
+    dataplanes,
+  }));
 }
 
 const distinct = (problems: readonly Problem[]) => [...new Map(problems.map((one) => [one.message, one])).values()];
@@ -219,5 +249,6 @@ export function problemsOf(mesh: MeshView, facts: ProblemFacts): readonly Proble
     ]),
     ...routes.flatMap((route) => ofRoute(route, to)),
     ...destinations.flatMap((destination) => ofDestination(mesh, destination)),
+    ...ofLogs(mesh, facts),
   ]);
 }

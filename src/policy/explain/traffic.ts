@@ -164,6 +164,9 @@ export function explainTraffic(
     })
     .sort((a, b) => (a.dataplane < b.dataplane ? -1 : 1));
 
+  const loggers = new Map(
+    proxies.map(({ name, inbounds }) => [name, { inbounds, mayLogTo: observations.proxy(name).mayLogTo }]),
+  );
   const asked = askedOf(facts, routes);
   const granted = verdictOf(asked.flatMap((one) => one.granted));
   const denied = asked.filter((one) => one.granted.includes(false));
@@ -182,7 +185,7 @@ export function explainTraffic(
     ...(mtls ? {} : { withMtls: granted }),
     connects: together(sources.map(({ connects }) => connects)),
     permissions,
-    problems: problemsOf(mesh, { from, to, sources, routes, denying: mtls ? denied : [] }),
+    problems: problemsOf(mesh, { from, to, sources, routes, loggers, denying: mtls ? denied : [] }),
     sources,
     routes,
     advice: adviceFor(mesh, { mtls, from, denying: targets(denied), to: targets(asked), permissions }),

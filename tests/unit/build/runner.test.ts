@@ -7,10 +7,13 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("the test runner");
 
+/** The suite itself may run below a runner that was told what came before it. */
+const parts = { TEST_PART_SECONDS: "{}" };
+
 const suiteFile = path.resolve("tests/support/suite.ts");
 
 /** Runs the runner over one test file with this text. */
-function run(text: string, deadlineMs = 20_000) {
+function run(text: string, deadlineMs = 20_000, environment: Readonly<Record<string, string>> = {}) {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-runner-"));
   try {
     fs.mkdirSync(path.join(work, "unit"));
@@ -18,7 +21,14 @@ function run(text: string, deadlineMs = 20_000) {
     fs.writeFileSync(path.join(work, "unit", "sample.test.ts"), text);
     const { status, stdout } = spawnSync(process.execPath, ["--import", "tsx", "tests/support/runner.ts"], {
       encoding: "utf8",
-      env: { ...process.env, TEST_DIRECTORY: work, TEST_FILE_DEADLINE_MS: String(deadlineMs), CI: "" },
+      env: {
+        ...process.env,
+        TEST_DIRECTORY: work,
+        TEST_FILE_DEADLINE_MS: String(deadlineMs),
+        CI: "",
+        ...parts,
+        ...environment,
+      },
     });
     return { status, last: stdout.trim().split("\n").at(-1), stdout };
   } finally {
@@ -72,6 +82,23 @@ test("no test at all is a failure", () => {
   const { status, last } = run(`${head}test.run();\n`);
   assert.is(status, 1);
   assert.is(last, "0 passed, 1 failed");
+});
+
+test("the time is printed by part, those before the tests included, with the slowest files, above the closing line", () => {
+  const text = `${head}test("good", () => {});\ntest.run();\n`;
+  const { status, stdout, last } = run(text, 20_000, { TEST_PART_SECONDS: '{"check":9.14,"build":20}' });
+  assert.is(status, 0);
+  const seconds = (name: string) => {
+    const line = stdout.split("\n").find((each) => each.endsWith(`s  ${name}`)) ?? "";
+    assert.match(line, /^ *[\d.]+ s {2}/, `there is no line for ${name} in ${stdout}`);
+    return Number.parseFloat(line);
+  };
+  assert.is(seconds("check"), 9.1);
+  assert.is(seconds("build"), 20);
+  const sum = 29.1 + seconds("unit") + seconds("system");
+  assert.ok(Math.abs(seconds("total") - sum) < 0.3, stdout);
+  assert.match(stdout.slice(stdout.indexOf("Slowest files")), "sample.test.ts");
+  assert.is(last, "1 passed, 0 failed");
 });
 
 test("a pattern that selects nothing is a failure, also when it is no regular expression", () => {

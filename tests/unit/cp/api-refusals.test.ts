@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { allowedOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
@@ -138,7 +139,7 @@ test("bodies that are not JSON by their own account, and answers in anything els
 
 test("writes that a browser makes for another site", async () => {
   const guard = createSiteGuard({
-    allowedDomains: ["http://ui.example", "https://.*\\.ok\\.example"],
+    allowed: await allowedOrigins(["http://ui.example", "https://.*\\.ok\\.example"], "SETTING"),
     advertisedHostname: "cp",
   });
   const api = await stage({ guard });
@@ -164,7 +165,10 @@ test("writes that a browser makes for another site", async () => {
 });
 
 test("to tell other sites anything, unless they are allowed", async () => {
-  const guard = createSiteGuard({ allowedDomains: ["http://ui.example"], advertisedHostname: "cp" });
+  const guard = createSiteGuard({
+    allowed: await allowedOrigins(["http://ui.example"], "SETTING"),
+    advertisedHostname: "cp",
+  });
   const api = await stage({ guard });
   const foreign = await api.call("GET", "/meshes", undefined, { origin: "http://evil.example" });
   assert.equal([foreign.status, foreign.headers["Access-Control-Allow-Origin"]], [200, undefined]);

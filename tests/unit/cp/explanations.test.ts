@@ -6,7 +6,9 @@ import {
   type DiagnosisOptions,
 } from "../../../src/cp/explain/diagnosis.js";
 import { connectTimeoutMs, generate } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import { createAuthorities, type ReadState } from "../../../src/identity/authorities.js";
+import type { DataplanePolicies } from "../../../src/policy/dataplane-policies.js";
 import type { TrafficExplanation } from "../../../src/policy/explain/explanation.js";
 import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
@@ -17,7 +19,7 @@ import type { IssuedIdentity } from "../../../src/xds/identities.js";
 import type { ProxyStream } from "../../../src/xds/proxies.js";
 import type { ProxySecrets } from "../../../src/xds/secret-server.js";
 import { bundleVersion } from "../../../src/xds/secret-stream.js";
-import { dataplane, meshRecord, permission } from "../../support/mesh-view.js";
+import { dataplane, meshRecord, permission, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 import { createSimulatedClient, type SimulatedClient } from "../xds/simulated-client.js";
 import { type Answer, fields, silent, stage, words } from "./stage.js";
@@ -35,6 +37,7 @@ const allowed = permission("web-to-redis", {
 });
 const all = [meshRecord(), web, redis, allowed];
 
+const placement = createPlacement({ logDirectories: ["/tmp", "/var/log/app"] });
 const surroundings = { connectTimeoutMs, secretServer: { target: "cp:5677", root: "root" } };
 
 /** The API over a view with these resources; proxies connect as the test says. */
@@ -52,6 +55,7 @@ async function open(resources: readonly Stored[] = all, options: Partial<Diagnos
   const streamOf = (name: string, client: SimulatedClient): ProxyStream => ({
     since: new Date("2026-10-01T09:30:00Z"),
     resumed: client.session.resumed,
+    placement,
     delivery: client.session.delivery,
     deliveries: () => client.session.deliveries(config(name)),
   });
@@ -88,6 +92,46 @@ async function open(resources: readonly Stored[] = all, options: Partial<Diagnos
 }
 
 const causes = ({ json }: Answer) => (json as { causes: { message: string }[] }).causes.map(({ message }) => message);
+
+test("a log that the proxy allows no file for is named, with what to set", async () => {
+  const backends = ["/tmp/a.log", "/etc/cron.d/x"].map((path, index) => ({ name: `f${index}`, file: { path } }));
+  const mesh = stored("Mesh", "m", { logging: { backends } });
+  const logs = backends.map(({ name }) =>
+    stored("TrafficLog", name, {
+      sources: [{ match: { service: "*" } }],
+      destinations: [{ match: { service: "*" } }],
+      conf: { backend: name },
+    }),
+  );
+  const { api, connect } = await open([mesh, web, redis, ...logs]);
+  const policies = async () => {
+    const { json } = await api.get("/meshes/m/dataplanes/web-1/policies");
+    return (json as DataplanePolicies).outbounds[0]?.trafficLogs.map(({ name, reason }) => [name, reason]);
+  };
+  const problems = async () => {
+    const { json } = await api.get("/meshes/m/explain?from=web&to=redis");
+    return (json as TrafficExplanation).problems.filter(({ code }) => code === "not-logged");
+  };
+  // Of a proxy that is not connected here nothing is known.
+  assert.equal(await policies(), [
+    ["f0", "all-apply"],
+    ["f1", "all-apply"],
+  ]);
+  assert.equal(await problems(), []);
+  connect("web-1");
+  assert.equal(await policies(), [
+    ["f0", "all-apply"],
+    ["f1", "log-directory"],
+  ]);
+  assert.equal(await problems(), [
+    {
+      code: "not-logged",
+      message:
+        'connections of web-1 are not logged by backend "f1": no log file "/etc/cron.d/x" is allowed there (KUMA_DATAPLANE_LOG_DIRECTORIES)',
+      dataplanes: ["web-1"],
+    },
+  ]);
+});
 
 test("unknown names are 404 in the path and 400 in a parameter, with the nearest known one", async () => {
   const { api } = await open();

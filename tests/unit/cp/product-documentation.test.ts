@@ -4,6 +4,7 @@ import { apiHandler } from "../../../src/cp/api/handler.js";
 import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
+import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { authorityOptions } from "../../support/authorities.js";
@@ -22,15 +23,16 @@ let server: HttpServer;
 
 test.before(async () => {
   server = await startHttpServer({
+    layers: [],
     port: 0,
     host: "127.0.0.1",
     setting: "TEST_PORT",
     logger: silent,
     handler: apiHandler({
       registry,
-      checks: specChecks(),
+      checks: specChecks(() => undefined),
       store,
-      guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" }),
+      guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
       logger: silent,
       version: "0.3.0",
       readOnly: false,

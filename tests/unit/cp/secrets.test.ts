@@ -7,6 +7,7 @@ import { secretsHandler } from "../../../src/cp/tokens/secrets.js";
 import { secretsToken } from "../../../src/cp/tokens/secrets-token.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
@@ -33,11 +34,18 @@ async function ask(method: string, headers: IncomingHttpHeaders, body: unknown =
   const handle = secretsHandler({
     store: of,
     token,
-    guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
   });
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  const reply = await handle({ method, path: "/secrets", query: "", headers, body: Buffer.from(text) });
+  const reply = await handle({
+    method,
+    path: "/secrets",
+    query: "",
+    headers,
+    body: Buffer.from(text),
+    peer: "127.0.0.1",
+  });
   return { status: reply.status, text: String(reply.body ?? "") };
 }
 
@@ -141,7 +149,7 @@ test("do not open to a token that others can read, that is none, or that can't b
     fs.writeFileSync(file, content);
     assert.match(await refusal(file), /holds no token of at least 32 visible characters/);
   }
-  assert.match(await refusal(directory), /can be neither read nor made|others than its owner/);
+  assert.match(await refusal(directory), /can be neither read nor made|is no file|others than its owner/);
   assert.match(await refusal("/nowhere/token"), /can be neither read nor made: ENOENT/);
 });
 

@@ -5,8 +5,6 @@ import { exposureWarning } from "../../../src/cp/exposure.js";
 import { limitsMarkdown } from "../../../src/cp/limits-page.js";
 import { readSettings, type Settings, settingKeys, settingsDocument, table } from "../../../src/cp/settings.js";
 import { exampleYaml, settingsMarkdown, settingsTable, settingsYaml } from "../../../src/cp/settings-pages.js";
-import { registry } from "../../../src/resources/registry.js";
-import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("the settings of kuma-cp");
@@ -47,7 +45,10 @@ test("say which values they take", () => {
   assert.match(refusal("", { KUMA_ENVIRONMENT: "kubernetes" }), /this version doesn't have yet/);
   assert.match(refusal("", { KUMA_ENVIRONMENT: "mars" }), /KUMA_ENVIRONMENT is "mars", but has to be "universal"/);
   assert.match(refusal("", { KUMA_API_SERVER_INTERFACE: "eth0" }), /has to be an IP address/);
-  assert.match(refusal("", { KUMA_API_SERVER_CORS_ALLOWED_DOMAINS: "(" }), /neither an origin nor a regular/);
+  assert.match(
+    refusal("", { KUMA_API_SERVER_AUTHN_TYPE: "token" }),
+    /KUMA_API_SERVER_AUTHN_TYPE .*"token".*localhost.*none/,
+  );
   assert.match(refusal("", { KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ACCESS_LOG_PATH: "" }), /is empty/);
   assert.match(refusal("", { KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL: "0s" }), /has to be a duration/);
   assert.match(refusal("", { KUMA_DEFAULTS_MESH: "mtls: 1" }), /KUMA_DEFAULTS_MESH has to be a Mesh in YAML/);
@@ -207,14 +208,10 @@ test("never show a secret", () => {
   assert.match(JSON.stringify(document), /"xdsHost":"\*\*\*\*\*"/);
 });
 
-test("that open the API to other machines beside a mesh with mTLS are worth a warning", async () => {
-  const store = createMemoryStore(registry);
-  await store.create({ type: "Mesh", mesh: "plain", name: "plain", spec: {} });
-  assert.is(await exposureWarning(store, "0.0.0.0"), undefined);
-  await store.create({ type: "Mesh", mesh: "m", name: "m", spec: { mtls: { enabled: true } } });
-  assert.match((await exposureWarning(store, "0.0.0.0")) ?? "", /in mesh "m": .*KUMA_API_SERVER_INTERFACE/);
-  assert.match((await exposureWarning(store, "::")) ?? "", /without authentication/);
-  for (const local of ["127.0.0.1", "127.1.2.3", "::1"]) assert.is(await exposureWarning(store, local), undefined);
+test("that take changes from everyone are worth a warning that says what it means", () => {
+  assert.is(exposureWarning({ apiAuthnType: "localhost", apiInterface: "0.0.0.0" }), undefined);
+  const warning = exposureWarning({ apiAuthnType: "none", apiInterface: "127.0.0.1" }) ?? "";
+  assert.match(warning, /KUMA_API_SERVER_AUTHN_TYPE is none: .*run programs on every sidecar's host/);
 });
 
 test.run();

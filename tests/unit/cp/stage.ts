@@ -3,6 +3,8 @@ import { type ApiOptions, apiHandler } from "../../../src/cp/api/handler.js";
 import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import type { HttpReply } from "../../../src/net/exchange.js";
+import { noOrigins } from "../../../src/net/origins.js";
 import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
@@ -36,9 +38,9 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
   const logged: string[] = [];
   const handle = apiHandler({
     registry: types,
-    checks: specChecks(),
+    checks: specChecks(() => undefined),
     store,
-    guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
     version: "0.3.0",
     readOnly: false,
@@ -55,8 +57,15 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
     const [path = "", query = ""] = target.split("?");
     const bytes =
       body instanceof Buffer ? body : Buffer.from(typeof body === "string" ? body : JSON.stringify(body ?? ""));
-    const reply = await handle({ method, path, query, headers, body: body === undefined ? Buffer.alloc(0) : bytes });
-    const text = String(reply.body ?? "");
+    const reply = await handle({
+      method,
+      path,
+      query,
+      headers,
+      body: body === undefined ? Buffer.alloc(0) : bytes,
+      peer: "127.0.0.1",
+    });
+    const text = await textOf(reply.body);
     return {
       status: reply.status,
       headers: reply.headers ?? {},
@@ -72,6 +81,14 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
     put: (target, body) => call("PUT", target, body, { "content-type": "application/json" }),
     delete: (target) => call("DELETE", target),
   };
+}
+
+/** A body as the client gets it, however many pieces it comes in. */
+export async function textOf(body: HttpReply["body"]): Promise<string> {
+  if (body === undefined || typeof body === "string" || Buffer.isBuffer(body)) return String(body ?? "");
+  const pieces: Buffer[] = [];
+  for await (const piece of body) pieces.push(piece);
+  return Buffer.concat(pieces).toString();
 }
 
 /** A Dataplane that is valid. */

@@ -80,7 +80,9 @@ function envoyOf(answers: { api?: EnvoyApi | undefined; refusal?: string | undef
 const newer = (): EnvoyApi => ({ ...builtInApi(), label: "Envoy 9.9" });
 const turns = createTurns(1, 1);
 const check = async (envoy: BundledEnvoy | undefined, text: string, given = turns) =>
-  (await templateCheck(envoy, given)({ resources: [{ resource: text }] })).map(({ message }) => message);
+  (await templateCheck(envoy, given, () => undefined)({ resources: [{ resource: text }] })).map(
+    ({ message }) => message,
+  );
 
 test("what only a newer Envoy could allow is put to the one beside us", async () => {
   const { envoy, asked } = envoyOf({ api: newer() });

@@ -5,6 +5,7 @@ import { ensureSigningKey, type SigningKey } from "../../../src/identity/signing
 import { verifyToken } from "../../../src/identity/tokens.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
@@ -22,12 +23,12 @@ test.before(async () => {
 async function ask(body: unknown, { method = "POST", path = "/tokens", headers = {} as IncomingHttpHeaders } = {}) {
   const handle = tokenHandler({
     key,
-    guard: createSiteGuard({ allowedDomains: [], advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
     now: () => now,
   });
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  const reply = await handle({ method, path, query: "", headers, body: Buffer.from(text) });
+  const reply = await handle({ method, path, query: "", headers, body: Buffer.from(text), peer: "127.0.0.1" });
   return { status: reply.status, type: reply.headers?.["Content-Type"], text: String(reply.body ?? "") };
 }
 

@@ -11,6 +11,7 @@ import { runProgram } from "../../../src/lib/cli.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { startHttpServer } from "../../../src/net/http-server.js";
+import { noOrigins } from "../../../src/net/origins.js";
 import { registry as ours, type Registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/store.js";
@@ -81,10 +82,10 @@ export async function startControlPlane(
   const store = createMemoryStore(registry);
   await store.create({ type: "Mesh", mesh: "default", name: "default", spec: { mtls: { ca: { builtin: {} } } } });
   const logger = createLogger({ name: "test", level: "off" });
-  const guard = createSiteGuard({ allowedDomains: [], advertisedHostname: "localhost" });
+  const guard = createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" });
   const handler = apiHandler({
     registry,
-    checks: specChecks(),
+    checks: specChecks(() => undefined),
     store,
     guard,
     logger,
@@ -94,7 +95,7 @@ export async function startControlPlane(
     config: {},
     ...authorityOptions(store),
   });
-  const server = await startHttpServer({ port: 0, host: "127.0.0.1", setting: "none", handler, logger });
+  const server = await startHttpServer({ port: 0, host: "127.0.0.1", setting: "none", layers: [], handler, logger });
   return { url: `http://127.0.0.1:${server.port}`, store, close: () => server.close() };
 }
 

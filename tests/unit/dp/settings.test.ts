@@ -32,6 +32,7 @@ test("a name is enough; everything else has its documented default", () => {
     binaryPath: "envoy",
     configDir: undefined,
     tokenFile: undefined,
+    logDirectories: ["/tmp"],
   });
 });
 
@@ -90,6 +91,19 @@ test("a token file in the place of our own copy is refused, not overwritten", ()
   assert.match(
     refusal({ name: "a", configDir: "conf", dataplaneTokenFile: "conf/token" }),
     "move it out of --config-dir",
+  );
+});
+
+test("directories for log files are absolute, few and in one form; none at all is a choice", () => {
+  const named = (text: string) => read({ name: "a" }, { KUMA_DATAPLANE_LOG_DIRECTORIES: text }).settings.logDirectories;
+  assert.equal(named("/var/log/app, /tmp"), ["/var/log/app", "/tmp"]);
+  assert.equal(named(""), []);
+  const refused = (text: string) => refusal({ name: "a" }, { KUMA_DATAPLANE_LOG_DIRECTORIES: text });
+  assert.match(refused("/tmp,logs"), 'KUMA_DATAPLANE_LOG_DIRECTORIES: the directory "logs" has to be an absolute path');
+  assert.match(refused("/tmp/../etc"), 'the directory "/tmp/../etc" has to be written /etc');
+  assert.match(
+    refused(Array.from({ length: 17 }, (_, index) => `/${index}`).join()),
+    "names 17 directories; 16 may be",
   );
 });
 

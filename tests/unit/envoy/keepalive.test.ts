@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { generate } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import { dataplane, meshRecord, meshViewOf } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 import { readListener } from "../../support/tls-decoding.js";
@@ -16,7 +17,7 @@ function optionsOf(tcpKeepalive: boolean | undefined, redirectPort: number): Rec
   const mesh = meshViewOf(meshRecord(false), dataplane("backend-1", networking));
   const proxy = mesh.proxies.get("backend-1");
   if (proxy === undefined) throw new Error("there is no backend-1");
-  const { lds } = generate(proxy, mesh, surroundings, { tcpKeepalive }).config;
+  const { lds } = generate(proxy, mesh, surroundings, createPlacement({ tcpKeepalive })).config;
   return Object.fromEntries(
     [...lds.values()].map((listener) => [listener.name, readListener(listener).socketOptions.length]),
   );

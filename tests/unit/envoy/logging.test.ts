@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { generate } from "../../../src/envoy/generate.js";
+import { createPlacement, type Placement } from "../../../src/envoy/placement.js";
 import type { Mesh } from "../../../src/resources/mesh.js";
 import type { Stored } from "../../../src/store/store.js";
 import type { MeshView } from "../../../src/view/mesh-view.js";
@@ -29,10 +30,10 @@ const proxyOf = (service: string, ...consumed: readonly string[]) =>
     outbound: consumed.map((each, index) => ({ interface: `:${10_000 + index}`, service: each })),
   });
 
-function generated(mesh: MeshView, name: string) {
+function generated(mesh: MeshView, name: string, placement?: Placement) {
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no ${name}`);
-  return generate(proxy, mesh, { connectTimeoutMs: 1000, secretServer: undefined });
+  return generate(proxy, mesh, { connectTimeoutMs: 1000, secretServer: undefined }, placement);
 }
 
 /** Where each outbound of `web` logs to, and what of the policies has no effect. */
@@ -50,6 +51,31 @@ function outcome(mesh: Stored, ...policies: readonly Stored[]) {
 const none = { paths: [[], []], ignored: [] };
 const a = "/tmp/a.log";
 const b = "/tmp/b.log";
+
+test("a proxy gets no file outside of the directories that it names, and all else", () => {
+  const outside = { name: "c", format: "%DURATION%", file: { path: "/tmp/../etc/cron.d/x" } };
+  const relative = { name: "d", format: "%DURATION%", file: { path: "own.log" } };
+  const mesh = meshViewOf(
+    meshWith([file("a"), outside, relative]),
+    proxyOf("web", "redis"),
+    ...["a", "c", "d"].map((backend) => log(backend, "*", "*", backend)),
+  );
+  const told = (logDirectories?: readonly string[]) => {
+    const { config, ignored } = generated(mesh, "web", createPlacement({ logDirectories }));
+    const listener = config.lds.get("outbound:127.0.0.1:10000");
+    if (listener === undefined) throw new Error("there is no listener");
+    const shown = JSON.stringify(configJson(config).listeners);
+    return {
+      paths: [...shown.matchAll(/"path":"([^"]*)"/g)].map(([, path]) => path),
+      ignored: ignored.map(({ policy, field, reason }) => `${policy.type} ${field}: ${reason}`),
+    };
+  };
+  const left = (index: number, path: string) =>
+    `Mesh logging.backends[${index}].file.path: some dataplanes allow no log file "${path}": it is below none of their KUMA_DATAPLANE_LOG_DIRECTORIES`;
+  assert.equal(told(), { paths: [a, "own.log"], ignored: [left(1, outside.file.path)] });
+  assert.equal(told([]), { paths: ["own.log"], ignored: [left(0, a), left(1, outside.file.path)] });
+  assert.equal(told(["/tmp", "/etc/cron.d"]), { paths: [a, outside.file.path, "own.log"], ignored: [] });
+});
 
 test("a rule logs the connections of its sources to its destinations, to its backend or the default one", () => {
   assert.equal(outcome(meshWith()), none);

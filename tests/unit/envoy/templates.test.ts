@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { type Generated, generate, type Surroundings } from "../../../src/envoy/generate.js";
+import type { OwnServers } from "../../../src/envoy/own-servers.js";
 import { rawResourcesOf } from "../../../src/envoy/raw/readings.js";
 import { kinds } from "../../../src/envoy/resource.js";
 import type { ProxyTemplate } from "../../../src/resources/proxy-template.js";
@@ -43,6 +44,57 @@ const usual = [
   "lds inbound:127.0.0.1:8000",
   "lds outbound:127.0.0.1:10000",
 ];
+
+const fileLog = (path: string) => ({
+  name: "envoy.access_loggers.file",
+  typedConfig: { "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", path },
+});
+const loggingListener = (name: string, path: string, more: object = {}) =>
+  JSON.stringify({
+    "@type": `${v3}.listener.v3.Listener`,
+    name,
+    address: { socketAddress: { address: "127.0.0.1", portValue: 1 } },
+    accessLog: [fileLog(path)],
+    ...more,
+  });
+
+test("resources that would write files where the proxy allows none are left out", () => {
+  const nested = (path: string) => [
+    {
+      filters: [
+        {
+          name: "envoy.filters.network.tcp_proxy",
+          typedConfig: {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            statPrefix: "s",
+            cluster: "redis",
+            accessLog: [fileLog(path)],
+          },
+        },
+      ],
+    },
+  ];
+  const events = { healthChecks: [{ timeout: "1s", interval: "1s", tcpHealthCheck: {}, eventLogPath: "/etc/x" }] };
+  const resources = raw(
+    loggingListener("good", "/tmp/a.log"),
+    loggingListener("null", "/dev/null"),
+    loggingListener("outside", "/etc/cron.d/x"),
+    loggingListener("token", "token"),
+    loggingListener("nested", "/tmp/a.log", { filterChains: nested("/tmp/../root/.profile") }),
+    cluster("events", events),
+  );
+  const made = generated({ imports: [], resources });
+  assert.equal(namesOf(made), ["lds good*", "lds null*"]);
+  const outside = (path: string) =>
+    `some dataplanes allow no log file "${path}": it is below none of their KUMA_DATAPLANE_LOG_DIRECTORIES`;
+  assert.equal(
+    ignoredBy(made).map(([, field, reason]) => [field, reason]),
+    ["/etc/cron.d/x", "token", "/tmp/../root/.profile", "/etc/x"].map((path, index) => [
+      `resources[${index + 2}].resource`,
+      outside(path),
+    ]),
+  );
+});
 
 test("what it imports comes first, then what it has, and of one name what comes last", () => {
   const imports = ["default-proxy"];
@@ -129,6 +181,41 @@ test("a template is read once for all proxies, and once more when a newer API co
   assert.is(rawResourcesOf(demanding, api), read);
   // No API of tomorrow mends a value that is wrong in every one.
   assert.not(rawResourcesOf(template({ resources: raw(cluster("c", { ofTomorrow: 7, name: 1 })) }), api).needNewer);
+});
+
+const ownServers: OwnServers = {
+  at: (host, port) => (host === "127.0.0.1" && port === 5681 ? "the HTTP API" : undefined),
+};
+
+test("a stored resource or inbound that leads to the control plane is left out alone, and said to have no effect", () => {
+  const to = (port: number) => ({
+    loadAssignment: {
+      clusterName: "c",
+      endpoints: [
+        { lbEndpoints: [{ endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue: port } } } }] },
+      ],
+    },
+  });
+  const resources = raw(cluster("bad", to(5681)), cluster("good", to(5682)));
+  const both = generated({ imports: ["default-proxy"], resources }, { ownServers });
+  assert.equal(namesOf(both), ["cds localhost:80", "cds redis", "cds good*", ...usual.slice(2)]);
+  const [left] = ignoredBy(both);
+  assert.equal(left?.slice(0, 2), ["t", "resources[0].resource"]);
+  assert.match(left?.[2] ?? "", /socketAddress: 127\.0\.0\.1:5681 is the HTTP API of the control plane/);
+  assert.is(ignoredBy(both).length, 1);
+
+  const inbound = [
+    { interface: "127.0.0.1:8000:80", tags: { service: "backend" } },
+    { interface: "127.0.0.1:8001:5681", tags: { service: "backend" } },
+    { interface: "127.0.0.1:5681:80", tags: { service: "backend" } },
+  ];
+  const mesh = meshViewOf(meshRecord(false), dataplane("q", { inbound }));
+  const view = mesh.proxies.get("q");
+  if (view === undefined) throw new Error("the proxy is missing");
+  const options = { connectTimeoutMs: 1000, secretServer: undefined, ownServers };
+  const first = generate(view, mesh, options);
+  assert.equal(namesOf(first), ["cds localhost:80", "lds inbound:127.0.0.1:8000"]);
+  assert.is(generate(view, mesh, options, undefined, first).config.lds, first.config.lds);
 });
 
 test.run();

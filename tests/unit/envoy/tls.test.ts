@@ -11,6 +11,7 @@ import {
 import type { SdsSecretConfig } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import type { CommonTlsContext } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { generate } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import type { EnvoyResource } from "../../../src/envoy/resource.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
@@ -61,12 +62,8 @@ function configOf({ mtls = true, tokenPath, promptTls, name = "backend-1", serve
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
-  return generate(
-    proxy,
-    mesh,
-    { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined },
-    { tokenPath, promptTls },
-  ).config;
+  const surroundings = { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined };
+  return generate(proxy, mesh, surroundings, createPlacement({ tokenPath, promptTls })).config;
 }
 
 function resource(table: ReadonlyMap<string, EnvoyResource>, name: string): EnvoyResource {

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import tls from "node:tls";
 import * as assert from "uvu/assert";
-import { createServerCertificate } from "../../../src/identity/server-certificate.js";
+import { createCertificate } from "../../../src/ctl/certificate.js";
+import { createServerCertificate, type ServerCertificate } from "../../../src/identity/server-certificate.js";
 import { suite } from "../../support/suite.js";
 import { createScratch, describe, openssl, refusal } from "./stage.js";
 
@@ -46,14 +47,32 @@ test("a certificate names its hosts once each and in order, and stands every che
   }
 });
 
-test("a client may show it only if that was asked for", async () => {
-  const now = new Date();
-  const [server, both] = await Promise.all([
-    createServerCertificate({ ...sds, now }),
-    createServerCertificate({ ...sds, clientAuth: true, now }),
-  ]);
-  assert.equal(new X509Certificate(server.cert).keyUsage, ["1.3.6.1.5.5.7.3.1"]);
-  assert.equal(new X509Certificate(both.cert).keyUsage, ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]);
+/** A certificate that the holder of another one's key has made with it. */
+function issuedBy({ cert, key }: ServerCertificate): string {
+  const [authority, authorityKey] = [scratch.write("issuer.pem", cert), scratch.write("issuer.key", key)];
+  const request = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=intruder"];
+  const asked = scratch.write("asked.csr", openssl([...request, "-keyout", scratch.write("intruder.key", "")]));
+  return openssl(["x509", "-req", "-in", asked, "-CA", authority, "-CAkey", authorityKey, "-set_serial", "7"]);
+}
+
+test("certificates that kumactl makes are for one side, and no authorities", async () => {
+  for (const [usage, purpose, others] of [
+    ["client", "sslclient", "sslserver"],
+    ["server", "sslserver", "sslclient"],
+  ] as const) {
+    const { cert, key } = await createCertificate({ usage, hosts: [], now: new Date() });
+    assert.not(new X509Certificate(cert).ca);
+    const text = describe(cert);
+    assert.match(text, /X509v3 Basic Constraints: critical\n +CA:FALSE\n/);
+    assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature, Key Encipherment\n/);
+    const file = scratch.write(`${usage}.pem`, cert);
+    const check = (wanted: string, ...more: string[]) =>
+      openssl(["verify", "-x509_strict", "-purpose", wanted, "-CAfile", file, ...more]);
+    assert.is(check(purpose, file), `${file}: OK\n`);
+    assert.throws(() => check(others, file), /purpose/);
+    const issued = scratch.write(`${usage}-issued.pem`, issuedBy({ cert, key }));
+    assert.throws(() => check(purpose, issued), /CA|issuer/);
+  }
 });
 
 test("a client that trusts the certificate alone reaches each of its hosts and no other", async () => {

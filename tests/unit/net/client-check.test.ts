@@ -67,7 +67,7 @@ async function serve(trusted: readonly KeyPair[]): Promise<void> {
     return { status: 200, body: "served" };
   };
   const binding = { port: 0, host: "127.0.0.1", setting: "TEST_PORT" };
-  server = await startHttpServer({ ...binding, handler, logger, tls: { ...own, clients } });
+  server = await startHttpServer({ ...binding, layers: [], handler, logger, tls: { ...own, clients } });
 }
 
 /** The status of the answer, or the code of the failure. */

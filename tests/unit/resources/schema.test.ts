@@ -1,7 +1,8 @@
 import * as assert from "uvu/assert";
+import { finish } from "../../../src/lib/steps.js";
 import { anyObject } from "../../../src/resources/any-object.js";
 import { bytes, duration, flag, text, timestamp, uint32, uint64 } from "../../../src/resources/scalars.js";
-import { decode, list, type Mode, map, object } from "../../../src/resources/schema.js";
+import { decode, decodeInSteps, list, type Mode, map, object } from "../../../src/resources/schema.js";
 import { suite } from "../../support/suite.js";
 import { malformedMessage } from "./reading.js";
 
@@ -191,9 +192,39 @@ test("an open object that holds itself or repeats itself is refused", () => {
   assert.match(refused({ any: { laughs } }), "more than 10000 values");
 });
 
-test("a huge list is read whole", () => {
+test("a huge list, map or text of a store is read whole, and refused with its place where a user hands it in", () => {
   const texts = Array.from({ length: 200_000 }, (_, index) => `t${index}`);
-  assert.is(decoded({ texts }).texts?.length, 200_000);
+  assert.is(decoded({ texts }, "lenient").texts?.length, 200_000);
+  assert.is(refused({ texts }), "texts: has 200000 elements, but 10000 at most are taken");
+  const tags = Object.fromEntries(texts.slice(0, 257).map((text) => [text, text]));
+  const few = object({ tags: map(text(), 256), short: text({ longest: 3 }), pair: list(text(), 2) });
+  const problem = (input: unknown) => malformedMessage(() => decode(few, input, "strict"));
+  assert.is(problem({ tags }), "tags: has 257 keys, but 256 at most are taken");
+  assert.is(problem({ short: "four" }), "short: has 4 characters, but 3 at most are taken");
+  assert.is(problem({ pair: ["a", "b", "c"] }), "pair: has 3 elements, but 2 at most are taken");
+  const { t0, ...fits } = tags;
+  assert.is(Object.keys(decode(few, { tags: fits }, "strict").value.tags ?? {}).length, 256);
+  assert.is(decode(few, { short: "four", pair: ["a", "b", "c"] }, "lenient").value.short, "four");
+  assert.is(t0, "t0");
+});
+
+test("a document is read in steps as it is read at once, with a step for each element of its lists", () => {
+  const nested = object({ rules: list(object({ texts: list(text()), tags: map(text()) })), name: text() });
+  const rules = Array.from({ length: 50 }, (_, index) => ({ texts: ["a", "b"], tags: { index: `${index}` }, odd: 1 }));
+  const document = { rules, name: "n", other: true };
+  for (const mode of ["strict", "lenient"] as const) {
+    const steps = decodeInSteps(nested, document, mode);
+    let count = 0;
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) count += 1;
+    assert.equal(step.value, decode(nested, document, mode));
+    assert.is(count, 150);
+  }
+  const wrong = { rules: [...rules, { texts: ["a", null] }] };
+  assert.is(
+    malformedMessage(() => finish(decodeInSteps(nested, wrong, "strict"))),
+    malformedMessage(() => decode(nested, wrong, "strict")),
+  );
 });
 
 test.run();

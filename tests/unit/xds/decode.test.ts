@@ -71,25 +71,17 @@ test("tell the node's id, where its token is and what its bootstrap has, and not
     extension,
   ];
   const bytes = Buffer.concat([field(1, Buffer.concat(inner)), field(2, typeUrls.cds)]);
-  assert.equal(decodeDeltaRequest(bytes, true).node, {
-    id: "mesh.name",
-    tokenPath: "token",
-    tcpKeepalive: true,
-    promptTls: true,
-  });
-  assert.equal(decodeDeltaRequest(bytes, false).node, {
-    id: "",
-    tokenPath: undefined,
-    tcpKeepalive: false,
-    promptTls: false,
-  });
+  const unknown = { id: "", tokenPath: undefined, logDirectories: undefined, tcpKeepalive: false, promptTls: false };
+  const node = { ...unknown, id: "mesh.name", tokenPath: "token", tcpKeepalive: true, promptTls: true };
+  assert.equal(decodeDeltaRequest(bytes, true).node, node);
+  assert.equal(decodeDeltaRequest(bytes, false).node, unknown);
   const state = Buffer.concat([field(2, Buffer.concat(inner)), field(4, typeUrls.cds)]);
-  assert.equal(decodeSotwRequest(state, true).node, {
-    id: "mesh.name",
-    tokenPath: "token",
-    tcpKeepalive: true,
-    promptTls: true,
-  });
+  assert.equal(decodeSotwRequest(state, true).node, node);
+  const directories = Array.from({ length: 20 }, (_, index) => `/var/log/${index}`);
+  const list = field(6, Buffer.concat(directories.map((directory) => field(1, field(3, directory)))));
+  const entry = field(3, field(1, Buffer.concat([field(1, "logDirectories"), field(2, list)])));
+  const named = decodeDeltaRequest(Buffer.concat([field(1, entry), field(2, typeUrls.cds)]), true).node;
+  assert.equal(named.logDirectories, directories.slice(0, 16));
 });
 
 test("beyond a limit say which one", () => {

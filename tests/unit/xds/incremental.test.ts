@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { generate } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import { kinds, type ProxyConfig, typeUrls } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Change, Stored } from "../../../src/store/store.js";
@@ -9,6 +10,8 @@ import { type Client, createProxies } from "../../../src/xds/proxies.js";
 import { dataplane, meshRecord, permission, stored } from "../../support/mesh-view.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
+
+const placement = createPlacement({ tokenPath: "token" });
 
 const test = suite("configurations that follow changes");
 
@@ -96,14 +99,14 @@ function open() {
   const configs = new Map<string, ProxyConfig>();
   const proxies = createProxies({
     view: () => view,
-    generate: (proxy, mesh, node, before) => generate(proxy, mesh, surroundings, node, before),
+    generate: (...given) => generate(given[0], given[1], surroundings, given[2], given[3]),
     logger: createLogger({ name: "test", level: "off" }),
   });
   for (const name of names) {
     const client: Client = {
       id: { mesh: "m", name },
       since: new Date(),
-      node: { tokenPath: "token" },
+      placement,
       get configured() {
         return configs.has(name);
       },
@@ -129,7 +132,7 @@ function open() {
       return names.flatMap((name) => {
         const proxy = mesh?.proxies.get(name);
         if (mesh === undefined || proxy === undefined) return [];
-        return [[name, generate(proxy, mesh, surroundings, { tokenPath: "token" }).config] as const];
+        return [[name, generate(proxy, mesh, surroundings, placement).config] as const];
       });
     },
   };

@@ -3,3 +3,6 @@
  * through. Each line begins with `host:port;`: the control plane has Envoy write it, kuma-dp goes by it.
  */
 export const accessLogFifo = "access-logs.fifo";
+
+/** The files that kuma-dp has in its config dir, and that nobody may have Envoy write logs to. */
+export const configDirFiles: readonly string[] = ["bootstrap.yaml", "token", "admin.sock", "envoy.pid", accessLogFifo];

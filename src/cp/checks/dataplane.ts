@@ -1,0 +1,19 @@
+import { inboundProblem, type OwnServers } from "../../envoy/own-servers.js";
+import type { Cause } from "../../lib/errors.js";
+import { type Dataplane, parseInboundInterface } from "../../resources/dataplane.js";
+
+/**
+ * Refuses inbounds that lead to the control plane's own servers: for these a sidecar on the same machine is the
+ * administrator, and every peer of the mesh that it forwards for would be, too.
+ */
+export function dataplaneCheck(own: () => OwnServers | undefined): (dataplane: Dataplane) => Promise<readonly Cause[]> {
+  return async ({ networking }) => {
+    const servers = own();
+    if (servers === undefined) return [];
+    return (networking?.inbound ?? []).flatMap(({ interface: written = "" }, index) => {
+      const parsed = parseInboundInterface(written);
+      const message = parsed && inboundProblem(servers, { address: parsed.ip, ...parsed });
+      return message === undefined ? [] : [{ field: `networking.inbound[${index}].interface`, message }];
+    });
+  };
+}

@@ -1,0 +1,100 @@
+import { isIP } from "node:net";
+import { hostname, networkInterfaces } from "node:os";
+import type { OwnServers } from "../envoy/own-servers.js";
+import { addressSet, loopback } from "../net/addresses.js";
+import type { Settings } from "./settings.js";
+
+/** Ports by what listens on them; undefined for servers that don't run, 0 for ports that are not chosen yet. */
+export type Ports = Readonly<Record<"api" | "bootstrap" | "xds" | "sds" | "health", number>> &
+  Readonly<Record<"localTokens" | "publicTokens", number | undefined>>;
+
+const names: Readonly<Record<keyof Ports, string>> = {
+  api: "the HTTP API",
+  bootstrap: "the bootstrap server",
+  xds: "the xDS server",
+  sds: "the SDS server",
+  health: "the health server",
+  localTokens: "the token server",
+  publicTokens: "the public token server",
+};
+
+/** Connecting to these is connecting to oneself, as with 127.0.0.1. */
+const unspecified = addressSet(["0.0.0.0", "::"]);
+const loopbackNames: ReadonlySet<string> = new Set([
+  "localhost",
+  "localhost.localdomain",
+  "localhost4",
+  "localhost6",
+  "ip6-localhost",
+  "ip6-loopback",
+]);
+
+/** An address in its usual form where it was written in another (`127.1`, `0x7f000001`), a name in lower case. */
+function canonical(host: string): string {
+  const name = host.toLowerCase().replace(/%.*$/, "").replace(/\.$/, "");
+  const url = URL.parse(`http://${name}/`);
+  return url === null ? name : url.hostname.replace(/^\[|\]$/g, "");
+}
+
+/** The servers on these ports of a machine that has these names and addresses. */
+export function ownServers(ports: Ports, hosts: Iterable<string>): OwnServers {
+  const known = new Map<number, string>();
+  for (const [server, port] of Object.entries(ports) as [keyof Ports, number | undefined][]) {
+    if (port !== undefined && port !== 0) known.set(port, names[server]);
+  }
+  const all = [...hosts].map(canonical);
+  const own = new Set(all);
+  const addresses = addressSet(all.filter((host) => isIP(host) !== 0));
+  const isOwn = (host: string) =>
+    loopback.has(host) ||
+    unspecified.has(host) ||
+    addresses.has(host) ||
+    own.has(host) ||
+    loopbackNames.has(host) ||
+    host.endsWith(".localhost");
+  return {
+    at(host, port) {
+      const server = known.get(port);
+      return server !== undefined && (isOwn(canonical(host)) || isOwn(host)) ? server : undefined;
+    },
+  };
+}
+
+/** How long a machine's addresses are taken to be what they were. */
+const freshMs = 10_000;
+
+/** The servers of this process on this machine, whose addresses may change. */
+export function createOwnServers(settings: Settings) {
+  let ports: Ports = {
+    api: settings.apiPort,
+    bootstrap: settings.bootstrapPort,
+    xds: settings.xdsPort,
+    sds: settings.sdsPort,
+    health: settings.diagnosticsPort,
+    localTokens: settings.tokenServerEnabled ? settings.tokenLocalPort : undefined,
+    publicTokens: settings.tokenServerEnabled && settings.tokenPublicEnabled ? settings.tokenPublicPort : undefined,
+  };
+  let known: { readonly text: string; readonly servers: OwnServers } | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+
+  /** The same object for as long as ports and addresses are the same. */
+  function current(): OwnServers {
+    const now = performance.now();
+    if (known !== undefined && now - readAt < freshMs) return known.servers;
+    readAt = now;
+    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    const hosts = [settings.advertisedHostname, hostname(), ...addresses.map(({ address }) => address)];
+    const text = JSON.stringify([ports, hosts]);
+    if (known?.text !== text) known = { text, servers: ownServers(ports, hosts) };
+    return known.servers;
+  }
+
+  return {
+    current,
+    /** Says which ports were chosen. */
+    opened(chosen: Ports): void {
+      ports = chosen;
+      readAt = Number.NEGATIVE_INFINITY;
+    },
+  };
+}

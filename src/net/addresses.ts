@@ -1,0 +1,24 @@
+import { BlockList, isIP } from "node:net";
+
+/** A set of IP addresses; an IPv4 address inside IPv6 (`::ffff:127.0.0.1`) is that IPv4 address. */
+export interface AddressSet {
+  /** False for what is no IP address. */
+  has(address: string): boolean;
+}
+
+export function addressSet(addresses: Iterable<string>, subnets: Iterable<readonly [string, number]> = []): AddressSet {
+  const list = new BlockList();
+  const family = (address: string) => (isIP(address) === 4 ? "ipv4" : "ipv6");
+  for (const address of addresses) list.addAddress(address, family(address));
+  for (const [address, prefix] of subnets) list.addSubnet(address, prefix, family(address));
+  return {
+    has(written) {
+      // The zone of a link-local address (`fe80::1%eth0`) says through which interface it is reached.
+      const address = written.replace(/%.*$/, "");
+      return isIP(address) !== 0 && list.check(address, family(address));
+    },
+  };
+}
+
+/** The addresses by which a machine reaches itself and nobody else does. */
+export const loopback: AddressSet = addressSet(["::1"], [["127.0.0.0", 8]]);

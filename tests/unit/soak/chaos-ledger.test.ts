@@ -1,0 +1,109 @@
+import * as assert from "uvu/assert";
+import { type Allowance, betweenEvents, openLedger } from "../../soak/chaos/ledger.js";
+import { report } from "../../soak/chaos/report.js";
+import type { Connection } from "../../soak/chaos/traffic.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("the ledger of connections in the chaos run");
+
+function opened() {
+  let at = 0;
+  const ledger = openLedger(() => at);
+  return {
+    ledger,
+    at(seconds: number) {
+      at = seconds * 1000;
+    },
+    /** Records a connection that ends at this second. */
+    record(seconds: number, more: Partial<Connection> = {}) {
+      const to = seconds * 1000;
+      const usual = { client: "web-1", service: "redis", kind: "new", server: undefined, error: undefined } as const;
+      ledger.record({ ...usual, from: to, to, ...more });
+    },
+    denied: () => ledger.violations.map(({ event, connection }) => `${event}: ${connection.error}`),
+  };
+}
+
+const refused: Allowance = { kind: "new", service: "redis", forSeconds: 5, why: "it is away" };
+
+test("a failure that an event allows is counted by its cause, any other one is a violation", () => {
+  const { ledger, record, denied } = opened();
+  ledger.begin("away", [refused]);
+  record(1, { error: "refused" });
+  record(1, { error: "cut", kind: "long" });
+  record(1, { error: "of web", service: "web" });
+  record(1);
+  assert.equal(denied(), ["away: cut", "away: of web"]);
+  const row = ledger.rows().find(({ event }) => event === "away");
+  assert.is(row?.made, 4);
+  assert.is(row?.denied, 2);
+  assert.equal(row?.allowed.get("it is away"), { failed: 1, lastSeconds: 1, forSeconds: 5 });
+});
+
+test("a failure after the time of its allowance is a violation", () => {
+  const { ledger, record, denied } = opened();
+  ledger.begin("away", [refused]);
+  record(5, { error: "in time" });
+  record(5.001, { error: "late" });
+  assert.equal(denied(), ["away: late"]);
+});
+
+test("an event that is over allows nothing that begins to fail later, though what began before", () => {
+  const { ledger, at, record, denied } = opened();
+  ledger.begin("away", [refused]);
+  at(2);
+  ledger.settle();
+  record(3, { error: "slow", from: 1_900 });
+  record(3, { error: "new" });
+  assert.equal(denied(), [`${betweenEvents}: new`]);
+});
+
+test("the event that follows does not use the allowance of the one before", () => {
+  const { ledger, at, record, denied } = opened();
+  ledger.begin("away", [refused]);
+  at(2);
+  ledger.settle();
+  ledger.begin("quiet", []);
+  record(3, { error: "refused" });
+  assert.equal(denied(), ["quiet: refused"]);
+});
+
+test("an allowance for one instance covers connections with it and those that nobody answered", () => {
+  const { ledger, record, denied } = opened();
+  ledger.begin("away", [{ server: "redis-1", forSeconds: 5, why: "it is away" }]);
+  record(1, { error: "nobody answered" });
+  record(1, { error: "with 1", server: "redis-1" });
+  record(1, { error: "with 2", server: "redis-2" });
+  assert.equal(denied(), ["away: with 2"]);
+});
+
+test("an allowance with a number covers so many failures in each run of the event", () => {
+  const { ledger, at, record, denied } = opened();
+  for (const second of [0, 10]) {
+    at(second);
+    ledger.begin("away", [{ ...refused, atMost: 2 }]);
+    for (let index = 0; index < 3; index++) record(second + 1, { error: `${second}, ${index}` });
+    ledger.settle();
+  }
+  assert.equal(denied(), ["away: 0, 2", "away: 10, 2"]);
+});
+
+test("the longest time without a successful connection is told with its flow", () => {
+  const { ledger, record } = opened();
+  ledger.begin("away", [refused]);
+  record(1);
+  record(1.1, { client: "mobile-1" });
+  record(2, { error: "refused" });
+  record(4);
+  record(4.2, { client: "mobile-1" });
+  const row = ledger.rows().find(({ event }) => event === "away");
+  assert.is(row?.gapMs, 3_100);
+  assert.is(row?.gapFlow, "mobile-1 to redis");
+  assert.match(
+    report(ledger),
+    /^away, 1 time: 5 connections, 1 failed as allowed, 0 failed otherwise, longest gap 3.10 s/m,
+  );
+  assert.match(report(ledger), /^ +1 {2}it is away \(within 2.0 of 5 s\)$/m);
+});
+
+test.run();
