@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { LogLevel } from "../lib/logger.js";
 import { envoyEnvironment } from "./envoy-environment.js";
+import { type Generation, hotRestartArguments } from "./hot-restart.js";
 import type { Child } from "./supervisor.js";
 
 export interface EnvoyStart {
@@ -12,6 +13,8 @@ export interface EnvoyStart {
   readonly drainTime: number;
   readonly concurrency: number;
   readonly logLevel: LogLevel;
+  /** Undefined: it can neither take over from another Envoy nor be replaced by one. */
+  readonly generation: Generation | undefined;
 }
 
 /**
@@ -25,12 +28,13 @@ const logArguments: Readonly<Record<LogLevel, readonly string[]>> = {
 };
 
 export function envoyArguments(start: EnvoyStart): string[] {
+  const drainSeconds = Math.max(1, Math.round(start.drainTime / 1000));
   return [
     "-c",
     start.bootstrapFile,
     "--drain-time-s",
-    String(Math.max(1, Math.round(start.drainTime / 1000))),
-    "--disable-hot-restart",
+    String(drainSeconds),
+    ...hotRestartArguments(start.generation, drainSeconds),
     // Access logs are read by people who wait for them; Envoy's own pace is ten seconds.
     "--file-flush-interval-msec",
     "1000",
@@ -45,7 +49,7 @@ export function envoyArguments(start: EnvoyStart): string[] {
  * process of the session in the foreground, and Envoy would end at once instead of being drained.
  * Throws UserError("envoy.not-started").
  */
-export async function startEnvoy(start: EnvoyStart): Promise<Child & { readonly pid: number }> {
+export async function startEnvoy(start: EnvoyStart): Promise<Child> {
   const child = spawn(start.binary, envoyArguments(start), {
     env: envoyEnvironment(process.env),
     stdio: ["ignore", "inherit", "inherit"],

@@ -23,7 +23,7 @@ const kumaDp: ProcessFacts = { uid, startTime: "1000", executable: "/opt/kuma/bi
 const envoy: ProcessFacts = { uid, startTime: "1005", executable: "/opt/kuma/bin/envoy" };
 
 const table = (entries: Record<number, ProcessFacts>) => (pid: number) => entries[pid];
-const orphan = { kind: "orphan", envoy: record.envoy };
+const orphan = { kind: "orphan", envoys: [record.envoy] };
 
 test("Envoy alive, its kuma-dp gone: an orphan", () => {
   assert.equal(judge(record, table({ 101: envoy }), uid), orphan);

@@ -95,7 +95,7 @@ for (const [sentence, events, actions, state] of endings) {
 function fakeChild() {
   const { promise, resolve } = Promise.withResolvers<{ code: number | null; signal: string | null }>();
   const kills: string[] = [];
-  const child: Child = { kill: (name) => void kills.push(name), exit: promise };
+  const child: Child = { pid: 1, kill: (name) => void kills.push(name), exit: promise };
   return { child, kills, end: (code: number | null, by: string | null = null) => resolve({ code, signal: by }) };
 }
 
