@@ -1,3 +1,4 @@
+import { killProcess } from "./kill-process.js";
 import type { Recorded } from "./orphan.js";
 import type { ProcessTable } from "./process-facts.js";
 import type { Child } from "./supervisor.js";
@@ -18,12 +19,7 @@ export function adopt({ pid, startTime }: Recorded, processes: ProcessTable): Ch
     }, pollMs);
   });
   const kill: Child["kill"] = (signal) => {
-    try {
-      if (lives()) process.kill(pid, signal);
-    } catch (error) {
-      // It ended between the two.
-      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-    }
+    if (lives()) killProcess(pid, signal);
   };
   return { pid, kill, exit };
 }

@@ -69,10 +69,11 @@ export function hotRestartArguments(generation: Generation | undefined, drainSec
 
 const answerMs = 10_000;
 
+/** What it prints, on either stream. */
 function run(binary: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(binary, args, { timeout: answerMs, maxBuffer: 1024 * 1024 }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
+      if (error === null) resolve(`${stdout}\n${stderr}`);
       else reject(new Error(stderr.trim().split("\n").at(-1) || messageOf(error), { cause: error }));
     });
   });
@@ -80,7 +81,10 @@ function run(binary: string, args: readonly string[]): Promise<string> {
 
 /** The version of Envoy's hot restart: only equal ones understand each other. Rejects when the program can't be run. */
 export async function hotRestartVersion(binary: string): Promise<string> {
-  return (await run(binary, ["--hot-restart-version"])).trim();
+  const printed = await run(binary, ["--hot-restart-version"]);
+  const version = /^\d+(?:\.\d+)+$/m.exec(printed)?.[0];
+  if (version === undefined) throw new Error(`${binary} has no hot restart; it says "${printed.trim().slice(0, 200)}"`);
+  return version;
 }
 
 /** Rejects with Envoy's words when it can't be started with this bootstrap. Starts nothing that listens. */

@@ -7,6 +7,7 @@ import { files } from "./config-dir.js";
 import { handoverVariable } from "./executed.js";
 import { hotRestartVersion } from "./hot-restart.js";
 import type { Recorded } from "./orphan.js";
+import { hasShell, shell } from "./shell.js";
 
 /** How this process was started: all that it takes to start it once more. */
 export interface Invocation {
@@ -90,23 +91,12 @@ export function executionObstacle(): string | undefined {
   return process.execve === undefined ? "this runtime can't execute another program in its place" : undefined;
 }
 
-const shell = "/bin/sh";
-
 /**
  * Opens the FIFO, so that it keeps a reader meanwhile; waits for a child, and with it for all that have ended and that
- * nobody else would wait for any more: those that the process had before; then becomes the program.
+ * nobody else would wait for any more: those that the process had before; then becomes the program. Without a shell they
+ * stay zombies for as long as kuma-dp runs, one for each reload.
  */
 const shellScript = `trap "" HUP; [ -p "$1" ] && command exec 9<>"$1"; shift; "$0" -c :; exec "$@"`;
-
-function hasShell(): boolean {
-  try {
-    accessSync(shell, constants.X_OK);
-    return true;
-  } catch {
-    // As in our image: then Envoys that have ended stay zombies for as long as kuma-dp runs.
-    return false;
-  }
-}
 
 /**
  * Becomes the executable, with the same process id, words and environment. Does not return.

@@ -32,6 +32,18 @@ test("the number of the dead kuma-dp was given to another process: still an orph
   assert.equal(judge(record, table({ 100: { ...kumaDp, startTime: "9" }, 101: envoy }), uid), orphan);
 });
 
+test("two Envoys alive during a reload, their kuma-dp gone: both are orphans", () => {
+  const predecessor = { pid: 102, startTime: "1001", executable: "/opt/old/envoy", epoch: 0 };
+  const both: PidRecord = { ...record, predecessor };
+  const old = { uid, startTime: "1001", executable: "/opt/old/envoy" };
+  assert.equal(parsePidRecord(JSON.stringify(both)), both);
+  assert.equal(judge(both, table({ 101: envoy, 102: old }), uid), {
+    kind: "orphan",
+    envoys: [record.envoy, predecessor],
+  });
+  assert.equal(judge(both, table({ 102: old }), uid), { kind: "orphan", envoys: [predecessor] });
+});
+
 const notOrphans: [string, Record<number, ProcessFacts>, unknown][] = [
   ["kuma-dp alive: its directory is in use", { 100: kumaDp, 101: envoy }, { kind: "in-use", pid: 100 }],
   ["both gone", {}, { kind: "free" }],
