@@ -51,9 +51,10 @@ export function envoyArguments(start: EnvoyStart): string[] {
 /**
  * With hot restart Envoy has the kernel end it as soon as its parent does (PR_SET_PDEATHSIG), and it is to go on serving
  * should kuma-dp be killed: so its parent is a shell, which tells Envoy's process id, waits, and passes on how it ended.
- * Where there is no shell, as in our image, it ends with kuma-dp, like everything in a container.
+ * Variables that a shell adds are not Envoy's. Where there is no shell, as in our image, it ends with kuma-dp, like
+ * everything in a container.
  */
-const shellScript = `"$@" 3>&- & echo $! >&3; exec 3>&-; wait $!`;
+const shellScript = `unset PWD OLDPWD SHLVL; "$@" 3>&- & echo $! >&3; exec 3>&-; wait $!`;
 
 /** A shell's exit code for a program that a signal ended is the signal's number and this. */
 const shellSignals = 128;
