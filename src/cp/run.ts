@@ -8,6 +8,7 @@ import { build } from "../lib/version.js";
 import { createSiteGuard, knownHostsOnly } from "../net/cross-site.js";
 import { grpcLimits } from "../net/grpc-limits.js";
 import { startHttpServer } from "../net/http-server.js";
+import { httpLimitNames } from "../net/limits.js";
 import { bindError } from "../net/listen.js";
 import { allowedOrigins } from "../net/origins.js";
 import { registry } from "../resources/registry.js";
@@ -16,6 +17,7 @@ import { followChanges } from "../xds/feed.js";
 import { xdsLimits } from "../xds/limits.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
+import { createDuplicates } from "./bootstrap/duplicates.js";
 import { bootstrapHandler } from "./bootstrap/handler.js";
 import { catalogueDocument } from "./catalogue.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
@@ -26,6 +28,7 @@ import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { followInstances } from "./insights/abandoned.js";
 import { startCollector } from "./insights/collector.js";
+import { createPresence } from "./insights/presence.js";
 import { createInsightRecorder } from "./insights/recorder.js";
 import { localChanges } from "./local-changes.js";
 import { measuredStore } from "./metrics/measured-store.js";
@@ -58,6 +61,9 @@ export interface ControlPlane {
 
 /** Changes reach proxies within this, whatever the refresh interval says. */
 const longestGatheringMs = 100;
+
+/** A kuma-dp doesn't wait longer for its bootstrap because its last connection to another instance may have just ended. */
+const longestPresenceLagMs = 2_000;
 
 /** Makes sure that the store has what every installation has; returns the key that signs tokens, if there are any. */
 async function furnish(store: Store, authorities: Authorities, settings: Settings, logger: Logger) {
@@ -96,6 +102,7 @@ export async function startControlPlane(
   const metrics = createMetrics();
   const allowed = await allowedOrigins(settings.corsAllowedDomains, originsVariable);
   const guard = createSiteGuard({ allowed, advertisedHostname: settings.advertisedHostname });
+  const httpIncidents = (server: string) => metrics.incidents(server, httpLimitNames);
   const knownHosts = knownHostsOnly(guard, metrics.requestRefused);
   const own = createOwnServers(settings);
   try {
@@ -105,6 +112,7 @@ export async function startControlPlane(
       layers: [knownHosts],
       handler: healthHandler(() => state.ready && state.store?.available === true, metrics),
       logger: logger.child("xds-server.diagnostics"),
+      incidents: httpIncidents("diagnostics"),
     });
     stops.push(() => health.close());
 
@@ -133,6 +141,7 @@ export async function startControlPlane(
       const collector = startCollector({
         store,
         ageMs: settings.dataplaneCleanupAge,
+        isOpenHere: (proxy) => insights.openSince(proxy).length > 0,
         logger: logger.child("insights"),
       });
       stops.push(async () => collector.close());
@@ -152,6 +161,7 @@ export async function startControlPlane(
         key: signingKey,
         allowedOrigins: allowed,
         refused: metrics.requestRefused,
+        incidents: httpIncidents("tokens"),
         localLayers: localChanges(settings, "dataplane token server", metrics.requestRefused),
         logger: logger.child("dataplane-token-server"),
       }));
@@ -207,6 +217,12 @@ export async function startControlPlane(
     });
     stops.push(async () => rotations.close());
 
+    const presence = createPresence({
+      store,
+      instances,
+      openSince: insights.openSince,
+      lagMs: Math.min(2 * settings.statusFlushInterval, longestPresenceLagMs),
+    });
     // The catalogue holds the bootstrap server's port, which is only known once it listens.
     const catalogue: { apis?: unknown } = {};
     const bootstrap = await startHttpServer({
@@ -214,6 +230,7 @@ export async function startControlPlane(
       setting: "KUMA_BOOTSTRAP_SERVER_PORT",
       layers: [knownHosts],
       logger: logger.child("bootstrap"),
+      incidents: httpIncidents("bootstrap"),
       handler: bootstrapHandler({
         store,
         guard,
@@ -229,6 +246,7 @@ export async function startControlPlane(
           connectTimeoutMs: settings.xdsConnectTimeout,
         },
         catalogue,
+        findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
       }),
     });
     servers.push(bootstrap);
@@ -249,6 +267,7 @@ export async function startControlPlane(
       setting: "KUMA_API_SERVER_PORT or KUMA_API_SERVER_INTERFACE",
       layers: [knownHosts, ...localChanges(settings, "HTTP API", metrics.requestRefused)],
       logger: logger.child("api-server"),
+      incidents: httpIncidents("api"),
       handler: apiHandler({
         registry,
         checks: specChecks(own.current, envoy),

@@ -1,5 +1,7 @@
 import { type Cause, messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
+import { visible } from "../lib/visible.js";
+import { readWarningHeader } from "../net/warning-header.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type AuthorityStatus, readAuthority } from "./authority.js";
@@ -60,22 +62,27 @@ function parse(body: string): unknown {
 
 function readCauses(value: unknown): Cause[] {
   if (!Array.isArray(value)) return [];
-  return value.filter(isObject).map(({ field, message }) => ({ field: String(field), message: String(message) }));
+  return value.filter(isObject).map(({ field, message }) => ({
+    field: visible(String(field)),
+    message: visible(String(message)),
+  }));
 }
+
+/** More of a stranger's answer is no help. */
+const longestExcerpt = 1_000;
+export const excerpt = (text: string): string =>
+  text.length > longestExcerpt ? `${text.slice(0, longestExcerpt)}…` : text;
 
 /** The error of an answer that is no success: the control plane's own words, or status and body of a stranger's. */
 export function failure({ status, body }: Answer): UserError {
+  // What a server says is shown in one line: its line breaks must not look like lines of ours.
   const error = parse(body);
   if (isObject(error) && typeof error.title === "string" && typeof error.details === "string") {
-    return new UserError("api.refused", `${error.title} (${error.details})`, { causes: readCauses(error.causes) });
+    return new UserError("api.refused", visible(`${error.title} (${error.details})`), {
+      causes: readCauses(error.causes),
+    });
   }
-  return new UserError("api.unexpected", `(${status}): ${body.trim()}`);
-}
-
-/** The texts of a `Warning` header, RFC 7234 5.5: `299 - "text", 299 - "text"`. */
-function readWarnings(header: string | undefined): string[] {
-  const values = header?.match(/\b\d{3} \S+ "(?:[^"\\]|\\.)*"/g) ?? [];
-  return values.map((value) => value.slice(value.indexOf('"') + 1, -1).replaceAll(/\\(.)/g, "$1"));
+  return new UserError("api.unexpected", `(${status}): ${visible(excerpt(body.trim()))}`);
 }
 
 /** Logs every exchange at debug. */
@@ -109,7 +116,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function write(path: string, body: unknown): Promise<readonly string[]> {
     const answer = await ask("PUT", path, { body: JSON.stringify(body) });
     if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
-    return readWarnings(answer.headers.warning);
+    return readWarningHeader(answer.headers.warning).map(visible);
   }
 
   /**

@@ -1,6 +1,7 @@
+import { visible } from "../lib/visible.js";
 import { paint } from "./color.js";
 
-/** A mesh's certificate authority as the API tells it; a newer control plane may know states that we don't. */
+/** A mesh's certificate authority as the API tells it, in texts that can be shown; a newer control plane may know states that we don't. */
 export interface AuthorityStatus {
   readonly mesh: string;
   readonly state: string;
@@ -19,11 +20,11 @@ export function readAuthority(value: unknown): AuthorityStatus | undefined {
   const { mesh, state, reason, waitingFor, retiresAt } = value;
   if (!isText(mesh) || !isText(state)) return undefined;
   return {
-    mesh,
-    state,
-    ...(isText(reason) ? { reason } : {}),
-    ...(Array.isArray(waitingFor) ? { waitingFor: waitingFor.filter(isText) } : {}),
-    ...(isText(retiresAt) ? { retiresAt } : {}),
+    mesh: visible(mesh),
+    state: visible(state),
+    ...(isText(reason) ? { reason: visible(reason) } : {}),
+    ...(Array.isArray(waitingFor) ? { waitingFor: waitingFor.filter(isText).map(visible) } : {}),
+    ...(isText(retiresAt) ? { retiresAt: visible(retiresAt) } : {}),
   };
 }
 

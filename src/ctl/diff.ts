@@ -1,4 +1,5 @@
 import { own } from "../lib/own.js";
+import { visibleJson } from "../lib/visible.js";
 import { pathText, type Step } from "../resources/path.js";
 
 /** One place where two JSON values differ; undefined where one has nothing. */
@@ -28,14 +29,16 @@ export function differences(before: unknown, after: unknown, steps: readonly Ste
   return [{ kind, path: pathText(steps), before, after }];
 }
 
+const json = (value: unknown) => visibleJson(JSON.stringify(value));
+
 /** `~ a.b: 1 → 2`, `+ a.b: 2`, `- a.b: 1`. */
 export function describeDifference({ kind, path, before, after }: Difference): string {
   switch (kind) {
     case "added":
-      return `+ ${path}: ${JSON.stringify(after)}`;
+      return `+ ${path}: ${json(after)}`;
     case "removed":
-      return `- ${path}: ${JSON.stringify(before)}`;
+      return `- ${path}: ${json(before)}`;
     case "changed":
-      return `~ ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
+      return `~ ${path}: ${json(before)} → ${json(after)}`;
   }
 }

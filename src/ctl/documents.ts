@@ -1,5 +1,6 @@
 import { type Cause, messageOf, UserError } from "../lib/errors.js";
 import { nearest } from "../lib/suggest.js";
+import { visible } from "../lib/visible.js";
 import { fromJson, readEnvelope } from "../resources/envelope.js";
 import type { Registry } from "../resources/registry.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
@@ -80,5 +81,5 @@ function unknownType(registry: Registry, word: string | undefined): UserError {
   const names = registry.types.filter(({ access }) => access === "full").map(({ name }) => name);
   const meant = nearest(word, names);
   const way = meant === undefined ? `known types are ${names.join(", ")}` : `did you mean "${meant}"?`;
-  return new UserError("type.unknown", `invalid type of resource type "${word}"; ${way}`);
+  return new UserError("type.unknown", `invalid type of resource type "${visible(word)}"; ${way}`);
 }

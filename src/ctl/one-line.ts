@@ -1,2 +1,4 @@
-/** Words of Envoys, servers and users in one line, without what steers a terminal. */
-export const oneLine = (text: string): string => text.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
+import { visible } from "../lib/visible.js";
+
+/** Text of Envoys, servers and users in one line: white space becomes single blanks, and what steers a terminal is escaped. */
+export const oneLine = (text: string): string => visible(text.replaceAll(/\s+/g, " ").trim());

@@ -1,6 +1,7 @@
 import { text } from "../lib/cli.js";
 import { UserError } from "../lib/errors.js";
 import { nearest } from "../lib/suggest.js";
+import { visibleJson } from "../lib/visible.js";
 import { toYaml } from "./yaml.js";
 
 const formats = ["table", "yaml", "json"] as const;
@@ -25,7 +26,7 @@ export function parseFormat(name: string): Format {
 
 /** A value as the API gives it. */
 export async function renderValue(format: "yaml" | "json", value: unknown): Promise<string> {
-  return format === "json" ? `${JSON.stringify(value, null, 2)}\n` : toYaml(value);
+  return format === "json" ? `${visibleJson(JSON.stringify(value, null, 2))}\n` : toYaml(value);
 }
 
 /** A list as the API gives it, in the format that was asked for; `table` is only called for a table. */

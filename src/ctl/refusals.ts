@@ -1,6 +1,7 @@
 import type { DataplaneOverview } from "../resources/dataplane-overview.js";
 import { dataplaneOverviewType } from "../resources/dataplane-overview.js";
 import { fromJson } from "../resources/envelope.js";
+import { oneLine } from "./one-line.js";
 
 /** A resource that a connected proxy refuses at present. */
 export interface Refused {
@@ -34,6 +35,6 @@ export const refusalLines = (refused: readonly Refused[]): string =>
   refused
     .map(
       ({ dataplane, type, resource, reason }) =>
-        `Envoy of "${dataplane}" refuses ${type.toUpperCase()} resource "${resource}": ${reason.replaceAll(/\s+/g, " ")}\n`,
+        `${oneLine(`Envoy of "${dataplane}" refuses ${type.toUpperCase()} resource "${resource}": ${reason}`)}\n`,
     )
     .join("");

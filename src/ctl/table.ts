@@ -1,3 +1,4 @@
+import { visible } from "../lib/visible.js";
 import { fromJson } from "../resources/envelope.js";
 import type { Column, Resource, ResourceType } from "../resources/resource.js";
 
@@ -10,12 +11,16 @@ function width(text: string): number {
   return [...text].length;
 }
 
-/** Columns three blanks apart, the last one as long as it is; a line break after every row, the header's included. */
+/**
+ * Columns three blanks apart, the last one as long as it is; a line break after every row, the header's included. What
+ * steers a terminal is escaped in cells, whoever it came from: a line break in one makes no row.
+ */
 export function renderTable(
   titles: readonly string[],
-  rows: readonly (readonly string[])[],
+  content: readonly (readonly string[])[],
   paint: Paint = (cell) => cell,
 ): string {
+  const rows = content.map((cells) => cells.map(visible));
   const widths = titles.map((title, column) => Math.max(width(title), ...rows.map((row) => width(row[column] ?? ""))));
   const line = (cells: readonly string[], show: Paint) =>
     cells

@@ -1,6 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { messageOf, UserError } from "../lib/errors.js";
+import { visible } from "../lib/visible.js";
+import { excerpt } from "./api-client.js";
 import type { Context } from "./config-file.js";
 import { below, parseAddress, type Request, send } from "./http.js";
 import { isLoopback } from "./loopback.js";
@@ -43,7 +45,7 @@ function refuse(message: string): UserError {
 function endpointUrl(text: string): URL {
   const url = parseAddress(text);
   if (url) return url;
-  throw refuse(`the Control Plane's catalogue gives "${text}" as the address of its Dataplane Token Server`);
+  throw refuse(`the Control Plane's catalogue gives "${visible(text)}" as the address of its Dataplane Token Server`);
 }
 
 /** Chooses between the local and the public token server. */
@@ -105,6 +107,10 @@ function isCut(error: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === "ECONNRESET";
 }
 
+/** The server's largest token is far smaller; in one there are neither blanks nor control characters. */
+const longestToken = 64 * 1024;
+const isToken = (text: string) => text.length <= longestToken && /^[\x21-\x7e]+$/.test(text);
+
 /** A token for one dataplane, without a line break. */
 export async function requestToken({ url, client }: TokenEndpoint, request: TokenRequest): Promise<string> {
   const prefix = "failed to generate a dataplane token: ";
@@ -118,8 +124,11 @@ export async function requestToken({ url, client }: TokenEndpoint, request: Toke
     const hint = client !== undefined && isCut(error) ? `. ${unknownClient}` : "";
     throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}${hint}`);
   });
-  if (answer.status === 200) return answer.body;
-  const said = answer.body.trim();
+  if (answer.status === 200) {
+    if (isToken(answer.body)) return answer.body;
+    throw new UserError("token.unexpected", `${prefix}${url.origin} answered with something that is not a token`);
+  }
+  const said = visible(excerpt(answer.body.trim()));
   throw new UserError(
     "token.refused",
     `${prefix}unexpected status code ${answer.status}${said === "" ? "" : `: ${said}`}. Expected 200`,

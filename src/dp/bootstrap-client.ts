@@ -1,5 +1,7 @@
 import { backoff, sleep } from "../lib/deadline.js";
 import { messageOf, UserError } from "../lib/errors.js";
+import { visible } from "../lib/visible.js";
+import { readWarningHeader } from "../net/warning-header.js";
 import { type Answer, exchange, isTrustFailure } from "./http-exchange.js";
 
 /** What the control plane is told about this proxy. */
@@ -29,6 +31,8 @@ export interface Retry {
   readonly giveUp: number;
   /** Told of every failure that will be tried again. */
   readonly waiting: (reason: string) => void;
+  /** Told of what the control plane warns of beside the bootstrap. */
+  readonly warned: (sentence: string) => void;
 }
 
 const requestTimeout = 10_000;
@@ -80,11 +84,16 @@ function parseJson(text: string): Record<string, unknown> | undefined {
   }
 }
 
+/** An answer is shown in one line, and not more of it than a person reads. */
+const longestShown = 1_000;
+const shown = (text: string) => visible(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
+
 /** Our error body as one sentence; undefined when the answer is a stranger's. */
 function ourError(answer: Answer): string | undefined {
   const body = parseJson(answer.body);
   if (typeof body?.title !== "string") return undefined;
-  return typeof body.details === "string" && body.details !== "" ? `${body.title} (${body.details})` : body.title;
+  const { title, details } = body;
+  return shown(typeof details === "string" && details !== "" ? `${title} (${details})` : title);
 }
 
 function bootstrapUrlIn(catalogue: Answer): URL | undefined {
@@ -111,9 +120,9 @@ async function lookUp(cp: ControlPlane, tried: readonly string[], signal: AbortS
   );
 }
 
-/** What a bootstrap server's answer means: the bootstrap, or undefined when it came from somebody else. */
-function read(url: URL, answer: Answer): string | undefined {
-  if (answer.status === 200) return answer.body;
+/** What a bootstrap server's answer means: the answer with the bootstrap, or undefined when it came from somebody else. */
+function read(url: URL, answer: Answer): Answer | undefined {
+  if (answer.status === 200) return answer;
   const ours = ourError(answer);
   // Only this title: our API server, whose URL may have been given instead, answers unknown paths with JSON as well.
   if (answer.status === 404 && ours?.startsWith("Could not find a Dataplane")) {
@@ -127,7 +136,7 @@ function read(url: URL, answer: Answer): string | undefined {
   throw new UserError("bootstrap.refused", `${url.href}: unexpected status code: ${answer.status}${detail}`);
 }
 
-async function attempt(cp: ControlPlane, body: string, signal: AbortSignal): Promise<string> {
+async function attempt(cp: ControlPlane, body: string, signal: AbortSignal): Promise<Answer> {
   const tried: string[] = [];
   if (cp.kind === "bootstrap-server") {
     const direct = at(cp.url, "/bootstrap");
@@ -158,7 +167,9 @@ export async function fetchBootstrap(
   const deadline = Date.now() + retry.giveUp;
   for (;;) {
     try {
-      return await attempt(cp, body, signal);
+      const answer = await attempt(cp, body, signal);
+      for (const sentence of readWarningHeader(answer.warning)) retry.warned(visible(sentence));
+      return answer.body;
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       if (Date.now() >= deadline) throw new UserError("control-plane.unavailable", error.message, { cause: error });

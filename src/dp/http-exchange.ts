@@ -16,6 +16,8 @@ export interface Exchange {
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** The `Warning` header. */
+  readonly warning: string | undefined;
 }
 
 /**
@@ -48,9 +50,10 @@ export async function exchange(request: Exchange): Promise<Answer> {
         if (size > request.limit) outgoing.destroy(new Error(`the answer is larger than ${request.limit} bytes`));
         else chunks.push(chunk);
       });
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
-      );
+      response.on("end", () => {
+        const { statusCode = 0, headers } = response;
+        resolve({ status: statusCode, body: Buffer.concat(chunks).toString("utf8"), warning: headers.warning });
+      });
       response.on("error", fail);
     };
     const outgoing =

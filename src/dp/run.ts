@@ -74,7 +74,12 @@ function controlPlane({ controlPlane: { kind, url }, caCertFile }: Settings): Co
   }
 }
 
-async function fetch({ settings, machine, logger }: Context, withToken: boolean, signal: AbortSignal): Promise<string> {
+async function fetch(
+  { settings, machine, logger }: Context,
+  withToken: boolean,
+  warned: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
   const { mesh, name, adminPort, logDirectories } = settings;
   let told = false;
   const retry = {
@@ -86,6 +91,7 @@ async function fetch({ settings, machine, logger }: Context, withToken: boolean,
       if (!told && logger.level === "off") machine.notice(`${reason}. Waiting for the control plane.`);
       told = true;
     },
+    warned,
   };
   const request = { mesh, name, adminPort, logDirectories, ...(withToken ? { dataplaneTokenPath: files.token } : {}) };
   return fetchBootstrap(controlPlane(settings), request, retry, signal);
@@ -198,9 +204,13 @@ async function live(context: Context, held: Held, ends: Ends): Promise<number> {
   // At once, and not only when the control plane has answered.
   if (settings.configDir !== undefined) examineGiven(settings.configDir);
 
-  const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, stop));
+  const warnings: string[] = [];
+  const warned = (sentence: string) => void warnings.push(sentence);
+  const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, warned, stop));
   const { temporary, uid, processes } = machine;
-  await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
+  const ended = await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
+  // The proxy that the control plane took for another one was then the Envoy of our own that has just been ended.
+  if (!ended) warnings.forEach(machine.notice);
   stop.throwIfAborted();
 
   const configDir = openConfigDir(context);
@@ -263,9 +273,11 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
     logLevel: logger.level,
     logger,
     async fetch() {
+      // The proxy of this name that is connected is the one that runs.
+      const warned = (warning: string) => logger.info("the control plane warns", { warning });
       for (;;) {
         try {
-          return await fetch(context, token !== undefined, ends.over);
+          return await fetch(context, token !== undefined, warned, ends.over);
         } catch (error) {
           if (!(error instanceof UserError && error.id === "control-plane.unavailable")) throw error;
         }

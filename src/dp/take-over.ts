@@ -24,9 +24,10 @@ export interface Traces {
  * the new Envoy starts, so that the dataplane serves as long as it can; it must not be later, because two Envoys could
  * share one port. Throws UserError("config-dir.in-use") when the given directory belongs to a living kuma-dp, or to
  * the Envoy of another dataplane, which is not ours to end, and UserError("config-dir.unusable") when others could
- * have written what it holds.
+ * have written what it holds. Resolves with whether an Envoy was ended.
  */
-export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger: Logger): Promise<void> {
+export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger: Logger): Promise<boolean> {
+  let ended = false;
   /** Frees a directory; if that may not be done, who holds it. */
   const settle = async (directory: string): Promise<string | undefined> => {
     const record = readPidRecord(directory);
@@ -48,15 +49,17 @@ export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger
       await endOrphan(envoy, traces.processes);
     }
     removeSharedMemory(directory);
+    ended = true;
     return undefined;
   };
   for (const directory of leftOvers(traces.temporary, mesh, name, traces.uid)) {
     if ((await settle(directory)) === undefined) removeLeftOver(directory);
   }
-  if (traces.given === undefined) return;
+  if (traces.given === undefined) return ended;
   examineGiven(traces.given);
   const holder = await settle(traces.given);
   if (holder !== undefined) {
     throw new UserError("config-dir.in-use", `--config-dir ${traces.given} is in use by ${holder}`);
   }
+  return ended;
 }

@@ -32,6 +32,7 @@ import { messageOf, UserError } from "./errors.js";
 import { helpPage, usagePage } from "./help-page.js";
 import { type LogLevel, parseLogLevel } from "./logger.js";
 import { versionText } from "./version.js";
+import { visible, visibleLines } from "./visible.js";
 
 export { type Command, command, commandsWith, type Io, list, type Program, text, toggle } from "./command.js";
 
@@ -81,9 +82,10 @@ export function completeProgram(program: Program): { program: Program; tree: Nod
   return { program, tree, globalFlags };
 }
 
+/** The last place where a foreign text passes: only its line breaks are trusted, as messages of ours have some. */
 function render(error: UserError): string {
-  const causes = error.causes.map(({ field, message }) => `* ${field}: ${message}\n`);
-  return `Error: ${error.message}\n${causes.join("")}`;
+  const causes = error.causes.map(({ field, message }) => `* ${visible(field)}: ${visibleLines(message)}\n`);
+  return `Error: ${visibleLines(error.message)}\n${causes.join("")}`;
 }
 
 /** Runs the command that the words name and returns the exit code: 0, or 1 after an error was written to stderr. */
@@ -109,8 +111,10 @@ export async function runProgram(definition: Program, words: readonly string[], 
     return (await command.run({ flags: values, globals: values, given, args, logLevel, io })) ?? 0;
   } catch (error) {
     if (!(error instanceof UserError)) {
-      io.stderr.write(`Error: ${messageOf(error)}\nThis is a bug in ${program.name}: please report it.\n`);
-      if (logLevel === "debug" && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+      io.stderr.write(
+        `Error: ${visibleLines(messageOf(error))}\nThis is a bug in ${program.name}: please report it.\n`,
+      );
+      if (logLevel === "debug" && error instanceof Error) io.stderr.write(`${visibleLines(String(error.stack))}\n`);
       return 1;
     }
     io.stderr.write(render(error));

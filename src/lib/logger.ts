@@ -1,4 +1,5 @@
 import { messageOf, UserError } from "./errors.js";
+import { visible, visibleJson } from "./visible.js";
 
 export type LogLevel = "off" | "info" | "debug";
 export type LogFormat = "text" | "json";
@@ -50,11 +51,6 @@ function timestamp(date: Date): string {
   return `${local}${offset < 0 ? "-" : "+"}${two(Math.floor(minutes / 60))}${two(minutes % 60)}`;
 }
 
-/** A line break or a tab in a message would forge a second line or a column. */
-function oneLine(text: string): string {
-  return JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("\\\\", "\\");
-}
-
 /** Of identical messages: the first 100 of a second, then every 100th. */
 function createSampler(now: () => Date): (message: string) => boolean {
   const first = 100;
@@ -90,11 +86,12 @@ export function createLogger(options: Options): Logger {
     const ts = timestamp(now());
     if (format === "json") {
       const head = { ts, level: title, logger: name, msg: message };
-      write(`${JSON.stringify({ ...head, ...values, ...head }, plain)}\n`);
+      write(`${visibleJson(JSON.stringify({ ...head, ...values, ...head }, plain))}\n`);
       return;
     }
-    const columns = [ts, title, name, oneLine(message)];
-    if (Object.keys(values).length > 0) columns.push(JSON.stringify(values, plain));
+    // A line break or a tab in a message would forge a second line or a column.
+    const columns = [ts, title, name, visible(message)];
+    if (Object.keys(values).length > 0) columns.push(visibleJson(JSON.stringify(values, plain)));
     write(`${columns.join("\t")}\n`);
   }
 

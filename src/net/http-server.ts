@@ -6,8 +6,11 @@ import { messageOf } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import type { ClientCheck } from "./client-check.js";
 import { type BodyPieces, errorReply, type HttpHandler, type HttpReply, type Layer, layered } from "./exchange.js";
-import { defaultLimits, type HttpLimits } from "./limits.js";
+import { createGuard, type Incidents, uncounted } from "./incidents.js";
+import { defaultLimits, type HttpLimitName, type HttpLimits } from "./limits.js";
 import { type Binding, listen } from "./listen.js";
+import { readBody } from "./request-body.js";
+import { inTurn } from "./turns.js";
 
 export interface HttpServer {
   readonly port: number;
@@ -20,6 +23,7 @@ export interface HttpServerOptions extends Binding {
   /** What is wrapped around the handler, the outermost first. */
   readonly layers: readonly Layer[];
   readonly logger: Logger;
+  readonly incidents?: Incidents;
   readonly limits?: Partial<HttpLimits>;
   /** Without it the server speaks plain HTTP. */
   readonly tls?: ServerTls;
@@ -33,23 +37,16 @@ export interface ServerTls {
   readonly clients?: ClientCheck;
 }
 
-const noBody = Buffer.alloc(0);
 const closeGraceMs = 1_000;
 /** How much of a refused body is still read, so that the client gets our answer instead of a connection reset. */
 const drainBytes = 8 * 1024 * 1024;
 const drainMs = 1_000;
 
-type Body =
-  | { readonly kind: "whole"; readonly bytes: Buffer }
-  | { readonly kind: "too-large" }
-  /** There is no room for it beside the bodies that others have not finished. */
-  | { readonly kind: "no-room" }
-  | { readonly kind: "cut" };
-
 /** Starts an HTTP server whose every input is bounded; resolves once its port is open. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const limits = { ...defaultLimits, ...options.limits };
-  const { logger } = options;
+  const { logger, incidents = uncounted } = options;
+  const guard = createGuard(logger, incidents);
   const handler = layered(options.layers, options.handler);
   const settings = {
     maxHeaderSize: limits.headerBytes,
@@ -58,15 +55,22 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     keepAliveTimeout: limits.idleMs,
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(limits.headersMs / 2)),
   };
-  const state = { closing: false, unfinished: 0 };
+  const state = { closing: false };
   /** Connections that have not brought a request yet: Node doesn't count them as idle. */
   const silent = new Set<Duplex>();
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await readBody(request, limits, state);
+    const body = await readBody(request, limits.bodyBytes);
     if (body.kind === "cut") return;
-    if (body.kind === "too-large") return refuseBody(request, response, tooLarge(limits.bodyBytes));
-    if (body.kind === "no-room") return refuseBody(request, response, noRoom);
+    if (body.kind === "shredded") {
+      incidents.refused("chunks");
+      request.socket.destroy();
+      return;
+    }
+    if (body.kind !== "whole") {
+      incidents.refused(body.kind === "no-room" ? "unfinished" : "body");
+      return refuseBody(request, response, body.kind === "no-room" ? noRoom : tooLarge(limits.bodyBytes));
+    }
     const target = request.url ?? "/";
     const mark = target.indexOf("?");
     const reply = await handler({
@@ -80,14 +84,44 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     await send(response, reply, state.closing);
   };
 
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    silent.delete(request.socket);
-    serve(request, response).catch((error: unknown) => {
-      logger.error("request failed", { method: request.method, path: request.url, error });
-      if (response.headersSent) response.destroy();
-      else sendWhole(response, errorReply(500, "Internal Server Error", "Internal Server Error"), state.closing);
-    });
+  const failed = guard((request: IncomingMessage, response: ServerResponse, error: unknown): void => {
+    logger.error("request failed", { method: request.method, path: request.url, error });
+    if (response.headersSent) response.destroy();
+    else sendWhole(response, errorReply(500, "Internal Server Error", "Internal Server Error"), state.closing);
+  });
+  /** Requests of a connection that came while one before them was served, by how to begin with each. */
+  const waiting = new WeakMap<Duplex, (() => void)[]>();
+  /** The answer is through, or nobody is left to take it. */
+  const ended = (socket: Duplex): void => {
+    const next = waiting.get(socket)?.shift();
+    if (next === undefined) waiting.delete(socket);
+    else inTurn(next);
   };
+  const answer = guard(
+    (request: IncomingMessage, response: ServerResponse): void => {
+      const { socket } = request;
+      silent.delete(socket);
+      const begin = guard(() => {
+        if (socket.destroyed) ended(socket);
+        else serve(request, response).catch((error: unknown) => failed(request, response, error));
+      });
+      const queue = waiting.get(socket);
+      // A thousand requests come in what is read at once, and their answers would wait for a client that never reads.
+      if (queue !== undefined && queue.length + 1 >= limits.pipelined) {
+        // Node goes on with what it has read of a connection that is closed already.
+        if (!socket.destroyed) incidents.refused("pipelined");
+        socket.destroy();
+        return;
+      }
+      response.once("close", () => ended(socket));
+      if (queue !== undefined) queue.push(begin);
+      else {
+        waiting.set(socket, []);
+        begin();
+      }
+    },
+    (request) => request.socket.destroy(),
+  );
 
   const { tls } = options;
   const server =
@@ -97,17 +131,34 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   if (tls !== undefined) guardHandshakes(server as TlsServer, tls.clients, logger);
   /** All connections, those in their TLS handshake included: HTTP knows nothing of these. */
   const connected = new Set<Duplex>();
-  server.on("connection", (socket: Duplex) => {
-    connected.add(socket);
-    socket.once("close", () => connected.delete(socket));
-  });
+  server.on(
+    "connection",
+    guard((socket: Duplex) => {
+      connected.add(socket);
+      socket.once("close", () => connected.delete(socket));
+    }, destroy),
+  );
   server.maxConnections = limits.connections;
+  server.on("drop", () => incidents.refused("connections"));
   server.setTimeout(limits.idleMs);
-  server.on("clientError", refuseConnection);
-  server.on(tls === undefined ? "connection" : "secureConnection", (socket: Duplex) => {
-    silent.add(socket);
-    socket.once("close", () => silent.delete(socket));
-  });
+  server.on(
+    "clientError",
+    guard(
+      (error: NodeJS.ErrnoException, socket: Duplex) => {
+        const limit = limitsOfErrors.get(error.code ?? "");
+        if (limit !== undefined) incidents.refused(limit);
+        refuseConnection(error, socket);
+      },
+      (_error, socket) => destroy(socket),
+    ),
+  );
+  server.on(
+    tls === undefined ? "connection" : "secureConnection",
+    guard((socket: Duplex) => {
+      silent.add(socket);
+      socket.once("close", () => silent.delete(socket));
+    }, destroy),
+  );
   const port = await listen(server, options);
   server.on("error", (error: Error) => logger.error("server failed", { error }));
   return {
@@ -119,6 +170,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     },
   };
 }
+
+const destroy = (socket: Duplex) => void socket.destroy();
+
+/** The limit that a request went beyond, by the code of the error that Node tells of it. */
+const limitsOfErrors: ReadonlyMap<string, HttpLimitName> = new Map([
+  ["HPE_HEADER_OVERFLOW", "header"],
+  ["ERR_HTTP_REQUEST_TIMEOUT", "request_time"],
+]);
 
 /** Whom we speak to is decided by `guardHandshakes`, which can say in the log why not. */
 function tlsOptions({ cert, key, clients }: ServerTls) {
@@ -141,43 +200,6 @@ function guardHandshakes(server: TlsServer, clients: ClientCheck | undefined, lo
     if (reason === undefined) return;
     logger.info("refused a client", { address: socket.remoteAddress, reason });
     socket.destroy();
-  });
-}
-
-/** Reads without waiting for a body when the header announces none. */
-function readBody(
-  request: IncomingMessage,
-  { bodyBytes: limit, unfinishedBytes }: HttpLimits,
-  all: { unfinished: number },
-): Promise<Body> | Body {
-  const length = request.headers["content-length"];
-  if (length === undefined && request.headers["transfer-encoding"] === undefined)
-    return { kind: "whole", bytes: noBody };
-  if (length !== undefined && Number(length) > limit) return { kind: "too-large" };
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    let held = 0;
-    const done = (body: Body) => {
-      request.off("data", collect);
-      all.unfinished -= held;
-      held = 0;
-      resolve(body);
-    };
-    const collect = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > limit) return done({ kind: "too-large" });
-      if (all.unfinished + chunk.length > unfinishedBytes) return done({ kind: "no-room" });
-      all.unfinished += chunk.length;
-      held += chunk.length;
-      chunks.push(chunk);
-    };
-    request.on("data", collect);
-    request.on("end", () =>
-      done({ kind: "whole", bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks) }),
-    );
-    request.on("close", () => done({ kind: "cut" }));
-    request.on("error", () => done({ kind: "cut" }));
   });
 }
 
@@ -257,10 +279,10 @@ function refuseBody(request: IncomingMessage, response: ServerResponse, reply: H
   request.resume();
 }
 
-const connectionErrors: Readonly<Record<string, HttpReply>> = {
-  HPE_HEADER_OVERFLOW: errorReply(431, "Request header too large", "Send fewer or shorter header lines"),
-  ERR_HTTP_REQUEST_TIMEOUT: errorReply(408, "Request timeout", "The request did not arrive in time"),
-};
+const connectionErrors: ReadonlyMap<string, HttpReply> = new Map([
+  ["HPE_HEADER_OVERFLOW", errorReply(431, "Request header too large", "Send fewer or shorter header lines")],
+  ["ERR_HTTP_REQUEST_TIMEOUT", errorReply(408, "Request timeout", "The request did not arrive in time")],
+]);
 const malformed = errorReply(400, "Malformed request", "This is not an HTTP/1.1 request");
 
 function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
@@ -268,7 +290,7 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  const reply = connectionErrors[error.code ?? ""] ?? malformed;
+  const reply = connectionErrors.get(error.code ?? "") ?? malformed;
   const body = String(reply.body);
   socket.end(
     `HTTP/1.1 ${reply.status} ${reply.status === 431 ? "Request Header Fields Too Large" : reply.status === 408 ? "Request Timeout" : "Bad Request"}\r\n` +

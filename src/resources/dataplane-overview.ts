@@ -33,15 +33,19 @@ export function overviewOf(
 export const subscriptionsOf = ({ dataplaneInsight }: DataplaneOverview): readonly Subscription[] =>
   dataplaneInsight?.subscriptions ?? [];
 
+const began = ({ connectTime }: Subscription) => Date.parse(connectTime ?? "");
+
+/** The subscriptions whose streams are open, to whichever control plane, the one that began first at the front. */
+export const openSubscriptions = (overview: DataplaneOverview): readonly Subscription[] =>
+  subscriptionsOf(overview)
+    .filter(({ connectTime, disconnectTime }) => connectTime !== undefined && disconnectTime === undefined)
+    .sort((a, b) => began(a) - began(b));
+
 /** Whether the proxy has a stream open to some control plane. */
-export const isOnline = (overview: DataplaneOverview): boolean =>
-  subscriptionsOf(overview).some(
-    ({ connectTime, disconnectTime }) => connectTime !== undefined && disconnectTime === undefined,
-  );
+export const isOnline = (overview: DataplaneOverview): boolean => openSubscriptions(overview).length > 0;
 
 /** The subscription that began last, as the records of two control planes may be in any order; undefined when none did. */
 export function latestSubscription(overview: DataplaneOverview): Subscription | undefined {
-  const began = ({ connectTime }: Subscription) => Date.parse(connectTime ?? "");
   let found: Subscription | undefined;
   for (const subscription of subscriptionsOf(overview)) {
     if (subscription.connectTime === undefined) continue;

@@ -6,7 +6,7 @@ import { resourceType } from "./resource.js";
 import { text, uint32 } from "./scalars.js";
 import { type Infer, limits, list, map, object } from "./schema.js";
 import { serviceProblem } from "./spiffe.js";
-import { serviceTag, tagValueProblem } from "./tags.js";
+import { serviceTag, tagKeyProblem, tagValueProblem } from "./tags.js";
 
 export { displayTags, identifyingService } from "./display.js";
 export { parseInboundInterface, parseOutboundInterface } from "./interface.js";
@@ -47,14 +47,16 @@ function validateTags({ tags = {} }: Inbound, path: string, causes: Cause[]): vo
   let problems: [key: string, problem: string][] | undefined;
   for (const key of Object.keys(tags)) {
     const value = tags[key] ?? "";
-    const problem = tagValueProblem(value) ?? (key === serviceTag ? serviceProblem(value) : undefined);
-    if (problem === undefined) continue;
+    const badKey = tagKeyProblem(key);
+    const badValue = tagValueProblem(value) ?? (key === serviceTag ? serviceProblem(value) : undefined);
+    if (badKey === undefined && badValue === undefined) continue;
     problems ??= [];
-    problems.push([key, problem]);
+    if (badKey !== undefined) problems.push([key, `tag key ${badKey}`]);
+    if (badValue !== undefined) problems.push([key, `tag value ${badValue}`]);
   }
   problems?.sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [key, problem] of problems ?? []) {
-    causes.push({ field: atKey(path, key), message: `tag value ${problem}` });
+    causes.push({ field: atKey(path, key), message: problem });
   }
 }
 

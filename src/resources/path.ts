@@ -1,12 +1,14 @@
+import { visibleJson } from "../lib/visible.js";
+
 /** One step into a document: a field, an index of a list, or a key of a map. */
 export type Step = string | number | { readonly key: string };
 
 const plainName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 const longestShown = 100;
 
-/** Text of the user's that an error shows: quoted, its control characters escaped, its end cut off when it is long. */
+/** Text of the user's that an error shows: quoted, what steers a terminal escaped, its end cut off when it is long. */
 export function quoted(text: string): string {
-  return JSON.stringify(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
+  return visibleJson(JSON.stringify(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text));
 }
 
 /** The path of a map's value: `tags["version"]`. */

@@ -51,7 +51,7 @@ export const limits = {
   selectors: 1_000,
   rules: 10_000,
   routeDestinations: 1_000,
-  loggingBackends: 100,
+  loggingBackends: 256,
   logFormatCharacters: 16_384,
   templateImports: 100,
   rawResources: 1_000,

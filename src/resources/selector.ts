@@ -1,8 +1,8 @@
 import type { Cause } from "../lib/errors.js";
-import { atKey } from "./path.js";
+import { atKey, quoted } from "./path.js";
 import { text } from "./scalars.js";
 import { type Infer, limits, list, map, object } from "./schema.js";
-import { serviceTag, type Tags } from "./tags.js";
+import { serviceTag, type Tags, tagKeyProblem } from "./tags.js";
 
 export const tagsSchema = map(text(), limits.tags);
 const selector = object({ match: tagsSchema });
@@ -26,9 +26,11 @@ export function validateTags(tags: Tags, path: string, rule: TagsRule, causes: C
     causes.push({ field: path, message: `must consist of exactly one tag "${serviceTag}"` });
   }
   for (const key of keys) {
+    const problem = tagKeyProblem(key);
     if (key === "") causes.push({ field: path, message: "tag key must be non-empty" });
+    else if (problem !== undefined) causes.push({ field: atKey(path, key), message: `tag key ${problem}` });
     if (rule === "service" && key !== serviceTag) {
-      causes.push({ field: atKey(path, key), message: `tag ${JSON.stringify(key)} is not allowed` });
+      causes.push({ field: atKey(path, key), message: `tag ${quoted(key)} is not allowed` });
     }
     if (tags[key] === "") causes.push({ field: atKey(path, key), message: "tag value must be non-empty" });
   }

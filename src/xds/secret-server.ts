@@ -7,6 +7,7 @@ import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
 import type { ProxyId } from "./node.js";
 import type { SecretObserver } from "./observer.js";
 import { createPacer } from "./pacer.js";
+import { createSecretAgreement, trusting } from "./secret-agreement.js";
 import { type SecretStream, serveSecrets } from "./secret-stream.js";
 import { createSlices } from "./slices.js";
 
@@ -52,6 +53,8 @@ export interface SecretServerOptions {
 /** State of the world only: that is what Envoy's Google gRPC client asks for. */
 const streamSecrets = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
 
+const trustedBy = (streams: Iterable<SecretStream>) => trusting(streams).map(({ trusted }) => trusted?.version);
+
 /** Certificates are issued, and streams looked at again, in slices of this length. */
 const sliceMs = 5;
 
@@ -87,6 +90,10 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
   const { connectionsPerAddress: perAddress } = options;
   const pace = createPacer(sliceMs);
   const index = createStreamIndex();
+  const agreement = createSecretAgreement({
+    streamsOf: ({ mesh, name }) => index.ofProxy(mesh, name),
+    observer,
+  });
   const refreshes = createSlices<SecretStream>(sliceMs, (stream) => stream.refresh());
   const { port, host } = options;
   const server = await startGrpcServer({
@@ -99,27 +106,32 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     pingEveryMs,
     methods: {
       [streamSecrets](call): GrpcListener {
-        const stream = serveSecrets(call, {
+        const stream: SecretStream = serveSecrets(call, {
           view: feed.view,
           identities,
           authenticate,
           pace,
           logger,
-          observer,
+          observer: agreement.observerOf(() => stream),
           incidents,
         });
         let known: ProxyId | undefined;
         return {
           message(bytes) {
+            const asked = stream.trusted !== undefined;
             stream.message(bytes);
-            if (known !== undefined || stream.proxy === undefined) return;
-            known = stream.proxy;
-            index.add(stream, known);
+            if (known === undefined && stream.proxy !== undefined) {
+              known = stream.proxy;
+              index.add(stream, known);
+            }
+            if (known !== undefined && asked && stream.trusted === undefined) agreement.changed(known);
           },
           closed() {
             stream.closed();
             refreshes.delete(stream);
-            if (known !== undefined) index.delete(stream, known);
+            if (known === undefined) return;
+            index.delete(stream, known);
+            agreement.changed(known);
           },
         };
       },
@@ -137,11 +149,11 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     calls: server.calls,
     proxies(mesh) {
       const found = new Map<string, { trusted: (string | undefined)[]; identity: IssuedIdentity | undefined }>();
-      for (const { proxy, trusted, identity } of index.ofMesh(mesh)) {
+      for (const { proxy, identity } of index.ofMesh(mesh)) {
         if (proxy === undefined) continue;
-        const entry = found.get(proxy.name) ?? { trusted: [], identity: undefined };
-        found.set(proxy.name, entry);
-        if (trusted !== undefined) entry.trusted.push(trusted.version);
+        const known = found.get(proxy.name);
+        const entry = known ?? { trusted: trustedBy(index.ofProxy(mesh, proxy.name)), identity: undefined };
+        if (known === undefined) found.set(proxy.name, entry);
         if (identity !== undefined && !(entry.identity !== undefined && entry.identity.notAfter > identity.notAfter)) {
           entry.identity = identity;
         }

@@ -37,6 +37,8 @@ export interface SecretStream extends GrpcListener {
   readonly trusted: { readonly version: string | undefined } | undefined;
   /** The certificate that the proxy acknowledged last on this stream. */
   readonly identity: IssuedIdentity | undefined;
+  /** Whether it carries a token of the proxy's, as far as that could be told when it was asked first. */
+  proved(): boolean;
   /** The Dataplane, its mesh or the mesh's authority changed. */
   refresh(): void;
 }
@@ -216,7 +218,17 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     refresh();
   }
 
+  let proof: boolean | undefined;
+
+  function proved(): boolean {
+    if (proxy === undefined) return false;
+    const tokens = call.header("authorization");
+    proof ??= tokens.length < 2 && authenticate(tokens[0], proxy).kind !== "refused";
+    return proof;
+  }
+
   return {
+    proved,
     get proxy() {
       return proxy;
     },

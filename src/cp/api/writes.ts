@@ -1,6 +1,7 @@
 import type { Cause } from "../../lib/errors.js";
 import type { Steps } from "../../lib/steps.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
+import { warningHeader } from "../../net/warning-header.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import type { Resource, ResourceType } from "../../resources/resource.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
@@ -11,14 +12,10 @@ import { type Renderer, render } from "./rendering.js";
 const created: HttpReply = { status: 201 };
 const ok: HttpReply = { status: 200 };
 
-/** A header takes ASCII, and clients only so much of it: what users call their tags may be neither. */
-const longestWarning = 1000;
-const headerText = (text: string) => JSON.stringify(text.slice(0, longestWarning).replaceAll(/[^\x20-\x7e]/g, "?"));
-
-/** The reply with a `Warning` header of code 299, "miscellaneous persistent warning" of RFC 7234, for each. */
+/** The reply with a `Warning` header that has each of these sentences. */
 function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply {
   if (warnings.length === 0) return reply;
-  return { ...reply, headers: { Warning: warnings.map((text) => `299 - ${headerText(text)}`).join(", ") } };
+  return { ...reply, headers: { Warning: warningHeader(warnings) } };
 }
 
 /** Makes and takes back the certificate authority that a mesh is created with. */

@@ -2,9 +2,11 @@ import { dump } from "js-yaml";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
 import { errorReply, type HttpHandler, type HttpReply, jsonReply, route } from "../../net/exchange.js";
+import { warningHeader } from "../../net/warning-header.js";
 import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
 import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
+import type { FindDuplicate } from "./duplicates.js";
 import { parseBootstrapRequest } from "./request.js";
 
 export interface BootstrapOptions {
@@ -15,6 +17,7 @@ export interface BootstrapOptions {
   readonly xds: BootstrapParameters["xds"];
   /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
   readonly catalogue: unknown;
+  readonly findDuplicate: FindDuplicate;
 }
 
 const notGenerated = "Could not generate a bootstrap";
@@ -54,9 +57,13 @@ async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHand
       admin: { ...options.admin, port: adminPort ?? options.admin.port },
       xds: options.xds,
     });
+    const duplicate = await options.findDuplicate({ mesh, name });
     return {
       status: 200,
-      headers: { "Content-Type": "text/x-yaml" },
+      headers: {
+        "Content-Type": "text/x-yaml",
+        ...(duplicate === undefined ? {} : { Warning: warningHeader([duplicate]) }),
+      },
       body: dump(document, { noRefs: true, lineWidth: -1 }),
     };
   } catch (error) {

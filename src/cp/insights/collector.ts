@@ -1,12 +1,15 @@
 import type { Logger } from "../../lib/logger.js";
 import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
+import type { ProxyId } from "../../xds/node.js";
 
 export interface CollectorOptions {
   readonly store: Store;
   /** How long a Dataplane has to be offline. */
   readonly ageMs: number;
   readonly logger: Logger;
+  /** Whether the proxy has a stream open with this instance, which an insight only shows once it is written. */
+  readonly isOpenHere: (proxy: ProxyId) => boolean;
   readonly now?: () => Date;
 }
 
@@ -29,6 +32,7 @@ export async function collectOffline({
   store,
   ageMs,
   logger,
+  isOpenHere,
   now = () => new Date(),
 }: CollectorOptions): Promise<void> {
   const before = now().getTime() - ageMs;
@@ -36,9 +40,10 @@ export async function collectOffline({
     const since = offlineSince(insight);
     if (since === undefined || since > before) continue;
     const { mesh, name } = insight;
+    if (isOpenHere({ mesh, name })) continue;
     // Read again right before: a proxy may have come back since the list was read.
     const present = await store.get(insight);
-    if (present === undefined || present.version !== insight.version) continue;
+    if (present === undefined || present.version !== insight.version || isOpenHere({ mesh, name })) continue;
     const dataplane: Key = { type: "Dataplane", mesh, name };
     await store.delete(dataplane).catch(ignoreAbsence);
     await store.delete(insight).catch(ignoreAbsence);

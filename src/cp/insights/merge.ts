@@ -1,35 +1,41 @@
 import type { Subscription } from "../../resources/dataplane-insight.js";
 import { timestamp } from "./subscription.js";
 
-/** How many subscriptions a DataplaneInsight keeps. */
+/** How many subscriptions a DataplaneInsight keeps, unless more streams than that are open. */
 export const keptSubscriptions = 10;
 
 export interface MergeContext {
   readonly now: Date;
+  /** This instance. What it has no stream for has ended. */
+  readonly own: string;
   /** True for subscriptions whose stream is known to be open. */
   readonly live: (subscription: Subscription) => boolean;
   /** True for instances that can no longer report the end of their streams: this one, and those that are gone. */
   readonly silent: (controlPlaneInstanceId: string) => boolean;
 }
 
+const isOpen = ({ disconnectTime }: Subscription) => disconnectTime === undefined;
+
 /**
  * What is stored for a proxy, brought up to date with what we watched: a subscription replaces the one with its id or
- * is appended; appending closes what a crashed control plane left open; the oldest beyond the cap go, closed ones
- * first.
+ * is appended. A subscription of this instance without a stream is closed, and, when one is appended, those that instances
+ * which are gone left open. Beyond the cap the oldest closed ones go. Open ones
+ * stay, up to the cap for each instance, so that no number of streams with one instance hides that the proxy is connected
+ * to another one.
  */
 export function mergeSubscriptions(
   stored: readonly Subscription[],
   watched: readonly Subscription[],
-  { now, live, silent }: MergeContext,
+  { now, own, live, silent }: MergeContext,
 ): Subscription[] {
   const fresh = new Map(watched.map((subscription) => [subscription.id, subscription]));
   const known = new Set(stored.map(({ id }) => id));
   const appended = watched.filter(({ id }) => !known.has(id));
   const abandoned = (subscription: Subscription) =>
-    appended.length > 0 &&
-    subscription.disconnectTime === undefined &&
+    isOpen(subscription) &&
     !live(subscription) &&
-    silent(subscription.controlPlaneInstanceId ?? "");
+    (subscription.controlPlaneInstanceId === own ||
+      (appended.length > 0 && silent(subscription.controlPlaneInstanceId ?? "")));
   const merged = stored.map((subscription) => {
     const update = fresh.get(subscription.id);
     if (update !== undefined) return update;
@@ -38,13 +44,27 @@ export function mergeSubscriptions(
   return capped([...merged, ...appended]);
 }
 
+/** The open subscriptions that stay: of each instance the oldest one, which a second proxy can't push out, and the newest. */
+function keptOpen(subscriptions: readonly Subscription[]): ReadonlySet<Subscription> {
+  const byInstance = new Map<string, Subscription[]>();
+  for (const subscription of subscriptions) {
+    if (!isOpen(subscription)) continue;
+    const { controlPlaneInstanceId = "" } = subscription;
+    const ofInstance = byInstance.get(controlPlaneInstanceId);
+    if (ofInstance === undefined) byInstance.set(controlPlaneInstanceId, [subscription]);
+    else ofInstance.push(subscription);
+  }
+  const kept = [...byInstance.values()].flatMap((open) =>
+    open.length <= keptSubscriptions ? open : [...open.slice(0, 1), ...open.slice(1 - keptSubscriptions)],
+  );
+  return new Set(kept);
+}
+
 function capped(subscriptions: Subscription[]): Subscription[] {
-  let surplus = subscriptions.length - keptSubscriptions;
-  if (surplus <= 0) return subscriptions;
-  const kept = subscriptions.filter(({ disconnectTime }) => {
-    if (surplus === 0 || disconnectTime === undefined) return true;
-    surplus -= 1;
-    return false;
-  });
-  return kept.slice(-keptSubscriptions);
+  if (subscriptions.length <= keptSubscriptions) return subscriptions;
+  const open = keptOpen(subscriptions);
+  const closed = subscriptions.filter((subscription) => !isOpen(subscription));
+  const room = Math.max(0, keptSubscriptions - open.size);
+  const keptClosed = new Set(room === 0 ? [] : closed.slice(-room));
+  return subscriptions.filter((subscription) => open.has(subscription) || keptClosed.has(subscription));
 }

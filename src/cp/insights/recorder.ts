@@ -3,6 +3,7 @@ import type { Instances } from "../../store/instances.js";
 import { type Key, type Store, StoreError } from "../../store/store.js";
 import type { ProxyId } from "../../xds/node.js";
 import type { SecretObserver, StreamObserver } from "../../xds/observer.js";
+import { keptSubscriptions } from "./merge.js";
 import { together as bothNews, certified, noNews, type SecretNews } from "./secrets.js";
 import { count, toSubscription, type WatchedStream, watchStream } from "./subscription.js";
 import { type Report, writeReports } from "./writer.js";
@@ -18,6 +19,8 @@ export interface RecorderOptions {
 }
 
 export interface InsightRecorder extends StreamObserver, SecretObserver {
+  /** When each stream that a proxy has open with this instance began, the oldest first; empty when there is none. */
+  openSince(proxy: ProxyId): readonly Date[];
   /** Writes what is not yet written. */
   flush(): Promise<void>;
   /** Writes all that is known of open streams once more: others have written over it. */
@@ -26,9 +29,9 @@ export interface InsightRecorder extends StreamObserver, SecretObserver {
   close(): Promise<void>;
 }
 
-/** The streams of one proxy: usually one, two while it reconnects. */
 interface Proxy {
   readonly dataplane: Key;
+  /** Open streams, and ended ones that are not written yet: usually one, two while the proxy reconnects. */
   readonly streams: Map<string, WatchedStream>;
   secrets: SecretNews;
 }
@@ -73,6 +76,19 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     return proxy;
   }
 
+  /** Keeps no more ended streams than an insight would: while nothing can be written they would only pile up. */
+  function dropEnded(proxy: Proxy): void {
+    let ended = proxy.streams.size;
+    if (ended <= keptSubscriptions) return;
+    for (const id of proxy.streams.keys()) if (streams.has(id)) ended -= 1;
+    for (const id of proxy.streams.keys()) {
+      if (ended <= keptSubscriptions) return;
+      if (streams.has(id)) continue;
+      proxy.streams.delete(id);
+      ended -= 1;
+    }
+  }
+
   /** Closed streams are only remembered until they are written. */
   function forget(proxy: Proxy, written: readonly WatchedStream[]): void {
     for (const stream of written) {
@@ -90,15 +106,20 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
   }
 
   function reportOf(proxy: Proxy): ProxyReport {
-    const watched = [...proxy.streams.values()];
+    const all = [...proxy.streams.values()];
+    const gone = all.filter(({ id }) => !streams.has(id));
+    const open = all.filter(({ id }) => streams.has(id));
+    // More than an insight keeps would only be made to be thrown away.
+    const reported =
+      open.length <= keptSubscriptions ? open : [...open.slice(0, 1), ...open.slice(1 - keptSubscriptions)];
     const { secrets } = proxy;
     proxy.secrets = noNews;
     return {
       proxy,
       secrets,
       dataplane: proxy.dataplane,
-      gone: watched.filter(({ id }) => !streams.has(id)),
-      watched: watched.map((stream) => toSubscription(stream, instances.own)),
+      gone,
+      watched: [...gone, ...reported].map((stream) => toSubscription(stream, instances.own)),
       live: ({ id }) => id !== undefined && streams.has(id),
     };
   }
@@ -156,8 +177,8 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
   return {
     opened(event) {
       const proxy = proxyOf(event.mesh, event.name);
-      // The proxy has one ADS stream; an older one that still looks open lost its connection without our hearing of it.
-      for (const older of proxy.streams.values()) older.disconnectTime ??= event.at;
+      // An older stream stays open until it ends: its connection may be lost, and then a ping finds out within about
+      // a minute, or this one is a second proxy under the same name, which must not end the record of the first.
       const stream = watchStream(event);
       proxy.streams.set(stream.id, stream);
       streams.set(stream.id, { stream, proxy });
@@ -165,27 +186,28 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     },
     sent: (id, kind, at) => update(id, (stream) => count(stream, kind, "responsesSent", at)),
     acknowledged: (id, kind, at) => update(id, (stream) => count(stream, kind, "responsesAcknowledged", at)),
-    rejected(id, kind, at, reason) {
-      update(id, (stream) => {
-        count(stream, kind, "responsesRejected", at);
-        const { mesh, name } = stream;
-        logger.info("a proxy refused its configuration", { mesh, dataplane: name, type: kind, reason });
-      });
-    },
+    rejected: (id, kind, at) => update(id, (stream) => count(stream, kind, "responsesRejected", at)),
     refusing(id, refused) {
       update(id, (stream) => {
         stream.refused = refused;
       });
     },
     closed(id, at) {
-      update(id, (stream) => {
-        stream.disconnectTime = at;
-      });
+      const entry = streams.get(id);
+      if (entry === undefined) return;
+      entry.stream.disconnectTime = at;
       streams.delete(id);
+      dropEnded(entry.proxy);
+      mark(entry.proxy);
     },
     certified: (proxy, { notAfter }, at) => news(proxy, (before) => certified(before, notAfter, at)),
     trusting: (proxy, trustedRoots) => news(proxy, (before) => ({ ...before, trustedRoots })),
     turnedDown: (proxy, reason, at) => news(proxy, (before) => ({ ...before, refusal: { reason, at } })),
+    openSince({ mesh, name }) {
+      const proxy = proxies.get(`${mesh}\n${name}`);
+      if (proxy === undefined) return [];
+      return [...proxy.streams.values()].filter(({ id }) => streams.has(id)).map(({ connectTime }) => connectTime);
+    },
     flush,
     rewrite: () => proxies.forEach(mark),
     async close() {

@@ -69,14 +69,7 @@ export function toSubscription(stream: WatchedStream, controlPlaneInstanceId: st
 
 /** An insight is for people, who mend one refusal after the other. */
 const mostRefused = 20;
-/** Envoy's words may hold the whole resource. */
-const longestReason = 1_000;
-
-const refusal = ({ kind, name, reason }: RefusedResource) => ({
-  type: kind,
-  name,
-  reason: reason.length > longestReason ? `${reason.slice(0, longestReason)}…` : reason,
-});
+const refusal = ({ kind, name, reason }: RefusedResource) => ({ type: kind, name, reason });
 
 /** 64-bit numbers are text in proto3 JSON. */
 function counters(counts: Counts): Partial<Record<Counter, string>> {

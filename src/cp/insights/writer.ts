@@ -39,7 +39,12 @@ export async function writeReports<R extends Report>(options: WriterOptions, rep
   const silent = await silentInstances(instances, before);
   const writes = wanted.map(({ dataplane, watched, secrets, live }, index) => {
     const stored = before[index];
-    const subscriptions = mergeSubscriptions(subscriptionsOf(stored), watched, { now: now(), live, silent });
+    const subscriptions = mergeSubscriptions(subscriptionsOf(stored), watched, {
+      now: now(),
+      own: instances.own,
+      live,
+      silent,
+    });
     const known = stored?.spec as DataplaneInsight | undefined;
     const mTLS = mergeSecrets(known?.mTLS, secrets);
     const spec: DataplaneInsight = { ...known, subscriptions, ...(mTLS === undefined ? {} : { mTLS }) };

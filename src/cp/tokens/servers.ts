@@ -5,6 +5,7 @@ import { createClientCheck } from "../../net/client-check.js";
 import { createSiteGuard, knownHostsOnly } from "../../net/cross-site.js";
 import type { Layer, Refusal } from "../../net/exchange.js";
 import { type ServerTls, startHttpServer } from "../../net/http-server.js";
+import type { Incidents } from "../../net/incidents.js";
 import type { Binding } from "../../net/listen.js";
 import type { AllowedOrigins } from "../../net/origins.js";
 import type { Store } from "../../store/store.js";
@@ -46,6 +47,7 @@ export interface TokenServersOptions {
   readonly localLayers: readonly Layer[];
   /** Told of each request that the check of the host refuses. */
   readonly refused: (reason: Refusal) => void;
+  readonly incidents: Incidents;
   readonly logger: Logger;
 }
 
@@ -61,6 +63,7 @@ export async function startTokenServers({
   allowedOrigins: allowed,
   localLayers,
   refused,
+  incidents,
   logger,
 }: TokenServersOptions): Promise<TokenServers> {
   const { advertisedHostname } = settings;
@@ -80,6 +83,7 @@ export async function startTokenServers({
     layers: [knownHostsOnly(guard("http"), refused), ...localLayers],
     handler: (request) => (secrets !== undefined && isSecrets(request.path) ? secrets(request) : tokens(request)),
     logger,
+    incidents,
   });
   if (tls === undefined) return { localPort: local.port, publicPort: undefined, close: local.close };
   try {
@@ -91,6 +95,7 @@ export async function startTokenServers({
       layers,
       handler: handler("https"),
       logger: logger.child("public"),
+      incidents,
     });
     const close = async () => void (await Promise.all([local.close(), open.close()]));
     return { localPort: local.port, publicPort: open.port, close };

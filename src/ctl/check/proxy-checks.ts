@@ -65,6 +65,38 @@ const present: Check = {
   },
 };
 
+/** A lost connection is noticed within about 70 seconds; until then its stream and that of its successor are both open. */
+const noticedMs = 120_000;
+
+const single: Check = {
+  id: "duplicate",
+  anchor: "check-duplicate",
+  description: "no two proxies are connected under one name",
+  needs: ["mesh"],
+  applies: async ({ controlPlane }) => online(await controlPlane.proxies()).length > 0,
+  async run({ controlPlane, machine }) {
+    const now = await timeAt({ machine, controlPlane });
+    const lasting = (proxy: ProxyState) =>
+      proxy.streams.filter((since) => now.getTime() - since.getTime() >= noticedMs);
+    const reasons = online(await controlPlane.proxies()).flatMap((proxy) => {
+      const streams = lasting(proxy);
+      if (streams.length < 2) return [];
+      const times = streams.map((since) => since.toISOString());
+      const shown = times.length > shownStreams ? [...times.slice(0, shownStreams), "later"] : times;
+      return [`${times.length} proxies are connected as ${called(proxy)}, since ${shown.join(" and ")}`];
+    });
+    return unless(reasons, {
+      result: "warning",
+      fix:
+        "find the machines on which a kuma-dp of that name runs (`pgrep -af kuma-dp` shows its --name), and give each " +
+        "but one a Dataplane and a name of its own; leave the Dataplane itself in place, because one of them serves it",
+    });
+  },
+};
+
+/** How many times a line has room for. */
+const shownStreams = 3;
+
 const configuration: Check = {
   id: "configuration",
   anchor: "check-configuration",
@@ -196,4 +228,13 @@ const renewal: Check = {
   },
 };
 
-export const proxyChecks: readonly Check[] = [connected, present, configuration, token, certificate, expiry, renewal];
+export const proxyChecks: readonly Check[] = [
+  connected,
+  present,
+  single,
+  configuration,
+  token,
+  certificate,
+  expiry,
+  renewal,
+];

@@ -1,5 +1,10 @@
 import type { DataplaneOverview } from "../../resources/dataplane-overview.js";
-import { dataplaneOverviewType, isOnline, latestSubscription } from "../../resources/dataplane-overview.js";
+import {
+  dataplaneOverviewType,
+  isOnline,
+  latestSubscription,
+  openSubscriptions,
+} from "../../resources/dataplane-overview.js";
 import { fromJson } from "../../resources/envelope.js";
 import { type Refused, refusedIn } from "../refusals.js";
 import type { MeshState } from "./context.js";
@@ -13,6 +18,8 @@ export interface ProxyState {
   readonly connection: "never" | "offline" | "online";
   /** When it connected last. */
   readonly connected: Date | undefined;
+  /** When each of its open streams began, the oldest first: one for each proxy that runs under this name. */
+  readonly streams: readonly Date[];
   /** When it was last seen, for one that is offline. */
   readonly disconnected: Date | undefined;
   readonly refused: readonly Refused[];
@@ -35,6 +42,7 @@ export function readProxy({ name: mesh, mtls }: MeshState, item: unknown): Proxy
     mtls,
     connection: isOnline(spec) ? "online" : latest === undefined ? "never" : "offline",
     connected: date(latest?.connectTime),
+    streams: openSubscriptions(spec).map(({ connectTime = "" }) => new Date(connectTime)),
     disconnected: date(latest?.disconnectTime),
     refused: refusedIn([item]),
     certificate: expires === undefined || taken === undefined ? undefined : { expires, taken },

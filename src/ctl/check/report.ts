@@ -1,4 +1,5 @@
 import type { Io } from "../../lib/cli.js";
+import { visibleJson } from "../../lib/visible.js";
 import { paint } from "../color.js";
 import { oneLine } from "../one-line.js";
 import type { CheckResult } from "./check.js";
@@ -91,5 +92,5 @@ export function renderJson(results: readonly CheckResult[]): string {
     checks: results.filter(({ category }) => category === name).map(resultJson),
   }));
   const success = !results.some(({ outcome }) => outcome.result === "error");
-  return `${JSON.stringify({ categories, success }, null, 2)}\n`;
+  return `${visibleJson(JSON.stringify({ categories, success }, null, 2))}\n`;
 }

@@ -1,6 +1,7 @@
 import { list, text, toggle } from "../../lib/cli.js";
 import type { Command } from "../../lib/command.js";
 import { UserError } from "../../lib/errors.js";
+import { visible } from "../../lib/visible.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Registry } from "../../resources/registry.js";
 import type { Resource } from "../../resources/resource.js";
@@ -64,7 +65,7 @@ export function applyCommand(registry: Registry): Command {
         });
         io.stdout.write(report);
         for (const warning of warnings) {
-          io.stderr.write(`Warning: ${document.type.name} "${document.resource.name}": ${warning}\n`);
+          io.stderr.write(`Warning: ${document.type.name} "${visible(document.resource.name)}": ${warning}\n`);
         }
       }
     },
@@ -78,7 +79,7 @@ interface Outcome {
 
 /** Of a secret it is never said what changes. */
 async function applySecret(secrets: SecretsClient, secret: Resource, dryRun: boolean): Promise<Outcome> {
-  if (dryRun) return { report: `would write Secret "${secret.name}"\n`, warnings: [] };
+  if (dryRun) return { report: `would write Secret "${visible(secret.name)}"\n`, warnings: [] };
   await secrets.put(secret);
   const inUse = "control planes that run use the one they started with until they are started again";
   return { report: "", warnings: secret.mesh === "" ? [inUse] : [] };
@@ -91,7 +92,7 @@ async function tryOut(client: ApiClient, { type, resource }: Applicable, color: 
   const { mesh, name } = resource;
   const before = await client.find(type, mesh, name);
   const warnings = await client.tryPut(type, resource);
-  const what = `${type.name} "${name}"`;
+  const what = `${type.name} "${visible(name)}"`;
   if (before === undefined) return { report: `would create ${what}\n`, warnings };
   const after = toJson({ ...resource, spec: type.defaults(resource.spec) });
   const changes = differences(before, after).map((change) => {
@@ -105,6 +106,6 @@ async function tryOut(client: ApiClient, { type, resource }: Applicable, color: 
 /** Of several documents: which one it was, and that those before it stay applied. */
 function located(error: unknown, { resource }: Applicable, index: number, count: number): unknown {
   if (!(error instanceof UserError)) return error;
-  const place = `in document ${index + 1} of ${count}, ${resource.type} "${resource.name}"`;
+  const place = `in document ${index + 1} of ${count}, ${resource.type} "${visible(resource.name)}"`;
   return new UserError(error.id, `${error.message}\n${place}`, { causes: error.causes, cause: error });
 }

@@ -6,6 +6,7 @@ import { collectionPath } from "../api-client.js";
 import { authorityWarnings } from "../authority.js";
 import { paint } from "../color.js";
 import { connect } from "../connection.js";
+import { duplicateLines } from "../duplicates.js";
 import { command } from "../globals.js";
 import { outputFlag, parseFormat, renderList } from "../output.js";
 import { refusalLines, refusedIn } from "../refusals.js";
@@ -30,6 +31,7 @@ export const inspectDataplanes = command({
     });
     io.stdout.write(await renderList(format, items, () => inspectTable(items, new Date(), io.color)));
     if (format !== "table") return;
+    io.stderr.write(duplicateLines(items));
     io.stderr.write(refusalLines(refusedIn(items)));
     const authorities = await client.authorities();
     io.stderr.write(

@@ -1,11 +1,30 @@
 import { UserError } from "../../lib/errors.js";
 import { anyObject } from "../../resources/any-object.js";
-import { flag, text, uint32 } from "../../resources/scalars.js";
-import { decode, type Infer, list, map, type ObjectSchema, object } from "../../resources/schema.js";
+import { text as anyText, flag, uint32 } from "../../resources/scalars.js";
+import { decode, type Infer, list, map, type ObjectSchema, object, type Schema } from "../../resources/schema.js";
+import { oneLine } from "../one-line.js";
 
 /** What kumactl reads of the API's explanations; a newer control plane may tell more. */
 
-const tags = map(text());
+/** A text as it can be shown, in one line, so that what is made of an answer can be printed; only Envoy resources are read as they are. */
+function text(): Schema<string> {
+  const plain = anyText();
+  return { ...plain, read: (input, reading) => oneLine(plain.read(input, reading)) };
+}
+
+/** Keys are shown as well. */
+function shownMap(): Schema<Readonly<Record<string, string>>> {
+  const plain = map(text());
+  return {
+    ...plain,
+    read(input, reading) {
+      const members = Object.entries(plain.read(input, reading));
+      return Object.fromEntries(members.map(([key, value]) => [oneLine(key), value]));
+    },
+  };
+}
+
+const tags = shownMap();
 
 const policyMatch = object({
   name: text(),

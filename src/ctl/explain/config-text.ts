@@ -1,7 +1,7 @@
 import { UserError } from "../../lib/errors.js";
 import { own } from "../../lib/own.js";
+import { visibleJson } from "../../lib/visible.js";
 import { describeDifference, differences } from "../diff.js";
-import { oneLine } from "../one-line.js";
 import type { ConfigDiff, ConfigDump } from "./answers.js";
 
 type Sent = NonNullable<NonNullable<NonNullable<ConfigDump["streams"]>[number]["resources"]>>[number];
@@ -29,16 +29,18 @@ function newest<S>(answer: { streams?: readonly S[]; elsewhere?: readonly string
   );
 }
 
-function several(streams: readonly unknown[] = []): string[] {
-  if (streams.length < 2) return [];
-  return [`${streams.length} Envoys are connected under this name; this is about the one that came last`];
+function several({ streams = [], elsewhere = [] }: { streams?: readonly unknown[]; elsewhere?: readonly string[] }) {
+  const count = streams.length + elsewhere.length;
+  if (count < 2) return [];
+  const place = elsewhere.length === 0 ? "" : ` to this control plane and not to instance ${elsewhere.join(", ")}`;
+  return [`${count} Envoys are connected under this name; this is about the one that came last${place}`];
 }
 
-const label = (type = "", name = "") => `${type.toUpperCase()} resource "${oneLine(name)}"`;
+const label = (type = "", name = "") => `${type.toUpperCase()} resource "${name}"`;
 
 function remark({ type, name, state, reason = "", resource }: Sent): string[] {
   const what = label(type, name);
-  if (state === "refused") return [`Envoy refuses ${what}: ${oneLine(reason)}`];
+  if (state === "refused") return [`Envoy refuses ${what}: ${reason}`];
   if (resource === undefined) return [`${what} came from an earlier stream or another control plane`];
   return state === "sent" ? [`${what} is not acknowledged yet`] : [];
 }
@@ -58,8 +60,8 @@ export function configDumpText(dump: ConfigDump): { readonly json: string; reado
       .filter(([, members]) => members !== undefined && members.length > 0),
   );
   return {
-    json: `${JSON.stringify(document, null, 2)}\n`,
-    remarks: [...several(dump.streams), ...resources.flatMap(remark)],
+    json: `${visibleJson(JSON.stringify(document, null, 2))}\n`,
+    remarks: [...several(dump), ...resources.flatMap(remark)],
   };
 }
 
@@ -70,7 +72,7 @@ const states: Readonly<Record<string, string>> = {
 };
 
 function differenceLines({ type, name, state = "", reason = "", wanted, acknowledged }: Difference): string[] {
-  const how = state === "refused" ? `refused: ${oneLine(reason)}` : (own(states, state) ?? state);
+  const how = state === "refused" ? `refused: ${reason}` : (own(states, state) ?? state);
   const head = `${label(type, name)}: ${how}`;
   if (wanted === undefined) return [head, "  - Envoy still has it, and is to drop it"];
   if (acknowledged === undefined) return [head, "  + Envoy has none yet"];
@@ -86,10 +88,10 @@ function differenceLines({ type, name, state = "", reason = "", wanted, acknowle
  * @throws UserError when no proxy is connected
  */
 export function configDiffText(diff: ConfigDiff): string {
-  const { dataplane = "", streams, missingSecrets = [] } = diff;
+  const { dataplane = "", missingSecrets = [] } = diff;
   const { differences: all = [] } = newest(diff);
   const lines = [
-    ...several(streams),
+    ...several(diff),
     ...all.flatMap(differenceLines),
     ...missingSecrets.map((name) => `${label("sds", name)}: Envoy does not have the present one`),
   ];

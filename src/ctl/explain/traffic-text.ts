@@ -1,6 +1,5 @@
 import { own } from "../../lib/own.js";
 import { paint } from "../color.js";
-import { oneLine } from "../one-line.js";
 import { renderTable } from "../table.js";
 import { adviceBlocks } from "./advice-text.js";
 import type { PolicyMatch, Traffic } from "./answers.js";
@@ -41,7 +40,7 @@ function permissionLine(match: PolicyMatch): string {
 }
 
 const problemLines = ({ problems = [] }: Traffic) =>
-  problems.map(({ message = "" }) => `problem: ${oneLine(message)}\n`).join("");
+  problems.map(({ message = "" }) => `problem: ${message}\n`).join("");
 
 function sourcesText({ from = "", to = "", sources = [] }: Traffic, now: Date): string {
   if (sources.length === 0) return "";

@@ -1,14 +1,13 @@
 import { formatDuration } from "../../lib/durations.js";
 import { own } from "../../lib/own.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
-import { oneLine } from "../one-line.js";
 import type { Certificate, Listener, PolicyMatch } from "./answers.js";
 
 /** `service=web version=1`: the service first. */
 export function tagsText(tags: Tags = {}): string {
   const others = Object.keys(tags).filter((key) => key !== serviceTag);
   const keys = Object.hasOwn(tags, serviceTag) ? [serviceTag, ...others.sort()] : others.sort();
-  return keys.length === 0 ? "everything" : oneLine(keys.map((key) => `${key}=${tags[key]}`).join(" "));
+  return keys.length === 0 ? "everything" : keys.map((key) => `${key}=${tags[key]}`).join(" ");
 }
 
 /** `web-to-redis rules[0]` */

@@ -15,6 +15,8 @@ const test = suite("what control planes and dataplanes leave behind");
 const now = () => new Date("2020-01-01T12:00:00Z");
 const instances = { ...aloneOnStore("cp-1"), running: async () => new Set(["cp-1", "cp-2"]) };
 
+const isOpenHere = () => false;
+
 type Subscription = NonNullable<DataplaneInsight["subscriptions"]>[number];
 const open = (id: string, controlPlaneInstanceId: string): Subscription => ({ id, controlPlaneInstanceId });
 const closed = (id: string, disconnectTime: string): Subscription => ({ ...open(id, "cp-1"), disconnectTime });
@@ -110,7 +112,7 @@ test("dataplanes that went long ago are deleted with their insights; others stay
     "never-came": [],
   });
   await store.create({ type: "Dataplane", mesh: "default", name: "without-insight", spec: {} });
-  await collectOffline({ store, ageMs: 3_600_000, logger: silent, now });
+  await collectOffline({ store, ageMs: 3_600_000, isOpenHere, logger: silent, now });
   const names = async (type: string) => (await store.list(type)).map(({ name }) => name).sort();
   assert.equal(await names("Dataplane"), ["just-gone", "never-came", "there", "without-insight"]);
   assert.equal(await names("DataplaneInsight"), ["just-gone", "never-came", "there"]);
@@ -129,8 +131,28 @@ test("a dataplane that comes back while the list is read is not deleted", async 
       return insights;
     },
   };
-  await collectOffline({ store: racing, ageMs: 1_000, logger: silent, now });
+  await collectOffline({ store: racing, ageMs: 1_000, isOpenHere, logger: silent, now });
   assert.is((await store.list("Dataplane")).length, 1);
+});
+
+test("a dataplane with an open stream is not deleted, whatever its insight says, nor one that opens at the last moment", async () => {
+  const store = await storeWith({
+    a: [closed("1", "2019-01-01T00:00:00Z")],
+    b: [closed("2", "2019-01-01T00:00:00Z")],
+    c: [closed("3", "2019-01-01T00:00:00Z")],
+  });
+  const open = new Set(["a"]);
+  const racing: Store = {
+    ...store,
+    async get(key) {
+      const found = await store.get(key);
+      if (key.name === "b") open.add("b");
+      return found;
+    },
+  };
+  const options = { store: racing, ageMs: 1_000, logger: silent, now };
+  await collectOffline({ ...options, isOpenHere: ({ mesh, name }) => mesh === "default" && open.has(name) });
+  assert.equal((await store.list("Dataplane")).map(({ name }) => name).sort(), ["a", "b"]);
 });
 
 test.run();

@@ -1,12 +1,17 @@
 import { load } from "js-yaml";
 import * as assert from "uvu/assert";
 import { bootstrapDocument } from "../../../src/cp/bootstrap/document.js";
+import { createDuplicates } from "../../../src/cp/bootstrap/duplicates.js";
 import { bootstrapHandler } from "../../../src/cp/bootstrap/handler.js";
 import { parseBootstrapRequest } from "../../../src/cp/bootstrap/request.js";
+import type { Presence } from "../../../src/cp/insights/presence.js";
+import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { noOrigins } from "../../../src/net/origins.js";
+import { readWarningHeader } from "../../../src/net/warning-header.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
+import { StoreError } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
 import { silent } from "./stage.js";
 
@@ -97,7 +102,9 @@ test("has no metadata and no admin server unless they are asked for", () => {
   assert.equal(Object.keys(document), ["node", "dynamicResources", "staticResources"]);
 });
 
-async function server(defaults: Partial<typeof admin> = {}) {
+const nobody: Presence = { connectedSince: async () => undefined };
+
+async function server(defaults: Partial<typeof admin> = {}, presence: Presence = nobody) {
   const store = createMemoryStore(registry);
   const handle = bootstrapHandler({
     store,
@@ -106,6 +113,7 @@ async function server(defaults: Partial<typeof admin> = {}) {
     admin: { ...admin, ...defaults },
     xds,
     catalogue: { apis: {} },
+    findDuplicate: createDuplicates({ presence, logger: silent }),
   });
   const inbound = [
     { interface: "127.0.0.1:80:81", tags: { service: "web" } },
@@ -119,7 +127,8 @@ async function server(defaults: Partial<typeof admin> = {}) {
       headers: replied,
       body: text,
     } = await handle({ method, path, query: "", headers, body: bytes, peer: "127.0.0.1" });
-    return { status, type: replied?.["Content-Type"], text: String(text ?? "") };
+    const warnings = readWarningHeader(replied?.Warning);
+    return { status, type: replied?.["Content-Type"], text: String(text ?? ""), warnings };
   };
 }
 
@@ -182,6 +191,37 @@ test("has one path and one method, and is not for other web sites", async () => 
     (await post(proxy, "POST", "/bootstrap", { origin: "http://evil.example", host: "localhost" })).status,
     403,
   );
+});
+
+test("comes with a warning when a proxy of that name is connected, and without one when nobody can tell", async () => {
+  const proxy = { mesh: "default", name: "web-1" };
+  assert.equal((await (await server())(proxy)).warnings, []);
+  const since = new Date("2026-01-01T10:00:00Z");
+  const answer = await (await server({}, { connectedSince: async () => since }))(proxy);
+  assert.is(answer.status, 200);
+  assert.is(answer.warnings.length, 1);
+  assert.match(answer.warnings[0] ?? "", /"web-1" in mesh "default" is already connected, since 2026-01-01T10:00:00/);
+  const away: Presence = {
+    async connectedSince() {
+      throw new StoreError("unavailable", { type: "DataplaneInsight", ...proxy });
+    },
+  };
+  const silentAnswer = await (await server({}, away))(proxy);
+  assert.equal([silentAnswer.status, silentAnswer.warnings], [200, []]);
+});
+
+test("is logged once a minute for each name that is taken, however often it is asked for", async () => {
+  const lines: string[] = [];
+  let now = 0;
+  const logger = createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) });
+  const presence: Presence = { connectedSince: async () => new Date(0) };
+  const find = createDuplicates({ presence, logger, now: () => now });
+  for (let i = 0; i < 5; i++) assert.ok(await find({ mesh: "default", name: "web-1" }));
+  assert.ok(await find({ mesh: "default", name: "web-2" }));
+  assert.is(lines.length, 2);
+  now = 60_000;
+  await find({ mesh: "default", name: "web-1" });
+  assert.is(lines.length, 3);
 });
 
 test.run();

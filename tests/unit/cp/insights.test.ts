@@ -90,17 +90,95 @@ test("ends with the disconnect time, written before the control plane is gone", 
   assert.is(subscription?.status?.lastUpdateTime, undefined);
 });
 
-test("closes the older stream of a proxy that connects again", async () => {
+test("has one open subscription for each open stream, and ends only the one whose stream ended", async () => {
   const { recorder, insight } = await recording();
+  const times = async () => (await insight())?.subscriptions?.map(({ id, disconnectTime }) => [id, disconnectTime]);
   recorder.opened(stream);
   await recorder.flush();
   recorder.opened({ ...stream, id: "s-2", at: at(5) });
   await recorder.flush();
-  const times = (await insight())?.subscriptions?.map(({ id, disconnectTime }) => [id, disconnectTime]);
-  assert.equal(times, [
-    ["s-1", "2019-10-24T14:04:05.820Z"],
+  assert.equal(await times(), [
+    ["s-1", undefined],
     ["s-2", undefined],
   ]);
+  recorder.closed("s-2", at(6));
+  await recorder.flush();
+  assert.equal(await times(), [
+    ["s-1", undefined],
+    ["s-2", "2019-10-24T14:04:06.820Z"],
+  ]);
+  assert.equal(recorder.openSince({ mesh: "default", name: "a" }), [at(1)]);
+  recorder.closed("s-1", at(7));
+  assert.equal(recorder.openSince({ mesh: "default", name: "a" }), []);
+});
+
+test("shows a proxy online through any number of other streams of its name that come, stay and go", async () => {
+  const { recorder, insight } = await recording();
+  const ids = Array.from({ length: 40 }, (_, i) => `other-${i}`);
+  const open = async () => (await insight())?.subscriptions?.filter((one) => one.disconnectTime === undefined) ?? [];
+  recorder.opened(stream);
+  await recorder.flush();
+  for (const id of ids) {
+    recorder.opened({ ...stream, id, at: at(5) });
+    await recorder.flush();
+  }
+  assert.is((await open()).length, keptSubscriptions, "what is written has a bound");
+  assert.ok((await open()).some(({ id }) => id === "s-1"));
+  for (const id of ids) recorder.closed(id, at(6));
+  await recorder.flush();
+  assert.equal(
+    (await open()).map(({ id }) => id),
+    ["s-1"],
+  );
+  recorder.closed("s-1", at(7));
+  await recorder.flush();
+  assert.equal(await open(), [], "and offline once the last one has ended");
+  await recorder.close();
+});
+
+test("remembers a bounded number of ended streams while nothing can be written, and no ended one as open", async () => {
+  let away = true;
+  let written = 0;
+  const { recorder, insight } = await recording({
+    store: (inner) => ({
+      ...inner,
+      writeAll(all) {
+        if (away) return Promise.reject(new StoreError("unavailable", { ...stream, type: "DataplaneInsight" }));
+        for (const { resource } of all) written = (resource.spec as { subscriptions: unknown[] }).subscriptions.length;
+        return inner.writeAll(all);
+      },
+    }),
+  });
+  away = false;
+  for (let i = 0; i < 12; i++) recorder.opened({ ...stream, id: `first-${i}` });
+  await recorder.flush();
+  away = true;
+  for (let i = 0; i < 12; i++) recorder.closed(`first-${i}`, at(3));
+  for (let i = 0; i < 500; i++) {
+    recorder.opened({ ...stream, id: `later-${i}` });
+    recorder.closed(`later-${i}`, at(4));
+  }
+  await recorder.flush();
+  away = false;
+  await recorder.flush();
+  assert.is(written, keptSubscriptions);
+  const states = (await insight())?.subscriptions?.map(({ disconnectTime }) => disconnectTime !== undefined) ?? [];
+  assert.equal(states, Array(keptSubscriptions).fill(true));
+});
+
+test("of streams with two instances, those of one can't push out those of the other", () => {
+  const open = (id: string, controlPlaneInstanceId: string) => ({ id, controlPlaneInstanceId, connectTime: "x" });
+  const context = { now: at(7), own: "cp-1", live: () => true, silent: () => false };
+  const many = Array.from({ length: 30 }, (_, i) => open(`b-${i}`, "cp-b"));
+  const merged = mergeSubscriptions([open("a", "cp-a")], many, context);
+  assert.is(merged.length, 1 + keptSubscriptions);
+  assert.is(merged[0]?.id, "a");
+  const ended = merged.map((one) => (one.id === "a" ? one : { ...one, disconnectTime: "y" }));
+  const after = mergeSubscriptions(ended, [], context);
+  assert.equal(
+    after.filter(({ disconnectTime }) => disconnectTime === undefined).map(({ id }) => id),
+    ["a"],
+  );
 });
 
 test("closes what a control plane that crashed left open, and leaves a living one alone", () => {
@@ -108,22 +186,26 @@ test("closes what a control plane that crashed left open, and leaves a living on
   const stored = [open("1", "cp-crashed"), open("2", "cp-alive"), open("3", "cp-me"), open("4", "cp-me")];
   const context = {
     now: at(7),
+    own: "cp-me",
     live: ({ id }: { id?: string }) => id === "4" || id === "5",
     silent: (id: string) => id !== "cp-alive",
   };
   const closed = (subscriptions: readonly { id?: string; disconnectTime?: string }[]) =>
     subscriptions.filter(({ disconnectTime }) => disconnectTime !== undefined).map(({ id }) => id);
   assert.equal(closed(mergeSubscriptions(stored, [open("5", "cp-me")], context)), ["1", "3"]);
-  assert.equal(closed(mergeSubscriptions(stored, [open("4", "cp-me")], context)), []);
+  assert.equal(closed(mergeSubscriptions(stored, [open("4", "cp-me")], context)), ["3"]);
 });
 
-test("keeps ten subscriptions: the oldest closed ones go first, then the oldest", () => {
-  const context = { now: at(7), live: () => true, silent: () => false };
+test("keeps ten subscriptions: the oldest closed ones go first, then open ones between the oldest and the newest", () => {
+  const context = { now: at(7), own: "cp-1", live: () => true, silent: () => false };
   const many = Array.from({ length: 14 }, (_, i) => ({ id: `${i}`, ...(i < 2 ? {} : { disconnectTime: "x" }) }));
   const kept = mergeSubscriptions(many, [], context).map(({ id }) => id);
   assert.equal(kept, ["0", "1", "6", "7", "8", "9", "10", "11", "12", "13"]);
   const open = Array.from({ length: 12 }, (_, i) => ({ id: `${i}` }));
-  assert.is(mergeSubscriptions(open, [], context).length, keptSubscriptions);
+  assert.equal(
+    mergeSubscriptions(open, [], context).map(({ id }) => id),
+    ["0", "3", "4", "5", "6", "7", "8", "9", "10", "11"],
+  );
 });
 
 test("is not kept for a Dataplane that does not exist, until it does", async () => {

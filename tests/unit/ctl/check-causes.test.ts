@@ -320,6 +320,18 @@ const dataplanes: readonly Case[] = [
     contextWith(proxies(proxy("a", { connection: "offline", disconnected: ago(60) }))),
     /^error: "a" in mesh "default" is offline since 2026-01-01T11:59:00\.000Z FIX .*kumactl delete dataplane a --mesh default/,
   ],
+  [
+    "a second proxy of one name",
+    "duplicate",
+    contextWith(proxies(proxy("a", { streams: [ago(3600), ago(120)] }), proxy("b"))),
+    /^warning: 2 proxies are connected as "a" in mesh "default", since 2026-01-01T11:00:00\.000Z and [^|]* FIX (?!.*delete)/,
+  ],
+  [
+    "a connection whose loss may not have been noticed",
+    "duplicate",
+    contextWith(proxies(proxy("a", { streams: [ago(3600), ago(119)] }))),
+    /^success/,
+  ],
   ["accepted configuration", "configuration", contextWith(proxies(proxy("a"))), /^success/],
   [
     "refused configuration",

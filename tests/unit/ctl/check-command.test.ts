@@ -93,6 +93,7 @@ test("an insight becomes the state of its proxy", async () => {
       mtls: true,
       connection: "online",
       connected: new Date("2026-01-02T00:00:00Z"),
+      streams: [new Date("2026-01-02T00:00:00Z")],
       disconnected: undefined,
       refused: [
         { mesh: "other", dataplane: "a", type: "lds", resource: "inbound:127.0.0.1:80", reason: "cannot bind" },

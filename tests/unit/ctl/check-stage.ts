@@ -55,6 +55,7 @@ export function proxy(name: string, more: Partial<ProxyState> = {}): ProxyState 
     mtls: true,
     connection: "online",
     connected: ago(3600),
+    streams: [ago(3600)],
     disconnected: undefined,
     refused: [],
     certificate: { taken: ago(3600), expires: ago(-3600 * 24) },

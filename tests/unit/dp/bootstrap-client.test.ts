@@ -12,6 +12,7 @@ const test = suite("kuma-dp fetches its bootstrap");
 interface Reply {
   readonly status: number;
   readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 interface Seen {
   readonly line: string;
@@ -34,8 +35,8 @@ async function withServer(
   const server: Server = createServer(async (request, response) => {
     const line = `${request.method} ${request.url}`;
     seen.push({ line, body: await readAll(request) });
-    const { status, body } = reply(line, origin);
-    response.writeHead(status).end(body);
+    const { status, body, headers = {} } = reply(line, origin);
+    response.writeHead(status, headers).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -48,7 +49,7 @@ async function withServer(
 }
 
 const request = { mesh: "default", name: "backend-1", adminPort: 0, logDirectories: ["/tmp"] };
-const retry = { pause: 5, giveUp: 30_000, waiting: () => {} };
+const retry = { pause: 5, giveUp: 30_000, waiting: () => {}, warned: () => {} };
 const idle = new AbortController().signal;
 const direct = (url: string): ControlPlane => ({ kind: "bootstrap-server", url });
 const viaApi = (url: string): ControlPlane => ({ kind: "api-server", url });
@@ -126,6 +127,19 @@ test("a control plane that stays away is given up, with the reason", async () =>
   );
   const error = await failure(fetchBootstrap(direct(origin), request, { ...retry, giveUp: 20 }, idle));
   assert.match(error.message, /could not reach .*ECONNREFUSED/);
+});
+
+test("what the control plane warns of beside the bootstrap is passed on, without what steers a terminal", async () => {
+  const warning = '299 - "connected, \\"since\\" noon", 299 - "clear\u009b2J"';
+  await withServer(
+    () => ({ status: 200, body: "a: 1", headers: { Warning: warning } }),
+    async (origin) => {
+      const warnings: string[] = [];
+      const told = { ...retry, warned: (sentence: string) => void warnings.push(sentence) };
+      assert.is(await fetchBootstrap(direct(origin), request, told, idle), "a: 1");
+      assert.equal(warnings, ['connected, "since" noon', "clear\\u009b2J"]);
+    },
+  );
 });
 
 test("a signal while waiting ends the wait", async () => {

@@ -102,4 +102,15 @@ test("an unknown format is refused with the known ones", () => {
   assert.throws(() => parseLogFormat("xml"), /^unknown log format "xml"; known ones are text and json$/);
 });
 
+test("what steers a terminal is escaped in messages and values, in both formats", () => {
+  for (const format of ["text", "json"] as const) {
+    const lines: string[] = [];
+    const logger = createLogger({ name: "n", level: "info", format, write: (line) => void lines.push(line) });
+    logger.info("m\u001b\u009b\u202e", { reason: "r\u001b\u009b\u2028\ufeff", ["k\u009b"]: "v" });
+    assert.not.match(lines.join(""), /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    assert.ok(lines[0]?.includes("m\\u001b\\u009b\\u202e"));
+    assert.ok(lines[0]?.includes('"r\\u001b\\u009b\\u2028\\ufeff"'));
+  }
+});
+
 test.run();

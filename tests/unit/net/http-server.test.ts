@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import * as assert from "uvu/assert";
 import { createLogger } from "../../../src/lib/logger.js";
+import { unfinishedBytes } from "../../../src/net/budget.js";
 import { jsonReply, route } from "../../../src/net/exchange.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
 import type { HttpLimits } from "../../../src/net/limits.js";
@@ -12,6 +13,7 @@ const test = suite("our HTTP servers");
 const logger = createLogger({ name: "test", level: "off" });
 const running = new Set<HttpServer>();
 const sockets = new Set<Socket>();
+const refused: string[] = [];
 
 async function serve(limits: Partial<HttpLimits> = {}): Promise<HttpServer> {
   const handler = route({
@@ -39,6 +41,7 @@ async function serve(limits: Partial<HttpLimits> = {}): Promise<HttpServer> {
     handler,
     logger,
     limits,
+    incidents: { refused: (limit) => void refused.push(limit), caught() {} },
   });
   running.add(server);
   return server;
@@ -103,16 +106,55 @@ test("read a body up to the limit and refuse a larger one with 413, however it i
   await eventually("the connection is closed", () => chunked.seen.ended);
 });
 
-test("hold so much of unfinished bodies together, and take bodies again once those ended", async () => {
-  const server = await serve({ bodyBytes: 1000, unfinishedBytes: 1500 });
-  const post = async (bytes: number) =>
-    (await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: "x".repeat(bytes) })).status;
-  const slow = dial(server);
-  slow.socket.write(`POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n${"x".repeat(900)}`);
-  await eventually("there is no room beside it", async () => (await post(900)) === 503);
-  assert.is(await post(500), 200);
-  slow.socket.destroy();
-  await eventually("its room is free again", async () => (await post(900)) === 200);
+test("give up the oldest unfinished body when all of them are too much, and take new ones", async () => {
+  const server = await serve({ bodyBytes: 1024 * 1024 });
+  const slow = Array.from({ length: 70 }, () => dial(server));
+  const part = Buffer.alloc(1_000_000, "x");
+  for (const { socket } of slow) {
+    socket.write("POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n");
+    socket.write(part);
+  }
+  await slow[0]?.until(/^HTTP\/1\.1 503 [\s\S]*not finished their bodies/);
+  assert.ok(unfinishedBytes.held() <= 64 * 1024 * 1024);
+  const post = await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: part });
+  assert.is(post.status, 200);
+  assert.ok(refused.includes("unfinished"));
+  for (const { socket } of slow) socket.destroy();
+  await eventually("all is given back", () => unfinishedBytes.held() === 0);
+});
+
+test("answer requests that come one behind the other, and close a connection with too many of them", async () => {
+  const server = await serve({ pipelined: 5 });
+  const polite = dial(server);
+  polite.socket.write("GET /hello?a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(5));
+  await polite.until(/^(?:HTTP\/1\.1 200 [\s\S]*?hello a){5}$/);
+  polite.socket.write("GET /hello?b HTTP/1.1\r\nHost: a\r\n\r\n");
+  await polite.until(/hello b$/);
+  const greedy = dial(server);
+  greedy.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000));
+  await eventually("the connection is closed", () => greedy.seen.ended);
+  assert.ok(refused.includes("pipelined"));
+});
+
+test("keep of a body in small chunks not much more than what has come", async () => {
+  const server = await serve({ bodyBytes: 1024 * 1024 });
+  const { socket, until } = dial(server);
+  socket.write("POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  socket.write(`40\r\n${"x".repeat(64)}\r\n`.repeat(5_000));
+  await eventually("it has come", () => unfinishedBytes.held() >= 320_000);
+  assert.ok(unfinishedBytes.held() <= 640_000);
+  socket.write("0\r\n\r\n");
+  await until(/"bytes":\s*320000/);
+});
+
+test("close a connection whose body comes in thousands of chunks with a byte each", async () => {
+  const server = await serve({ bodyBytes: 1024 * 1024 });
+  const { socket, seen } = dial(server);
+  socket.write("POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  socket.write("1\r\nx\r\n".repeat(5_000));
+  await eventually("the connection is closed", () => seen.ended);
+  assert.is(unfinishedBytes.held(), 0);
+  assert.ok(refused.includes("chunks"));
 });
 
 test("give the answer to a client that goes on sending a body that was refused", async () => {

@@ -184,6 +184,23 @@ table("Dataplane", [
   ["a line break", withTag("k", "a\n"), [['networking.inbound[0].tags["k"]', `tag value ${blanks}`]]],
   ["a letter beyond ASCII", withTag("k", "é"), [['networking.inbound[0].tags["k"]', `tag value ${blanks}`]]],
   ["DEL", withTag("k", "\x7f"), [['networking.inbound[0].tags["k"]', `tag value ${blanks}`]]],
+  ["an empty tag key", withTag("", "v"), [['networking.inbound[0].tags[""]', "tag key cannot be empty"]]],
+  ["a blank in a tag key", withTag("a b", "v"), [['networking.inbound[0].tags["a b"]', `tag key ${blanks}`]]],
+  [
+    "what steers a terminal in a tag key, which the error only shows",
+    withTag("k\u001b[2J\u009b\u202e", "v"),
+    [['networking.inbound[0].tags["k\\u001b[2J\\u009b\\u202e"]', `tag key ${blanks}`]],
+  ],
+  [
+    "a wildcard as a tag key",
+    withTag("*", "v"),
+    [['networking.inbound[0].tags["*"]', 'tag key cannot be "*", which only a value in a selector can be']],
+  ],
+  [
+    "a tag key longer than a name",
+    withTag("k".repeat(256), "v"),
+    [[`networking.inbound[0].tags["${"k".repeat(100)}…"]`, "tag key cannot be longer than 255 characters"]],
+  ],
   ["a wildcard", withTag("k", "*"), [['networking.inbound[0].tags["k"]', 'tag value cannot be "*"']]],
   ["255 characters", withTag("k", "x".repeat(255)), []],
   [
@@ -317,6 +334,17 @@ for (const type of ["TrafficPermission", "TrafficLog"]) {
       [
         ["rules[0].sources", oneElement],
         ["rules[0].destinations", oneElement],
+      ],
+    ],
+    [
+      "keys that no tag can have",
+      {
+        sources: [{ match: { service: "a", "k\n": "v" } }],
+        destinations: [{ match: { service: "b", ["k".repeat(256)]: "v", ["k".repeat(255)]: "v" } }],
+      },
+      [
+        ['sources[0].match["k\\n"]', `tag key ${blanks}`],
+        [`destinations[0].match["${"k".repeat(100)}…"]`, "tag key cannot be longer than 255 characters"],
       ],
     ],
     ["half a flat rule", { sources: any }, [["destinations", oneElement]]],
@@ -513,6 +541,15 @@ table("ProxyTemplate", [
       ["selectors[0].match", "tag key must be non-empty"],
       ['selectors[0].match[""]', "tag value must be non-empty"],
       ['selectors[0].match["a"]', "tag value must be non-empty"],
+    ],
+  ],
+  [
+    "keys that no tag can have",
+    { selectors: [{ match: { "a b": "x", "\u009b2J": "x", "*": "x", constructor: "x" } }] },
+    [
+      ['selectors[0].match["*"]', 'tag key cannot be "*", which only a value in a selector can be'],
+      ['selectors[0].match["a b"]', `tag key ${blanks}`],
+      ['selectors[0].match["\\u009b2J"]', `tag key ${blanks}`],
     ],
   ],
   ["a JSON resource", { resources: [{ ...raw, resource: '{\n\t"@type": "x",\n\t"name": "y"\n}' }] }, []],

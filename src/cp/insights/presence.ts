@@ -1,0 +1,49 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import type { Instances } from "../../store/instances.js";
+import type { Store } from "../../store/store.js";
+import type { ProxyId } from "../../xds/node.js";
+
+export interface PresenceOptions {
+  readonly store: Pick<Store, "get">;
+  readonly instances: Pick<Instances, "own" | "running">;
+  /** When each stream that a proxy has open with this instance began, the oldest first. */
+  readonly openSince: (proxy: ProxyId) => readonly Date[];
+  /** How long another instance may take to record that a stream has ended, in milliseconds. */
+  readonly lagMs: number;
+}
+
+/** Knows whether a proxy is connected to any control plane that shares the store. */
+export interface Presence {
+  /** Since when the proxy is connected; undefined when it isn't. Throws what the store throws. */
+  connectedSince(proxy: ProxyId): Promise<Date | undefined>;
+}
+
+export function createPresence({ store, instances, openSince, lagMs }: PresenceOptions): Presence {
+  /** When the oldest stream with another living instance began, as far as that instance has recorded it. */
+  async function elsewhere({ mesh, name }: ProxyId): Promise<Date | undefined> {
+    const stored = await store.get({ type: "DataplaneInsight", mesh, name });
+    const { subscriptions = [] } = (stored?.spec ?? {}) as DataplaneInsight;
+    const open = subscriptions.filter(
+      ({ connectTime, disconnectTime, controlPlaneInstanceId = instances.own }) =>
+        connectTime !== undefined && disconnectTime === undefined && controlPlaneInstanceId !== instances.own,
+    );
+    if (open.length === 0) return undefined;
+    const running = await instances.running();
+    const times = open
+      .filter(({ controlPlaneInstanceId = "" }) => running.has(controlPlaneInstanceId))
+      .map(({ connectTime = "" }) => Date.parse(connectTime));
+    return times.length === 0 ? undefined : new Date(Math.min(...times));
+  }
+
+  return {
+    async connectedSince(proxy) {
+      const [here] = openSince(proxy);
+      if (here !== undefined) return here;
+      if ((await elsewhere(proxy)) === undefined) return undefined;
+      // Its stream may have ended a moment ago, as when a kuma-dp is restarted: then the record is only late.
+      await wait(lagMs, undefined, { ref: false });
+      return openSince(proxy)[0] ?? (await elsewhere(proxy));
+    },
+  };
+}
