@@ -168,6 +168,7 @@ export function createMetrics(): Metrics {
   });
   for (const reason of ["host", "address", "proxy"] as const) requestRefusals.inc({ reason }, 0);
 
+  let making: Promise<string> | undefined;
   let streams = { xds: () => 0, sds: () => 0 };
   for (const [name, help, count] of [
     ["xds_streams_active", "Open discovery streams", () => streams.xds()],
@@ -261,6 +262,12 @@ export function createMetrics(): Metrics {
       streams = count;
     },
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text() {
+      // Whoever asks while it is made gets the same: a hundred requests at once would hold the event loop for a second.
+      making ??= registry.metrics().finally(() => {
+        making = undefined;
+      });
+      return making;
+    },
   };
 }
