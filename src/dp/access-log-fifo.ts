@@ -66,16 +66,21 @@ const longestPauseMs = 60_000;
 /**
  * Makes the FIFO in the config dir and opens it, before Envoy does: Envoy would make a plain file of it. From then on
  * it is made anew whenever it was removed or replaced.
+ * @param existing an Envoy that runs writes to the one that is there
  * @throws UserError("access-logs.no-fifo")
  */
-export async function openAccessLogFifo(directory: string, events: FifoEvents): Promise<Fifo> {
+export async function openAccessLogFifo(directory: string, events: FifoEvents, existing = false): Promise<Fifo> {
   const file = path.join(directory, files.accessLogs);
   let closed = false;
   let mending = false;
 
-  async function make(): Promise<Opened> {
-    rmSync(file, { force: true, recursive: true });
-    await makeFifo(directory);
+  const isFifo = () => lstatSync(file, { throwIfNoEntry: false })?.isFIFO() === true;
+
+  async function make(keep = false): Promise<Opened> {
+    if (!keep || !isFifo()) {
+      rmSync(file, { force: true, recursive: true });
+      await makeFifo(directory);
+    }
     const opened = openFifo(file, events.reader());
     opened.socket.on("error", events.failed);
     opened.socket.once("close", () => void check());
@@ -84,7 +89,7 @@ export async function openAccessLogFifo(directory: string, events: FifoEvents): 
 
   let current: Opened;
   try {
-    current = await make();
+    current = await make(existing);
   } catch (error) {
     throw new UserError("access-logs.no-fifo", `could not create ${file}: ${messageOf(error)}`, { cause: error });
   }

@@ -6,7 +6,7 @@ import {
   collectorLimits,
   createCollector,
 } from "./access-log-collector.js";
-import { openAccessLogFifo } from "./access-log-fifo.js";
+import { type FifoEvents, openAccessLogFifo } from "./access-log-fifo.js";
 import { createLineSplitter } from "./access-log-lines.js";
 
 /** Forwards what Envoy logs for TCP collectors. */
@@ -23,6 +23,8 @@ export interface AccessLogOptions {
   /** Has Envoy open its log files again. */
   readonly reopen: () => Promise<void>;
   readonly limits?: CollectorLimits;
+  /** An Envoy that runs writes to the FIFO that is there. */
+  readonly existing?: boolean;
 }
 
 /** A line longer than this is dropped. */
@@ -82,7 +84,7 @@ const endMark = Buffer.from(";");
  * @throws UserError("access-logs.no-fifo")
  */
 export async function forwardAccessLogs(options: AccessLogOptions): Promise<AccessLogs> {
-  const { directory, logger, reopen, limits = collectorLimits } = options;
+  const { directory, logger, reopen, limits = collectorLimits, existing = false } = options;
   const drops = createDropReport(logger);
   const collectors = new Map<string, Collector>();
   const fed = new Set<Collector>();
@@ -116,7 +118,7 @@ export async function forwardAccessLogs(options: AccessLogOptions): Promise<Acce
     } else if (bytes.length > 0) drops.add("unknown", 1, "the line begins with no address that can be used");
   }
 
-  const fifo = await openAccessLogFifo(directory, {
+  const events: FifoEvents = {
     reader() {
       const splitter = createLineSplitter(longestLine, line, () => drops.add("unknown", 1, "the line is too long"));
       return (bytes) => {
@@ -134,7 +136,8 @@ export async function forwardAccessLogs(options: AccessLogOptions): Promise<Acce
       );
     },
     failed: (error) => logger.error("the access-log FIFO failed", { error }),
-  });
+  };
+  const fifo = await openAccessLogFifo(directory, events, existing);
 
   return {
     async finish() {

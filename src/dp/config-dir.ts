@@ -33,13 +33,22 @@ export interface ConfigDir {
 
 export const files = {
   bootstrap: "bootstrap.yaml",
+  nextBootstrap: "bootstrap.next.yaml",
   token: "token",
   adminSocket: "admin.sock",
+  hotRestart: "hot-restart",
   accessLogs: accessLogFifo,
 } as const;
 
 /** Files that mean nothing once the run that made them is over. */
-const runFiles: readonly string[] = [files.adminSocket, files.accessLogs, files.token, pidFile];
+const runFiles: readonly string[] = [
+  files.adminSocket,
+  files.accessLogs,
+  files.token,
+  files.hotRestart,
+  files.nextBootstrap,
+  pidFile,
+];
 
 /** The start of the temporary directory's name: the same for every run of one dataplane, so that the next one finds it. */
 export function temporaryPrefix(mesh: string, name: string): string {
@@ -140,6 +149,18 @@ export function examineGiven(directory: string): void {
     if (lstatSync(directory, { throwIfNoEntry: false }) !== undefined) examine(directory);
   } catch (error) {
     throw givenUnusable(directory, error);
+  }
+}
+
+/**
+ * The directory of a run that goes on, after kuma-dp executed itself: nothing in it is touched. It becomes the working
+ * directory. Throws UserError("config-dir.unusable").
+ */
+export function reopen(directory: string, temporary: boolean): ConfigDir {
+  try {
+    return openDirectory(directory, temporary);
+  } catch (error) {
+    throw unusable(`could not go on with ${directory}`, error);
   }
 }
 

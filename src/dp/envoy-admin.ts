@@ -11,6 +11,8 @@ export interface EnvoyAdmin {
   reopenLogs(): Promise<void>;
   /** True once Envoy is initialised and serves. */
   live(): Promise<boolean>;
+  /** The restart epoch of the Envoy that answers, once it serves; undefined before. */
+  epoch(): Promise<number | undefined>;
 }
 
 const timeoutMs = 2000;
@@ -29,6 +31,13 @@ export function countConnections(stats: string): number {
     sum += Number(match?.[2]);
   }
   return sum;
+}
+
+/** The restart epoch in the answer of /server_info; undefined unless that Envoy serves. */
+export function readEpoch(serverInfo: string): number | undefined {
+  const info: { state?: unknown; command_line_options?: { restart_epoch?: unknown } } = JSON.parse(serverInfo);
+  const epoch = info.command_line_options?.restart_epoch;
+  return info.state === "LIVE" && typeof epoch === "number" ? epoch : undefined;
 }
 
 /** A client of the admin interface at `address`. */
@@ -58,6 +67,7 @@ export function envoyAdmin(address: AdminAddress): EnvoyAdmin {
     reopenLogs: async () => {
       await expectOk("POST", "/reopen_logs");
     },
+    epoch: async () => readEpoch(await expectOk("GET", "/server_info")),
     live: async () => (await ask("GET", "/ready")).status === 200,
   };
 }

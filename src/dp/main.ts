@@ -1,6 +1,10 @@
-import { command, runProgram, text } from "../lib/cli.js";
+import { command, runProgram, text, toggle } from "../lib/cli.js";
 import { type LogFormat, parseLogFormat } from "../lib/logger.js";
+import { handoverVariable, holdSignals } from "./executed.js";
 import { table } from "./settings.js";
+
+/** Held from the start on where an Envoy runs already, because this process executed itself. */
+const heldSignals = process.env[handoverVariable] === undefined ? undefined : holdSignals();
 
 /** A flag of the setting with this key; what is not given is left to the environment and the default. */
 function flag(key: keyof typeof table, name: string, placeholder = "string") {
@@ -25,6 +29,9 @@ const run = command({
     binaryPath: flag("binaryPath", "binary-path"),
     configDir: flag("configDir", "config-dir"),
     dataplaneTokenFile: flag("dataplaneTokenFile", "dataplane-token-file"),
+    check: toggle("check", {
+      help: "check settings, files and Envoy, say what was found as JSON, and start nothing",
+    }),
     logFormat: text("log-format", {
       help: "log format: one of text|json",
       default: "text" as LogFormat,
@@ -32,10 +39,10 @@ const run = command({
       choices: ["text", "json"],
     }),
   },
-  async run({ flags: { logFormat: format, ...flags }, io, logLevel }) {
+  async run({ flags: { logFormat: format, check, ...flags }, io, logLevel }) {
     const { readSettings } = await import("./settings.js");
     const { createLogger } = await import("../lib/logger.js");
-    const { runDataplane, thisMachine } = await import("./run.js");
+    const { checkDataplane, runDataplane, thisMachine } = await import("./run.js");
     const logger = createLogger({
       name: "kuma-dp.run",
       level: logLevel,
@@ -43,10 +50,19 @@ const run = command({
       write: (line) => void io.stderr.write(line),
     });
     const notice = (sentence: string) => void io.stderr.write(`Warning: ${sentence}\n`);
-    const { settings, warnings } = readSettings(flags, io.env, process.cwd());
+    const { [handoverVariable]: handover, ...env } = io.env;
+    delete process.env[handoverVariable];
+    const { settings, warnings } = readSettings(flags, env, process.cwd());
     for (const warning of warnings) notice(warning);
     logger.info("effective configuration", { ...settings });
-    return runDataplane(settings, thisMachine(io.env, notice), logger);
+    const machine = thisMachine(env, notice);
+    if (check) {
+      io.stdout.write(`${JSON.stringify(await checkDataplane(settings, machine))}\n`);
+      return 0;
+    }
+    const [program, args] = [process.argv0, process.argv.slice(2)];
+    const invocation = { program, args, env, workingDirectory: process.cwd() };
+    return runDataplane(settings, machine, logger, { invocation, handover, heldSignals });
   },
 });
 

@@ -3,7 +3,7 @@ import { sleep } from "../lib/deadline.js";
 import { readOwnFile, writeOwnFile } from "./own-file.js";
 import type { ProcessTable } from "./process-facts.js";
 
-interface Recorded {
+export interface Recorded {
   readonly pid: number;
   readonly startTime: string;
 }
@@ -14,7 +14,15 @@ export interface PidRecord {
   readonly name: string;
   readonly kumaDp: Recorded;
   /** Absent until Envoy was started. */
-  readonly envoy?: Recorded & { readonly executable: string };
+  readonly envoy?: RecordedEnvoy;
+  /** The Envoy that it takes over from, or took over from, and that may still be there. */
+  readonly predecessor?: RecordedEnvoy;
+}
+
+export interface RecordedEnvoy extends Recorded {
+  readonly executable: string;
+  /** Its restart epoch; absent when it can't be replaced by hot restart. */
+  readonly epoch?: number;
 }
 
 /** What to do about a config dir that somebody left or still uses. */
@@ -23,8 +31,8 @@ export type Verdict =
   | { readonly kind: "free" }
   /** Its kuma-dp lives. */
   | { readonly kind: "in-use"; readonly pid: number }
-  /** Its kuma-dp is gone and its Envoy still holds the dataplane's ports. */
-  | { readonly kind: "orphan"; readonly envoy: Recorded };
+  /** Its kuma-dp is gone and its Envoys, two during a reload, still hold the dataplane's ports. */
+  | { readonly kind: "orphan"; readonly envoys: readonly [Recorded, ...Recorded[]] };
 
 export const pidFile = "envoy.pid";
 
@@ -43,6 +51,11 @@ function isRecorded(value: unknown): value is Recorded {
   );
 }
 
+function isRecordedEnvoy(value: unknown): value is RecordedEnvoy {
+  if (!isRecorded(value) || !("executable" in value) || typeof value.executable !== "string") return false;
+  return !("epoch" in value) || Number.isSafeInteger(value.epoch);
+}
+
 /** Reads a pid file's text; undefined when it is not one of ours. */
 export function parsePidRecord(text: string): PidRecord | undefined {
   let value: unknown;
@@ -52,11 +65,12 @@ export function parsePidRecord(text: string): PidRecord | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { mesh, name, kumaDp, envoy } = value as Partial<Record<keyof PidRecord, unknown>>;
+  const { mesh, name, kumaDp, envoy, predecessor } = value as Partial<Record<keyof PidRecord, unknown>>;
   if (typeof mesh !== "string" || typeof name !== "string" || !isRecorded(kumaDp)) return undefined;
   if (envoy === undefined) return { mesh, name, kumaDp };
-  if (!isRecorded(envoy) || !("executable" in envoy) || typeof envoy.executable !== "string") return undefined;
-  return { mesh, name, kumaDp, envoy: { ...envoy, executable: envoy.executable } };
+  if (!isRecordedEnvoy(envoy)) return undefined;
+  if (predecessor === undefined) return { mesh, name, kumaDp, envoy };
+  return isRecordedEnvoy(predecessor) ? { mesh, name, kumaDp, envoy, predecessor } : undefined;
 }
 
 /** Writes the pid file in one step, so that a reader never sees half of it. */
@@ -86,10 +100,12 @@ export function judge(record: PidRecord | undefined, processes: ProcessTable, ui
   if (owner !== undefined && owner.startTime === record.kumaDp.startTime) {
     return { kind: "in-use", pid: record.kumaDp.pid };
   }
-  const { envoy } = record;
-  const facts = envoy && processes(envoy.pid);
-  const same = facts?.uid === uid && facts.startTime === envoy?.startTime && facts.executable === envoy.executable;
-  return envoy !== undefined && same ? { kind: "orphan", envoy } : { kind: "free" };
+  const lives = (envoy: RecordedEnvoy | undefined): envoy is RecordedEnvoy => {
+    const facts = envoy && processes(envoy.pid);
+    return facts?.uid === uid && facts.startTime === envoy?.startTime && facts.executable === envoy.executable;
+  };
+  const [envoy, ...others] = [record.envoy, record.predecessor].filter(lives);
+  return envoy === undefined ? { kind: "free" } : { kind: "orphan", envoys: [envoy, ...others] };
 }
 
 /**

@@ -28,6 +28,13 @@ function attempt<T>(look: () => T): T | undefined {
   }
 }
 
+/** Whether this process has a controlling terminal, whose end is told by SIGHUP. Without /proc it counts as having one. */
+export function hasTerminal(): boolean {
+  const stat = attempt(() => readFileSync("/proc/self/stat", "latin1"));
+  const terminal = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[4];
+  return terminal !== "0";
+}
+
 /** The process table of this machine. */
 export const processTable: ProcessTable = (pid) => {
   const directory = `/proc/${pid}`;

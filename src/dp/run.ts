@@ -5,15 +5,21 @@ import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import { type AccessLogs, forwardAccessLogs } from "./access-logs.js";
+import { adopt } from "./adopted.js";
 import { type ControlPlane, fetchBootstrap } from "./bootstrap-client.js";
 import { prepareBootstrap } from "./bootstrap-document.js";
-import { type ConfigDir, createTemporary, examineGiven, files, openGiven } from "./config-dir.js";
+import { type ConfigDir, createTemporary, examineGiven, files, openGiven, reopen } from "./config-dir.js";
 import { type EnvoyAdmin, envoyAdmin } from "./envoy-admin.js";
 import { startEnvoy } from "./envoy-process.js";
+import { controlSignals, type OnSignal } from "./executed.js";
+import { closeKeptFifo, type Inherited, inheritedRun, presentBootstrap, replaceEnvoy } from "./handover.js";
 import { serveHealth } from "./health.js";
+import { hotRestartObstacle, hotRestartVersion, prepareHotRestart, removeSharedMemory } from "./hot-restart.js";
 import { releaseStartUpMemory } from "./memory.js";
-import { type PidRecord, writePidRecord } from "./orphan.js";
-import { type ProcessTable, processTable } from "./process-facts.js";
+import { type RecordedEnvoy, writePidRecord } from "./orphan.js";
+import { hasTerminal, type ProcessTable, processTable } from "./process-facts.js";
+import { becomeExecutable, type CheckReport, type Invocation } from "./reload.js";
+import { createReloading } from "./reloading.js";
 import { createReopening } from "./reopening.js";
 import type { Settings } from "./settings.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
@@ -97,20 +103,27 @@ function openConfigDir({ settings, machine }: Context): ConfigDir {
 }
 
 /**
- * Notes in the config dir who runs which Envoy, so that the next start can end it should we be killed. Without /proc
- * there is nothing to note.
+ * Notes in the config dir who runs which Envoys, so that the next start can end them should we be killed, and so that we
+ * know them once we have executed ourselves. Without /proc there is nothing to note.
  */
-function record({ settings, machine }: Context, envoy?: { pid: number; binary: string }): void {
+function record({ settings, machine }: Context, envoy?: RecordedEnvoy, predecessor?: RecordedEnvoy): void {
   const own = machine.processes(process.pid);
   if (own === undefined) return;
   const { mesh, name } = settings;
-  const start: PidRecord = { mesh, name, kumaDp: { pid: process.pid, startTime: own.startTime } };
-  const facts = envoy && machine.processes(envoy.pid);
-  if (envoy === undefined || facts === undefined) writePidRecord(".", start);
-  else {
-    const { pid, binary } = envoy;
-    writePidRecord(".", { ...start, envoy: { pid, startTime: facts.startTime, executable: binary } });
-  }
+  writePidRecord(".", {
+    mesh,
+    name,
+    kumaDp: { pid: process.pid, startTime: own.startTime },
+    ...(envoy === undefined ? {} : { envoy }),
+    ...(predecessor === undefined ? {} : { predecessor }),
+  });
+}
+
+/** What is noted of an Envoy; undefined where there is no /proc, or when it has ended already. */
+function recordOf({ machine }: Context, pid: number, executable: string, epoch?: number): RecordedEnvoy | undefined {
+  const startTime = machine.processes(pid)?.startTime;
+  if (startTime === undefined) return undefined;
+  return { pid, startTime, executable, ...(epoch === undefined ? {} : { epoch }) };
 }
 
 function keepToken({ settings, logger }: Context, token: string, configDir: ConfigDir, signal: AbortSignal): void {
@@ -133,16 +146,58 @@ async function terminated(binary: string, startedAt: number, reason: string): Pr
 
 /** What has to be ended or removed however the run goes. */
 interface Held {
-  child?: Child;
+  /** Every Envoy that was started or found. */
+  readonly children: Set<Child>;
   configDir?: ConfigDir;
   supervisor?: Supervisor;
   admin?: EnvoyAdmin | undefined;
   accessLogs?: AccessLogs;
 }
 
+/** What ends when the run does. */
+interface Ends {
+  /** A stop before Envoy runs. */
+  readonly stop: AbortSignal;
+  readonly over: AbortSignal;
+  /** To be called whenever Envoy's state has changed. */
+  readonly changed: () => void;
+}
+
+function superviseEnvoy({ settings, logger }: Context, held: Held, { changed }: Ends, child: Child): Supervisor {
+  held.children.add(child);
+  return supervise({
+    child,
+    admin: held.admin,
+    drainTime: settings.drainTime,
+    margin: stopMarginMs,
+    poll: connectionPollMs,
+    entered(state) {
+      logger.info(`Envoy: ${state.name}`);
+      changed();
+    },
+    undrained: (error) => logger.info("Envoy could not be drained", { error }),
+  });
+}
+
+const logsOf = ({ logger }: Context, held: Held, directory: string) => ({
+  directory,
+  logger: logger.child("access-logs"),
+  reopen: async () => held.admin?.reopenLogs(),
+});
+
+/** Waits for the end of a run's Envoys; the exit code. */
+async function untilEnd(held: Held, binary: string, startedAt: number): Promise<number> {
+  setImmediate(releaseStartUpMemory);
+  const outcome = await held.supervisor?.outcome;
+  if (outcome?.kind !== "hurried") await held.accessLogs?.finish();
+  if (outcome?.kind === "failed") throw await terminated(binary, startedAt, outcome.reason);
+  return outcome?.kind === "hurried" ? 1 : 0;
+}
+
 /** From settings to a stopped Envoy; the exit code. */
-async function live(context: Context, held: Held, stop: AbortSignal, over: AbortSignal): Promise<number> {
+async function live(context: Context, held: Held, ends: Ends): Promise<number> {
   const { settings, machine, logger } = context;
+  const { stop, over } = ends;
   const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
   if (token === undefined) machine.notice(noToken);
   const binary = findEnvoy(settings.binaryPath, machine.place);
@@ -163,46 +218,117 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   record(context);
   configDir.write(files.bootstrap, bootstrap.yaml);
   if (token !== undefined) keepToken(context, token, configDir, over);
-
-  const reopen = async () => held.admin?.reopenLogs();
-  const accessLogs = await forwardAccessLogs({
-    directory: configDir.path,
-    logger: logger.child("access-logs"),
-    reopen,
-  });
-  held.accessLogs = accessLogs;
+  held.accessLogs = await forwardAccessLogs(logsOf(context, held, configDir.path));
 
   const startedAt = Date.now();
   const { drainTime, concurrency } = settings;
+  const generation = hotRestartObstacle() === undefined ? ({ epoch: 0 } as const) : undefined;
+  if (generation !== undefined) prepareHotRestart();
+  const logLevel = logger.level;
   const child = await startEnvoy({
     binary,
     bootstrapFile: files.bootstrap,
     drainTime,
     concurrency,
-    logLevel: logger.level,
+    logLevel,
+    generation,
   });
-  held.child = child;
-  record(context, { pid: child.pid, binary });
+  held.children.add(child);
+  record(context, recordOf(context, child.pid, binary, generation?.epoch));
   logger.info("started Envoy", { pid: child.pid, binary, configDir: configDir.path, concurrency });
 
   held.admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
-  const supervisor = supervise({
-    child,
-    admin: held.admin,
-    drainTime,
-    margin: stopMarginMs,
-    poll: connectionPollMs,
-    entered: (state) => logger.info(`Envoy: ${state.name}`),
-    undrained: (error) => logger.info("Envoy could not be drained", { error }),
-  });
-  held.supervisor = supervisor;
-  if (stop.aborted) supervisor.signal();
-  setImmediate(releaseStartUpMemory);
+  held.supervisor = superviseEnvoy(context, held, ends, child);
+  if (stop.aborted) held.supervisor.signal();
+  ends.changed();
+  return untilEnd(held, binary, startedAt);
+}
 
-  const outcome = await supervisor.outcome;
-  if (outcome.kind !== "hurried") await accessLogs.finish();
-  if (outcome.kind === "failed") throw await terminated(binary, startedAt, outcome.reason);
-  return outcome.kind === "hurried" ? 1 : 0;
+/** Goes on with the Envoy of a run that this process had before it executed itself, and has a new one take over. */
+async function resume(context: Context, held: Held, ends: Ends, inherited: Inherited): Promise<number> {
+  const { settings, machine, logger } = context;
+  const startedAt = Date.now();
+  const child = adopt(inherited.envoy, machine.processes);
+  held.children.add(child);
+  const configDir = reopen(inherited.directory, settings.configDir === undefined);
+  held.configDir = configDir;
+  const { admin } = await presentBootstrap();
+  held.admin = admin && envoyAdmin(admin);
+  const supervisor = superviseEnvoy(context, held, ends, child);
+  held.supervisor = supervisor;
+  held.accessLogs = await forwardAccessLogs({ ...logsOf(context, held, configDir.path), existing: true });
+  closeKeptFifo();
+  const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
+  if (token !== undefined) keepToken(context, token, configDir, ends.over);
+  const binary = findEnvoy(settings.binaryPath, machine.place);
+  const { envoy } = inherited;
+
+  const replaced = replaceEnvoy({
+    inherited,
+    configDir,
+    supervisor,
+    binary,
+    drainTime: settings.drainTime,
+    concurrency: settings.concurrency,
+    logLevel: logger.level,
+    logger,
+    async fetch() {
+      // The proxy of this name that is connected is the one that runs.
+      const warned = (warning: string) => logger.info("the control plane warns", { warning });
+      for (;;) {
+        try {
+          return await fetch(context, token !== undefined, warned, ends.over);
+        } catch (error) {
+          if (!(error instanceof UserError && error.id === "control-plane.unavailable")) throw error;
+        }
+      }
+    },
+    started(fresh, epoch) {
+      held.children.add(fresh);
+      record(context, recordOf(context, fresh.pid, binary, epoch), envoy);
+    },
+    serves(fresh) {
+      held.admin = fresh;
+      const present = supervisor.pid();
+      void supervisor.predecessor()?.exit.then(() => {
+        if (held.configDir !== undefined && supervisor.pid() === present) {
+          record(context, recordOf(context, present, binary, envoy.epoch + 1));
+        }
+        ends.changed();
+      });
+    },
+    // Its shared memory says that a successor is being started, and Envoy takes no other then.
+    failed: () => record(context, recordOf(context, envoy.pid, envoy.executable)),
+  });
+  void replaced.then(
+    (why) => {
+      if (why !== undefined) machine.notice(`Envoy was not replaced, and goes on as it was: ${why}`);
+    },
+    (error: unknown) => logger.error("Envoy was not replaced", { error }),
+  );
+  return untilEnd(held, binary, startedAt);
+}
+
+/** What a start with these settings would use. Throws UserError for what the user can mend. */
+export async function checkDataplane(settings: Settings, machine: Machine): Promise<CheckReport> {
+  if (settings.tokenFile !== undefined) readToken(settings.tokenFile);
+  controlPlane(settings);
+  const envoy = findEnvoy(settings.binaryPath, machine.place);
+  try {
+    return { envoy, hotRestartVersion: await hotRestartVersion(envoy) };
+  } catch (error) {
+    const cause = (await diagnose(envoy, diagnosisMs)) ?? messageOf(error);
+    throw new UserError("envoy.failed", `${envoy} cannot run here: ${cause}`, { cause: error });
+  }
+}
+
+/** How this process was started. */
+export interface Start {
+  readonly invocation: Invocation;
+  /** The config dir of a run to go on with, when this process executed itself. */
+  readonly handover: string | undefined;
+  /** Gives the signals that came by now; undefined when none were held back. */
+  readonly heldSignals: ((handler: OnSignal) => void) | undefined;
 }
 
 /**
@@ -210,47 +336,84 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
  * is not handed over to Envoy: draining, readiness, the token copy and a clean end all need somebody beside it.
  * Resolves with the exit code; throws UserError for what the user can mend.
  */
-export async function runDataplane(settings: Settings, machine: Machine, logger: Logger): Promise<number> {
-  const held: Held = {};
+export async function runDataplane(
+  settings: Settings,
+  machine: Machine,
+  logger: Logger,
+  start: Start,
+): Promise<number> {
+  const context = { settings, machine, logger };
+  const held: Held = { children: new Set() };
   const stop = new AbortController();
   const over = new AbortController();
+  const reloading = createReloading({
+    invocation: start.invocation,
+    supervisor: () => held.supervisor,
+    configDir: () => held.configDir?.path ?? "",
+    logger,
+    notice: machine.notice,
+  });
+  // A closed terminal is a wish to stop as well: its default would end kuma-dp and leave Envoy.
+  const hangUpStops = hasTerminal();
 
-  const onSignal = (signal: NodeJS.Signals) => {
+  const onSignal: OnSignal = (signal) => {
+    if (signal === "SIGHUP" && !hangUpStops) {
+      logger.info("reloading", { signal });
+      reloading.request();
+      return;
+    }
     logger.info("stopping", { signal });
+    if (reloading.cancel()) return;
     if (held.supervisor === undefined) stop.abort();
     else held.supervisor.signal();
   };
   const onReopen = createReopening(async () => {
     // Before Envoy runs there are no log files to reopen.
-    if (held.child === undefined) return;
+    if (held.supervisor === undefined) return;
+    held.supervisor.predecessor()?.kill("SIGUSR1");
     if (held.admin === undefined) throw new Error("Envoy has no admin interface that kuma-dp knows of");
     await held.admin.reopenLogs();
   }, logger);
   // Also the last resort for every way out that passes by the end of this function.
   const release = () => {
-    if (held.supervisor?.state().name !== "ended") held.child?.kill("SIGKILL");
+    if (held.supervisor?.state().name !== "ended") for (const child of held.children) child.kill("SIGKILL");
     held.accessLogs?.abort();
+    if (held.configDir !== undefined) removeSharedMemory(".");
     held.configDir?.remove();
   };
-  // A closed terminal is a wish to stop as well: its default would end kuma-dp and leave Envoy.
-  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, onSignal);
+  for (const signal of controlSignals) process.on(signal, onSignal);
+  start.heldSignals?.(onSignal);
   process.on("SIGUSR1", onReopen);
   process.on("exit", release);
 
+  const inherited = start.handover === undefined ? undefined : inheritedRun(start.handover, machine.processes);
+  if (start.handover !== undefined && inherited === undefined) {
+    machine.notice(`there is no Envoy in ${start.handover} to go on with, so a new one is started`);
+  }
   const running = () => held.supervisor !== undefined && held.supervisor.state().name !== "ended";
-  const ready = async () => held.supervisor?.state().name === "running" && (await held.admin?.live()) === true;
+  const ready = async () => {
+    const state = held.supervisor?.state().name;
+    // Between two Envoys the one that serves has no admin interface any more.
+    return state === "handing-over" || (state === "running" && (await held.admin?.live()) === true);
+  };
   const health = settings.healthPort === 0 ? undefined : serveHealth(settings.healthPort, { running, ready });
+  const ends = { stop: stop.signal, over: over.signal, changed: () => reloading.follow() };
+  let code: number;
   try {
-    await health;
-    return await live({ settings, machine, logger }, held, stop.signal, over.signal);
+    if (inherited === undefined) {
+      await health;
+      code = await live(context, held, ends);
+    } else {
+      health?.catch((error: unknown) => machine.notice(messageOf(error)));
+      code = await resume(context, held, ends, inherited);
+    }
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return 0;
     throw error;
   } finally {
     over.abort();
     release();
-    for (const signal of signals) process.off(signal, onSignal);
+    for (const signal of controlSignals) process.off(signal, onSignal);
     process.off("SIGUSR1", onReopen);
     process.off("exit", release);
     await health?.then(
@@ -258,4 +421,7 @@ export async function runDataplane(settings: Settings, machine: Machine, logger:
       () => {},
     );
   }
+  const successor = reloading.successor();
+  if (successor !== undefined) becomeExecutable(successor, start.invocation);
+  return code;
 }

@@ -1,13 +1,18 @@
 /**
- * The life of one Envoy under kuma-dp, as a state machine without clocks or processes: `supervisor.ts` drives it.
+ * The life of one Envoy, and of those that take over from it, under kuma-dp: a state machine without clocks or
+ * processes, which `supervisor.ts` drives.
  *
+ *   running <──successor serves, or is gone── handing-over <──successor started── running
+ *                                                  │ signal: terminating
  *   running ──signal──> draining ──no connections left, or drain time over──> terminating ──margin over──> killing
  *      │                   │ second signal: killing                              │ second signal: killing      │
  *      └─────────────── Envoy exits ──────────────┴──────────────────────────────┴────────────────────────────┘──> ended
  */
 export type State =
-  /** Envoy serves. */
+  /** Envoy serves; the one before it may still have connections. */
   | { readonly name: "running" }
+  /** Its successor was started, and gets its configuration and its listeners while Envoy goes on serving. */
+  | { readonly name: "handing-over" }
   /** The first signal came: Envoy was told to drain, still carries its connections, and we wait for the last to close. */
   | { readonly name: "draining" }
   /** SIGTERM was sent; Envoy gets a margin to go by itself. */
@@ -27,6 +32,11 @@ export type Outcome =
 
 export type Event =
   | { readonly kind: "signal" }
+  /** A successor was started. */
+  | { readonly kind: "successor-started" }
+  /** The successor serves, and is the Envoy that all else is about from now on. */
+  | { readonly kind: "successor-serves" }
+  | { readonly kind: "successor-gone" }
   /** No connection is left, or Envoy cannot be asked to drain. */
   | { readonly kind: "drained" }
   /** The timer of the present state ran out. */
@@ -52,6 +62,7 @@ function exited(state: State, code: number | null, signal: string | null): Step 
   const ended = (outcome: Outcome): Step => ({ state: { name: "ended", outcome }, action: "none" });
   switch (state.name) {
     case "running":
+    case "handing-over":
       if (code === 0) return ended({ kind: "stopped" });
       return ended({ kind: "failed", reason: signal === null ? `exit status ${code}` : `killed by ${signal}` });
     case "killing":
@@ -70,9 +81,15 @@ export function step(state: State, event: Event): Step {
   if (event.kind === "exited") return exited(state, event.code, event.signal);
   switch (state.name) {
     case "running":
+      if (event.kind === "successor-started") return stay({ name: "handing-over" });
       return event.kind === "signal" ? { state: { name: "draining" }, action: "drain" } : stay(state);
+    case "handing-over":
+      // It can't be asked to drain: its admin interface is closed, and the successor's may not be there yet.
+      if (event.kind === "signal") return terminate;
+      return event.kind === "successor-started" ? stay(state) : stay({ name: "running" });
     case "draining":
-      return event.kind === "signal" ? kill(true) : terminate;
+      if (event.kind === "signal") return kill(true);
+      return event.kind === "drained" || event.kind === "time-over" ? terminate : stay(state);
     case "terminating":
       if (event.kind === "signal") return kill(true);
       return event.kind === "time-over" ? kill(false) : stay(state);

@@ -1,6 +1,7 @@
 import { UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import { examineGiven, leftOvers, removeLeftOver } from "./config-dir.js";
+import { removeSharedMemory } from "./hot-restart.js";
 import { endOrphan, judge, readPidRecord } from "./orphan.js";
 import type { ProcessTable } from "./process-facts.js";
 
@@ -30,15 +31,24 @@ export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger
   /** Frees a directory; if that may not be done, who holds it. */
   const settle = async (directory: string): Promise<string | undefined> => {
     const record = readPidRecord(directory);
-    const verdict = judge(record, traces.processes, traces.uid);
-    if (verdict.kind === "free") return undefined;
+    // A record of this very process is from before it executed itself.
+    const others: ProcessTable = (pid) => (pid === process.pid ? undefined : traces.processes(pid));
+    const verdict = judge(record, others, traces.uid);
+    if (verdict.kind === "free") {
+      // Of Envoys that are gone, too.
+      if (record !== undefined) removeSharedMemory(directory);
+      return undefined;
+    }
     if (verdict.kind === "in-use") return `kuma-dp with process id ${verdict.pid}`;
-    const { pid } = verdict.envoy;
+    const [{ pid }] = verdict.envoys;
     if (record?.mesh !== mesh || record.name !== name) {
       return `the Envoy of dataplane ${record?.name} of mesh ${record?.mesh}, process id ${pid}, whose kuma-dp is gone`;
     }
-    logger.info("ending the Envoy that a killed kuma-dp left", { pid, directory });
-    await endOrphan(verdict.envoy, traces.processes);
+    for (const envoy of verdict.envoys) {
+      logger.info("ending the Envoy that a killed kuma-dp left", { pid: envoy.pid, directory });
+      await endOrphan(envoy, traces.processes);
+    }
+    removeSharedMemory(directory);
     ended = true;
     return undefined;
   };

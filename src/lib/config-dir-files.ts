@@ -5,4 +5,12 @@
 export const accessLogFifo = "access-logs.fifo";
 
 /** The files that kuma-dp has in its config dir, and that nobody may have Envoy write logs to. */
-export const configDirFiles: readonly string[] = ["bootstrap.yaml", "token", "admin.sock", "envoy.pid", accessLogFifo];
+export const configDirFiles: readonly string[] = [
+  "bootstrap.yaml",
+  "bootstrap.next.yaml",
+  "token",
+  "admin.sock",
+  "envoy.pid",
+  "hot-restart",
+  accessLogFifo,
+];

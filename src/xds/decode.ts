@@ -88,7 +88,9 @@ const tokenPathKey = "dataplaneTokenPath";
 const logDirectoriesKey = "logDirectories";
 const tcpKeepaliveKey = "tcpKeepalive";
 const promptTlsKey = "promptTls";
-const longestKey = Math.max(...[tokenPathKey, logDirectoriesKey, tcpKeepaliveKey, promptTlsKey].map((key) => key.length));
+const longestKey = Math.max(
+  ...[tokenPathKey, logDirectoriesKey, tcpKeepaliveKey, promptTlsKey].map((key) => key.length),
+);
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
 function readStringValue(value: Uint8Array, key: string): string | undefined {

@@ -27,7 +27,9 @@ export function wanted(subscription: Subscription, config: ProxyConfig, name: st
 function differs(subscription: Subscription, resource: EnvoyResource): boolean {
   const { name, version } = resource;
   if (subscription.owed.has(name)) return true;
-  return subscription.held.get(name)?.version !== version && subscription.refused.get(name)?.version !== version;
+  if (subscription.held.get(name)?.version === version) return false;
+  const refusal = subscription.refused.get(name);
+  return refusal?.version !== version || refusal.again;
 }
 
 const settledBy = ({ kind }: Subscription, config: ProxyConfig): Settled => ({

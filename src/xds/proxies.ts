@@ -19,6 +19,8 @@ export interface Client extends Pick<Session, "configured" | "configure" | "resu
   /** When it began. */
   readonly since: Date;
   readonly placement: Placement;
+  /** Sends again what it refused for a reason that may pass. */
+  retry(): void;
 }
 
 /** A stream as it is shown. */
@@ -54,6 +56,8 @@ interface Entry extends Indexed {
   readonly groups: Map<string, Group>;
   /** What waits to be done: to make it anew, or to look up the endpoints of these services. */
   due: "anew" | ReadonlySet<string> | undefined;
+  /** Its Dataplane was applied, changed or not. */
+  applied: boolean;
 }
 
 /** Connected proxies, and who must hear of which change. */
@@ -141,17 +145,21 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   }
 
   const updates = createSlices<Entry>(sliceMs, (entry) => {
-    const { due } = entry;
+    const { due, applied } = entry;
     entry.due = undefined;
+    entry.applied = false;
     if (due === "anew") for (const group of entry.groups.values()) configure(entry, group, group.clients);
     else if (due !== undefined) reassign(entry, due);
+    if (applied) for (const client of entry.clients) client.retry();
   });
 
   function* madeAnew(mesh: string, touched: Touched): Generator<Entry> {
     if (touched.mesh || touched.everyone) yield* index.ofMesh(mesh);
     for (const name of touched.proxies) {
       const entry = index.get({ mesh, name });
-      if (entry !== undefined) yield entry;
+      if (entry === undefined) continue;
+      entry.applied = true;
+      yield entry;
     }
     for (const service of touched.services) yield* index.consumers(mesh, service);
     for (const service of touched.offered) yield* index.providers(mesh, service);
@@ -188,7 +196,14 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     join(client) {
       let entry = index.get(client.id);
       if (entry === undefined) {
-        entry = { id: client.id, clients: new Set(), sources: noSources, groups: new Map(), due: undefined };
+        entry = {
+          id: client.id,
+          clients: new Set(),
+          sources: noSources,
+          groups: new Map(),
+          due: undefined,
+          applied: false,
+        };
         index.add(entry);
       }
       const { placement } = client;

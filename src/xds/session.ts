@@ -2,6 +2,7 @@ import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, typeUrls, type
 import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
+import { mayPass } from "./passing-refusal.js";
 import { contentHash, type Response } from "./response.js";
 import {
   createSubscription,
@@ -10,6 +11,7 @@ import {
   noteRefused,
   noteSent,
   owe,
+  retryRefused,
   type Subscription,
   unsettle,
 } from "./subscription.js";
@@ -30,7 +32,8 @@ export interface Request {
 export interface SessionEvents {
   send(response: Response): void;
   acknowledged(kind: XdsKind): void;
-  refused(kind: XdsKind, reason: string): void;
+  /** `repeated`: the client had refused the same content before. */
+  refused(kind: XdsKind, reason: string, repeated: boolean): void;
 }
 
 /**
@@ -48,6 +51,10 @@ export interface Session {
   readonly resumed: boolean;
   /** What the client refuses to take of its present configuration; the same array for as long as that stays so. */
   refusals(): readonly RefusedResource[];
+  /** Whether any of that may be accepted later, as it is: a port was taken, a directory missing. */
+  retriable(): boolean;
+  /** Sends once more what `retriable` is about. */
+  retry(): void;
   /** How one resource of its configuration stands; undefined when it knows of none by that name. */
   delivery(kind: XdsKind, name: string): Delivery | undefined;
   /** How all resources stand, measured by a configuration that it may not have been given yet. */
@@ -167,8 +174,8 @@ export function createSession(events: SessionEvents): Session {
       noteAcknowledged(subscription);
       events.acknowledged(subscription.kind);
     } else {
-      noteRefused(subscription, refusal);
-      events.refused(subscription.kind, refusal);
+      const repeated = noteRefused(subscription, refusal);
+      events.refused(subscription.kind, refusal, repeated);
     }
   }
 
@@ -223,6 +230,14 @@ export function createSession(events: SessionEvents): Session {
     }
   }
 
+  function* refusedNow(): Generator<RefusedResource> {
+    for (const { kind, refused } of subscriptions.values()) {
+      for (const [name, { version, reason }] of refused) {
+        if (config?.[kind].get(name)?.version === version) yield { kind, name, reason };
+      }
+    }
+  }
+
   return {
     request(request) {
       const subscription = of(request.kind);
@@ -241,12 +256,7 @@ export function createSession(events: SessionEvents): Session {
       return resumed;
     },
     refusals() {
-      const found: RefusedResource[] = [];
-      for (const { kind, refused } of subscriptions.values()) {
-        for (const [name, { version, reason }] of refused) {
-          if (config?.[kind].get(name)?.version === version) found.push({ kind, name, reason });
-        }
-      }
+      const found = [...refusedNow()];
       const same =
         found.length === refusedLast.length &&
         found.every(({ kind, name, reason }, index) => {
@@ -255,6 +265,14 @@ export function createSession(events: SessionEvents): Session {
         });
       if (!same) refusedLast = found.length === 0 ? nothingRefused : found;
       return refusedLast;
+    },
+    retriable() {
+      for (const { reason } of refusedNow()) if (mayPass(reason)) return true;
+      return false;
+    },
+    retry() {
+      for (const subscription of subscriptions.values()) retryRefused(subscription);
+      step();
     },
     delivery: (kind, name) => (config === undefined ? undefined : deliveryOf(of(kind), config, name)),
     deliveries: (present) => [...subscriptions.values()].flatMap((subscription) => deliveriesOf(subscription, present)),

@@ -4,12 +4,14 @@ import type { Logger } from "../lib/logger.js";
 import type { Frame } from "../net/grpc-frame.js";
 import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
 import type { Incidents } from "../net/incidents.js";
+import { realTimers } from "./coalesce.js";
 import type { Node } from "./decode.js";
 import { LimitExceeded } from "./limits.js";
 import { parseNodeId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import type { Client, Proxies } from "./proxies.js";
 import type { Response } from "./response.js";
+import { createRetries } from "./retries.js";
 import { createSession, type Request } from "./session.js";
 
 /** A request as it came by one of the two protocols. */
@@ -57,16 +59,19 @@ export function serveStream(
       call.write(protocol.write(response));
     },
     acknowledged: (kind) => observer.acknowledged(id, kind, now()),
-    refused(kind, reason) {
-      logger.error("proxy refused configuration", { ...client?.id, type: kind, reason });
+    refused(kind, reason, repeated) {
+      if (!repeated) retries.restart();
+      logger[repeated ? "debug" : "error"]("proxy refused configuration", { ...client?.id, type: kind, reason });
       observer.rejected(id, kind, now(), reason);
     },
   });
 
+  const retries = createRetries(session, realTimers);
   let refusals = session.refusals();
 
   /** Tells of refusals that came, and of those that a new configuration has settled. */
   function report(): void {
+    retries.follow();
     const present = session.refusals();
     if (present === refusals) return;
     refusals = present;
@@ -131,6 +136,7 @@ export function serveStream(
           session.configure(config);
           report();
         },
+        retry: () => retries.retry(),
         delivery: session.delivery,
         deliveries: session.deliveries,
       };
@@ -149,6 +155,7 @@ export function serveStream(
   return {
     message: (bytes) => within(() => handle(bytes)),
     closed() {
+      retries.stop();
       if (client === undefined) return;
       proxies.leave(client);
       observer.closed(id, now());

@@ -1,4 +1,5 @@
 import type { EnvoyResource, ProxyConfig, XdsKind } from "../envoy/resource.js";
+import { mayPass } from "./passing-refusal.js";
 import { createNonces, type Response } from "./response.js";
 
 /** What the client has of a resource, as far as it acknowledged it. */
@@ -18,6 +19,8 @@ export interface Refusal {
   readonly version: string;
   readonly resource: EnvoyResource;
   readonly reason: string;
+  /** It is to be sent once more although it has not changed; still refused until the client says otherwise. */
+  again: boolean;
 }
 
 interface Batch {
@@ -149,25 +152,38 @@ function noteRemoved(subscription: Subscription, { removed, stale }: Unacknowled
 /**
  * A client refuses a response as a whole, although only one of its resources may be at fault: Envoy
  * even drops all of them when one does not decode. Each part is therefore tried by itself, once; what
- * is refused alone stays refused until its content changes.
+ * is refused alone stays refused until its content changes or, where the reason may pass, is retried.
+ * @returns whether the client had refused all of it before
  */
-export function noteRefused(subscription: Subscription, reason: string): void {
+export function noteRefused(subscription: Subscription, reason: string): boolean {
   const sent = subscription.unacknowledged;
-  if (sent === undefined) return;
+  if (sent === undefined) return false;
   subscription.unacknowledged = undefined;
   unsettle(subscription);
+  const refusedBefore = ({ name, version }: EnvoyResource) => subscription.refused.get(name)?.version === version;
+  const repeated = sent.removed.length === 0 && sent.resources.every(refusedBefore);
   const parts = sent.resources.length + (sent.removed.length > 0 ? 1 : 0);
   if (parts > 1) {
     if (sent.removed.length > 0) subscription.alone.push({ resources: [], removed: sent.removed });
     for (const resource of sent.resources) {
       if (!sent.stale.has(resource.name)) subscription.alone.push({ resources: [resource], removed: [] });
     }
-    return;
+    return repeated;
   }
   for (const resource of sent.resources) {
     const { name, version } = resource;
-    if (!sent.stale.has(name)) subscription.refused.set(name, { version, resource, reason });
+    if (!sent.stale.has(name)) subscription.refused.set(name, { version, resource, reason, again: false });
   }
   // A refused removal would be due again at once, for ever: what the client wants to keep, it keeps.
   noteRemoved(subscription, sent);
+  return repeated;
+}
+
+/** Has sent again, once, what the client refused for a reason that may pass. */
+export function retryRefused(subscription: Subscription): void {
+  for (const refusal of subscription.refused.values()) {
+    if (refusal.again || !mayPass(refusal.reason)) continue;
+    refusal.again = true;
+    unsettle(subscription);
+  }
 }

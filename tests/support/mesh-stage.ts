@@ -34,6 +34,8 @@ export interface SidecarOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The directory of another build's programs. */
   readonly from?: string;
+  /** Without a terminal, as services are: SIGHUP then reloads. */
+  readonly service?: boolean;
 }
 
 export interface Sidecar extends Running {
@@ -113,12 +115,15 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}, 
       const response = await fetch(`${stage.cp.tokens}/tokens`, { method: "POST", body });
       return response.text();
     },
-    async sidecar(name, { mesh = "default", token, drainTime = "2s", env: more = {}, from: program = bin } = {}) {
+    async sidecar(name, options = {}) {
+      const { mesh = "default", token, drainTime = "2s", env: more = {}, from: program = bin, service } = options;
       const admin = await freePort();
       const text = token ?? (await stage.token(name, mesh));
       const file = path.join(temporary, `token-${tokens++}`);
       if (text !== "") fs.writeFileSync(file, text);
-      const running = startProgram(path.join(program, "kuma-dp"), ["run", `--admin-port=${admin}`], {
+      const words = [path.join(program, "kuma-dp"), "run", `--admin-port=${admin}`];
+      const [first = "", ...rest] = service === true ? ["/usr/bin/setsid", ...words] : words;
+      const running = startProgram(first, rest, {
         KUMA_CONTROL_PLANE_BOOTSTRAP_SERVER_URL: stage.cp.bootstrap,
         KUMA_DATAPLANE_NAME: name,
         KUMA_DATAPLANE_MESH: mesh,

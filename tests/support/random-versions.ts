@@ -16,7 +16,12 @@ export function versionsOf(seed: number): string[] {
   const tokenPath = random.pick([undefined, "token", "other"]);
   const surroundings = { connectTimeoutMs, secretServer: random.pick(servers) };
   return [...mesh.proxies.values()].flatMap((proxy) => {
-    const { config } = generate(proxy, mesh, surroundings, createPlacement({ tokenPath, tcpKeepalive: tokenPath === "token", promptTls: tokenPath !== "other" }));
+    const { config } = generate(
+      proxy,
+      mesh,
+      surroundings,
+      createPlacement({ tokenPath, tcpKeepalive: tokenPath === "token", promptTls: tokenPath !== "other" }),
+    );
     return kinds.flatMap((kind) =>
       [...config[kind].values()].map(({ name, version }) => `${proxy.name} ${kind} ${name} ${version}`),
     );

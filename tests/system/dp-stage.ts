@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { removeSharedMemory } from "../../src/dp/hot-restart.js";
 import { eventually } from "../support/eventually.js";
 
 /** The directory of the built executables. */
@@ -178,6 +179,8 @@ export function openStage(): Stage {
         await started.ended;
       }
       for (const pid of held) if (alive(pid)) process.kill(pid, "SIGKILL");
+      // What a kuma-dp that is killed can't remove itself, and no other comes to.
+      for (const name of readdirSync(temporary)) removeSharedMemory(path.join(temporary, name));
       for (const socket of sockets) socket.destroy();
       for (const server of servers) await new Promise((resolve) => server.close(resolve));
       rmSync(temporary, { recursive: true, force: true });

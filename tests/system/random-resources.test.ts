@@ -29,7 +29,12 @@ test(`${meshes} meshes of TEST_SEED=${runSeed}, as their proxies are told`, asyn
     const mesh = meshViewOf(meshRecord(false), ...resources);
     const tokenPath = random.chance(0.5) ? "token" : undefined;
     for (const proxy of mesh.proxies.values()) {
-      const { config } = generate(proxy, mesh, surroundings, createPlacement({ tokenPath, tcpKeepalive: true, promptTls: true }));
+      const { config } = generate(
+        proxy,
+        mesh,
+        surroundings,
+        createPlacement({ tokenPath, tcpKeepalive: true, promptTls: true }),
+      );
       configs.set(`mesh ${number}, proxy ${proxy.name}`, configJson(config));
     }
   }

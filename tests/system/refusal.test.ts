@@ -1,5 +1,9 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import path from "node:path";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
+import { put } from "../support/executable.js";
 import { greeting, type MeshStage, openMeshStage, reaches } from "../support/mesh-stage.js";
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
@@ -7,7 +11,7 @@ import { suite } from "../support/suite.js";
 const test = suite("what an Envoy refuses", { needs: "envoy" });
 
 let stage: MeshStage;
-const ports = { shared: 0, other: 0, late: 0 };
+const ports = { shared: 0, other: 0, late: 0, taken: 0, fourth: 0, logged: 0 };
 
 test.before(async () => {
   for (const key of Object.keys(ports) as (keyof typeof ports)[]) ports[key] = await freePort();
@@ -40,16 +44,74 @@ test("a port that another sidecar has: named with Envoy's words until it is mend
   await reaches(ports.other, "second");
   for (let index = 0; index < 10; index++) assert.is(await greeting(ports.shared), "first");
 
-  const errors = () => /second-1 .* (\d+)\n/.exec(stage.kumactl("inspect", "dataplanes").stdout)?.[1];
-  const before = errors();
-  await stage.apply("elsewhere-1", { inbound: [inbound(1, 2, "elsewhere")] });
-  assert.is(errors(), before, "nothing refused is sent again");
-
   await stage.apply("second-1", {
     inbound: [inbound(ports.late, second.port, "second"), inbound(ports.other, second.port, "second")],
   });
   await reaches(ports.late, "second");
   await eventually("all is well again", () => stage.kumactl("inspect", "dataplanes").stderr === "");
+});
+
+/** A server that has a port until it is closed. */
+async function occupy(port: number): Promise<Server> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return server;
+}
+
+const refusals = () => stage.kumactl("inspect", "dataplanes").stderr;
+
+test("a listener whose port is taken is retried once the port is free, with nothing applied", async () => {
+  const app = await stage.application("third");
+  const holder = await occupy(ports.taken);
+  await stage.apply("third-1", {
+    inbound: [{ interface: `127.0.0.1:${ports.taken}:${app.port}`, tags: { service: "third" } }],
+  });
+  await stage.sidecar("third-1", { token: "" });
+  await eventually("the refusal is shown", () => refusals().includes("cannot bind"));
+  await new Promise((resolve) => holder.close(resolve));
+  await reaches(ports.taken, "third");
+  await eventually("all is well again", () => refusals() === "");
+});
+
+test("a log file whose directory is missing: the listener comes when the directory does", async () => {
+  const app = await stage.application("fourth");
+  const outbound = { interface: `127.0.0.1:${ports.logged}`, service: "third" };
+  const directory = mkdtempSync("/tmp/kuma-refusal-");
+  const file = path.join(directory, "missing", "access.log");
+  try {
+    assert.is(
+      await put(stage.cp.api, "/meshes/default", {
+        type: "Mesh",
+        name: "default",
+        logging: { backends: [{ name: "file", file: { path: file } }] },
+      }),
+      200,
+    );
+    assert.is(
+      await put(stage.cp.api, "/meshes/default/traffic-logs/all", {
+        type: "TrafficLog",
+        mesh: "default",
+        name: "all",
+        sources: [{ match: { service: "fourth" } }],
+        destinations: [{ match: { service: "third" } }],
+        conf: { backend: "file" },
+      }),
+      201,
+    );
+    await stage.apply("fourth-1", {
+      inbound: [{ interface: `127.0.0.1:${ports.fourth}:${app.port}`, tags: { service: "fourth" } }],
+      outbound: [outbound],
+    });
+    await stage.sidecar("fourth-1", { token: "" });
+    await eventually("the refusal is shown", () => /refuses LDS resource "outbound.*No such file/s.test(refusals()));
+    mkdirSync(path.join(directory, "missing"));
+    await reaches(ports.logged, "third");
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 test.run();

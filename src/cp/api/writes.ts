@@ -2,6 +2,7 @@ import type { Cause } from "../../lib/errors.js";
 import type { Steps } from "../../lib/steps.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
+import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import type { Resource, ResourceType } from "../../resources/resource.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import { readResource, workOn } from "./body.js";
@@ -74,7 +75,7 @@ export async function put(
     if (stored !== undefined) {
       if (dryRun) return withWarnings(ok, warnings);
       const same = await workOn(request.body, isSame(renderer, resource, stored));
-      if (!same) await store.update(resource, stored.version);
+      if (!same || (await refusesSomething(store, key))) await store.update(resource, stored.version);
       return withWarnings(ok, warnings);
     }
     if (await meshIsMissing(store, type, key)) return errors.unknownMesh(key.mesh);
@@ -98,6 +99,20 @@ function* isSame(renderer: Renderer, resource: Resource, stored: Stored): Steps<
   const before = renderer.text(stored);
   yield;
   return render(resource) === before;
+}
+
+/**
+ * Whether the proxy of a Dataplane refuses part of its configuration. Then the Dataplane is written although it is
+ * unchanged: wherever its proxy is served, the change feed has what it may accept by now sent again.
+ */
+async function refusesSomething(store: Store, { type, mesh, name }: Key): Promise<boolean> {
+  if (type !== "Dataplane") return false;
+  const insight = await store.get({ type: dataplaneInsightType.name, mesh, name });
+  if (insight === undefined) return false;
+  const { subscriptions = [] } = insight.spec as DataplaneInsight;
+  return subscriptions.some(
+    ({ disconnectTime, status }) => disconnectTime === undefined && (status?.refused ?? []).length > 0,
+  );
 }
 
 /** Creates a mesh with its certificate authority, which comes first: no proxy sees a mesh without one. */

@@ -113,7 +113,8 @@ const configuration: Check = {
     return unless(refusing, {
       fix:
         'change what Envoy names: for "cannot bind" end what has the port or change the Dataplane\'s interface; for a ' +
-        "resource of a ProxyTemplate, the template. The proxy keeps what it had, and takes the change at once",
+        "resource of a ProxyTemplate, the template. The proxy keeps what it had and takes a changed resource at once. It " +
+        "is asked again about ports, addresses and files within a minute, or at once when its Dataplane is applied again",
     });
   },
 };

@@ -131,6 +131,28 @@ test("writing what is already there changes no version", async () => {
   assert.is(await api.store.get(key), before);
 });
 
+test("a Dataplane that is applied unchanged is written while its connected proxy refuses something", async () => {
+  const api = await stage();
+  const key = { type: "Dataplane", mesh: "default", name: "a" };
+  const insight = { ...key, type: "DataplaneInsight" };
+  await api.put("/meshes/default/dataplanes/a", dataplane("a"));
+  const status = { refused: [{ type: "lds", name: "in", reason: "cannot bind" }] };
+  await api.store.create({ ...insight, spec: { subscriptions: [{ id: "1", status }] } });
+  const versions = async () => (await api.store.get(key))?.version;
+  const before = await versions();
+  assert.is((await api.put("/meshes/default/dataplanes/a?dry-run=true", dataplane("a"))).status, 200);
+  assert.is(await versions(), before);
+  assert.is((await api.put("/meshes/default/dataplanes/a", dataplane("a"))).status, 200);
+  assert.is.not(await versions(), before);
+
+  const stored = await api.store.get(insight);
+  const gone = { id: "1", status, disconnectTime: "2026-01-01T00:00:00Z" };
+  await api.store.update({ ...insight, spec: { subscriptions: [gone] } }, stored?.version ?? 0);
+  const settled = await versions();
+  await api.put("/meshes/default/dataplanes/a", dataplane("a"));
+  assert.is(await versions(), settled, "what a stream that is gone refused no longer counts");
+});
+
 test("the control plane says what it is", async () => {
   const api = await stage({ catalogue: { apis: { here: true } }, config: { store: { type: "memory" } } });
   assert.equal((await api.get("/")).json, { tagline: "Kuma", version: "0.3.0" });

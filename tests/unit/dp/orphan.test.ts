@@ -23,13 +23,25 @@ const kumaDp: ProcessFacts = { uid, startTime: "1000", executable: "/opt/kuma/bi
 const envoy: ProcessFacts = { uid, startTime: "1005", executable: "/opt/kuma/bin/envoy" };
 
 const table = (entries: Record<number, ProcessFacts>) => (pid: number) => entries[pid];
-const orphan = { kind: "orphan", envoy: record.envoy };
+const orphan = { kind: "orphan", envoys: [record.envoy] };
 
 test("Envoy alive, its kuma-dp gone: an orphan", () => {
   assert.equal(judge(record, table({ 101: envoy }), uid), orphan);
 });
 test("the number of the dead kuma-dp was given to another process: still an orphan", () => {
   assert.equal(judge(record, table({ 100: { ...kumaDp, startTime: "9" }, 101: envoy }), uid), orphan);
+});
+
+test("two Envoys alive during a reload, their kuma-dp gone: both are orphans", () => {
+  const predecessor = { pid: 102, startTime: "1001", executable: "/opt/old/envoy", epoch: 0 };
+  const both: PidRecord = { ...record, predecessor };
+  const old = { uid, startTime: "1001", executable: "/opt/old/envoy" };
+  assert.equal(parsePidRecord(JSON.stringify(both)), both);
+  assert.equal(judge(both, table({ 101: envoy, 102: old }), uid), {
+    kind: "orphan",
+    envoys: [record.envoy, predecessor],
+  });
+  assert.equal(judge(both, table({ 102: old }), uid), { kind: "orphan", envoys: [predecessor] });
 });
 
 const notOrphans: [string, Record<number, ProcessFacts>, unknown][] = [

@@ -92,10 +92,32 @@ for (const [sentence, events, actions, state] of endings) {
   });
 }
 
+const started: Event = { kind: "successor-started" };
+const serves: Event = { kind: "successor-serves" };
+const gone: Event = { kind: "successor-gone" };
+
+const handovers: [string, Event[], string[], State][] = [
+  ["a successor that serves is what is supervised then", [started, serves], [], { name: "running" }],
+  ["the Envoy that runs goes on when its successor ends", [started, gone], [], { name: "running" }],
+  ["a signal during the handover terminates both", [started, signal], ["terminate"], { name: "terminating" }],
+  [
+    "an Envoy that dies during the handover is a failure",
+    [started, exit(1)],
+    [],
+    { name: "ended", outcome: { kind: "failed", reason: "exit status 1" } },
+  ],
+  ["a stop is not undone by a successor", [signal, started, serves, gone], ["drain"], { name: "draining" }],
+];
+for (const [sentence, events, actions, state] of handovers) {
+  test(sentence, () => {
+    assert.equal(play(...events), { actions, state });
+  });
+}
+
 function fakeChild() {
   const { promise, resolve } = Promise.withResolvers<{ code: number | null; signal: string | null }>();
   const kills: string[] = [];
-  const child: Child = { kill: (name) => void kills.push(name), exit: promise };
+  const child: Child = { pid: 1, kill: (name) => void kills.push(name), exit: promise };
   return { child, kills, end: (code: number | null, by: string | null = null) => resolve({ code, signal: by }) };
 }
 
@@ -156,6 +178,45 @@ test("drain time and margin both run out: SIGTERM, then SIGKILL", async () => {
   supervisor.signal();
   assert.equal(await supervisor.outcome, { kind: "stopped" });
   assert.equal(kills, ["SIGTERM", "SIGKILL"]);
+});
+
+test("a successor takes over once it serves, and the outcome waits for both", async () => {
+  const [first, second] = [fakeChild(), fakeChild()];
+  const supervisor = supervise({ ...quiet, child: first.child, admin: undefined });
+  let asked = 0;
+  assert.ok(
+    await supervisor.replace({ child: second.child, admin: undefined }, async () => {
+      asked += 1;
+      if (asked === 1) throw new Error("connect ECONNREFUSED");
+      return asked === 3;
+    }),
+  );
+  assert.is(supervisor.predecessor(), first.child);
+  supervisor.signal();
+  await new Promise(setImmediate);
+  assert.equal([first.kills, second.kills], [["SIGTERM"], ["SIGTERM"]]);
+  let over = false;
+  void supervisor.outcome.then(() => {
+    over = true;
+  });
+  second.end(0);
+  await new Promise(setImmediate);
+  assert.not.ok(over);
+  assert.equal(first.kills, ["SIGTERM", "SIGKILL"]);
+  first.end(null, "SIGKILL");
+  assert.equal(await supervisor.outcome, { kind: "stopped" });
+});
+
+test("a successor that ends before it serves leaves the Envoy that runs as it is", async () => {
+  const [first, second] = [fakeChild(), fakeChild()];
+  const supervisor = supervise({ ...quiet, child: first.child, admin: undefined });
+  const replaced = supervisor.replace({ child: second.child, admin: undefined }, async () => false);
+  second.end(1);
+  assert.not.ok(await replaced);
+  assert.is(supervisor.state().name, "running");
+  assert.equal(first.kills, []);
+  first.end(0);
+  assert.equal(await supervisor.outcome, { kind: "stopped" });
 });
 
 test("an admin call that hangs does not outlast a second signal", async () => {

@@ -111,6 +111,7 @@ function open() {
         return configs.has(name);
       },
       resumed: false,
+      retry() {},
       configure: (config) => void configs.set(name, config),
       delivery: () => undefined,
       deliveries: () => [],

@@ -36,6 +36,8 @@ interface TestClient extends Client {
   readonly configs: ProxyConfig[];
   /** What it was measured by, each time that it was asked how its resources stand. */
   readonly measuredBy: ProxyConfig[];
+  /** How often it was to send again what may be accepted by now. */
+  retries: number;
 }
 
 /** Proxies over a view that changes as the test says; `heard` names who was configured since the last look. */
@@ -69,6 +71,10 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
           client.configured = true;
           client.configs.push(config);
           heard.push(name);
+        },
+        retries: 0,
+        retry() {
+          client.retries += 1;
         },
       };
       proxies.join(client);
@@ -122,6 +128,18 @@ const cases: readonly (readonly [title: string, touched: Partial<Touched>, mesh:
   ["the authority: nobody's configuration", { authority: true }, "m", ""],
   ["nothing", {}, "m", ""],
 ];
+
+test("what a proxy refused is sent again when its own Dataplane is applied, and no other's", () => {
+  const stage = open(all);
+  const [mine, other] = [stage.join("web-1"), stage.join("redis-1")];
+  stage.touch({ services: new Set(["redis"]), everyone: true });
+  assert.is(mine.retries, 0);
+  // Equal content, as when the Dataplane was applied once more.
+  stage.touch(stage.put(web));
+  assert.equal([mine.retries, other.retries], [1, 0]);
+  stage.touch({ everyone: true });
+  assert.is(mine.retries, 1);
+});
 
 for (const [title, touched, mesh, configured] of cases) {
   test(`are configured anew when this was touched, and nobody else: ${title}`, async () => {

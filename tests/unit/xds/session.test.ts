@@ -193,6 +193,63 @@ test("after a refusal tries each resource alone, once, and keeps the others", ()
   assertHas(client, backendConfig(undefined, 1000));
 });
 
+const taken = "cannot bind '127.0.0.1:80': Address already in use";
+
+test("a listener whose port is taken is sent again when it is retried, and is refused until the proxy accepts it", () => {
+  const client = createSimulatedClient();
+  const config = backendConfig();
+  const [name = ""] = config.lds.keys();
+  const refuse = (resource: EnvoyResource) => resource.name === name;
+  client.connect(config);
+  while (client.handle(refuse, taken));
+  const { session } = client;
+  const refused = session.refusals();
+  assert.equal(refused, [{ kind: "lds", name, reason: `${taken} ${name}` }]);
+  assert.ok(session.retriable());
+
+  const before = client.responses.length;
+  session.retry();
+  session.retry();
+  assert.is(client.responses.length, before + 1, "once until the proxy has answered");
+  assert.is(session.refusals(), refused);
+  while (client.handle(refuse, taken));
+  assert.is(client.responses.length, before + 1);
+  assert.is(session.refusals(), refused, "nobody hears of a refusal that stays the same");
+
+  session.retry();
+  drain(client);
+  assertHas(client, config);
+  assert.is(session.refusals().length, 0);
+  assert.not.ok(session.retriable());
+  session.retry();
+  assert.not.ok(client.handle());
+});
+
+test("of two listeners whose ports are taken, a retry delivers the one whose port is free by now", () => {
+  const client = createSimulatedClient();
+  const config = backendConfig();
+  client.connect(config);
+  while (client.handle((resource) => config.lds.has(resource.name), taken));
+  const [first = "", second = ""] = config.lds.keys();
+  assert.is(client.session.refusals().length, config.lds.size);
+  client.session.retry();
+  while (client.handle((resource) => resource.name === first, taken));
+  assert.ok(client.resources.lds.has(second));
+  assert.equal(
+    client.session.refusals().map(({ name }) => name),
+    [first],
+  );
+});
+
+test("what is wrong in itself is not retried", () => {
+  const client = createSimulatedClient();
+  client.connect(backendConfig());
+  drain(client, (resource) => resource.name === "localhost:80");
+  assert.not.ok(client.session.retriable());
+  client.session.retry();
+  assert.not.ok(client.handle());
+});
+
 test("removes listeners before the clusters they use, and empties no assignment before", () => {
   const client = createSimulatedClient();
   client.connect(backendConfig());

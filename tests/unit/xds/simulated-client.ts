@@ -15,7 +15,7 @@ export interface SimulatedClient {
   connect(config: ProxyConfig | undefined): void;
   configure(config: ProxyConfig): void;
   /** Handles one response that waits; false when none does. `refuse` names resources it won't take. */
-  handle(refuse?: (resource: EnvoyResource) => boolean): boolean;
+  handle(refuse?: (resource: EnvoyResource) => boolean, words?: string): boolean;
   resubscribe(name: string): void;
   readonly session: Session;
 }
@@ -85,12 +85,12 @@ export function createSimulatedClient(): SimulatedClient {
     configure(config) {
       session.configure(config);
     },
-    handle(refuse = () => false) {
+    handle(refuse = () => false, words = "cannot take") {
       const response = queue.shift();
       if (response === undefined) return false;
       const bad = response.resources.filter(refuse);
       if (bad.length > 0) {
-        const refusal = `cannot take ${bad.map((resource) => resource.name).join(", ")}`;
+        const refusal = `${words} ${bad.map((resource) => resource.name).join(", ")}`;
         request(response.kind, { nonce: response.nonce, refusal });
         return true;
       }

@@ -33,7 +33,7 @@ export interface SotwClient {
   connect(config: ProxyConfig | undefined): void;
   configure(config: ProxyConfig): void;
   /** Handles one response that waits; false when none does. */
-  handle(refuse?: (name: string) => boolean): boolean;
+  handle(refuse?: (name: string) => boolean, words?: string): boolean;
   ask(kind: SotwKind, names: readonly string[], nonce?: string, refusal?: string): void;
 }
 
@@ -116,13 +116,13 @@ export function createSotwClient(): SotwClient {
       ask("lds", []);
     },
     configure: (config) => session.configure(config),
-    handle(refuse = () => false) {
+    handle(refuse = () => false, words = "cannot take") {
       const answer = queue.shift();
       if (answer === undefined) return false;
       nonces[answer.kind] = answer.nonce;
       const bad = [...answer.resources.keys()].filter((name) => !has[answer.kind].has(name) && refuse(name));
       if (bad.length > 0) {
-        ask(answer.kind, namesOf(answer.kind), answer.nonce, `cannot take ${bad.join(", ")}`);
+        ask(answer.kind, namesOf(answer.kind), answer.nonce, `${words} ${bad.join(", ")}`);
         return true;
       }
       accept(answer);

@@ -52,6 +52,18 @@ test("a first request is answered even with nothing, and an unknown proxy's with
   assert.is(unknown.answers.length, 0);
 });
 
+test("a listener whose port was taken is sent again in a whole state, with all that was accepted", () => {
+  const client = createSotwClient();
+  const config = configOf();
+  const [name = ""] = config.lds.keys();
+  client.connect(config);
+  while (client.handle((resource) => resource === name, "cannot bind '127.0.0.1:80': Address already in use"));
+  assert.is(client.has.lds.size, config.lds.size - 1);
+  client.session.retry();
+  drain(client);
+  assertHas(client, config);
+});
+
 test("equal content is never sent twice, and a changed cluster comes with its endpoints", () => {
   const client = createSotwClient();
   client.connect(configOf());
