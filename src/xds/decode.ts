@@ -133,9 +133,9 @@ function isTrue(value: Uint8Array): boolean {
   return found;
 }
 
-/** What is read of a google.protobuf.Struct. */
-function readMetadata(struct: Uint8Array): Omit<Node, "id"> {
-  let { tokenPath, logDirectories, tcpKeepalive, promptTls } = unknownNode;
+/** The node with what a google.protobuf.Struct says of it: a message that comes in parts is the sum of them. */
+function readMetadata(struct: Uint8Array, before: Node): Node {
+  let { tokenPath, logDirectories, tcpKeepalive, promptTls } = before;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -149,7 +149,7 @@ function readMetadata(struct: Uint8Array): Omit<Node, "id"> {
     else if (name === tcpKeepaliveKey) tcpKeepalive = isTrue(value);
     else if (name === promptTlsKey) promptTls = isTrue(value);
   }
-  return { tokenPath: tokenPath === "" ? undefined : tokenPath, logDirectories, tcpKeepalive, promptTls };
+  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, logDirectories, tcpKeepalive, promptTls };
 }
 
 function readNode(bytes: Uint8Array): Node {
@@ -158,7 +158,7 @@ function readNode(bytes: Uint8Array): Node {
   while (reader.nextField()) {
     const field = delimited(reader);
     if (field === 1) node = { ...node, id: boundedText(reader.readBytes(), "node_id_length", "the node id") };
-    else if (field === 3) node = { ...node, ...readMetadata(reader.readBytes()) };
+    else if (field === 3) node = readMetadata(reader.readBytes(), node);
     else reader.skipField();
   }
   return node;
