@@ -135,7 +135,8 @@ function checks({ conf }: HealthCheck) {
             enforcingSuccessRate: 0,
           },
         }),
-    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+    // By default Envoy merges changes of health for a second after a change of endpoints, and ejections take effect late.
+    commonLbConfig: { healthyPanicThreshold: { value: 0 }, updateMergeWindow: duration(0) },
   };
 }
 
