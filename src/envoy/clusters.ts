@@ -114,7 +114,11 @@ function checks({ conf }: HealthCheck) {
             maxEjectionPercent: 100,
           },
         }),
-    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+    commonLbConfig: {
+      healthyPanicThreshold: { value: 0 },
+      // For a second after an endpoint change Envoy else gathers changes of health, and goes on using what it has ejected.
+      updateMergeWindow: duration(0),
+    },
   };
 }
 
