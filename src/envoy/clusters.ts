@@ -135,8 +135,11 @@ function checks({ conf }: HealthCheck) {
             enforcingSuccessRate: 0,
           },
         }),
-    // By default Envoy merges changes of health for a second after a change of endpoints, and ejections take effect late.
-    commonLbConfig: { healthyPanicThreshold: { value: 0 }, updateMergeWindow: duration(0) },
+    commonLbConfig: {
+      healthyPanicThreshold: { value: 0 },
+      // For a second after an endpoint change Envoy else gathers changes of health, and goes on using what it has ejected.
+      updateMergeWindow: duration(0),
+    },
   };
 }
 
