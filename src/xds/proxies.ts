@@ -4,6 +4,7 @@ import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
+import { unreachableInbounds } from "../view/proxy.js";
 import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
 import type { ProxyId } from "./node.js";
@@ -92,6 +93,13 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
+      const unreachable = unreachableInbounds(proxy).map(({ field }) => field);
+      if (unreachable.length > 0) {
+        logger.error("inbounds on 0.0.0.0 are left out: no other dataplane could connect to them", {
+          ...entry.id,
+          fields: unreachable,
+        });
+      }
       return generated.config;
     } catch (error) {
       logger.error("no configuration could be made; the dataplane keeps its last one", { ...entry.id, error });
