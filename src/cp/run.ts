@@ -33,7 +33,7 @@ import { followNewerApi } from "./newer-api.js";
 import { openStore } from "./open-store.js";
 import { patiently } from "./patience.js";
 import { createRotations } from "./rotations.js";
-import { hostForEnvoy, startSecrets } from "./secrets.js";
+import { hostForEnvoy, isHostUnset, startSecrets } from "./secrets.js";
 import { type Settings, settingsDocument } from "./settings.js";
 import { startTokenServers } from "./tokens/servers.js";
 
@@ -163,10 +163,10 @@ export async function startControlPlane(
       incidents: metrics.incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
       firstMessageBytes: settings.maxFirstRequestBytes,
       connectionsPerAddress: settings.maxOpeningConnections,
-      generate: metrics.measured((proxy, mesh, tokenPath, before) => {
+      generate: metrics.measured((proxy, mesh, placement, before) => {
         if (!newerApi.ready(mesh)) return undefined;
         const surroundings = { connectTimeoutMs, secretServer: secrets.address, newerApi: newerApi.current };
-        return generate(proxy, mesh, surroundings, tokenPath, before);
+        return generate(proxy, mesh, surroundings, placement, before);
       }),
     }).catch((error: unknown) => {
       throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
@@ -209,6 +209,7 @@ export async function startControlPlane(
           port: settings.xdsPortForEnvoy || xds.port,
           connectTimeoutMs: settings.xdsConnectTimeout,
         },
+        hostUnset: isHostUnset(settings),
         catalogue,
       }),
     });

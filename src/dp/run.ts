@@ -19,6 +19,7 @@ import type { Settings } from "./settings.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
 import { followToken } from "./token.js";
+import { misdirection, unreachable, type XdsServer } from "./xds-server.js";
 
 /** The machine around one run. */
 export interface Machine {
@@ -90,6 +91,14 @@ function openConfigDir({ settings, machine }: Context): ConfigDir {
   return configDir === undefined ? createTemporary(machine.temporary, mesh, name) : openGiven(configDir);
 }
 
+/** Says what is wrong with where Envoy is sent for its configuration; Envoy is not kept waiting for that. */
+function noteXds({ settings, machine }: Context, xds: XdsServer | undefined, signal: AbortSignal): void {
+  if (xds === undefined) return;
+  const wrong = misdirection(xds, settings.controlPlane.url);
+  if (wrong !== undefined) machine.notice(wrong);
+  else void unreachable(xds, signal).then((said) => said !== undefined && machine.notice(said));
+}
+
 /** Notes who runs which Envoy, so that the next start can end it should we be killed. Without /proc there is nothing to note. */
 function record({ settings, machine }: Context, directory: string, envoy?: { pid: number; binary: string }): void {
   const own = machine.processes(process.pid);
@@ -139,6 +148,7 @@ async function live(context: Context, held: Held, stop: AbortSignal, over: Abort
   const binary = findEnvoy(settings.binaryPath, machine.place);
 
   const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, stop));
+  noteXds(context, bootstrap.xds, over);
   const { temporary, uid, processes } = machine;
   await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
   stop.throwIfAborted();

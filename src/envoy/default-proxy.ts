@@ -18,6 +18,7 @@ import {
 } from "./clusters.js";
 import type { Ignored } from "./ignored.js";
 import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
+import type { Placement } from "./placement.js";
 import type { EnvoyResource, ProxyTables } from "./resource.js";
 import type { SecretServer, TlsParameters } from "./tls.js";
 
@@ -44,10 +45,10 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-function tlsOf(mesh: MeshView, server: SecretServer | undefined, tokenPath: string | undefined) {
+function tlsOf(mesh: MeshView, server: SecretServer | undefined, { tokenPath, controlPlaneHost }: Placement) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
-  return { mesh: mesh.name, server, tokenPath } satisfies TlsParameters;
+  return { mesh: mesh.name, server, tokenPath, controlPlaneHost } satisfies TlsParameters;
 }
 
 /** What there is to say of a rule that logs nothing. */
@@ -96,9 +97,9 @@ export function inboundListeners(
   proxy: ProxyView,
   mesh: MeshView,
   { secretServer }: DefaultProxySettings,
-  tokenPath: string | undefined,
+  placement: Placement,
 ): EnvoyResource[] {
-  const tls = tlsOf(mesh, secretServer, tokenPath);
+  const tls = tlsOf(mesh, secretServer, placement);
   return [...listenersOf(proxy.inbounds)].map((inbounds) => {
     const [inbound] = inbounds;
     const tags = inbounds.map((member) => member.tags);
@@ -116,18 +117,18 @@ export function addDefaultProxy(
   proxy: ProxyView,
   mesh: MeshView,
   settings: DefaultProxySettings,
-  tokenPath: string | undefined,
+  placement: Placement,
 ): void {
   const { connectTimeoutMs, secretServer } = settings;
   const redirected = proxy.redirectPort !== 0;
-  const tls = tlsOf(mesh, secretServer, tokenPath);
+  const tls = tlsOf(mesh, secretServer, placement);
 
   if (redirected) {
     keep(cds, passThroughCluster(connectTimeoutMs));
     keep(lds, catchAllListener(proxy.redirectPort));
   }
   for (const [{ servicePort }] of listenersOf(proxy.inbounds)) keep(cds, localCluster(servicePort, connectTimeoutMs));
-  for (const listener of inboundListeners(proxy, mesh, settings, tokenPath)) keep(lds, listener);
+  for (const listener of inboundListeners(proxy, mesh, settings, placement)) keep(lds, listener);
   for (const { service, ...place } of proxy.outbounds) {
     services.add(service);
     const clusters: WeightedCluster[] = [];

@@ -6,6 +6,7 @@ import type { Policies } from "../view/policies.js";
 import { type AssignmentSource, type AssignmentSources, reassigned } from "./assignments.js";
 import { addDefaultProxy, type DefaultProxySettings, inboundListeners } from "./default-proxy.js";
 import type { Ignored } from "./ignored.js";
+import { defaultPlacement, type Placement } from "./placement.js";
 import type { EnvoyApi } from "./raw/api.js";
 import { rawResourcesOf } from "./raw/readings.js";
 import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
@@ -14,7 +15,7 @@ import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
 interface Basis extends Surroundings, Pick<Policies, "TrafficRoute" | "TrafficLog" | "HealthCheck" | "ProxyTemplate"> {
   readonly proxy: ProxyView;
   readonly mesh: MeshView["mesh"];
-  readonly tokenPath: string | undefined;
+  readonly placement: Placement;
 }
 
 /** What one proxy is told, and what that was read from: a change of those concerns it. */
@@ -65,13 +66,16 @@ function basisOf(
   proxy: ProxyView,
   { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
   { connectTimeoutMs, secretServer, newerApi }: Surroundings,
-  tokenPath: string | undefined,
+  placement: Placement,
 ): Basis {
-  const own = { proxy, mesh, tokenPath, connectTimeoutMs, secretServer, newerApi };
+  const own = { proxy, mesh, placement, connectTimeoutMs, secretServer, newerApi };
   return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
 }
 
-const sameBasis = (a: Basis, b: Basis) => (Object.keys(a) as (keyof Basis)[]).every((key) => a[key] === b[key]);
+const sameBasis = (a: Basis, b: Basis) =>
+  (Object.keys(a) as (keyof Basis)[]).every((key) =>
+    key === "placement" ? a.placement.key === b.placement.key : a[key] === b[key],
+  );
 
 /** The listeners of a configuration, with these in the place of those of their names; the same object when they are. */
 function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]): ProxyConfig["lds"] {
@@ -89,12 +93,12 @@ function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]):
 /** The same as made anew, when nothing but permissions and endpoints differs; tables that did not change stay the same. */
 function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, surroundings: Surroundings): Generated {
   const { config, assignments, basis } = before;
-  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis.tokenPath));
+  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis.placement));
   return { ...before, config: reassigned({ ...config, lds }, assignments, mesh) };
 }
 
 /**
- * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and where its token is. It consists of
+ * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and its placement. It consists of
  * what the proxy's template imports and of the template's own resources.
  * @param before what was made for the proxy last: what still holds of it is not made again
  * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
@@ -103,10 +107,10 @@ export function generate(
   proxy: ProxyView,
   mesh: MeshView,
   surroundings: Surroundings,
-  tokenPath?: string,
+  placement: Placement = defaultPlacement,
   before?: Generated,
 ): Generated {
-  const basis = basisOf(proxy, mesh, surroundings, tokenPath);
+  const basis = basisOf(proxy, mesh, surroundings, placement);
   if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
   const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
   const services = new Set<string>();
@@ -116,7 +120,7 @@ export function generate(
   const { imports } = template === undefined ? usual : contentOf(template.spec);
 
   if (imports.includes(defaultProfile)) {
-    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, tokenPath);
+    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, placement);
   }
   if (template !== undefined) {
     ignored.push(...unknownImports(template));

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { isIP } from "node:net";
+import { hostOfHeader } from "../lib/host.js";
 
 export interface SitePolicy {
   /** Exact origins, or regular expressions that must match a whole origin. */
@@ -18,12 +19,6 @@ export interface SiteGuard {
   refuses(headers: IncomingHttpHeaders): boolean;
 }
 
-/** The host of a Host header, without port and brackets. */
-function hostname(host: string): string {
-  const bracketed = /^\[([^\]]*)\](?::\d*)?$/.exec(host);
-  return bracketed?.[1] ?? host.replace(/:\d*$/, "");
-}
-
 /** Guards unauthenticated writes against other web sites, DNS rebinding included. */
 export function createSiteGuard(policy: SitePolicy): SiteGuard {
   const exact = new Set(policy.allowedDomains);
@@ -39,7 +34,7 @@ export function createSiteGuard(policy: SitePolicy): SiteGuard {
       const { origin } = headers;
       if (origin === undefined && !fromBrowser(headers)) return false;
       const host = headers.host?.toLowerCase() ?? "";
-      if (!known(hostname(host))) return true;
+      if (!known(hostOfHeader(host))) return true;
       if (origin !== undefined && allowed(origin)) return false;
       if (origin !== undefined && origin !== `${scheme}://${host}`) return true;
       const site = headers["sec-fetch-site"];

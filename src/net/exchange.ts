@@ -10,6 +10,8 @@ export interface HttpRequest {
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** The address of this machine that the client connected to; absent when the connection is gone already. */
+  readonly localAddress?: string | undefined;
 }
 
 export interface HttpReply {

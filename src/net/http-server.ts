@@ -69,6 +69,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       query: mark < 0 ? "" : target.slice(mark + 1),
       headers: request.headers,
       body: body.bytes,
+      localAddress: request.socket.localAddress,
     });
     send(response, reply, state.closing);
   };

@@ -14,6 +14,8 @@ export interface Node {
   readonly id: string;
   /** Where the proxy's token is, as its bootstrap request said. */
   readonly tokenPath: string | undefined;
+  /** The host by which the proxy reaches the control plane, when its bootstrap had to choose one. */
+  readonly controlPlaneHost: string | undefined;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -37,7 +39,7 @@ export interface SotwRequest {
   readonly refusal: string | undefined;
 }
 
-const unknownNode: Node = { id: "", tokenPath: undefined };
+const unknownNode: Node = { id: "", tokenPath: undefined, controlPlaneHost: undefined };
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
@@ -70,7 +72,12 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
   return { key, value };
 }
 
-const tokenPathKey = "dataplaneTokenPath";
+/** What is read of the metadata: the property of a node that each key becomes. */
+const metadataKeys = new Map([
+  ["dataplaneTokenPath", "tokenPath"],
+  ["controlPlaneHost", "controlPlaneHost"],
+] as const);
+const longestKey = Math.max(...[...metadataKeys.keys()].map((key) => key.length));
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
 function readStringValue(value: Uint8Array, key: string): string | undefined {
@@ -83,9 +90,9 @@ function readStringValue(value: Uint8Array, key: string): string | undefined {
   return text;
 }
 
-/** What is read of a google.protobuf.Struct. */
-function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath"> {
-  let tokenPath: string | undefined;
+/** What is read of a google.protobuf.Struct; one that comes in parts has all of them. */
+function readMetadata(struct: Uint8Array): Partial<Omit<Node, "id">> {
+  const found: { tokenPath?: string | undefined; controlPlaneHost?: string | undefined } = {};
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -93,9 +100,11 @@ function readMetadata(struct: Uint8Array): Pick<Node, "tokenPath"> {
       continue;
     }
     const { key, value } = readEntry(reader.readBytes());
-    if (textOf(key, tokenPathKey.length + 1) === tokenPathKey) tokenPath = readStringValue(value, tokenPathKey);
+    const name = textOf(key, longestKey + 1);
+    const property = metadataKeys.get(name as "dataplaneTokenPath" | "controlPlaneHost");
+    if (property !== undefined) found[property] = readStringValue(value, name) || undefined;
   }
-  return { tokenPath: tokenPath === "" ? undefined : tokenPath };
+  return found;
 }
 
 function readNode(bytes: Uint8Array): Node {

@@ -1,5 +1,6 @@
 import { reassigned } from "../envoy/assignments.js";
 import type { Generated } from "../envoy/generate.js";
+import type { Placement } from "../envoy/placement.js";
 import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
@@ -17,8 +18,7 @@ export interface Client extends Pick<Session, "configured" | "configure" | "resu
   readonly id: ProxyId;
   /** When it began. */
   readonly since: Date;
-  /** Where the proxy says its token is, on its own machine. */
-  readonly tokenPath: string | undefined;
+  readonly placement: Placement;
 }
 
 /** A stream as it is shown. */
@@ -36,15 +36,15 @@ export interface ProxyStream extends Pick<Client, "since" | "resumed"> {
 export type Generate = (
   proxy: ProxyView,
   mesh: MeshView,
-  tokenPath: string | undefined,
+  placement: Placement,
   before: Generated | undefined,
 ) => Generated | undefined;
 
 /** All streams of one proxy. */
 interface Entry extends Indexed {
   readonly clients: Set<Client>;
-  /** What was made for it last, by where its tokens are. */
-  readonly made: Map<string | undefined, Generated>;
+  /** What was made for it last, by the key of the placement. */
+  readonly made: Map<string, Generated>;
   /** What waits to be done: to make it anew, or to look up the endpoints of these services. */
   due: "anew" | ReadonlySet<string> | undefined;
 }
@@ -72,8 +72,8 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const index = createProxyIndex<Entry>();
   const noteIgnored = createIgnoredLog(logger);
 
-  /** The entry's present configuration for clients with a token there; undefined: leave them as they are. */
-  function configurationOf(entry: Entry, tokenPath: string | undefined): ProxyConfig | "gone" | undefined {
+  /** The entry's present configuration for clients of a placement; undefined: leave them as they are. */
+  function configurationOf(entry: Entry, placement: Placement): ProxyConfig | "gone" | undefined {
     const mesh = view().get(entry.id.mesh);
     const proxy = mesh?.proxies.get(entry.id.name);
     if (mesh === undefined || proxy === undefined) {
@@ -86,10 +86,10 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       return undefined;
     }
     try {
-      const generated = generate(proxy, mesh, tokenPath, entry.made.get(tokenPath));
+      const generated = generate(proxy, mesh, placement, entry.made.get(placement.key));
       if (generated === undefined) return undefined;
       index.follow(entry, generated);
-      entry.made.set(tokenPath, generated);
+      entry.made.set(placement.key, generated);
       noteIgnored(generated.ignored);
       if (proxy.unusable.length > 0)
         logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
@@ -108,11 +108,11 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   }
 
   function configure(entry: Entry, clients: Iterable<Client>): void {
-    const made = new Map<string | undefined, ProxyConfig | "gone" | undefined>();
+    const made = new Map<string, ProxyConfig | "gone" | undefined>();
     for (const client of clients) {
-      const { tokenPath } = client;
-      if (!made.has(tokenPath)) made.set(tokenPath, configurationOf(entry, tokenPath));
-      const config = made.get(tokenPath);
+      const { placement } = client;
+      if (!made.has(placement.key)) made.set(placement.key, configurationOf(entry, placement));
+      const config = made.get(placement.key);
       if (config === undefined) continue;
       if (config !== "gone") client.configure(config);
       // A client that this stream never configured may hold what another control plane told it: an
@@ -125,11 +125,11 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   function reassign(entry: Entry, services: ReadonlySet<string>): void {
     const mesh = view().get(entry.id.mesh);
     if (mesh === undefined) return;
-    for (const [tokenPath, made] of entry.made) {
+    for (const [key, made] of entry.made) {
       // Of two streams the newer one may have been told before: each knows what it lacks.
       const config = reassigned(made.config, made.assignments, mesh, services);
-      entry.made.set(tokenPath, { ...made, config });
-      for (const client of entry.clients) if (client.tokenPath === tokenPath) client.configure(config);
+      entry.made.set(key, { ...made, config });
+      for (const client of entry.clients) if (client.placement.key === key) client.configure(config);
     }
   }
 
@@ -194,9 +194,9 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
           const mesh = view().get(id.mesh);
           const proxy = mesh?.proxies.get(id.name);
           if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
-          const { tokenPath } = client;
+          const { placement } = client;
           // While the newest has to wait, what the proxy was given last still counts.
-          const generated = generate(proxy, mesh, tokenPath, undefined) ?? index.get(id)?.made.get(tokenPath);
+          const generated = generate(proxy, mesh, placement, undefined) ?? index.get(id)?.made.get(placement.key);
           return client.deliveries(generated?.config ?? emptyConfig);
         },
       })),

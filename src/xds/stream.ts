@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { createPlacement } from "../envoy/placement.js";
 import type { Logger } from "../lib/logger.js";
 import type { Frame } from "../net/grpc-frame.js";
 import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
@@ -117,7 +118,7 @@ export function serveStream(
       client = {
         id: proxy,
         since,
-        tokenPath: message.node.tokenPath,
+        placement: createPlacement(message.node),
         get configured() {
           return session.configured;
         },

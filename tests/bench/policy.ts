@@ -5,6 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { generate, type Surroundings } from "../../src/envoy/generate.js";
+import { createPlacement } from "../../src/envoy/placement.js";
 import { builtInApi } from "../../src/envoy/raw/api.js";
 import { kinds, typeUrls } from "../../src/envoy/resource.js";
 import type { Stored } from "../../src/store/store.js";
@@ -95,7 +96,7 @@ function generateAll(mesh: MeshView, surroundings: Surroundings) {
   return names.map((name) => {
     const proxy = mesh.proxies.get(name);
     if (proxy === undefined) throw new Error(`${name} is missing`);
-    return generate(proxy, mesh, surroundings, "token");
+    return generate(proxy, mesh, surroundings, createPlacement({ tokenPath: "token" }));
   });
 }
 

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { connectTimeoutMs, generate } from "../../src/envoy/generate.js";
+import { createPlacement } from "../../src/envoy/placement.js";
 import { type ConfigJson, configJson } from "./envoy-json.js";
 import { goldenRoot } from "./golden.js";
 import { readMeshFile } from "./mesh-file.js";
@@ -21,7 +22,7 @@ export function generateCase(name: string): ReadonlyMap<string, ConfigJson> {
   return new Map(
     [...mesh.proxies.values()].map((proxy) => [
       proxy.name,
-      configJson(generate(proxy, mesh, surroundings, "token").config),
+      configJson(generate(proxy, mesh, surroundings, createPlacement({ tokenPath: "token" })).config),
     ]),
   );
 }

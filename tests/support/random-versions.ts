@@ -1,4 +1,5 @@
 import { connectTimeoutMs, generate } from "../../src/envoy/generate.js";
+import { createPlacement } from "../../src/envoy/placement.js";
 import { kinds } from "../../src/envoy/resource.js";
 import { admittedOf } from "./mesh-file.js";
 import { meshRecord, meshViewOf } from "./mesh-view.js";
@@ -15,7 +16,7 @@ export function versionsOf(seed: number): string[] {
   const tokenPath = random.pick([undefined, "token", "other"]);
   const surroundings = { connectTimeoutMs, secretServer: random.pick(servers) };
   return [...mesh.proxies.values()].flatMap((proxy) => {
-    const { config } = generate(proxy, mesh, surroundings, tokenPath);
+    const { config } = generate(proxy, mesh, surroundings, createPlacement({ tokenPath }));
     return kinds.flatMap((kind) =>
       [...config[kind].values()].map(({ name, version }) => `${proxy.name} ${kind} ${name} ${version}`),
     );

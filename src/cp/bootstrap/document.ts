@@ -6,6 +6,8 @@ export interface BootstrapParameters {
   readonly service: string;
   /** Where the proxy finds the token, on its own machine; left out of the document when absent. */
   readonly dataplaneTokenPath?: string;
+  /** The host by which the proxy reaches the control plane, when that was chosen for it alone; likewise. */
+  readonly controlPlaneHost?: string;
   readonly admin: {
     readonly address: string;
     /** 0 = no admin server. */
@@ -29,13 +31,17 @@ const seconds = (ms: number) => `${Number((ms / 1000).toFixed(6))}s`;
  * is not.
  */
 export function bootstrapDocument(parameters: BootstrapParameters): Record<string, unknown> {
-  const { mesh, name, service, dataplaneTokenPath, admin, xds } = parameters;
+  const { mesh, name, service, dataplaneTokenPath, controlPlaneHost, admin, xds } = parameters;
+  const metadata = {
+    ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
+    ...(controlPlaneHost === undefined ? {} : { controlPlaneHost }),
+  };
   const fromAds = { ads: {}, resourceApiVersion: "V3", initialFetchTimeout: "0s" };
   return {
     node: {
       id: `${mesh}.${name}`,
       cluster: service,
-      ...(dataplaneTokenPath === undefined ? {} : { metadata: { dataplaneTokenPath } }),
+      ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
     },
     ...(admin.port === 0 ? {} : { admin: adminServer(admin) }),
     dynamicResources: {
@@ -64,6 +70,12 @@ function adminServer({ address, port, accessLogPath }: BootstrapParameters["admi
   };
 }
 
+/**
+ * TCP's keepalive is answered by whatever is in between, also when it carries nothing any more: a connection on which
+ * the control plane itself is silent is given up after 45 s at most.
+ */
+const connectionKeepalive = { interval: "30s", timeout: "10s", intervalJitter: { value: 15 } };
+
 function adsCluster({ host, port, connectTimeoutMs }: BootstrapParameters["xds"]) {
   return {
     name: "ads_cluster",
@@ -75,7 +87,7 @@ function adsCluster({ host, port, connectTimeoutMs }: BootstrapParameters["xds"]
     typedExtensionProtocolOptions: {
       [`envoy.extensions.${httpOptions}`]: {
         "@type": typeUrl(httpOptions),
-        explicitHttpConfig: { http2ProtocolOptions: {} },
+        explicitHttpConfig: { http2ProtocolOptions: { connectionKeepalive } },
       },
     },
     loadAssignment: {

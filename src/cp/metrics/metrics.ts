@@ -219,10 +219,10 @@ export function createMetrics(): Metrics {
       refusing() {},
       closed: (id) => void underway.delete(id),
     },
-    measured: (generate) => (proxy, mesh, tokenPath, before) => {
+    measured: (generate) => (proxy, mesh, placement, before) => {
       const begun = performance.now();
       try {
-        const generated = generate(proxy, mesh, tokenPath, before);
+        const generated = generate(proxy, mesh, placement, before);
         if (generated === undefined) return undefined;
         generation.observe(performance.now() - begun);
         const size = sizeOf(generated.config);

@@ -4,6 +4,7 @@ import { measuredStore } from "../../../src/cp/metrics/measured-store.js";
 import { createMetrics, eventLoopLags } from "../../../src/cp/metrics/metrics.js";
 import { both } from "../../../src/cp/metrics/observers.js";
 import { generate } from "../../../src/envoy/generate.js";
+import { defaultPlacement } from "../../../src/envoy/placement.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { StreamObserver } from "../../../src/xds/observer.js";
@@ -62,13 +63,13 @@ test("what is generated is counted and its size told; what can't be is an error,
   if (proxy === undefined) throw new Error("there is no proxy");
   const plain = { connectTimeoutMs: 1, secretServer: undefined };
   const measured = metrics.measured((...[one, all, path]) => generate(one, all, plain, path));
-  const { config } = measured(proxy, mesh, undefined, undefined) ?? {};
+  const { config } = measured(proxy, mesh, defaultPlacement, undefined) ?? {};
   const waits = metrics.measured(() => undefined);
-  assert.is(waits(proxy, mesh, undefined, undefined), undefined);
+  assert.is(waits(proxy, mesh, defaultPlacement, undefined), undefined);
   const broken = metrics.measured(() => {
     throw new Error("on purpose");
   });
-  assert.throws(() => broken(proxy, mesh, undefined, undefined), "on purpose");
+  assert.throws(() => broken(proxy, mesh, defaultPlacement, undefined), "on purpose");
   const bytes = [...(config?.cds.values() ?? []), ...(config?.lds.values() ?? [])].map((one) => one.bytes.length);
   const text = await metrics.text();
   assert.is(sample(text, "xds_generation_count"), 1);

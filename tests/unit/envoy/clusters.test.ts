@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { generate, type Surroundings } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import type { MeshView } from "../../../src/view/mesh-view.js";
 import { dataplane, meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
@@ -27,7 +28,7 @@ const server = { target: "cp:5677", root: "root" };
 function told(mesh: MeshView, name: string, tokenPath: string | undefined, surroundings: Surroundings): string {
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no ${name}`);
-  const cluster = generate(proxy, mesh, surroundings, tokenPath).config.cds.get("redis");
+  const cluster = generate(proxy, mesh, surroundings, createPlacement({ tokenPath })).config.cds.get("redis");
   return cluster?.version ?? "none";
 }
 

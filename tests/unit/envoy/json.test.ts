@@ -6,6 +6,7 @@ import { SecretSchema } from "../../../proto-gen/es/envoy/extensions/transport_s
 import { UpstreamTlsContextSchema } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { connectTimeoutMs, generate } from "../../../src/envoy/generate.js";
 import { resourceJson } from "../../../src/envoy/json.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import { readRaw } from "../../../src/envoy/raw/native.js";
 import { encode, kinds } from "../../../src/envoy/resource.js";
 import { policyMesh } from "../../support/explained-meshes.js";
@@ -23,7 +24,7 @@ test("everything that is generated can be shown", () => {
   const proxy = mesh.proxies.get("web-1");
   if (proxy === undefined) throw new Error("there is no web-1");
   const surroundings = { connectTimeoutMs, secretServer: { target: "cp:5677", root: "a certificate" } };
-  const { config } = generate(proxy, mesh, surroundings, "/run/token");
+  const { config } = generate(proxy, mesh, surroundings, createPlacement({ tokenPath: "/run/token" }));
   let shown = 0;
   for (const kind of kinds) {
     for (const resource of config[kind].values()) {

@@ -11,7 +11,9 @@ import {
 import type { SdsSecretConfig } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import type { CommonTlsContext } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { generate } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import type { EnvoyResource } from "../../../src/envoy/resource.js";
+import type { SecretServer } from "../../../src/envoy/tls.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 import {
@@ -52,16 +54,21 @@ const webToBackend = permission("p", {
 interface Options {
   readonly mtls?: boolean;
   readonly tokenPath?: string;
+  readonly host?: string;
   readonly name?: string;
-  readonly server?: boolean;
+  readonly server?: boolean | SecretServer;
 }
 
-function configOf({ mtls = true, tokenPath, name = "backend-1", server = true }: Options = {}) {
+function configOf({ mtls = true, tokenPath, host: controlPlaneHost, name = "backend-1", server = true }: Options = {}) {
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
-  return generate(proxy, mesh, { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined }, tokenPath)
-    .config;
+  return generate(
+    proxy,
+    mesh,
+    { connectTimeoutMs: 5000, secretServer: server === true ? secretServer : server || undefined },
+    createPlacement({ tokenPath, controlPlaneHost }),
+  ).config;
 }
 
 function resource(table: ReadonlyMap<string, EnvoyResource>, name: string): EnvoyResource {
@@ -215,9 +222,31 @@ for (const [side, context] of sides) {
   });
 }
 
+const byHost = { port: 5677, verifiedName: "localhost" };
+
+test("a proxy that says by which host it reaches the control plane finds the secret server there, by its one name", () => {
+  const told = (host: string | undefined, server: SecretServer) => {
+    const { cds } = configOf({ tokenPath: "token", ...(host === undefined ? {} : { host }), server });
+    return secretsOf(upstreamTls(readCluster(resource(cds, "redis")))?.commonTlsContext).map((secret) => {
+      const { targetUri, channelArgs } = googleGrpc(secret);
+      return [targetUri, channelArgs?.args["grpc.ssl_target_name_override"]?.valueSpecifier.value];
+    });
+  };
+  const twice = (...answer: unknown[]) => [answer, answer];
+  const open = { ...secretServer, byHost };
+  assert.equal(told("10.0.0.1", open), twice("10.0.0.1:5677", "localhost"));
+  assert.equal(told("fd00::1", open), twice("[fd00::1]:5677", "localhost"));
+  assert.equal(told(undefined, open), twice("cp.example:5677", undefined));
+  assert.equal(told("no host", open), twice("cp.example:5677", undefined));
+  assert.equal(told("10.0.0.1", secretServer), twice("cp.example:5677", undefined));
+});
+
 test("what is alike in two proxies with a token is one resource, TLS contexts included; another path is another", () => {
   const proxies = ["backend-1", "backend-2"].map((name) => configOf({ name, tokenPath: "token" }));
   const elsewhere = configOf({ tokenPath: "/run/token" });
+  const server = { ...secretServer, byHost };
+  const sameHost = ["backend-1", "backend-2"].map((name) => configOf({ name, host: "10.0.0.1", server }));
+  const otherHost = configOf({ host: "10.0.0.2", server });
   for (const [kind, name] of [
     ["lds", "inbound:127.0.0.1:8000"],
     ["cds", "redis"],
@@ -225,6 +254,9 @@ test("what is alike in two proxies with a token is one resource, TLS contexts in
     const [one, two] = proxies.map((config) => resource(config[kind], name));
     assert.ok(one === two, name);
     assert.is.not(one?.version, resource(elsewhere[kind], name).version);
+    const [near, far] = sameHost.map((config) => resource(config[kind], name));
+    assert.ok(near === far, name);
+    assert.is.not(near?.version, resource(otherHost[kind], name).version);
   }
 });
 

@@ -56,14 +56,28 @@ test("are read as the generated decoder reads them", () => {
   }
 });
 
-test("tell the node's id and where its token is, and nothing else of the node is looked at", () => {
+test("tell the node's id, where its token is and how it reaches the control plane, and nothing else of the node is looked at", () => {
   const extension = field(9, Buffer.from([0xff, 0xff, 0xff]));
-  const inner = [field(1, "mesh.name"), metadata("other", "x"), metadata("dataplaneTokenPath", "token"), extension];
+  const inner = [
+    field(1, "mesh.name"),
+    metadata("other", "x"),
+    metadata("dataplaneTokenPath", "token"),
+    metadata("controlPlaneHost", "10.0.0.1"),
+    extension,
+  ];
   const bytes = Buffer.concat([field(1, Buffer.concat(inner)), field(2, typeUrls.cds)]);
-  assert.equal(decodeDeltaRequest(bytes, true).node, { id: "mesh.name", tokenPath: "token" });
-  assert.equal(decodeDeltaRequest(bytes, false).node, { id: "", tokenPath: undefined });
+  assert.equal(decodeDeltaRequest(bytes, true).node, {
+    id: "mesh.name",
+    tokenPath: "token",
+    controlPlaneHost: "10.0.0.1",
+  });
+  assert.equal(decodeDeltaRequest(bytes, false).node, { id: "", tokenPath: undefined, controlPlaneHost: undefined });
   const state = Buffer.concat([field(2, Buffer.concat(inner)), field(4, typeUrls.cds)]);
-  assert.equal(decodeSotwRequest(state, true).node, { id: "mesh.name", tokenPath: "token" });
+  assert.equal(decodeSotwRequest(state, true).node, {
+    id: "mesh.name",
+    tokenPath: "token",
+    controlPlaneHost: "10.0.0.1",
+  });
 });
 
 test("beyond a limit say which one", () => {

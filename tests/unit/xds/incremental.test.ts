@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { generate } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import { kinds, type ProxyConfig, typeUrls } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Change, Stored } from "../../../src/store/store.js";
@@ -96,14 +97,14 @@ function open() {
   const configs = new Map<string, ProxyConfig>();
   const proxies = createProxies({
     view: () => view,
-    generate: (proxy, mesh, tokenPath, before) => generate(proxy, mesh, surroundings, tokenPath, before),
+    generate: (proxy, mesh, placement, before) => generate(proxy, mesh, surroundings, placement, before),
     logger: createLogger({ name: "test", level: "off" }),
   });
   for (const name of names) {
     const client: Client = {
       id: { mesh: "m", name },
       since: new Date(),
-      tokenPath: "token",
+      placement: createPlacement({ tokenPath: "token" }),
       get configured() {
         return configs.has(name);
       },
@@ -129,7 +130,7 @@ function open() {
       return names.flatMap((name) => {
         const proxy = mesh?.proxies.get(name);
         if (mesh === undefined || proxy === undefined) return [];
-        return [[name, generate(proxy, mesh, surroundings, "token").config] as const];
+        return [[name, generate(proxy, mesh, surroundings, createPlacement({ tokenPath: "token" })).config] as const];
       });
     },
   };

@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { type Generated, generate } from "../../../src/envoy/generate.js";
+import { createPlacement } from "../../../src/envoy/placement.js";
 import { emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Stored } from "../../../src/store/store.js";
@@ -48,7 +49,7 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
     join(name: string, tokenPath?: string, mesh = "m"): TestClient {
       const client: TestClient = {
         id: { mesh, name },
-        tokenPath,
+        placement: createPlacement({ tokenPath }),
         configured: false,
         configs: [],
         since: new Date(0),
@@ -187,9 +188,9 @@ test("proxies of a missing mesh keep what they have, and say so in the log", () 
 });
 
 test("a proxy for which nothing can be made keeps what it has, and costs no other", () => {
-  const stage = open(all, (proxy, mesh, tokenPath) => {
+  const stage = open(all, (proxy, mesh, placement) => {
     if (proxy.name === "redis-1") throw new Error("broken");
-    return sourcesOnly(proxy, mesh, tokenPath, undefined);
+    return sourcesOnly(proxy, mesh, placement, undefined);
   });
   for (const name of ["redis-1", "web-1"]) stage.join(name);
   stage.touch({ mesh: true });
@@ -199,9 +200,9 @@ test("a proxy for which nothing can be made keeps what it has, and costs no othe
 
 test("clients of one proxy get the contexts of their own token paths, made once for each path", () => {
   const made: (string | undefined)[] = [];
-  const counted = (...[proxy, mesh, tokenPath]: Parameters<Generate>): Generated => {
-    made.push(tokenPath);
-    return generate(proxy, mesh, surroundings, tokenPath);
+  const counted = (...[proxy, mesh, placement]: Parameters<Generate>): Generated => {
+    made.push(placement.tokenPath);
+    return generate(proxy, mesh, surroundings, placement);
   };
   const anyone = permission("p", { sources: [{ match: { service: "*" } }], destinations: [{}] });
   const stage = open([meshRecord(), redis], counted);
@@ -239,9 +240,9 @@ function counting(): { readonly made: () => number; readonly how: Generate } {
   let count = 0;
   return {
     made: () => count,
-    how(proxy, mesh, tokenPath, before) {
+    how(proxy, mesh, placement, before) {
       count += 1;
-      return generate(proxy, mesh, surroundings, tokenPath, before);
+      return generate(proxy, mesh, surroundings, placement, before);
     },
   };
 }
