@@ -44,7 +44,7 @@ const storeType: Parser<"memory" | "postgres"> = (raw, name) => {
       `${name} is "${raw}", a store that this version doesn't have yet; use "memory" or "postgres"`,
     );
   }
-  throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory, postgres or kubernetes`);
+  throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory or postgres`);
 };
 
 const environment: Parser<"universal"> = (raw, name) => {

@@ -5,6 +5,7 @@ import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
+import { createOldApi } from "./old-api.js";
 import { createProxies, type Generate, type ProxyStream } from "./proxies.js";
 import { createSotw } from "./sotw.js";
 import { type Protocol, serveStream } from "./stream.js";
@@ -54,6 +55,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
       ...(first_message === undefined ? {} : { first_message }),
       ...(perAddress === undefined ? {} : { perAddress }),
     },
+    unknown: createOldApi(logger, now),
     methods: {
       [`${service}/DeltaAggregatedResources`]: (call) => serve(call, delta),
       [`${service}/StreamAggregatedResources`]: (call) => serve(call, createSotw()),

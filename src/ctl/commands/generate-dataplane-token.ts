@@ -3,6 +3,7 @@ import { parseDuration } from "../../lib/durations.js";
 import { messageOf, UserError } from "../../lib/errors.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
+import { requireMesh } from "../mesh-exists.js";
 import { findTokenServer, readTokenApi, requestToken } from "../token-client.js";
 
 export const generateDataplaneToken = command({
@@ -24,6 +25,7 @@ export const generateDataplaneToken = command({
       throw new UserError("token.unavailable", `failed to create dataplane token client: ${messageOf(error)}`);
     });
     const server = await findTokenServer(readTokenApi(catalogue), address, context);
+    await requireMesh(client, globals.mesh);
     const request = { name, mesh: globals.mesh, ...(validFor === undefined ? {} : { validFor }) };
     io.stdout.write(await requestToken(server, request));
   },
