@@ -24,8 +24,8 @@ export const generateDataplaneToken = command({
     const catalogue = await client.catalogue().catch((error: unknown) => {
       throw new UserError("token.unavailable", `failed to create dataplane token client: ${messageOf(error)}`);
     });
-    const server = await findTokenServer(readTokenApi(catalogue), address, context);
     await requireMesh(client, globals.mesh);
+    const server = await findTokenServer(readTokenApi(catalogue), address, context);
     const request = { name, mesh: globals.mesh, ...(validFor === undefined ? {} : { validFor }) };
     io.stdout.write(await requestToken(server, request));
   },
