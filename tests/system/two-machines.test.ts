@@ -168,7 +168,8 @@ test("a dataplane on the other machine gets its configuration and certificates, 
   );
   // What comes is an alert of TLS.
   assert.not.match(say(near, far.address, 9000), "hello", "nothing passes in plaintext");
-  assert.match(must(near, "", "inspect", "dataplanes"), /redis-1 .*Online/);
+  // What streams tell is written once a second.
+  await eventually("it is shown", () => /redis-1 .*Online/.test(must(near, "", "inspect", "dataplanes")));
   assert.match(
     controlPlane.output(),
     /KUMA_GENERAL_ADVERTISED_HOSTNAME is localhost: .* the first one to 10\.77\.0\.1/,
