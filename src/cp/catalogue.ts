@@ -1,3 +1,5 @@
+import { hostPort } from "../lib/host.js";
+
 export interface CatalogueParameters {
   readonly advertisedHostname: string;
   readonly bootstrapPort: number;
@@ -17,10 +19,10 @@ export function catalogueDocument({
 }: CatalogueParameters) {
   return {
     apis: {
-      bootstrap: { url: `${bootstrapScheme}://${advertisedHostname}:${bootstrapPort}` },
+      bootstrap: { url: `${bootstrapScheme}://${hostPort(advertisedHostname, bootstrapPort)}` },
       dataplaneToken: {
         localUrl: localTokenPort === undefined ? "" : `http://localhost:${localTokenPort}`,
-        publicUrl: publicTokenPort === undefined ? "" : `https://${advertisedHostname}:${publicTokenPort}`,
+        publicUrl: publicTokenPort === undefined ? "" : `https://${hostPort(advertisedHostname, publicTokenPort)}`,
       },
     },
   };

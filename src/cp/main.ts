@@ -1,5 +1,6 @@
 import { command, type Io, runProgram, text, toggle } from "../lib/cli.js";
 import { UserError } from "../lib/errors.js";
+import { hostPort } from "../lib/host.js";
 import { type LogFormat, parseLogFormat } from "../lib/logger.js";
 
 function outputFormat(raw: string): "table" | "yaml" {
@@ -18,7 +19,7 @@ async function readFile(path: string): Promise<{ path: string; text: string }> {
 
 /** What to type next: kumactl knows the default address by itself. */
 function nextCommand(host: string, apiPort: number): string {
-  const address = `http://${host}:${apiPort}`;
+  const address = `http://${hostPort(host, apiPort)}`;
   if (address === "http://localhost:5681") return "kumactl get meshes";
   return `kumactl config control-planes add --name=local --address=${address} --overwrite`;
 }
@@ -52,15 +53,15 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   if (settings.storeType === "memory") logger.info("the memory store forgets everything when this process ends");
   io.stdout.write(
     `The control plane is ready.\n` +
-      `  HTTP API   http://${host}:${ports.api}\n` +
-      `  bootstrap  http://${host}:${ports.bootstrap}\n` +
-      `  xDS        ${host}:${ports.xds} (gRPC)\n` +
-      `  SDS        ${host}:${ports.sds} (gRPC over TLS)\n` +
-      `  health     http://${host}:${ports.health}/ready\n` +
+      `  HTTP API   http://${hostPort(host, ports.api)}\n` +
+      `  bootstrap  http://${hostPort(host, ports.bootstrap)}\n` +
+      `  xDS        ${hostPort(host, ports.xds)} (gRPC)\n` +
+      `  SDS        ${hostPort(host, ports.sds)} (gRPC over TLS)\n` +
+      `  health     http://${hostPort(host, ports.health)}/ready\n` +
       (ports.localTokens === undefined ? "" : `  tokens     http://localhost:${ports.localTokens}\n`) +
       (ports.publicTokens === undefined
         ? ""
-        : `             https://${host}:${ports.publicTokens} (client certificate)\n`) +
+        : `             https://${hostPort(host, ports.publicTokens)} (client certificate)\n`) +
       `Next, in another terminal:\n  ${nextCommand(host, ports.api)}\n`,
   );
   return stopped;

@@ -14,6 +14,7 @@ import {
 } from "../lib/settings.js";
 import type { PostgresOptions } from "../store/postgres/connections.js";
 import type { PostgresTls } from "../store/postgres/socket.js";
+import { unixSocketPath } from "../store/postgres/unix-socket.js";
 
 type TlsMode = PostgresTls["mode"];
 
@@ -57,7 +58,13 @@ function setting<T>(
 
 /** The settings of the PostgreSQL store. */
 export const postgresTable = {
-  postgresHost: setting("host", "HOST", "127.0.0.1", str, "Host of the PostgreSQL server."),
+  postgresHost: setting(
+    "host",
+    "HOST",
+    "127.0.0.1",
+    str,
+    "Host of the PostgreSQL server, or the absolute path of a directory with its Unix socket (no TLS there).",
+  ),
   postgresPort: setting("port", "PORT", 15432, int(1, 65535), "Port of the PostgreSQL server."),
   postgresUser: setting("user", "USER", "kuma", str, "User of the database."),
   postgresPassword: {
@@ -125,13 +132,25 @@ const needed = {
   postgresDbName: "the name of a database",
 } as const;
 
+const longestSocketPath = 107;
+
 /** What is wrong with the settings together, when they are used. */
 export function postgresContradictions(settings: PostgresSettings): string[] {
   const problems: string[] = [];
   for (const [key, what] of Object.entries(needed) as [keyof typeof needed, string][]) {
     if (settings[key] === "") problems.push(`${variable(key)} is empty, but has to be ${what}`);
   }
-  const { postgresTlsMode: mode } = settings;
+  const { postgresHost: host, postgresTlsMode: mode } = settings;
+  const path = unixSocketPath({ host, port: settings.postgresPort });
+  if (path === undefined && host.includes("/")) {
+    problems.push(
+      `${variable("postgresHost")} is "${host}", but has to be a host name, an IP address or an absolute path of a directory`,
+    );
+  } else if (path !== undefined && Buffer.byteLength(path) > longestSocketPath) {
+    problems.push(
+      `${variable("postgresHost")} is "${host}", and ${path} would have more than ${longestSocketPath} bytes, which no Unix socket has`,
+    );
+  }
   if ((mode === "verifyCa" || mode === "verifyFull") && settings.postgresTlsCaPath === "") {
     problems.push(
       `${variable("postgresTlsCaPath")} is empty, but has to be a file of certificates, because ${variable("postgresTlsMode")} is ${mode}`,

@@ -40,7 +40,7 @@ import { openStore } from "./open-store.js";
 import { createOwnServers } from "./own-servers.js";
 import { patiently } from "./patience.js";
 import { createRotations } from "./rotations.js";
-import { hostForEnvoy, startSecrets } from "./secrets.js";
+import { hostForEnvoy, isHostUnset, startSecrets } from "./secrets.js";
 import { originsVariable, type Settings, settingsDocument } from "./settings.js";
 import { startTokenServers } from "./tokens/servers.js";
 
@@ -254,6 +254,7 @@ export async function startControlPlane(
           port: settings.xdsPortForEnvoy || xds.port,
           connectTimeoutMs: settings.xdsConnectTimeout,
         },
+        hostUnset: isHostUnset(settings),
         catalogue,
         findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
       }),

@@ -1,8 +1,9 @@
 import type { SecretServer as SecretServerAddress } from "../envoy/tls.js";
 import type { Authorities } from "../identity/authorities.js";
-import { certificateNames, ensureSdsCertificate, type ServerPair } from "../identity/sds-certificate.js";
+import { certificateNames, ensureSdsCertificate, firstName, type ServerPair } from "../identity/sds-certificate.js";
 import type { SigningKey } from "../identity/signing-key.js";
 import { verifyToken } from "../identity/tokens.js";
+import { hostPort } from "../lib/host.js";
 import type { Logger } from "../lib/logger.js";
 import type { Incidents } from "../net/incidents.js";
 import { bindError } from "../net/listen.js";
@@ -17,8 +18,12 @@ import type { Settings } from "./settings.js";
 const certFile = "KUMA_SDS_SERVER_TLS_CERT_FILE";
 const keyFile = "KUMA_SDS_SERVER_TLS_KEY_FILE";
 
-/** The host by which Envoys reach this control plane. */
+/** The host by which Envoys reach this control plane, when nothing better is known. */
 export const hostForEnvoy = ({ xdsHost, advertisedHostname }: Settings): string => xdsHost || advertisedHostname;
+
+/** Whether nobody said by which host this control plane is reached, so that each dataplane is asked. */
+export const isHostUnset = ({ xdsHost, advertisedHostname }: Settings): boolean =>
+  xdsHost === "" && advertisedHostname === "localhost";
 
 /** Whether a token proves that the proxy is the one it says it is; without a token server every proxy is believed. */
 export function authenticator(key: SigningKey | undefined): Authenticate {
@@ -87,6 +92,8 @@ export async function startSecrets(
   }).catch((error: unknown) => {
     throw bindError({ port: settings.sdsPort, setting: "KUMA_SDS_SERVER_GRPC_PORT" }, error);
   });
-  const target = `${host.includes(":") ? `[${host}]` : host}:${server.port}`;
-  return { server, address: { target, root: tls.cert } };
+  const address = { target: hostPort(host, server.port), root: tls.cert };
+  const verifiedName = certificateNames(tls.cert, host) ? host : firstName(tls.cert);
+  if (!isHostUnset(settings) || verifiedName === undefined) return { server, address };
+  return { server, address: { ...address, byHost: { port: server.port, verifiedName } } };
 }

@@ -1,6 +1,7 @@
 import { load } from "js-yaml";
 import type { KeyType } from "../identity/key-pair.js";
 import { messageOf, UserError } from "../lib/errors.js";
+import { connectableHost } from "../lib/host.js";
 import {
   bool,
   durationSetting,
@@ -46,7 +47,7 @@ const storeType: Parser<"memory" | "postgres"> = (raw, name) => {
       `${name} is "${raw}", a store that this version doesn't have yet; use "memory" or "postgres"`,
     );
   }
-  throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory, postgres or kubernetes`);
+  throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory or postgres`);
 };
 
 const environment: Parser<"universal"> = (raw, name) => {
@@ -65,6 +66,20 @@ const filled = (what: string): Parser<string> =>
     },
     { takesEmpty: true },
   );
+
+/** An IPv6 address in brackets is taken without them, as every URL gets its own. */
+const host: Parser<string> = (raw, name) => {
+  const value = str(raw, name);
+  const usable = connectableHost(value);
+  if (usable !== undefined) return usable;
+  throw new UserError(
+    "setting.invalid",
+    `${name} is ${JSON.stringify(value)}, but has to be a host that others connect to, without scheme or port: ` +
+      "a DNS name, or an IP address such as 192.168.0.1 or fd00::1",
+  );
+};
+
+const hostOrNone: Parser<string> = (raw, name) => (raw === "" ? "" : host(raw, name));
 
 /** The Mesh that a new installation begins with, as a YAML document; only its spec counts. */
 const meshDocument: Parser<Mesh> = (raw, name) => {
@@ -98,8 +113,9 @@ export const table = {
     "general.advertisedHostname",
     "KUMA_GENERAL_ADVERTISED_HOSTNAME",
     "localhost",
-    filled("a host name or IP address"),
-    "Name under which dataplanes and kumactl reach this control plane.",
+    Object.assign(host, { takesEmpty: true }),
+    "Host name or IP address under which dataplanes and kumactl reach this control plane; with the default, other " +
+      "machines are given the address by which they asked for their bootstrap.",
   ),
   storeType: setting<"memory" | "postgres">(
     "store.type",
@@ -186,7 +202,7 @@ export const table = {
     "bootstrapServer.params.xdsHost",
     "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST",
     "",
-    str,
+    hostOrNone,
     "Host that Envoys connect to for xDS; empty means the advertised hostname.",
   ),
   xdsPortForEnvoy: setting(

@@ -5,6 +5,7 @@ import { readWarningHeader } from "../net/warning-header.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type AuthorityStatus, readAuthority } from "./authority.js";
+import { foreignAnswer, foreignProtocol } from "./foreign.js";
 import { type Answer, below, type Request, send } from "./http.js";
 
 const resourceTimeout = 60_000;
@@ -68,21 +69,16 @@ function readCauses(value: unknown): Cause[] {
   }));
 }
 
-/** More of a stranger's answer is no help. */
-const longestExcerpt = 1_000;
-export const excerpt = (text: string): string =>
-  text.length > longestExcerpt ? `${text.slice(0, longestExcerpt)}…` : text;
-
-/** The error of an answer that is no success: the control plane's own words, or status and body of a stranger's. */
-export function failure({ status, body }: Answer): UserError {
+/** The error of an answer that is no success: the control plane's own words, or what a stranger's looks like. */
+export function failure(address: URL, answer: Answer): UserError {
   // What a server says is shown in one line: its line breaks must not look like lines of ours.
-  const error = parse(body);
+  const error = parse(answer.body);
   if (isObject(error) && typeof error.title === "string" && typeof error.details === "string") {
     return new UserError("api.refused", visible(`${error.title} (${error.details})`), {
       causes: readCauses(error.causes),
     });
   }
-  return new UserError("api.unexpected", `(${status}): ${visible(excerpt(body.trim()))}`);
+  return foreignAnswer(address, answer);
 }
 
 /** Logs every exchange at debug. */
@@ -95,6 +91,8 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       return answer;
     } catch (error) {
       logger.debug("failed", { method, url: url.href, error });
+      const foreign = foreignProtocol(address, error instanceof UserError ? error.cause : error);
+      if (foreign !== undefined) throw new UserError("api.unreachable", foreign, { cause: error });
       throw new UserError(
         "api.unreachable",
         `could not reach the Control Plane at ${address.href.replace(/\/$/, "")}: ${messageOf(error)}`,
@@ -105,17 +103,17 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
 
   async function read(path: string, more?: Partial<Request>): Promise<unknown> {
     const answer = await ask("GET", path, more);
-    if (answer.status !== 200) throw failure(answer);
+    if (answer.status !== 200) throw failure(address, answer);
     const value = parse(answer.body);
     if (value !== undefined) return value;
-    throw new UserError("api.unexpected", `${address.href} answered with something that is not JSON`);
+    throw foreignAnswer(address, answer);
   }
 
   const itemPath = (type: ResourceType, mesh: string, name: string) => `${collectionPath(type, mesh)}/${segment(name)}`;
 
   async function write(path: string, body: unknown): Promise<readonly string[]> {
     const answer = await ask("PUT", path, { body: JSON.stringify(body) });
-    if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
+    if (answer.status !== 200 && answer.status !== 201) throw failure(address, answer);
     return readWarningHeader(answer.headers.warning).map(visible);
   }
 
@@ -128,7 +126,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     const { status, body } = answer;
     const error = parse(body);
     if (isObject(error) && readCauses(error.causes).some(({ field }) => field === "dry-run")) return;
-    if (status !== 400 && status !== 500) throw failure(answer);
+    if (status !== 400 && status !== 500) throw failure(address, answer);
     throw new UserError("dry-run.unknown", "this Control Plane can't do dry runs; nothing was changed");
   }
 
@@ -137,14 +135,16 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   return {
     get: (path, timeout) => ask("GET", path, { timeout }),
     async list(path) {
-      const value = await read(path);
+      const answer = await ask("GET", path);
+      if (answer.status !== 200) throw failure(address, answer);
+      const value = parse(answer.body);
       if (isObject(value) && Array.isArray(value.items)) return value.items;
-      throw new UserError("api.unexpected", `${address.href} answered with something that is not a list of resources`);
+      throw foreignAnswer(address, answer);
     },
     async find(type, mesh, name) {
       const answer = await ask("GET", itemPath(type, mesh, name));
       if (answer.status === 404) return undefined;
-      if (answer.status !== 200) throw failure(answer);
+      if (answer.status !== 200) throw failure(address, answer);
       return parse(answer.body);
     },
     put: (type, resource) => write(itemPath(type, resource.mesh, resource.name), toJson(resource)),
@@ -157,14 +157,14 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     async delete(type, mesh, name) {
       const answer = await ask("DELETE", itemPath(type, mesh, name));
       if (answer.status === 404) return false;
-      if (answer.status !== 200) throw failure(answer);
+      if (answer.status !== 200) throw failure(address, answer);
       return true;
     },
     catalogue: () => read("catalogue", { timeout: catalogueTimeout }),
     async authorities() {
       const answer = await ask("GET", "certificate-authorities");
       if (answer.status === 404) return [];
-      if (answer.status !== 200) throw failure(answer);
+      if (answer.status !== 200) throw failure(address, answer);
       const value = parse(answer.body);
       const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
       return items.map(readAuthority).filter((status) => status !== undefined);
@@ -181,7 +181,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
         if ((await ask("GET", path)).status !== 200) return undefined;
         throw new UserError("rotation.unknown", "this Control Plane can't rotate certificate authorities");
       }
-      if (answer.status !== 200 && answer.status !== 202) throw failure(answer);
+      if (answer.status !== 200 && answer.status !== 202) throw failure(address, answer);
       const status = readAuthority(parse(answer.body));
       if (status !== undefined) return { begun: answer.status === 202, status };
       throw new UserError("api.unexpected", `${address.href} answered with something that is no certificate authority`);

@@ -52,7 +52,7 @@ export async function connectToSecrets(file: string, { client, context, address 
     if (answer.status === 404) {
       throw refused("set KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE of the Control Plane to this file");
     }
-    if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
+    if (answer.status !== 200 && answer.status !== 201) throw failure(endpoint.url, answer);
     return answer;
   }
 

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { messageOf, UserError } from "../lib/errors.js";
 import { files } from "./config-dir.js";
+import type { XdsServer } from "./xds-server.js";
 
 /** Where Envoy's admin interface listens. */
 export type AdminAddress =
@@ -12,6 +13,8 @@ export interface PreparedBootstrap {
   readonly yaml: string;
   /** Undefined when the control plane chose an address that we cannot read: then there is no draining. */
   readonly admin: AdminAddress | undefined;
+  /** Undefined when it is described in a way that we don't know. */
+  readonly xds: XdsServer | undefined;
 }
 
 function field(value: unknown, ...spellings: string[]): unknown {
@@ -38,6 +41,20 @@ function readAdmin(admin: unknown): AdminAddress | undefined {
     : undefined;
 }
 
+function readXds(document: unknown): XdsServer | undefined {
+  const resources = field(document, "staticResources", "static_resources");
+  const clusters = field(resources, "clusters");
+  const cluster = Array.isArray(clusters) ? clusters.find((one) => field(one, "name") === "ads_cluster") : undefined;
+  const first = (value: unknown) => (Array.isArray(value) ? (value[0] as unknown) : undefined);
+  const locality = first(field(field(cluster, "loadAssignment", "load_assignment"), "endpoints"));
+  const endpoint = field(first(field(locality, "lbEndpoints", "lb_endpoints")), "endpoint");
+  const socket = field(field(endpoint, "address"), "socketAddress", "socket_address");
+  const host = field(socket, "address");
+  const port = field(socket, "portValue", "port_value");
+  if (typeof host !== "string" || typeof port !== "number" || !(port >= 0 && port <= 65_535)) return undefined;
+  return { host, port, asAsked: field(field(field(document, "node"), "metadata"), "controlPlaneHost") === host };
+}
+
 /**
  * Checks the control plane's answer and sees to it that there is an admin interface: without one it is added on
  * a Unix socket in the config dir, because draining and readiness go through it. A bootstrap that has one is passed on
@@ -59,7 +76,9 @@ export async function prepareBootstrap(text: string): Promise<PreparedBootstrap>
     throw new UserError("bootstrap.malformed", "the control plane's bootstrap is not a YAML mapping");
   }
   const present = field(document, "admin");
-  if (present !== undefined && present !== null) return { yaml: text, admin: readAdmin(present) };
+  const xds = readXds(document);
+  if (present !== undefined && present !== null) return { yaml: text, admin: readAdmin(present), xds };
   const admin = { address: { pipe: { path: files.adminSocket, mode: 0o600 } } };
-  return { yaml: dump({ ...document, admin }, { lineWidth: -1 }), admin: { kind: "socket", path: files.adminSocket } };
+  const yaml = dump({ ...document, admin }, { lineWidth: -1 });
+  return { yaml, admin: { kind: "socket", path: files.adminSocket }, xds };
 }

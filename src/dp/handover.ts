@@ -9,6 +9,7 @@ import { readBaseId, validateBootstrap } from "./hot-restart.js";
 import { type RecordedEnvoy, readPidRecord } from "./orphan.js";
 import type { ProcessTable } from "./process-facts.js";
 import type { Child, Supervisor } from "./supervisor.js";
+import type { XdsServer } from "./xds-server.js";
 
 /** The run that this process goes on with, after it executed itself. */
 export interface Inherited {
@@ -52,8 +53,8 @@ export interface Replacement extends Omit<EnvoyStart, "bootstrapFile" | "generat
   readonly supervisor: Supervisor;
   /** Gives the control plane's bootstrap, however long that takes. */
   readonly fetch: () => Promise<string>;
-  /** Told of a new Envoy as soon as it runs, and of its admin interface. */
-  readonly started: (child: Child, epoch: number) => void;
+  /** Told of a new Envoy as soon as it runs, and of where it is sent for its configuration. */
+  readonly started: (child: Child, epoch: number, xds: XdsServer | undefined) => void;
   /** Told of the admin interface of the Envoy that serves from now on. */
   readonly serves: (admin: EnvoyAdmin | undefined) => void;
   /** Told when a new Envoy was given up: the one that runs stays, and can't hand over any more. */
@@ -74,6 +75,7 @@ export async function replaceEnvoy(replacement: Replacement): Promise<string | u
   const running = () => supervisor.state().name === "running";
   let child: Child;
   let admin: EnvoyAdmin | undefined;
+  let xds: XdsServer | undefined;
   const epoch = inherited.envoy.epoch + 1;
   try {
     const bootstrap = await prepareBootstrap(await fetch());
@@ -85,10 +87,11 @@ export async function replaceEnvoy(replacement: Replacement): Promise<string | u
     const generation = { epoch, baseId: inherited.baseId };
     child = await startEnvoy({ ...start, bootstrapFile: files.bootstrap, generation });
     admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
+    ({ xds } = bootstrap);
   } catch (error) {
     return running() ? messageOf(error) : undefined;
   }
-  started(child, epoch);
+  started(child, epoch, xds);
   if (!running()) {
     child.kill("SIGKILL");
     return undefined;

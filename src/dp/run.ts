@@ -25,6 +25,7 @@ import type { Settings } from "./settings.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
 import { followToken } from "./token.js";
+import { misdirection, unreachable, type XdsServer } from "./xds-server.js";
 
 /** The machine around one run. */
 export interface Machine {
@@ -100,6 +101,14 @@ async function fetch(
 function openConfigDir({ settings, machine }: Context): ConfigDir {
   const { configDir, mesh, name } = settings;
   return configDir === undefined ? createTemporary(machine.temporary, mesh, name) : openGiven(configDir);
+}
+
+/** Says what is wrong with where Envoy is sent for its configuration; Envoy is not kept waiting for that. */
+function noteXds({ settings, machine }: Context, xds: XdsServer | undefined, signal: AbortSignal): void {
+  if (xds === undefined) return;
+  const wrong = misdirection(xds, settings.controlPlane.url);
+  if (wrong !== undefined) machine.notice(wrong);
+  else void unreachable(xds, signal).then((said) => said !== undefined && machine.notice(said));
 }
 
 /**
@@ -207,6 +216,7 @@ async function live(context: Context, held: Held, ends: Ends): Promise<number> {
   const warnings: string[] = [];
   const warned = (sentence: string) => void warnings.push(sentence);
   const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, warned, stop));
+  noteXds(context, bootstrap.xds, over);
   const { temporary, uid, processes } = machine;
   const ended = await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
   // The proxy that the control plane took for another one was then the Envoy of our own that has just been ended.
@@ -283,7 +293,8 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
         }
       }
     },
-    started(fresh, epoch) {
+    started(fresh, epoch, xds) {
+      noteXds(context, xds, ends.over);
       held.children.add(fresh);
       record(context, recordOf(context, fresh.pid, binary, epoch), envoy);
     },

@@ -49,10 +49,11 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-function tlsOf(mesh: MeshView, server: SecretServer | undefined, { tokenPath, promptTls: prompt }: Placement) {
+function tlsOf(mesh: MeshView, server: SecretServer | undefined, placement: Placement) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
-  return { mesh: mesh.name, server, tokenPath, prompt } satisfies TlsParameters;
+  const { tokenPath, controlPlaneHost, promptTls: prompt } = placement;
+  return { mesh: mesh.name, server, tokenPath, controlPlaneHost, prompt } satisfies TlsParameters;
 }
 
 /** What there is to say of a rule that logs nothing. */

@@ -83,7 +83,10 @@ function basisOf(
   return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
 }
 
-const sameBasis = (a: Basis, b: Basis) => (Object.keys(a) as (keyof Basis)[]).every((key) => a[key] === b[key]);
+const sameBasis = (a: Basis, b: Basis) =>
+  (Object.keys(a) as (keyof Basis)[]).every((key) =>
+    key === "placement" ? a.placement.key === b.placement.key : a[key] === b[key],
+  );
 
 /** The listeners of a configuration, with these in the place of those of their names; the same object when they are. */
 function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]): ProxyConfig["lds"] {

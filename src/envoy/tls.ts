@@ -25,17 +25,27 @@ import {
   UpstreamTlsContextSchema,
 } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { type StringMatcher, StringMatcherSchema } from "../../proto-gen/es/envoy/type/matcher/v3/string_pb.js";
+import { hostPort } from "../lib/host.js";
 import { createLately } from "../lib/lately.js";
 import type { Permitted } from "../policy/permissions.js";
 import { meshUri, serviceUri } from "../resources/spiffe.js";
 import { type Ingredient, keyOf } from "./ingredients.js";
 
-/** How a proxy reaches the secret discovery server. Equal for all proxies with a token, and so are their TLS contexts. */
+/**
+ * How proxies reach the secret discovery server. Equal for all proxies with a token that reach it by the same host, and
+ * so are their TLS contexts.
+ */
 export interface SecretServer {
   /** `host:port`, an IPv6 host in brackets. */
   readonly target: string;
   /** PEM of the certificate that the server presents. */
   readonly root: string;
+  /** How it is reached by proxies that say by which host they reach the control plane; without it they use `target`. */
+  readonly byHost?: {
+    readonly port: number;
+    /** A name in the certificate. It stands for every host, so that there is one certificate for all of them. */
+    readonly verifiedName: string;
+  };
 }
 
 /** The secrets of a proxy: the roots of its mesh, and its own certificate with its key. */
@@ -48,7 +58,12 @@ export interface TlsParameters {
   readonly server: SecretServer;
   /** The token's file on the proxy's machine; without one the secret server hands out no identity. */
   readonly tokenPath: string | undefined;
-  /** Whether it waits for its secrets for `secretPatienceMs` only; otherwise for Envoy's own 15 s. */
+  /** The host by which the proxy reaches the control plane, when it says so. */
+  readonly controlPlaneHost: string | undefined;
+  /**
+   * Whether it waits for its secrets for `secretPatienceMs` only, otherwise for Envoy's own 15 s; and whether it pings the
+   * server for as long as that is silent.
+   */
   readonly prompt: boolean;
 }
 
@@ -61,7 +76,7 @@ const secretPatienceMs = 500;
 
 /** All that these parameters are, for what is made by them. */
 export const tlsIngredients = (tls: TlsParameters | undefined): readonly Ingredient[] =>
-  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.prompt];
+  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.controlPlaneHost, tls.prompt];
 
 const fileCredentials = "envoy.grpc_credentials.file_based_metadata";
 
@@ -80,22 +95,35 @@ function fromTokenFile(path: string): GrpcService_GoogleGrpc_CallCredentials {
   });
 }
 
-const milliseconds = (value: bigint) => ({ valueSpecifier: { case: "intValue" as const, value } });
+const int = (value: bigint) => ({ valueSpecifier: { case: "intValue" as const, value } });
 
 /**
- * gRPC's own defaults notice a vanished server only when they write, and wait up to two minutes between attempts:
- * too long for a proxy that waits for its certificate.
+ * gRPC's own defaults notice a vanished server only when they write, and wait up to two minutes between attempts: too
+ * long for a proxy that waits for its certificate.
  */
 const channelArgs = {
-  args: {
-    "grpc.initial_reconnect_backoff_ms": milliseconds(500n),
-    "grpc.keepalive_time_ms": milliseconds(30_000n),
-    "grpc.keepalive_timeout_ms": milliseconds(10_000n),
-    "grpc.max_reconnect_backoff_ms": milliseconds(10_000n),
-  },
+  "grpc.initial_reconnect_backoff_ms": int(500n),
+  "grpc.keepalive_time_ms": int(30_000n),
+  "grpc.keepalive_timeout_ms": int(10_000n),
+  "grpc.max_reconnect_backoff_ms": int(10_000n),
 };
 
-function secretSource(name: string, { server, tokenPath, prompt }: TlsParameters): ConfigSource {
+/** By default gRPC pings a server that sends nothing twice and no more: it notices no connection that goes deaf later. */
+const promptArgs = { ...channelArgs, "grpc.http2.max_pings_without_data": int(0n) };
+
+/** Where a proxy finds the server, and what its channel has to know. */
+function channelTo({ server: { target, byHost }, controlPlaneHost, prompt }: TlsParameters) {
+  const args = prompt ? promptArgs : channelArgs;
+  if (byHost === undefined || controlPlaneHost === undefined) return { targetUri: target, channelArgs: { args } };
+  const verified = { valueSpecifier: { case: "stringValue" as const, value: byHost.verifiedName } };
+  return {
+    targetUri: hostPort(controlPlaneHost, byHost.port),
+    channelArgs: { args: { ...args, "grpc.ssl_target_name_override": verified } },
+  };
+}
+
+function secretSource(name: string, parameters: TlsParameters): ConfigSource {
+  const { server, tokenPath, prompt } = parameters;
   const authentication =
     tokenPath === undefined
       ? {}
@@ -114,7 +142,7 @@ function secretSource(name: string, { server, tokenPath, prompt }: TlsParameters
             targetSpecifier: {
               case: "googleGrpc",
               value: {
-                targetUri: server.target,
+                ...channelTo(parameters),
                 statPrefix: `sds_${name}`,
                 channelCredentials: {
                   credentialSpecifier: {
@@ -122,7 +150,6 @@ function secretSource(name: string, { server, tokenPath, prompt }: TlsParameters
                     value: { rootCerts: { specifier: { case: "inlineBytes", value: bytes(server.root) } } },
                   },
                 },
-                channelArgs,
                 ...authentication,
               },
             },

@@ -76,3 +76,9 @@ export function certificateNames(cert: string, host: string): boolean {
   const named = isIP(host) === 0 ? certificate.checkHost(host, { subject: "never" }) : certificate.checkIP(host);
   return named !== undefined;
 }
+
+/** A name of the certificate (PEM) by which a client can verify it, whatever address it connects to. */
+export function firstName(cert: string): string | undefined {
+  const { subjectAltName = "" } = new X509Certificate(cert);
+  return /(?:^|, )(?:DNS|IP Address):([^,"*]+)(?:,|$)/.exec(subjectAltName)?.[1];
+}

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { isIP } from "node:net";
 import { errorReply, type Layer, type Refusal } from "./exchange.js";
 import type { AllowedOrigins } from "./origins.js";
+import { hostOfHeader } from "../lib/host.js";
 
 export interface SitePolicy {
   /** Other sites that may use the server from a browser. */
@@ -22,17 +23,11 @@ export interface SiteGuard {
   refuses(headers: IncomingHttpHeaders): boolean;
 }
 
-/** The host of a Host header, without port and brackets. */
-function hostname(host: string): string {
-  const bracketed = /^\[([^\]]*)\](?::\d*)?$/.exec(host);
-  return bracketed?.[1] ?? host.replace(/:\d*$/, "");
-}
-
 /** Guards unauthenticated servers against other web sites, DNS rebinding included. */
 export function createSiteGuard({ allowed, advertisedHostname, scheme = "http" }: SitePolicy): SiteGuard {
   const known = (name: string) => name === "localhost" || name === advertisedHostname.toLowerCase() || isIP(name) !== 0;
   const hostOf = ({ host }: IncomingHttpHeaders) => host?.toLowerCase() ?? "";
-  const refusesHost = (headers: IncomingHttpHeaders) => fromBrowser(headers) && !known(hostname(hostOf(headers)));
+  const refusesHost = (headers: IncomingHttpHeaders) => fromBrowser(headers) && !known(hostOfHeader(hostOf(headers)));
 
   return {
     allowedOrigin: ({ origin }) => (origin !== undefined && allowed(origin) ? origin : undefined),

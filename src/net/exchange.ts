@@ -12,6 +12,8 @@ export interface HttpRequest {
   readonly body: Buffer;
   /** IP address at the other end of the connection; empty when it is gone already. */
   readonly peer: string;
+  /** The address of this machine that the client connected to; absent when the connection is gone already. */
+  readonly localAddress?: string | undefined;
 }
 
 /** Pieces of a long body, each made when the client has taken those before it. */

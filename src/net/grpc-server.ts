@@ -35,6 +35,8 @@ export interface GrpcServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** By path, `/package.Service/Method`. */
   readonly methods: Readonly<Record<string, GrpcMethod>>;
+  /** What to say of a path that has no method, beyond that; undefined when there is nothing. It is called for each. */
+  readonly unknown?: (path: string) => string | undefined;
   /** How often a client has to show that it still listens, in milliseconds; once a minute when left out. */
   readonly pingEveryMs?: number;
   readonly limits?: Partial<CallLimits & AcceptorLimits & { readonly calls: number; readonly settings_ack: number }>;
@@ -175,7 +177,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     const method = methods.get(path);
     const code = misdirected(headers);
     if (code !== undefined) answerOnly(stream, { ":status": code });
-    else if (method === undefined) refuseCall(stream, status.unimplemented, `there is no method ${path.slice(0, 200)}`);
+    else if (method === undefined)
+      refuseCall(stream, status.unimplemented, options.unknown?.(path) ?? `there is no method ${path.slice(0, 200)}`);
     else if (closing) refuseCall(stream, status.unavailable, shuttingDown);
     else if (calls.size >= limits.calls) {
       incidents.refused("calls");

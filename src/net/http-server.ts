@@ -80,6 +80,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       headers: request.headers,
       body: body.bytes,
       peer: request.socket.remoteAddress ?? "",
+      localAddress: request.socket.localAddress,
     });
     await send(response, reply, state.closing);
   };

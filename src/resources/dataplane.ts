@@ -1,6 +1,7 @@
 import type { Cause } from "../lib/errors.js";
+import { inboundPath, listenerProblems, outboundPath } from "./dataplane-listeners.js";
 import { displayTags } from "./display.js";
-import { type InboundInterface, parseInboundInterface, parseOutboundInterface } from "./interface.js";
+import { anyAddress, parseInboundInterface, parseOutboundInterface } from "./interface.js";
 import { atKey } from "./path.js";
 import { resourceType } from "./resource.js";
 import { text, uint32 } from "./scalars.js";
@@ -32,16 +33,6 @@ export type Inbound = Infer<typeof inbound>;
 export type Outbound = Infer<typeof outbound>;
 export type Dataplane = Infer<typeof dataplaneSchema>;
 
-/** What already listens on an IP and port. */
-interface Listener {
-  readonly path: string;
-  /** Of inbounds only: what a further inbound must equal to share the listener, and the services that share it. */
-  readonly shared: { readonly servicePort: number; readonly services: Set<string> } | undefined;
-}
-
-const inboundPath = (index: number) => `networking.inbound[${index}]`;
-const outboundPath = (index: number) => `networking.outbound[${index}]`;
-
 function validateTags({ tags = {} }: Inbound, path: string, causes: Cause[]): void {
   if (!Object.hasOwn(tags, serviceTag)) causes.push({ field: atKey(path, serviceTag), message: "tag has to exist" });
   let problems: [key: string, problem: string][] | undefined;
@@ -60,37 +51,15 @@ function validateTags({ tags = {} }: Inbound, path: string, causes: Cause[]): vo
   }
 }
 
-/** True when the inbound may use the listener too: the same interface for another service. */
-function shares(listener: Listener, { servicePort }: InboundInterface, service: string): boolean {
-  const { shared } = listener;
-  if (shared === undefined || shared.servicePort !== servicePort || shared.services.has(service)) return false;
-  shared.services.add(service);
-  return true;
-}
-
-/** A second listener on the same IP and port would be refused by Envoy. */
-function validateListeners(spec: Dataplane, causes: Cause[]): void {
-  const listeners = new Map<string, Listener>();
-  const claim = (address: string, listener: Listener, mayShare?: (other: Listener) => boolean) => {
-    const earlier = listeners.get(address);
-    if (earlier === undefined) listeners.set(address, listener);
-    else if (mayShare?.(earlier) !== true) {
-      causes.push({ field: listener.path, message: `${address} is already used by ${earlier.path}` });
-    }
-  };
-  spec.networking?.inbound?.forEach(({ interface: written = "", tags }, index) => {
-    const parsed = parseInboundInterface(written);
-    if (parsed === undefined) return;
-    const service = tags?.[serviceTag] ?? "";
-    const shared = { servicePort: parsed.servicePort, services: new Set([service]) };
-    const listener = { path: `${inboundPath(index)}.interface`, shared };
-    claim(`${parsed.ip}:${parsed.port}`, listener, (other) => shares(other, parsed, service));
-  });
-  spec.networking?.outbound?.forEach(({ interface: written = "" }, index) => {
-    const parsed = parseOutboundInterface(written);
-    if (parsed === undefined) return;
-    claim(`${parsed.ip}:${parsed.port}`, { path: `${outboundPath(index)}.interface`, shared: undefined });
-  });
+function inboundProblem(written: string): string | undefined {
+  const expected = "expected DATAPLANE_IP:DATAPLANE_PORT:WORKLOAD_PORT, such as 192.168.0.1:9000:6379";
+  const parsed = parseInboundInterface(written);
+  if (parsed === undefined) return `invalid format; ${expected}`;
+  if (parsed.ip !== anyAddress) return undefined;
+  return (
+    `${anyAddress} is no address that other dataplanes could connect to; ` +
+    "expected the IP address by which they reach this one, such as 192.168.0.1"
+  );
 }
 
 function validate(spec: Dataplane): Cause[] {
@@ -100,11 +69,8 @@ function validate(spec: Dataplane): Cause[] {
     causes.push({ field: "networking.inbound", message: "has to contain at least one inbound interface" });
   }
   inbounds.forEach((member, index) => {
-    if (parseInboundInterface(member.interface ?? "") === undefined) {
-      const message =
-        "invalid format; expected DATAPLANE_IP:DATAPLANE_PORT:WORKLOAD_PORT, such as 192.168.0.1:9000:6379";
-      causes.push({ field: `${inboundPath(index)}.interface`, message });
-    }
+    const problem = inboundProblem(member.interface ?? "");
+    if (problem !== undefined) causes.push({ field: `${inboundPath(index)}.interface`, message: problem });
     validateTags(member, `${inboundPath(index)}.tags`, causes);
   });
   outbounds.forEach((member, index) => {
@@ -120,8 +86,7 @@ function validate(spec: Dataplane): Cause[] {
   if ((transparentProxying?.redirectPort ?? 0) > 65_535) {
     causes.push({ field: "networking.transparentProxying.redirectPort", message: "has to be a port, from 1 to 65535" });
   }
-  validateListeners(spec, causes);
-  return causes;
+  return causes.concat(listenerProblems(spec.networking ?? {}));
 }
 
 export const dataplaneType = resourceType<Dataplane>({

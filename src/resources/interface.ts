@@ -11,6 +11,12 @@ export interface OutboundInterface {
   readonly port: number;
 }
 
+/** Every address of a machine: something to listen on, and nothing to connect to. */
+export const anyAddress = "0.0.0.0";
+
+/** Where the proxy finds the services of its machine. */
+export const workloadAddress = "127.0.0.1";
+
 // Octets have no leading zeros: the reference takes them, Envoy refuses the listener.
 const octet = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 const ipv4 = `${octet}(?:\\.${octet}){3}`;

@@ -1,4 +1,5 @@
 import { type Dataplane, parseInboundInterface, parseOutboundInterface } from "../resources/dataplane.js";
+import { anyAddress } from "../resources/interface.js";
 import type { Stored } from "../store/store.js";
 import type { Endpoint, Inbound, Outbound, ProxyView } from "./mesh-view.js";
 
@@ -52,11 +53,30 @@ export function identifyingInbound(inbounds: readonly Inbound[]): Inbound | unde
   return first;
 }
 
+/** An inbound that no other proxy is sent to. */
+interface UnreachableInbound {
+  /** Its path: `networking.inbound[0]`. */
+  readonly field: string;
+  readonly service: string;
+}
+
+/**
+ * The inbounds whose address is 0.0.0.0: another proxy would connect to its own machine. They are refused today, and
+ * may be in a store that an older version wrote.
+ */
+export function unreachableInbounds({ inbounds, unusable }: ProxyView): readonly UnreachableInbound[] {
+  if (unusable.length > 0) return [];
+  return inbounds.flatMap(({ address, service }, index) =>
+    address === anyAddress ? [{ field: `networking.inbound[${index}]`, service }] : [],
+  );
+}
+
 /** What a proxy offers to the mesh, by service; `down` are the ports at which its applications accept nothing. */
 export function offers(proxy: ProxyView, down?: ReadonlySet<number>): Map<string, Endpoint[]> {
   const byService = new Map<string, Endpoint[]>();
   if (proxy.unusable.length > 0) return byService;
   for (const { address, port, servicePort, service, tags } of proxy.inbounds) {
+    if (address === anyAddress) continue;
     const endpoints = byService.get(service);
     const endpoint: Endpoint = { address, port, tags, ...(down?.has(servicePort) === true ? { down: true } : {}) };
     if (endpoints === undefined) byService.set(service, [endpoint]);

@@ -21,6 +21,8 @@ export interface Node {
   readonly tcpKeepalive: boolean;
   /** Whether its bootstrap says that it may wait for secrets for a moment only. */
   readonly promptTls: boolean;
+  /** The host by which the proxy reaches the control plane, when its bootstrap had to choose one. */
+  readonly controlPlaneHost: string | undefined;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -47,6 +49,7 @@ export interface SotwRequest {
 const unknownNode: Node = {
   id: "",
   tokenPath: undefined,
+  controlPlaneHost: undefined,
   logDirectories: undefined,
   tcpKeepalive: false,
   promptTls: false,
@@ -85,11 +88,12 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
 
 /** Keys of the node's metadata that are read. */
 const tokenPathKey = "dataplaneTokenPath";
+const controlPlaneHostKey = "controlPlaneHost";
 const logDirectoriesKey = "logDirectories";
 const tcpKeepaliveKey = "tcpKeepalive";
 const promptTlsKey = "promptTls";
 const longestKey = Math.max(
-  ...[tokenPathKey, logDirectoriesKey, tcpKeepaliveKey, promptTlsKey].map((key) => key.length),
+  ...[tokenPathKey, controlPlaneHostKey, logDirectoriesKey, tcpKeepaliveKey, promptTlsKey].map((key) => key.length),
 );
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
@@ -135,7 +139,7 @@ function isTrue(value: Uint8Array): boolean {
 
 /** The node with what a google.protobuf.Struct says of it: a message that comes in parts is the sum of them. */
 function readMetadata(struct: Uint8Array, before: Node): Node {
-  let { tokenPath, logDirectories, tcpKeepalive, promptTls } = before;
+  let { tokenPath, controlPlaneHost, logDirectories, tcpKeepalive, promptTls } = before;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -144,12 +148,13 @@ function readMetadata(struct: Uint8Array, before: Node): Node {
     }
     const { key, value } = readEntry(reader.readBytes());
     const name = textOf(key, longestKey + 1);
-    if (name === tokenPathKey) tokenPath = readStringValue(value, name);
+    if (name === tokenPathKey) tokenPath = readStringValue(value, name) || undefined;
+    else if (name === controlPlaneHostKey) controlPlaneHost = readStringValue(value, name) || undefined;
     else if (name === logDirectoriesKey) logDirectories = readListValue(value, name, mostLogDirectories);
     else if (name === tcpKeepaliveKey) tcpKeepalive = isTrue(value);
     else if (name === promptTlsKey) promptTls = isTrue(value);
   }
-  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, logDirectories, tcpKeepalive, promptTls };
+  return { ...before, tokenPath, controlPlaneHost, logDirectories, tcpKeepalive, promptTls };
 }
 
 function readNode(bytes: Uint8Array): Node {

@@ -5,6 +5,7 @@ import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
+import { unreachableInbounds } from "../view/proxy.js";
 import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
@@ -89,6 +90,13 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
   const index = createProxyIndex<Entry>();
   const noteIgnored = createIgnoredLog(logger);
 
+  function noteProblems(id: ProxyId, proxy: ProxyView): void {
+    if (proxy.unusable.length > 0) logger.error("dataplane has unusable fields", { ...id, fields: proxy.unusable });
+    const fields = unreachableInbounds(proxy).map(({ field }) => field);
+    if (fields.length === 0) return;
+    logger.error("inbounds on 0.0.0.0 are left out: no other dataplane could connect to them", { ...id, fields });
+  }
+
   /** The entry's present configuration for the clients of a group; undefined: leave them as they are. */
   function configurationOf(entry: Entry, group: Group): ProxyConfig | "gone" | undefined {
     const mesh = view().get(entry.id.mesh);
@@ -103,15 +111,15 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       return undefined;
     }
     try {
-      const generated = generate(proxy, mesh, group.placement, group.made);
+      const before = group.made;
+      const generated = generate(proxy, mesh, group.placement, before);
       if (generated === undefined) return undefined;
       // Not all of it: its group may go while the entry stays.
       const { services, offered } = generated;
       index.follow(entry, { services, offered });
       group.made = generated;
       noteIgnored(generated.ignored);
-      if (proxy.unusable.length > 0)
-        logger.error("dataplane has unusable fields", { ...entry.id, fields: proxy.unusable });
+      if (before?.basis.proxy !== proxy) noteProblems(entry.id, proxy);
       return generated.config;
     } catch (error) {
       logger.error("no configuration could be made; the dataplane keeps its last one", { ...entry.id, error });
@@ -188,9 +196,9 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       if (groups === undefined || groups.has(placement.key) || groups.size < most) return;
       throw new LimitExceeded(
         "placements",
-        `streams of ${id.mesh}.${id.name} that are open name ${most} different places for its token and logs ` +
-          "(dataplaneTokenPath, logDirectories, tcpKeepalive and promptTls of the node's metadata), and more are not " +
-          "taken at a time",
+        `streams of ${id.mesh}.${id.name} that are open name ${most} different places for its token, its logs and its ` +
+          "control plane (dataplaneTokenPath, logDirectories, controlPlaneHost, tcpKeepalive and promptTls of the " +
+          "node's metadata), and more are not taken at a time",
       );
     },
     join(client) {

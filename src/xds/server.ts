@@ -6,6 +6,7 @@ import type { ViewFeed } from "./feed.js";
 import { createHealthServer, type HealthObserver, silentHealth } from "./health-server.js";
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
+import { createOldApi } from "./old-api.js";
 import { createProxies, type Generate, type ProxyStream } from "./proxies.js";
 import { createSotw } from "./sotw.js";
 import { type Protocol, serveStream } from "./stream.js";
@@ -67,6 +68,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
       ...(first_message === undefined ? {} : { first_message }),
       ...(perAddress === undefined ? {} : { perAddress }),
     },
+    unknown: createOldApi(logger, now),
     methods: {
       [healthMethod]: health.serve,
       [`${service}/DeltaAggregatedResources`]: (call) => serve(call, delta),

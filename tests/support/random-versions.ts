@@ -6,7 +6,11 @@ import { meshRecord, meshViewOf } from "./mesh-view.js";
 import { seeded } from "./random.js";
 import { randomMesh } from "./random-mesh.js";
 
-const servers = ["a", "b"].map((name) => ({ target: "localhost:5677", root: `certificate ${name}` }));
+const servers = ["a", "b"].map((name) => ({
+  target: "localhost:5677",
+  root: `certificate ${name}`,
+  byHost: { port: 5677, verifiedName: "localhost" },
+}));
 
 /** What the proxies of a random mesh are told: `proxy kind name version` of each resource. */
 export function versionsOf(seed: number): string[] {
@@ -14,14 +18,12 @@ export function versionsOf(seed: number): string[] {
   // All meshes have the same services and addresses, so that nearly everything is nearly alike.
   const mesh = meshViewOf(meshRecord(false), ...admittedOf(randomMesh(random, 1)));
   const tokenPath = random.pick([undefined, "token", "other"]);
+  const controlPlaneHost = random.pick([undefined, "10.0.0.1", "fd00::1"]);
   const surroundings = { connectTimeoutMs, secretServer: random.pick(servers) };
+  const flags = { tcpKeepalive: tokenPath === "token", promptTls: tokenPath !== "other" };
   return [...mesh.proxies.values()].flatMap((proxy) => {
-    const { config } = generate(
-      proxy,
-      mesh,
-      surroundings,
-      createPlacement({ tokenPath, tcpKeepalive: tokenPath === "token", promptTls: tokenPath !== "other" }),
-    );
+    const placement = createPlacement({ tokenPath, controlPlaneHost, ...flags });
+    const { config } = generate(proxy, mesh, surroundings, placement);
     return kinds.flatMap((kind) =>
       [...config[kind].values()].map(({ name, version }) => `${proxy.name} ${kind} ${name} ${version}`),
     );

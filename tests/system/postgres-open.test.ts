@@ -47,6 +47,24 @@ test("the schema is made when it is not there, by several at once, too", async (
   assert.equal(await noted(), [schemaVersion]);
 });
 
+test("a directory of Unix sockets is reached without TLS, whatever the settings say of that", async () => {
+  const sockets = fs.mkdtempSync("/tmp/kuma-pg-");
+  fs.chmodSync(sockets, 0o777);
+  try {
+    await server.stop();
+    await server.start({ unix_socket_directories: sockets });
+    const local = { ...address, host: `${sockets}/` };
+    const { store } = await openStore(local, { postgres: { tls: { mode: "verifyFull" } } });
+    await store.create(dataplane("by-socket"));
+    assert.is((await store.list("Dataplane", "default")).length, 1);
+    await closeStores();
+  } finally {
+    await server.stop();
+    await server.start();
+    fs.rmSync(sockets, { recursive: true });
+  }
+});
+
 test("what kumactl prints is enough, and may be run again", async () => {
   const lack = await refusal(address, { migrate: false });
   assert.match(lack, /lacks .*table resources.*kumactl install database-schema \| psql/);

@@ -8,6 +8,8 @@ export interface BootstrapParameters {
   readonly dataplaneTokenPath?: string;
   /** Where its log files may go, on its own machine; left out of the document when absent. */
   readonly logDirectories?: readonly string[];
+  /** The host by which the proxy reaches the control plane, when that was chosen for it alone; likewise. */
+  readonly controlPlaneHost?: string;
   readonly admin: {
     readonly address: string;
     /** 0 = no admin server. */
@@ -31,10 +33,11 @@ const seconds = (ms: number) => `${Number((ms / 1000).toFixed(6))}s`;
  * is not.
  */
 export function bootstrapDocument(parameters: BootstrapParameters): Record<string, unknown> {
-  const { mesh, name, service, dataplaneTokenPath, logDirectories, admin, xds } = parameters;
+  const { mesh, name, service, dataplaneTokenPath, logDirectories, controlPlaneHost, admin, xds } = parameters;
   const metadata = {
     ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
     ...(logDirectories === undefined ? {} : { logDirectories }),
+    ...(controlPlaneHost === undefined ? {} : { controlPlaneHost }),
     // This Envoy has no listeners or certificates yet: see `Placement`.
     tcpKeepalive: true,
     promptTls: true,
@@ -80,6 +83,12 @@ function adminServer({ address, port, accessLogPath }: BootstrapParameters["admi
   };
 }
 
+/**
+ * TCP's keepalive is answered by whatever is in between, also when it carries nothing any more: a connection on which
+ * the control plane itself is silent is given up after 45 s at most.
+ */
+const connectionKeepalive = { interval: "30s", timeout: "10s", intervalJitter: { value: 15 } };
+
 function adsCluster({ host, port, connectTimeoutMs }: BootstrapParameters["xds"]) {
   return {
     name: "ads_cluster",
@@ -91,7 +100,7 @@ function adsCluster({ host, port, connectTimeoutMs }: BootstrapParameters["xds"]
     typedExtensionProtocolOptions: {
       [`envoy.extensions.${httpOptions}`]: {
         "@type": typeUrl(httpOptions),
-        explicitHttpConfig: { http2ProtocolOptions: {} },
+        explicitHttpConfig: { http2ProtocolOptions: { connectionKeepalive } },
       },
     },
     loadAssignment: {

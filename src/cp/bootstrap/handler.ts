@@ -1,12 +1,20 @@
 import { dump } from "js-yaml";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
-import { errorReply, type HttpHandler, type HttpReply, jsonReply, route } from "../../net/exchange.js";
+import {
+  errorReply,
+  type HttpHandler,
+  type HttpReply,
+  type HttpRequest,
+  jsonReply,
+  route,
+} from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
 import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
 import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
+import { hostAsked } from "./host-asked.js";
 import { parseBootstrapRequest } from "./request.js";
 
 export interface BootstrapOptions {
@@ -15,6 +23,8 @@ export interface BootstrapOptions {
   readonly logger: Logger;
   readonly admin: BootstrapParameters["admin"];
   readonly xds: BootstrapParameters["xds"];
+  /** Whether `xds.host` is a default that nobody chose: who asks from another machine then gets the host it asked. */
+  readonly hostUnset: boolean;
   /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
   readonly catalogue: unknown;
   readonly findDuplicate: FindDuplicate;
@@ -24,15 +34,34 @@ const notGenerated = "Could not generate a bootstrap";
 
 /** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a Dataplane that is registered. */
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
+  const tellOnce = noteFirst(options);
   const catalogue = () => jsonReply(200, options.catalogue);
   return route({
-    "/bootstrap": { POST: (request) => bootstrap(options, request) },
+    "/bootstrap": { POST: (request) => bootstrap(options, tellOnce, request) },
     "/catalogue": { GET: catalogue },
     "/catalog": { GET: catalogue },
   });
 }
 
-async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHandler>[0]): Promise<HttpReply> {
+/** Says once that dataplanes of other machines come, while nobody said by which host they reach this one. */
+function noteFirst({ logger, xds }: BootstrapOptions): (host: string) => void {
+  let told = false;
+  return (host) => {
+    if (told) return;
+    told = true;
+    logger.info(
+      `warning: dataplanes on other machines come, and KUMA_GENERAL_ADVERTISED_HOSTNAME is ${xds.host}: each of them is ` +
+        `sent to the host that it asked for its bootstrap, the first one to ${host}. Set it to a name or address by ` +
+        "which all of them reach this control plane",
+    );
+  };
+}
+
+async function bootstrap(
+  options: BootstrapOptions,
+  tellOnce: (host: string) => void,
+  request: HttpRequest,
+): Promise<HttpReply> {
   if (options.guard.refuses(request.headers)) {
     return errorReply(403, notGenerated, "Cross-site request refused");
   }
@@ -48,6 +77,8 @@ async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHand
         causes: [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }],
       });
     }
+    const host = options.hostUnset ? hostAsked(request) : undefined;
+    if (host !== undefined) tellOnce(host);
     const document = bootstrapDocument({
       mesh,
       name,
@@ -55,7 +86,8 @@ async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHand
       ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
       ...(logDirectories === undefined ? {} : { logDirectories }),
       admin: { ...options.admin, port: adminPort ?? options.admin.port },
-      xds: options.xds,
+      ...(host === undefined ? {} : { controlPlaneHost: host }),
+      xds: host === undefined ? options.xds : { ...options.xds, host },
     });
     const duplicate = await options.findDuplicate({ mesh, name });
     return {

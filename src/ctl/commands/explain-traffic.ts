@@ -3,6 +3,7 @@ import { connect } from "../connection.js";
 import { readAnswer, trafficSchema } from "../explain/answers.js";
 import { trafficText } from "../explain/traffic-text.js";
 import { command } from "../globals.js";
+import { requireMesh } from "../mesh-exists.js";
 import { outputFlag, parseFormat, renderValue } from "../output.js";
 
 export const explainTraffic = command({
@@ -23,7 +24,10 @@ export const explainTraffic = command({
   async run({ flags, globals, io, logLevel }) {
     const format = parseFormat(flags.output);
     const { client } = await connect({ globals, io, logLevel });
-    const answer = await client.explainTraffic(globals.mesh, flags.from, flags.to);
+    const answer = await client.explainTraffic(globals.mesh, flags.from, flags.to).catch(async (error: unknown) => {
+      await requireMesh(client, globals.mesh);
+      throw error;
+    });
     io.stdout.write(
       format === "table"
         ? await trafficText(readAnswer(trafficSchema, answer), new Date(), io.color)

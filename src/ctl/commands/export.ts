@@ -15,7 +15,8 @@ const details = `Prints every resource of every mesh as YAML, for "kumactl apply
 another Control Plane, whatever store it has. What dataplanes reported is not part of it.
 
 With --secrets the certificate authorities, the key that signs tokens and the certificate of the SDS server come along:
-proxies then find in the other Control Plane what they know. It gives them to who can read the file that its setting
+proxies then find in the other Control Plane what they know. That one has to be started again once it has them, so
+that its store can't be the one in memory. The first one gives them to who can read the file that its setting
 KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE names, on its own machine. Keep what is printed like a key.`;
 
 export const secretsFlag = text("secrets", {

@@ -3,6 +3,7 @@ import { parseDuration } from "../../lib/durations.js";
 import { messageOf, UserError } from "../../lib/errors.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
+import { requireMesh } from "../mesh-exists.js";
 import { findTokenServer, readTokenApi, requestToken } from "../token-client.js";
 
 export const generateDataplaneToken = command({
@@ -23,6 +24,7 @@ export const generateDataplaneToken = command({
     const catalogue = await client.catalogue().catch((error: unknown) => {
       throw new UserError("token.unavailable", `failed to create dataplane token client: ${messageOf(error)}`);
     });
+    await requireMesh(client, globals.mesh);
     const server = await findTokenServer(readTokenApi(catalogue), address, context);
     const request = { name, mesh: globals.mesh, ...(validFor === undefined ? {} : { validFor }) };
     io.stdout.write(await requestToken(server, request));

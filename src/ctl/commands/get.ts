@@ -7,6 +7,7 @@ import { type ApiClient, collectionPath } from "../api-client.js";
 import { describeAuthority } from "../authority.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
+import { requireMesh } from "../mesh-exists.js";
 import { outputFlag, parseFormat, renderList } from "../output.js";
 import { resourceTable } from "../table.js";
 
@@ -28,6 +29,7 @@ function getCommand(type: ResourceType, { singular, plural, aliases }: NonNullab
       const items = await client.list(collectionPath(type, globals.mesh)).catch((error: unknown) => {
         throw listFailure(kinds, error);
       });
+      if (items.length === 0 && type.scope === "mesh") await requireMesh(client, globals.mesh);
       const columns = format === "table" && type.name === meshType.name ? await meshColumns(client) : type.columns;
       io.stdout.write(await renderList(format, items, () => resourceTable(type, columns, items)));
     },

@@ -6,6 +6,7 @@ import { configDiffSchema, configDumpSchema, policiesSchema, readAnswer } from "
 import { configDiffText, configDumpText } from "../explain/config-text.js";
 import { policiesText } from "../explain/policies-text.js";
 import { command } from "../globals.js";
+import { requireMesh } from "../mesh-exists.js";
 import { outputFlag, parseFormat, renderValue } from "../output.js";
 
 type Aspect = "policies" | "config" | "diff";
@@ -70,7 +71,10 @@ export const inspectDataplane = command({
     const format = parseFormat(flags.output);
     const aspect = aspectOf(flags);
     const { client } = await connect({ globals, io, logLevel });
-    const answer = await ask(client, globals.mesh, name, aspect);
+    const answer = await ask(client, globals.mesh, name, aspect).catch(async (error: unknown) => {
+      await requireMesh(client, globals.mesh);
+      throw error;
+    });
     if (format !== "table") {
       io.stdout.write(await renderValue(format, answer));
       return;

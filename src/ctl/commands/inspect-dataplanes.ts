@@ -8,6 +8,7 @@ import { paint } from "../color.js";
 import { connect } from "../connection.js";
 import { duplicateLines } from "../duplicates.js";
 import { command } from "../globals.js";
+import { requireMesh } from "../mesh-exists.js";
 import { outputFlag, parseFormat, renderList } from "../output.js";
 import { refusalLines, refusedIn } from "../refusals.js";
 import { resourceTable } from "../table.js";
@@ -29,6 +30,7 @@ export const inspectDataplanes = command({
     const items = await client.list(path + query).catch((error: unknown) => {
       throw listFailure("Dataplanes", error);
     });
+    if (items.length === 0) await requireMesh(client, globals.mesh);
     io.stdout.write(await renderList(format, items, () => inspectTable(items, new Date(), io.color)));
     if (format !== "table") return;
     io.stderr.write(duplicateLines(items));

@@ -2,6 +2,7 @@ import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { MeshView } from "../../view/mesh-view.js";
 import { backendsOf, loggedFile } from "../logging.js";
 import { type Inbounds, logRules } from "../matching.js";
+import { unreachableInbounds } from "../../view/proxy.js";
 import type { Certificate } from "./certificate.js";
 import type {
   DestinationExplanation,
@@ -35,6 +36,8 @@ export type ProblemCode =
   /** No dataplane has a destination's tags, or the one that has them has an interface that can't be read. */
   | "no-endpoint"
   | "unusable"
+  /** The inbound of a dataplane has no address that others could connect to. */
+  | "unreachable"
   /** The sidecar of an instance found that its application does not accept connections. */
   | "application-down"
   | "not-permitted"
@@ -174,8 +177,19 @@ function ofDestination(mesh: MeshView, { destination, endpoints }: DestinationEx
       message: `${name} offers nothing, because ${unusable.join(", ")} can't be read`,
       dataplanes: [name],
     }));
-  if (endpoints.length > 0) return broken;
-  return [{ code: "no-endpoint", message: `no dataplane offers ${destinationText(destination)}` }, ...broken];
+  const unreachable = [...mesh.proxies.values()].flatMap((proxy) => {
+    const fields = unreachableInbounds(proxy).flatMap((inbound) =>
+      inbound.service === service ? [inbound.field] : [],
+    );
+    if (fields.length === 0) return [];
+    const message =
+      `${proxy.name} is left out, because the address in ${fields.join(", ")} is 0.0.0.0: ` +
+      "apply it with the IP address by which other dataplanes reach it";
+    return [{ code: "unreachable" as const, message, dataplanes: [proxy.name] }];
+  });
+  const left = [...broken, ...unreachable];
+  if (endpoints.length > 0) return left;
+  return [{ code: "no-endpoint", message: `no dataplane offers ${destinationText(destination)}` }, ...left];
 }
 
 function notPermitted(from: string, denying: Tags, endpoints: readonly EndpointExplanation[]): Problem {

@@ -3,6 +3,7 @@ import { Duplex } from "node:stream";
 import postgres, { type Sql } from "postgres";
 import { DatabaseFailure, toFailure } from "./failure.js";
 import { openSocket, type PostgresTls } from "./socket.js";
+import { placeText } from "./unix-socket.js";
 
 export interface PostgresOptions {
   readonly host: string;
@@ -73,7 +74,7 @@ function openPool(options: ConnectionsOptions, prepare: boolean): Pool {
     if (stillborn) {
       stillborn = false;
       const sentence = "the connection was closed before the server said anything";
-      throw new DatabaseFailure("unavailable", `PostgreSQL at ${host}:${port}: ${sentence}`);
+      throw new DatabaseFailure("unavailable", `PostgreSQL at ${placeText(options)}: ${sentence}`);
     }
     const opened = await openSocket(options, ended.signal);
     sockets.add(opened);

@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import { messageOf } from "../../lib/errors.js";
+import { placeText } from "./unix-socket.js";
 
 export type FailureKind =
   /** It can't be reached, or not now: another try may help. */
@@ -82,6 +83,8 @@ const byCode: Readonly<Record<string, Explanation>> = {
   EHOSTUNREACH: plain("the host can't be reached"),
   ENETUNREACH: plain("the network can't be reached"),
   EAI_AGAIN: plain("the host's name can't be resolved at the moment"),
+  ENOENT: ["unavailable", () => "there is no such socket: the server doesn't run, or has it elsewhere"],
+  EACCES: ["misconfigured", () => "this user may not use the socket"],
   ENOTFOUND: ["unavailable", ({ host }) => `the host name "${host}" is unknown (KUMA_STORE_POSTGRES_HOST)`],
   CONNECT_TIMEOUT: plain("no connection within KUMA_STORE_POSTGRES_CONNECTION_TIMEOUT"),
   CONNECTION_CLOSED: plain("the connection was closed"),
@@ -110,7 +113,7 @@ export function toFailure(error: unknown, place: Place): DatabaseFailure {
   const fromServer = error instanceof postgres.PostgresError;
   const [first] = error instanceof AggregateError ? (error.errors as { code?: unknown }[]) : [];
   const known = explain(String(code ?? first?.code ?? ""), fromServer);
-  const prefix = `PostgreSQL at ${place.host}:${place.port}: `;
+  const prefix = `PostgreSQL at ${placeText(place)}: `;
   const details = { cause: error, ...(fromServer ? { sqlState: String(code) } : {}) };
   if (known === undefined) return new DatabaseFailure("unexpected", prefix + said, details);
   const [kind, sentence] = known;

@@ -1,6 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { DatabaseFailure } from "./failure.js";
+import { unixSocketPath } from "./unix-socket.js";
 
 /** How connections are secured. Certificates and keys are PEM. */
 export interface PostgresTls {
@@ -12,6 +13,7 @@ export interface PostgresTls {
 }
 
 export interface SocketOptions {
+  /** A host name or IP address; or the absolute path of a directory with the server's Unix socket. */
   readonly host: string;
   readonly port: number;
   readonly connectTimeoutMs: number;
@@ -76,7 +78,11 @@ async function secure(socket: net.Socket, { host, tls: options }: SocketOptions)
  */
 export async function openSocket(options: SocketOptions, signal: AbortSignal): Promise<net.Socket> {
   const { host, port, connectTimeoutMs } = options;
-  const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
+  const path = unixSocketPath(options);
+  const socket =
+    path === undefined
+      ? net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+      : net.connect({ path });
   // Whoever waits hears of an error by its own listener; in between there may be none.
   socket.on("error", () => {});
   const timer = setTimeout(() => socket.destroy(failed("CONNECT_TIMEOUT")), connectTimeoutMs);
@@ -84,7 +90,7 @@ export async function openSocket(options: SocketOptions, signal: AbortSignal): P
   signal.addEventListener("abort", abort);
   try {
     await first(socket, "connect");
-    return options.tls.mode === "disable" ? socket : await secure(socket, options);
+    return path !== undefined || options.tls.mode === "disable" ? socket : await secure(socket, options);
   } catch (error) {
     socket.destroy();
     throw error;

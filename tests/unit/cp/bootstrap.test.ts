@@ -5,7 +5,7 @@ import { createDuplicates } from "../../../src/cp/bootstrap/duplicates.js";
 import { bootstrapHandler } from "../../../src/cp/bootstrap/handler.js";
 import { parseBootstrapRequest } from "../../../src/cp/bootstrap/request.js";
 import type { Presence } from "../../../src/cp/insights/presence.js";
-import { createLogger } from "../../../src/lib/logger.js";
+import { createLogger, type Logger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { noOrigins } from "../../../src/net/origins.js";
 import { readWarningHeader } from "../../../src/net/warning-header.js";
@@ -50,7 +50,8 @@ staticResources:
     typedExtensionProtocolOptions:
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
         '@type': type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicitHttpConfig: {http2ProtocolOptions: {}}
+        explicitHttpConfig:
+          http2ProtocolOptions: {connectionKeepalive: {interval: 30s, timeout: 10s, intervalJitter: {value: 15}}}
     loadAssignment:
       clusterName: ads_cluster
       endpoints: [{lbEndpoints: [{endpoint: {address: {socketAddress: {address: cp.host, portValue: 5678}}}}]}]
@@ -117,14 +118,22 @@ test("has no token, no log directories and no admin server unless they are asked
 
 const nobody: Presence = { connectedSince: async () => undefined };
 
-async function server(defaults: Partial<typeof admin> = {}, presence: Presence = nobody) {
+interface Around {
+  readonly presence?: Presence;
+  readonly hostUnset?: boolean;
+  readonly logger?: Logger;
+}
+
+async function server(defaults: Partial<typeof admin> = {}, around: Around = {}) {
+  const { presence = nobody, hostUnset = false, logger = silent } = around;
   const store = createMemoryStore(registry);
   const handle = bootstrapHandler({
     store,
     guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
-    logger: silent,
+    logger,
     admin: { ...admin, ...defaults },
     xds,
+    hostUnset,
     catalogue: { apis: {} },
     findDuplicate: createDuplicates({ presence, logger: silent }),
   });
@@ -133,13 +142,13 @@ async function server(defaults: Partial<typeof admin> = {}, presence: Presence =
     { interface: "127.0.0.1:82:83", tags: { service: "api" } },
   ];
   await store.create({ type: "Dataplane", mesh: "default", name: "web-1", spec: { networking: { inbound } } });
-  return async (body: unknown, method = "POST", path = "/bootstrap", headers = {}) => {
+  return async (body: unknown, method = "POST", path = "/bootstrap", headers = {}, localAddress = "127.0.0.1") => {
     const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
     const {
       status,
       headers: replied,
       body: text,
-    } = await handle({ method, path, query: "", headers, body: bytes, peer: "127.0.0.1" });
+    } = await handle({ method, path, query: "", headers, body: bytes, peer: "127.0.0.1", localAddress });
     const warnings = readWarningHeader(replied?.Warning);
     return { status, type: replied?.["Content-Type"], text: String(text ?? ""), warnings };
   };
@@ -210,7 +219,7 @@ test("comes with a warning when a proxy of that name is connected, and without o
   const proxy = { mesh: "default", name: "web-1" };
   assert.equal((await (await server())(proxy)).warnings, []);
   const since = new Date("2026-01-01T10:00:00Z");
-  const answer = await (await server({}, { connectedSince: async () => since }))(proxy);
+  const answer = await (await server({}, { presence: { connectedSince: async () => since } }))(proxy);
   assert.is(answer.status, 200);
   assert.is(answer.warnings.length, 1);
   assert.match(answer.warnings[0] ?? "", /"web-1" in mesh "default" is already connected, since 2026-01-01T10:00:00/);
@@ -219,7 +228,7 @@ test("comes with a warning when a proxy of that name is connected, and without o
       throw new StoreError("unavailable", { type: "DataplaneInsight", ...proxy });
     },
   };
-  const silentAnswer = await (await server({}, away))(proxy);
+  const silentAnswer = await (await server({}, { presence: away }))(proxy);
   assert.equal([silentAnswer.status, silentAnswer.warnings], [200, []]);
 });
 
@@ -235,6 +244,56 @@ test("is logged once a minute for each name that is taken, however often it is a
   now = 60_000;
   await find({ mesh: "default", name: "web-1" });
   assert.is(lines.length, 3);
+});
+
+const asked: readonly (readonly [what: string, host: string | undefined, local: string, told: string | undefined])[] = [
+  ["by an address of this machine", "10.0.0.1:5682", "10.0.0.1", "10.0.0.1"],
+  ["by the name of a load balancer", "kuma.example:5682", "10.0.0.1", "kuma.example"],
+  ["by an IPv6 address", "[fd00::1]:5682", "fd00::1", "fd00::1"],
+  [
+    "by a name that is this machine's alone, behind something that changes it",
+    "localhost:5682",
+    "10.0.0.1",
+    "10.0.0.1",
+  ],
+  ["without a name, by a socket for both kinds of addresses", undefined, "::ffff:10.0.0.1", "10.0.0.1"],
+  ["on the same machine", "localhost:5682", "127.0.0.1", undefined],
+  ["on the same machine, by IPv6", "[::1]:5682", "::1", undefined],
+  ["on the same machine, by another address of its loopback", "127.0.1.1:5682", "::ffff:127.0.1.1", undefined],
+  ["by what is no host", "<script>", "127.0.0.1", undefined],
+  ["by every address", "0.0.0.0:5682", "127.0.0.1", undefined],
+  ["by an address that holds on one machine only", undefined, "fe80::1%eth0", undefined],
+];
+
+for (const [what, host, local, told] of asked) {
+  test(`without an advertised hostname sends whoever asks ${what} to ${told ?? "the default"}`, async () => {
+    const headers = host === undefined ? {} : { host };
+    const read = async (hostUnset: boolean) => {
+      const post = await server({}, { hostUnset });
+      const { text } = await post({ mesh: "default", name: "web-1" }, "POST", "/bootstrap", headers, local);
+      const document = load(text) as {
+        node: { metadata?: object };
+        staticResources: { clusters: { loadAssignment: { endpoints: { lbEndpoints: unknown[] }[] } }[] };
+      };
+      return [document.node.metadata, document.staticResources.clusters[0]?.loadAssignment.endpoints[0]?.lbEndpoints];
+    };
+    const at = (address: string) => [{ endpoint: { address: { socketAddress: { address, portValue: 5678 } } } }];
+    const chosen = told === undefined ? [flags, at("cp.host")] : [{ controlPlaneHost: told, ...flags }, at(told)];
+    assert.equal(await read(true), chosen);
+    assert.equal(await read(false), [flags, at("cp.host")]);
+  });
+}
+
+test("says once that dataplanes of other machines come while no hostname is advertised", async () => {
+  const lines: string[] = [];
+  const logger = createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) });
+  const post = await server({}, { hostUnset: true, logger });
+  const ask = (host: string) => post({ mesh: "default", name: "web-1" }, "POST", "/bootstrap", { host });
+  await ask("localhost:5682");
+  assert.equal(lines, []);
+  for (const host of ["10.0.0.1:5682", "10.0.0.2:5682"]) await ask(host);
+  assert.is(lines.length, 1);
+  assert.match(lines[0] ?? "", /KUMA_GENERAL_ADVERTISED_HOSTNAME .* the first one to 10\.0\.0\.1/);
 });
 
 test.run();

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
 import * as assert from "uvu/assert";
+import { catalogueDocument } from "../../../src/cp/catalogue.js";
 import { exposureWarning } from "../../../src/cp/exposure.js";
 import { limitsMarkdown } from "../../../src/cp/limits-page.js";
 import { readSettings, type Settings, settingKeys, settingsDocument, table } from "../../../src/cp/settings.js";
@@ -40,7 +41,7 @@ test("are refused together, each by the name it was given under", () => {
 });
 
 test("say which values they take", () => {
-  assert.match(refusal("", { KUMA_STORE_TYPE: "bogus" }), /Type should be either memory, postgres or kubernetes/);
+  assert.match(refusal("", { KUMA_STORE_TYPE: "bogus" }), /Type should be either memory or postgres$/m);
   assert.match(refusal("", { KUMA_STORE_TYPE: "kubernetes" }), /this version doesn't have yet/);
   assert.match(refusal("", { KUMA_ENVIRONMENT: "kubernetes" }), /this version doesn't have yet/);
   assert.match(refusal("", { KUMA_ENVIRONMENT: "mars" }), /KUMA_ENVIRONMENT is "mars", but has to be "universal"/);
@@ -212,6 +213,44 @@ test("that take changes from everyone are worth a warning that says what it mean
   assert.is(exposureWarning({ apiAuthnType: "localhost", apiInterface: "0.0.0.0" }), undefined);
   const warning = exposureWarning({ apiAuthnType: "none", apiInterface: "127.0.0.1" }) ?? "";
   assert.match(warning, /KUMA_API_SERVER_AUTHN_TYPE is none: .*run programs on every sidecar's host/);
+});
+
+test("a host that others connect to has one form, and an IPv6 address loses its brackets", () => {
+  const of = (host: string) =>
+    readSettings(undefined, { KUMA_GENERAL_ADVERTISED_HOSTNAME: host, KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST: host })
+      .settings;
+  for (const [host, read] of [
+    ["::1", "::1"],
+    ["[fd00::1]", "fd00::1"],
+    ["cp.example", "cp.example"],
+  ] as const) {
+    assert.equal([of(host).advertisedHostname, of(host).xdsHost], [read, read]);
+  }
+  for (const host of ["http://cp", "cp:5678", "[::1]:5678", "0.0.0.0", "::"]) {
+    assert.match(
+      refusal("", { KUMA_GENERAL_ADVERTISED_HOSTNAME: host }),
+      /KUMA_GENERAL_ADVERTISED_HOSTNAME is .* has to be a host/,
+    );
+    assert.match(refusal("", { KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST: host }), /XDS_HOST is .* has to be a host/);
+  }
+  const { apis } = catalogueDocument({
+    advertisedHostname: "fd00::1",
+    bootstrapPort: 5682,
+    localTokenPort: undefined,
+    publicTokenPort: 5684,
+  });
+  assert.is(apis.bootstrap.url, "http://[fd00::1]:5682");
+  assert.is(apis.dataplaneToken.publicUrl, "https://[fd00::1]:5684");
+});
+
+test("a PostgreSQL host may be a directory of sockets, and no other path", () => {
+  const env = (host: string) => ({ KUMA_STORE_TYPE: "postgres", KUMA_STORE_POSTGRES_HOST: host });
+  assert.is(readSettings(undefined, env("/var/run/postgresql")).settings.postgresHost, "/var/run/postgresql");
+  assert.match(
+    refusal("", env("run/postgresql")),
+    /KUMA_STORE_POSTGRES_HOST is "run\/postgresql", but has to be .* absolute path/,
+  );
+  assert.match(refusal("", env(`/${"d".repeat(100)}`)), /more than 107 bytes/);
 });
 
 test.run();

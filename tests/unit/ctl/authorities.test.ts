@@ -162,7 +162,7 @@ test("get meshes as YAML or JSON, and other kinds, don't ask for authorities", a
     ["get", "dataplanes"],
   ]) {
     const { asked } = await run(words, { ...meshes, "GET /meshes/default/dataplanes": { body: { items: [] } } });
-    assert.is(asked.length, 1, words.join(" "));
+    assert.not.ok(asked.includes(listPath), words.join(" "));
   }
 });
 
@@ -190,7 +190,7 @@ test("the warning is red where there are colours, and stays out of JSON", async 
   const answers = { ...overviews, [listPath]: { body: { items: [broken("demo")] } } };
   assert.is((await run(inspect, answers, true)).err, `\u001b[31m${warning}\u001b[39m\n`);
   const { err, asked } = await run([...inspect, "-o", "json"], answers);
-  assert.equal([err, asked.length], ["", 1]);
+  assert.equal([err, asked.includes(listPath)], ["", false]);
 });
 
 test("our own control plane understands all of it", async () => {

@@ -1,3 +1,4 @@
+import net from "node:net";
 import * as assert from "uvu/assert";
 import { inspectTable } from "../../../src/ctl/commands/inspect-dataplanes.js";
 import { renderTable } from "../../../src/ctl/table.js";
@@ -71,8 +72,8 @@ test("json is the API's own list", async () => {
 });
 
 test("an empty list still has its header", async () => {
-  assert.is((await home.run(["get", "dataplanes", "--mesh", "nope"])).out, "MESH   NAME   TAGS\n");
-  assert.is((await home.run(["get", "dataplanes", "--mesh", "nope", "-o", "yaml"])).out, "items: []\n");
+  assert.is((await home.run(["get", "dataplanes", "--mesh", "secure"])).out, "MESH   NAME   TAGS\n");
+  assert.is((await home.run(["get", "dataplanes", "--mesh", "secure", "-o", "yaml"])).out, "items: []\n");
 });
 
 test("other spellings of a kind are understood, slips suggested", async () => {
@@ -278,6 +279,98 @@ test("columns are as wide as their widest cell plus three, the last one as it is
     "A           LONGER   C\nwide cell   é        x\n            b        \n",
   );
   assert.is(renderTable(["A", "B"], []), "A   B\n");
+});
+
+for (const words of [
+  ["get", "dataplanes"],
+  ["get", "traffic-permissions", "-o", "json"],
+  ["inspect", "dataplanes"],
+  ["inspect", "dataplane", "web-1", "--policies"],
+  ["explain", "traffic", "--from", "a", "--to", "b"],
+  ["generate", "dataplane-token", "--name", "web-1"],
+]) {
+  test(`${words.slice(0, 2).join(" ")} of a mesh that doesn't exist is an error that names the nearest one`, async () => {
+    const { code, out, err } = await home.run([...words, "--mesh", "defualt"]);
+    assert.equal([code, out], [1, ""]);
+    assert.is(err, 'Error: there is no mesh "defualt"; did you mean "default"?\n');
+  });
+}
+
+test("a mesh that exists and has nothing in it is an empty table", async () => {
+  const { code, err } = await home.run(["get", "dataplanes", "--mesh", "secure"]);
+  assert.equal([code, err], [0, ""]);
+});
+
+const strangers: readonly (readonly [what: string, status: number, type: string, body: string, said: RegExp])[] = [
+  [
+    "a web site",
+    200,
+    "text/html",
+    "<!doctype html><title>Welcome\nto nginx</title><p>x",
+    /it sent an HTML page, "Welcome to nginx" with status 200/,
+  ],
+  ["an error page", 404, "text/html", "<html>not here</html>", /it sent an HTML page with status 404/],
+  ["another API", 404, "application/json", '{"message": "no route"}', /it sent JSON of another server with status 404/],
+  [
+    "another API that has it",
+    200,
+    "application/json",
+    '{"data": []}',
+    /it sent JSON of another server with status 200/,
+  ],
+  ["metrics", 200, "text/plain", "# HELP a\na 1\n", /it sent something else \(text\/plain\) with status 200/],
+  ["nothing", 200, "text/plain", "", /it sent no text with status 200/],
+];
+
+for (const [what, status, type, body, said] of strangers) {
+  test(`${what} in the place of a control plane is described, not printed`, async () => {
+    const stranger = await startServer((_request, response) => {
+      response.writeHead(status, { "content-type": type }).end(body);
+    });
+    const elsewhere = createHome();
+    elsewhere.pointTo(stranger.url);
+    try {
+      const { code, out, err } = await elsewhere.run(["get", "dataplanes"]);
+      assert.equal([code, out], [1, ""]);
+      assert.match(err, `${stranger.url} answers, but is no control plane: `);
+      assert.match(err, said);
+      assert.is(err.trimEnd().split("\n").length, 1);
+    } finally {
+      elsewhere.remove();
+      await stranger.close();
+    }
+  });
+}
+
+/** What is said to a client of this scheme by a server that sends these bytes when it hears something. */
+async function saidOf(scheme: string, bytes: Buffer): Promise<string> {
+  const server = net.createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end(bytes));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const elsewhere = createHome();
+  elsewhere.pointTo(`${scheme}://127.0.0.1:${(server.address() as net.AddressInfo).port}`);
+  try {
+    return (await elsewhere.run(["get", "meshes"])).err;
+  } finally {
+    elsewhere.remove();
+    server.close();
+  }
+}
+
+test("a server that speaks another protocol is said to be no control plane", async () => {
+  const alert = Buffer.from([0x15, 3, 3, 0, 2, 2, 50]);
+  const text = Buffer.from("SSH-2.0-OpenSSH_9.2\r\n");
+  assert.match(await saidOf("http", text), /answers, but is no control plane: it doesn't speak HTTP/);
+  assert.match(
+    await saidOf("http", alert),
+    /answers, but is no control plane: it speaks TLS, so that its address begins/,
+  );
+  assert.match(
+    await saidOf("https", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")),
+    /it doesn't speak TLS; is it http:/,
+  );
 });
 
 test.run();

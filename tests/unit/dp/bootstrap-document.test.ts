@@ -16,7 +16,11 @@ test("a bootstrap without admin gets one on a Unix socket and is otherwise uncha
 
 test("a bootstrap with admin is passed on byte for byte", async () => {
   const text = "admin: {address: {socketAddress: {address: 0.0.0.0, portValue: 9901}}} # chosen\n";
-  assert.equal(await prepareBootstrap(text), { yaml: text, admin: { kind: "tcp", host: "127.0.0.1", port: 9901 } });
+  assert.equal(await prepareBootstrap(text), {
+    yaml: text,
+    admin: { kind: "tcp", host: "127.0.0.1", port: 9901 },
+    xds: undefined,
+  });
 });
 
 const addresses: [string, unknown][] = [

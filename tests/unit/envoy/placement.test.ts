@@ -5,10 +5,13 @@ import { suite } from "../../support/suite.js";
 const test = suite("what a proxy says of itself");
 
 test("has another key when anything in it differs, and the same when nothing does", () => {
-  const said = { tokenPath: "token", logDirectories: ["/var/log", "/tmp"], tcpKeepalive: true, promptTls: true };
+  const flags = { tcpKeepalive: true, promptTls: true };
+  const said = { tokenPath: "token", controlPlaneHost: "10.0.0.1", logDirectories: ["/var/log", "/tmp"], ...flags };
   const others = [
     { ...said, tokenPath: "other" },
     { ...said, tokenPath: undefined },
+    { ...said, controlPlaneHost: "10.0.0.2" },
+    { ...said, controlPlaneHost: undefined },
     { ...said, logDirectories: ["/var/log"] },
     { ...said, tcpKeepalive: false },
     { ...said, promptTls: false },
@@ -22,6 +25,15 @@ test("has no flags unless it says so, as Envoys of older releases don't", () => 
   const { tcpKeepalive, promptTls, key } = createPlacement({ tokenPath: "token" });
   assert.equal([tcpKeepalive, promptTls], [false, false]);
   assert.is(createPlacement({ tokenPath: "token", tcpKeepalive: false, promptTls: false }).key, key);
+});
+
+test("has no host of the control plane when what it says is none, and one form of an IPv6 address", () => {
+  const hostOf = (controlPlaneHost: string) => createPlacement({ controlPlaneHost }).controlPlaneHost;
+  const none = ["", "0.0.0.0", "::", "10.0.0.1:5678", "http://cp.example", "fe80::1%eth0", "unix:/run/sds", "a b"];
+  for (const host of [...none, "a".repeat(254)]) assert.is(hostOf(host), undefined, host);
+  assert.is(createPlacement({ controlPlaneHost: "a b" }).key, createPlacement({}).key);
+  assert.equal(["cp.example", "10.0.0.1", "[fd00::1]"].map(hostOf), ["cp.example", "10.0.0.1", "fd00::1"]);
+  assert.is(createPlacement({ controlPlaneHost: "[fd00::1]" }).key, createPlacement({ controlPlaneHost: "fd00::1" }).key);
 });
 
 test.run();

@@ -13,6 +13,7 @@ import type { CommonTlsContext } from "../../../proto-gen/es/envoy/extensions/tr
 import { generate } from "../../../src/envoy/generate.js";
 import { createPlacement } from "../../../src/envoy/placement.js";
 import type { EnvoyResource } from "../../../src/envoy/resource.js";
+import type { SecretServer } from "../../../src/envoy/tls.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 import {
@@ -54,16 +55,21 @@ interface Options {
   readonly mtls?: boolean;
   readonly tokenPath?: string;
   readonly promptTls?: boolean;
+  readonly host?: string;
   readonly name?: string;
-  readonly server?: boolean;
+  readonly server?: boolean | SecretServer;
 }
 
-function configOf({ mtls = true, tokenPath, promptTls, name = "backend-1", server = true }: Options = {}) {
+function configOf(options: Options = {}) {
+  const { mtls = true, tokenPath, promptTls, host: controlPlaneHost, name = "backend-1", server = true } = options;
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
-  const surroundings = { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined };
-  return generate(proxy, mesh, surroundings, createPlacement({ tokenPath, promptTls })).config;
+  const surroundings = {
+    connectTimeoutMs: 5000,
+    secretServer: server === true ? secretServer : server || undefined,
+  };
+  return generate(proxy, mesh, surroundings, createPlacement({ tokenPath, promptTls, controlPlaneHost })).config;
 }
 
 function resource(table: ReadonlyMap<string, EnvoyResource>, name: string): EnvoyResource {
@@ -200,6 +206,26 @@ for (const [side, context] of sides) {
     }
   });
 
+  test(`${side}: Envoys that were started by an older release keep their channel to the secret server as it was`, () => {
+    const before = [
+      "grpc.initial_reconnect_backoff_ms",
+      "grpc.keepalive_time_ms",
+      "grpc.keepalive_timeout_ms",
+      "grpc.max_reconnect_backoff_ms",
+    ];
+    for (const [promptTls, added] of [
+      [false, []],
+      [true, ["grpc.http2.max_pings_without_data"]],
+    ] as const) {
+      const server = { ...secretServer, byHost: { port: 5677, verifiedName: "localhost" } };
+      for (const secret of secretsOf(context({ promptTls, server }))) {
+        const { targetUri, channelArgs } = googleGrpc(secret);
+        assert.is(targetUri, "cp.example:5677");
+        assert.equal(Object.keys(channelArgs?.args ?? {}).sort(), [...added, ...before]);
+      }
+    }
+  });
+
   test(`${side}: without a token there are no call credentials`, () => {
     for (const secret of secretsOf(context())) {
       const { callCredentials, credentialsFactoryName } = googleGrpc(secret);
@@ -227,9 +253,31 @@ for (const [side, context] of sides) {
   });
 }
 
+const byHost = { port: 5677, verifiedName: "localhost" };
+
+test("a proxy that says by which host it reaches the control plane finds the secret server there, by its one name", () => {
+  const told = (host: string | undefined, server: SecretServer) => {
+    const { cds } = configOf({ tokenPath: "token", ...(host === undefined ? {} : { host }), server });
+    return secretsOf(upstreamTls(readCluster(resource(cds, "redis")))?.commonTlsContext).map((secret) => {
+      const { targetUri, channelArgs } = googleGrpc(secret);
+      return [targetUri, channelArgs?.args["grpc.ssl_target_name_override"]?.valueSpecifier.value];
+    });
+  };
+  const twice = (...answer: unknown[]) => [answer, answer];
+  const open = { ...secretServer, byHost };
+  assert.equal(told("10.0.0.1", open), twice("10.0.0.1:5677", "localhost"));
+  assert.equal(told("fd00::1", open), twice("[fd00::1]:5677", "localhost"));
+  assert.equal(told(undefined, open), twice("cp.example:5677", undefined));
+  assert.equal(told("no host", open), twice("cp.example:5677", undefined));
+  assert.equal(told("10.0.0.1", secretServer), twice("cp.example:5677", undefined));
+});
+
 test("what is alike in two proxies with a token is one resource, TLS contexts included; another path is another", () => {
   const proxies = ["backend-1", "backend-2"].map((name) => configOf({ name, tokenPath: "token" }));
   const elsewhere = configOf({ tokenPath: "/run/token" });
+  const server = { ...secretServer, byHost };
+  const sameHost = ["backend-1", "backend-2"].map((name) => configOf({ name, host: "10.0.0.1", server }));
+  const otherHost = configOf({ host: "10.0.0.2", server });
   for (const [kind, name] of [
     ["lds", "inbound:127.0.0.1:8000"],
     ["cds", "redis"],
@@ -237,6 +285,9 @@ test("what is alike in two proxies with a token is one resource, TLS contexts in
     const [one, two] = proxies.map((config) => resource(config[kind], name));
     assert.ok(one === two, name);
     assert.is.not(one?.version, resource(elsewhere[kind], name).version);
+    const [near, far] = sameHost.map((config) => resource(config[kind], name));
+    assert.ok(near === far, name);
+    assert.is.not(near?.version, resource(otherHost[kind], name).version);
   }
 });
 

@@ -320,6 +320,14 @@ const cases: readonly (readonly [
     "no-endpoint unusable",
     "web-to-redis",
   ],
+  [
+    "an inbound on 0.0.0.0 that an older version stored",
+    [web, dataplane("redis-1", { inbound: [{ interface: "0.0.0.0:1:2", tags: { service: "redis" } }] }), allowed],
+    "allowed",
+    "never",
+    "no-endpoint unreachable",
+    "web-to-redis",
+  ],
 ];
 
 for (const [title, resources, verdict, connects, problems, permissions, oddities] of cases) {

@@ -308,6 +308,139 @@ table("Dataplane", [
       ["networking.outbound[2].interface", "127.0.0.1:81 is already used by networking.outbound[1].interface"],
     ],
   ],
+  [
+    "an inbound on every address, which is none for other dataplanes",
+    { networking: { inbound: [{ interface: "0.0.0.0:80:81", tags }] } },
+    [
+      [
+        "networking.inbound[0].interface",
+        "0.0.0.0 is no address that other dataplanes could connect to; expected the IP address by which they reach this one, such as 192.168.0.1",
+      ],
+    ],
+  ],
+  [
+    "an outbound on every address, beside other ports",
+    networking({ outbound: [{ interface: "0.0.0.0:82", service: "a" }] }),
+    [],
+  ],
+  [
+    "an outbound on every address, on the port of an inbound",
+    networking({ outbound: [{ interface: "0.0.0.0:80", service: "a" }] }),
+    [
+      [
+        "networking.outbound[0].interface",
+        "0.0.0.0:80 is port 80 of every address, and 127.0.0.1:80 is already used by networking.inbound[0].interface",
+      ],
+    ],
+  ],
+  [
+    "outbounds on one address after one on every address",
+    networking({
+      outbound: [
+        { interface: "0.0.0.0:82", service: "a" },
+        { interface: ":82", service: "b" },
+        { interface: "10.0.0.1:82", service: "c" },
+      ],
+    }),
+    [
+      [
+        "networking.outbound[1].interface",
+        "127.0.0.1:82 is already used by networking.outbound[0].interface: 0.0.0.0:82 is port 82 of every address",
+      ],
+      [
+        "networking.outbound[2].interface",
+        "10.0.0.1:82 is already used by networking.outbound[0].interface: 0.0.0.0:82 is port 82 of every address",
+      ],
+    ],
+  ],
+  [
+    "an outbound on every address beside another one, where redirected connections come by one socket",
+    networking({
+      transparentProxying: { redirectPort: 15001 },
+      outbound: [
+        { interface: "0.0.0.0:82", service: "a" },
+        { interface: "10.0.0.1:82", service: "b" },
+      ],
+    }),
+    [],
+  ],
+  [
+    "an inbound that is its own workload",
+    { networking: { inbound: [{ interface: "127.0.0.1:80:80", tags }] } },
+    [
+      [
+        "networking.inbound[0].interface",
+        "connections would never leave the proxy: the workload at 127.0.0.1:80 would be this inbound itself; expected another WORKLOAD_PORT",
+      ],
+    ],
+  ],
+  [
+    "an inbound of another address with the port of its workload",
+    { networking: { inbound: [{ interface: "192.168.0.1:80:80", tags }] } },
+    [],
+  ],
+  [
+    "an inbound whose workload is an outbound to its own service",
+    {
+      networking: {
+        inbound: [{ interface: "192.168.0.1:80:81", tags: { service: "x" } }],
+        outbound: [{ interface: "0.0.0.0:81", service: "x" }],
+      },
+    },
+    [
+      [
+        "networking.inbound[0].interface",
+        "connections would never leave the proxy: 127.0.0.1:81, where the workload should listen, is used by networking.outbound[0].interface, which leads back here",
+      ],
+    ],
+  ],
+  [
+    "an inbound whose workload is an outbound to another service",
+    {
+      networking: {
+        inbound: [{ interface: "192.168.0.1:80:81", tags: { service: "x" } }],
+        outbound: [{ interface: ":81", service: "y" }],
+      },
+    },
+    [],
+  ],
+  [
+    "two inbounds that lead to each other",
+    {
+      networking: {
+        inbound: [
+          { interface: "127.0.0.1:80:81", tags: { service: "x" } },
+          { interface: "127.0.0.1:81:80", tags: { service: "y" } },
+          { interface: "127.0.0.1:82:83", tags: { service: "z" } },
+        ],
+      },
+    },
+    [
+      [
+        "networking.inbound[0].interface",
+        "connections would never leave the proxy: 127.0.0.1:81, where the workload should listen, is used by networking.inbound[1].interface, which leads back here",
+      ],
+      [
+        "networking.inbound[1].interface",
+        "connections would never leave the proxy: 127.0.0.1:80, where the workload should listen, is used by networking.inbound[0].interface, which leads back here",
+      ],
+    ],
+  ],
+  [
+    "an inbound whose workload is where redirected connections arrive",
+    {
+      networking: {
+        inbound: [{ interface: "127.0.0.1:80:15001", tags }],
+        transparentProxying: { redirectPort: 15001 },
+      },
+    },
+    [
+      [
+        "networking.inbound[0].interface",
+        "127.0.0.1:15001, where the workload should listen, is used by networking.transparentProxying.redirectPort",
+      ],
+    ],
+  ],
 ]);
 
 const oneElement = "must have at least one element";

@@ -239,6 +239,17 @@ test("a dataplane with an interface that does not parse offers no endpoints, and
   }
 });
 
+test("an inbound on 0.0.0.0 from an older version's store is no endpoint; the others of its dataplane are", () => {
+  const sketch: Sketch = {
+    inbound: [
+      ["0.0.0.0:80:81", "web"],
+      ["10.0.0.1:82:83", "web"],
+    ],
+  };
+  const { view } = after(base, put(dataplane("web-1", sketch)));
+  assert.equal(endpoints(view, "web"), ["10.0.0.1:82 web", "10.0.0.3:80 web"]);
+});
+
 test("a dataplane without any networking is a proxy that offers and consumes nothing", () => {
   for (const spec of [{}, { networking: {} }]) {
     const bare: Stored = { type: "Dataplane", mesh: "m", name: "bare", spec, version: 1 };

@@ -60,19 +60,22 @@ test("are read as the generated decoder reads them", () => {
   }
 });
 
-test("tell the node's id, where its token is and what its bootstrap has, and nothing else of the node is looked at", () => {
+test("tell the node's id, where its token is, how it reaches the control plane and what its bootstrap has, and no more", () => {
   const extension = field(9, Buffer.from([0xff, 0xff, 0xff]));
   const inner = [
     field(1, "mesh.name"),
     metadata("other", "x"),
     metadata("dataplaneTokenPath", "token"),
+    metadata("controlPlaneHost", "10.0.0.1"),
     flag("tcpKeepalive", true),
     flag("promptTls", true),
     extension,
   ];
   const bytes = Buffer.concat([field(1, Buffer.concat(inner)), field(2, typeUrls.cds)]);
-  const unknown = { id: "", tokenPath: undefined, logDirectories: undefined, tcpKeepalive: false, promptTls: false };
-  const node = { ...unknown, id: "mesh.name", tokenPath: "token", tcpKeepalive: true, promptTls: true };
+  const silent = { tokenPath: undefined, controlPlaneHost: undefined, logDirectories: undefined };
+  const unknown = { id: "", ...silent, tcpKeepalive: false, promptTls: false };
+  const said = { tokenPath: "token", controlPlaneHost: "10.0.0.1", tcpKeepalive: true, promptTls: true };
+  const node = { ...unknown, id: "mesh.name", ...said };
   assert.equal(decodeDeltaRequest(bytes, true).node, node);
   assert.equal(decodeDeltaRequest(bytes, false).node, unknown);
   const state = Buffer.concat([field(2, Buffer.concat(inner)), field(4, typeUrls.cds)]);

@@ -391,4 +391,23 @@ test("many proxies are configured in slices that leave the loop to others, each 
   assert.equal(heard.sort(), names);
 });
 
+test("the log says that an inbound on 0.0.0.0 is left out, once for each version of its Dataplane", () => {
+  const on = (port: number) =>
+    dataplane("redis-1", { inbound: [{ interface: `0.0.0.0:${port}:80`, tags: { service: "redis" } }] });
+  const stage = open([meshRecord(false), on(8000)]);
+  const said = () => stage.errors.filter((line) => line.includes("inbounds on 0.0.0.0 are left out"));
+  stage.join("redis-1");
+  assert.is(said().length, 1);
+  assert.match(said()[0] ?? "", /networking\.inbound\[0\]/);
+  stage.touch({ everyone: true });
+  stage.join("redis-1");
+  assert.is(said().length, 1);
+  stage.put(on(9000));
+  stage.touch({ proxies: new Set(["redis-1"]) });
+  assert.is(said().length, 2);
+  stage.put(redis);
+  stage.touch({ proxies: new Set(["redis-1"]) });
+  assert.is(said().length, 2);
+});
+
 test.run();

@@ -1,0 +1,56 @@
+import { UserError } from "../lib/errors.js";
+import { visible } from "../lib/visible.js";
+import type { Answer } from "./http.js";
+
+/** More of a stranger's answer is no help. */
+const longestExcerpt = 1_000;
+export const excerpt = (text: string): string =>
+  text.length > longestExcerpt ? `${text.slice(0, longestExcerpt)}…` : text;
+
+const longestQuoted = 200;
+
+/** What an answer is that no control plane gives, in words: it may be long, and is not printed. */
+function kindOf({ headers, body }: Answer): string {
+  const type = headers["content-type"] ?? "";
+  const text = body.trimStart();
+  if (text === "") return "no text";
+  if (/^text\/html\b/i.test(type) || /^<(?:!doctype html|html)\b/i.test(text)) {
+    const title = /<title[^>]*>([^<]{1,80})/i.exec(text)?.[1]?.replaceAll(/\s+/g, " ").trim();
+    return title === undefined || title === "" ? "an HTML page" : `an HTML page, "${visible(title)}"`;
+  }
+  if (/^[{[]/.test(text)) return "JSON of another server";
+  return type === "" ? "something else" : `something else (${visible(type.slice(0, 80))})`;
+}
+
+/** The error for an answer that no control plane gives. */
+export function foreignAnswer(address: URL, answer: Answer): UserError {
+  const { status, body } = answer;
+  const short = body.trim();
+  const isPlain = short.length <= longestQuoted && !/[\r\n]/.test(short) && !/^[<{[]/.test(short);
+  // What a proxy on the way says in a line, such as 502 Bad Gateway, is worth more than a description.
+  if (status !== 200 && short !== "" && isPlain) return new UserError("api.unexpected", `(${status}): ${visible(short)}`);
+  return new UserError(
+    "api.unexpected",
+    `${shown(address)} answers, but is no control plane: it sent ${kindOf(answer)} with status ${status}. ` +
+      "The address has to be that of the HTTP API, by default port 5681",
+  );
+}
+
+/** Why an answer could not be read as HTTP at all; undefined for a failure of another kind. */
+export function foreignProtocol(address: URL, error: unknown): string | undefined {
+  const { code = "", rawPacket } = (error ?? {}) as { code?: string; rawPacket?: unknown };
+  const answers = `${shown(address)} answers, but is no control plane:`;
+  if (code.startsWith("HPE_")) {
+    // The records of TLS by which a server refuses what is no handshake: alert and handshake.
+    const tls = Buffer.isBuffer(rawPacket) && (rawPacket[0] === 0x15 || rawPacket[0] === 0x16) && rawPacket[1] === 3;
+    return tls
+      ? `${answers} it speaks TLS, so that its address begins with https://`
+      : `${answers} it doesn't speak HTTP`;
+  }
+  if (code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
+    return `${answers} it doesn't speak TLS; is it http://${address.host}?`;
+  }
+  return undefined;
+}
+
+const shown = (address: URL) => address.href.replace(/\/$/, "");

@@ -1,0 +1,53 @@
+import { connect } from "node:net";
+import { messageOf } from "../lib/errors.js";
+import { hostPort, isLoopback } from "../lib/host.js";
+
+/** Where a bootstrap sends Envoy for its configuration. */
+export interface XdsServer {
+  readonly host: string;
+  readonly port: number;
+  /** Whether the control plane took the host from our own request, because its advertised hostname is not set. */
+  readonly asAsked: boolean;
+}
+
+const patienceMs = 5_000;
+const setting = "KUMA_GENERAL_ADVERTISED_HOSTNAME";
+
+/** Why no connection to it comes about; undefined when one does. */
+function refusal({ host, port }: XdsServer, signal: AbortSignal): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: patienceMs });
+    const end = (reason?: string) => {
+      signal.removeEventListener("abort", aborted);
+      socket.destroy();
+      resolve(reason);
+    };
+    const aborted = () => end();
+    signal.addEventListener("abort", aborted);
+    socket.unref();
+    socket.once("connect", () => end());
+    socket.once("timeout", () => end(`no answer in ${patienceMs / 1000} s`));
+    socket.once("error", (error) => end(messageOf(error)));
+  });
+}
+
+/** What a user has to know of where Envoy is sent, at once; undefined when nothing is wrong with it. */
+export function misdirection({ host }: XdsServer, controlPlane: string): string | undefined {
+  const asked = new URL(controlPlane).hostname;
+  if (isLoopback(asked) || !isLoopback(host)) return undefined;
+  return (
+    `the control plane at ${controlPlane} says that it is at "${host}", which is this machine: Envoy won't find it ` +
+    `there. Set ${setting} of kuma-cp to a name or address by which this machine reaches it`
+  );
+}
+
+/** Tries the server once and says what came of it when it can't be reached, as Envoy says so only in its own log. */
+export async function unreachable(server: XdsServer, signal: AbortSignal): Promise<string | undefined> {
+  const reason = await refusal(server, signal);
+  if (reason === undefined) return undefined;
+  const why = server.asAsked
+    ? ` The host is the one that kuma-dp was told to ask, as ${setting} of kuma-cp is its default, localhost: set it if ` +
+      "the xDS server is reached by another one"
+    : "";
+  return `the xDS server of the control plane can't be reached at ${hostPort(server.host, server.port)}: ${reason}. Envoy goes on trying.${why}`;
+}
