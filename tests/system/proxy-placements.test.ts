@@ -7,7 +7,7 @@ import { eventually } from "../support/eventually.js";
 import { type ControlPlane, put, startControlPlane } from "../support/executable.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("streams of one proxy that name different places for its files");
+const test = suite("streams of one proxy that name different places for its files and its control plane");
 
 const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const { DeltaDiscoveryRequest, DeltaDiscoveryResponse } = envoy.service.discovery.v3;
@@ -28,12 +28,18 @@ test.after(async () => {
 
 const text = (value: string) => new google.protobuf.Value({ string_value: value });
 
-function requestOf(tokenPath: string, logDirectories: readonly string[]): Buffer {
+interface Said {
+  readonly logDirectories?: readonly string[];
+  readonly controlPlaneHost?: string;
+}
+
+function requestOf(tokenPath: string, { logDirectories = [], controlPlaneHost }: Said): Buffer {
   const list = new google.protobuf.ListValue({ values: logDirectories.map(text) });
   const fields = new Map([
     ["dataplaneTokenPath", text(tokenPath)],
     ["logDirectories", new google.protobuf.Value({ list_value: list })],
   ]);
+  if (controlPlaneHost !== undefined) fields.set("controlPlaneHost", text(controlPlaneHost));
   const node = new core.config.core.v3.Node({
     id: "default.redis-1",
     metadata: new google.protobuf.Struct({ fields }),
@@ -43,7 +49,7 @@ function requestOf(tokenPath: string, logDirectories: readonly string[]): Buffer
 }
 
 /** A stream with a first request; what came, and how it ended. */
-function open(tokenPath: string, logDirectories: readonly string[] = []) {
+function open(tokenPath: string, said: Said = {}) {
   const client = new Client(`127.0.0.1:${cp.xdsPort}`, credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
   });
@@ -59,15 +65,16 @@ function open(tokenPath: string, logDirectories: readonly string[] = []) {
     ended = status;
   });
   call.on("error", () => undefined);
-  call.write(requestOf(tokenPath, logDirectories));
+  call.write(requestOf(tokenPath, said));
   return { resources: () => resources, ended: () => ended, cancel: () => call.cancel() };
 }
 
 test("four are served, the fifth is told the limit, and gets on once another one has left", async () => {
-  const four = ["a", "b", "c"].map((path) => open(path));
-  four.push(open("a", ["/var/log"]));
+  const four = ["a", "b"].map((path) => open(path));
+  four.push(open("a", { logDirectories: ["/var/log"] }), open("a", { controlPlaneHost: "10.0.0.1" }));
   await eventually("four answers", () => four.every(({ resources }) => resources() > 0));
-  const same = open("a");
+  // What is no host counts as none.
+  const same = open("a", { controlPlaneHost: "0.0.0.0" });
   await eventually("an answer for a place that is known", () => same.resources() > 0);
   const fifth = open("d");
   const status = await eventually("an end", () => fifth.ended());
