@@ -209,7 +209,8 @@ export function hostileServer(manner: () => Manner, base: () => string): Request
           return reply(400, { ...errorBody, causes: [{ field: "dry-run", message: "" }] });
         return reply(request.url?.includes("rotate") ? 409 : 400, errorBody);
       case "raves":
-        return reply(500, said("<html>"));
+        // Of what no control plane says, the title of a page is shown.
+        return reply(500, said("<html><title>page "));
     }
   };
 }
