@@ -28,7 +28,8 @@ export function foreignAnswer(address: URL, answer: Answer): UserError {
   const short = body.trim();
   const isPlain = short.length <= longestQuoted && !/[\r\n]/.test(short) && !/^[<{[]/.test(short);
   // What a proxy on the way says in a line, such as 502 Bad Gateway, is worth more than a description.
-  if (status !== 200 && short !== "" && isPlain) return new UserError("api.unexpected", `(${status}): ${visible(short)}`);
+  if (status !== 200 && short !== "" && isPlain)
+    return new UserError("api.unexpected", `(${status}): ${visible(short)}`);
   return new UserError(
     "api.unexpected",
     `${shown(address)} answers, but is no control plane: it sent ${kindOf(answer)} with status ${status}. ` +

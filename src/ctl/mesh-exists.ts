@@ -14,6 +14,7 @@ export async function requireMesh(client: ApiClient, name: string): Promise<void
   const names = meshes?.map((mesh) => readEnvelope(mesh).name ?? "") ?? [name];
   if (names.includes(name)) return;
   const meant = nearest(name, names);
-  const hint = meant === undefined ? "`kumactl get meshes` lists those that exist" : `did you mean "${visible(meant)}"?`;
+  const hint =
+    meant === undefined ? "`kumactl get meshes` lists those that exist" : `did you mean "${visible(meant)}"?`;
   throw new UserError("mesh.unknown", `there is no mesh "${name}"; ${hint}`);
 }

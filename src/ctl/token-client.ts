@@ -2,8 +2,8 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { messageOf, UserError } from "../lib/errors.js";
 import { visible } from "../lib/visible.js";
-import { excerpt } from "./foreign.js";
 import type { Context } from "./config-file.js";
+import { excerpt } from "./foreign.js";
 import { below, parseAddress, type Request, send } from "./http.js";
 import { isLoopback } from "./loopback.js";
 

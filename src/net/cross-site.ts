@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { isIP } from "node:net";
+import { hostOfHeader } from "../lib/host.js";
 import { errorReply, type Layer, type Refusal } from "./exchange.js";
 import type { AllowedOrigins } from "./origins.js";
-import { hostOfHeader } from "../lib/host.js";
 
 export interface SitePolicy {
   /** Other sites that may use the server from a browser. */

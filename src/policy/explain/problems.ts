@@ -1,8 +1,8 @@
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { MeshView } from "../../view/mesh-view.js";
+import { unreachableInbounds } from "../../view/proxy.js";
 import { backendsOf, loggedFile } from "../logging.js";
 import { type Inbounds, logRules } from "../matching.js";
-import { unreachableInbounds } from "../../view/proxy.js";
 import type { Certificate } from "./certificate.js";
 import type {
   DestinationExplanation,

@@ -19,7 +19,9 @@ const dataplane = (name: string, networking: unknown) => ({ type: "Dataplane", m
 /** Puts the mesh that the honest clients live in. */
 export async function openHonestMesh({ api }: ControlPlane): Promise<void> {
   const outbound = [{ interface: ":7001", service: "web" }];
-  const inbound = (port: number, service: string) => [{ interface: `127.0.0.1:${port}:${port + 1_000}`, tags: { service } }];
+  const inbound = (port: number, service: string) => [
+    { interface: `127.0.0.1:${port}:${port + 1_000}`, tags: { service } },
+  ];
   const all = [
     dataplane("honest", { inbound: inbound(7000, "client"), outbound }),
     dataplane("web-1", { inbound: inbound(7101, "web") }),

@@ -33,7 +33,10 @@ test("has no host of the control plane when what it says is none, and one form o
   for (const host of [...none, "a".repeat(254)]) assert.is(hostOf(host), undefined, host);
   assert.is(createPlacement({ controlPlaneHost: "a b" }).key, createPlacement({}).key);
   assert.equal(["cp.example", "10.0.0.1", "[fd00::1]"].map(hostOf), ["cp.example", "10.0.0.1", "fd00::1"]);
-  assert.is(createPlacement({ controlPlaneHost: "[fd00::1]" }).key, createPlacement({ controlPlaneHost: "fd00::1" }).key);
+  assert.is(
+    createPlacement({ controlPlaneHost: "[fd00::1]" }).key,
+    createPlacement({ controlPlaneHost: "fd00::1" }).key,
+  );
 });
 
 test.run();

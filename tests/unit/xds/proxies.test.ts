@@ -275,7 +275,10 @@ test("a proxy's streams name few different places at a time, and all of them get
       throw error;
     }
   }
-  assert.match(refusal(id, fifth), /^streams of m\.web-1 that are open name 4 different places for its token, its logs/);
+  assert.match(
+    refusal(id, fifth),
+    /^streams of m\.web-1 that are open name 4 different places for its token, its logs/,
+  );
   for (const { placement } of clients) assert.is(refusal(id, placement), "none");
   assert.is(refusal({ mesh: "m", name: "redis-1" }, fifth), "none");
   assert.match(refusal(id, createPlacement({ tokenPath: "token-0", logDirectories: [] })), "4");
