@@ -48,8 +48,8 @@ export interface TlsParameters {
   readonly server: SecretServer;
   /** The token's file on the proxy's machine; without one the secret server hands out no identity. */
   readonly tokenPath: string | undefined;
-  /** Whether it waits for its secrets for `secretPatienceMs` only; otherwise for Envoy's own 15 s. */
-  readonly prompt: boolean;
+  /** The revision of the proxy's bootstrap: from 1 on it waits for `secretPatienceMs` only, before for Envoy's 15 s. */
+  readonly revision: number;
 }
 
 /**
@@ -61,7 +61,7 @@ const secretPatienceMs = 500;
 
 /** All that these parameters are, for what is made by them. */
 export const tlsIngredients = (tls: TlsParameters | undefined): readonly Ingredient[] =>
-  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.prompt];
+  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.revision];
 
 const fileCredentials = "envoy.grpc_credentials.file_based_metadata";
 
@@ -95,14 +95,14 @@ const channelArgs = {
   },
 };
 
-function secretSource(name: string, { server, tokenPath, prompt }: TlsParameters): ConfigSource {
+function secretSource(name: string, { server, tokenPath, revision }: TlsParameters): ConfigSource {
   const authentication =
     tokenPath === undefined
       ? {}
       : { callCredentials: [fromTokenFile(tokenPath)], credentialsFactoryName: fileCredentials };
   return create(ConfigSourceSchema, {
     resourceApiVersion: ApiVersion.V3,
-    ...(prompt ? { initialFetchTimeout: { nanos: secretPatienceMs * 1_000_000 } } : {}),
+    ...(revision >= 1 ? { initialFetchTimeout: { nanos: secretPatienceMs * 1_000_000 } } : {}),
     configSourceSpecifier: {
       case: "apiConfigSource",
       value: {

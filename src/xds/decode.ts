@@ -17,10 +17,8 @@ export interface Node {
   readonly tokenPath: string | undefined;
   /** Where its log files may go, as its bootstrap request said; undefined when it said nothing. */
   readonly logDirectories: readonly string[] | undefined;
-  /** Whether its bootstrap says that its listeners may have TCP keepalive from the start. */
-  readonly tcpKeepalive: boolean;
-  /** Whether its bootstrap says that it may wait for secrets for a moment only. */
-  readonly promptTls: boolean;
+  /** The revision of its bootstrap as it says: any number; 0 when it says none. */
+  readonly bootstrapRevision: number;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -48,8 +46,7 @@ const unknownNode: Node = {
   id: "",
   tokenPath: undefined,
   logDirectories: undefined,
-  tcpKeepalive: false,
-  promptTls: false,
+  bootstrapRevision: 0,
 };
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
@@ -86,11 +83,8 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
 /** Keys of the node's metadata that are read. */
 const tokenPathKey = "dataplaneTokenPath";
 const logDirectoriesKey = "logDirectories";
-const tcpKeepaliveKey = "tcpKeepalive";
-const promptTlsKey = "promptTls";
-const longestKey = Math.max(
-  ...[tokenPathKey, logDirectoriesKey, tcpKeepaliveKey, promptTlsKey].map((key) => key.length),
-);
+const revisionKey = "bootstrapRevision";
+const longestKey = Math.max(...[tokenPathKey, logDirectoriesKey, revisionKey].map((key) => key.length));
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
 function readStringValue(value: Uint8Array, key: string): string | undefined {
@@ -122,12 +116,12 @@ function readListValue(value: Uint8Array, key: string, most: number): string[] |
   return texts;
 }
 
-/** Whether a google.protobuf.Value is `true`. */
-function isTrue(value: Uint8Array): boolean {
-  let found = false;
+/** The number in a google.protobuf.Value; 0 when it holds something else. */
+function readNumberValue(value: Uint8Array): number {
+  let found = 0;
   const reader = new BinaryReader(value);
   while (reader.nextField()) {
-    if (reader.getFieldNumber() === 4 && reader.getWireType() === 0) found = reader.readBool();
+    if (reader.getFieldNumber() === 2 && reader.getWireType() === 1) found = reader.readDouble();
     else reader.skipField();
   }
   return found;
@@ -135,7 +129,7 @@ function isTrue(value: Uint8Array): boolean {
 
 /** The node with what a google.protobuf.Struct says of it: a message that comes in parts is the sum of them. */
 function readMetadata(struct: Uint8Array, before: Node): Node {
-  let { tokenPath, logDirectories, tcpKeepalive, promptTls } = before;
+  let { tokenPath, logDirectories, bootstrapRevision } = before;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -146,10 +140,9 @@ function readMetadata(struct: Uint8Array, before: Node): Node {
     const name = textOf(key, longestKey + 1);
     if (name === tokenPathKey) tokenPath = readStringValue(value, name);
     else if (name === logDirectoriesKey) logDirectories = readListValue(value, name, mostLogDirectories);
-    else if (name === tcpKeepaliveKey) tcpKeepalive = isTrue(value);
-    else if (name === promptTlsKey) promptTls = isTrue(value);
+    else if (name === revisionKey) bootstrapRevision = readNumberValue(value);
   }
-  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, logDirectories, tcpKeepalive, promptTls };
+  return { ...before, tokenPath: tokenPath === "" ? undefined : tokenPath, logDirectories, bootstrapRevision };
 }
 
 function readNode(bytes: Uint8Array): Node {

@@ -33,8 +33,8 @@ export const xdsLimits = {
     value: 4,
     unit: "",
     sentence:
-      "Different places of tokens and logs that the streams of one proxy name at a time; one more ends as " +
-      "RESOURCE_EXHAUSTED. A proxy that is restarted with another bootstrap has two for a while.",
+      "Different places of tokens and logs, and revisions of bootstraps, that the streams of one proxy name at a " +
+      "time; one more ends as RESOURCE_EXHAUSTED. A proxy that is restarted with another bootstrap has two for a while.",
   },
   refusal_length: {
     value: 1_000,

@@ -189,8 +189,8 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       throw new LimitExceeded(
         "placements",
         `streams of ${id.mesh}.${id.name} that are open name ${most} different places for its token and logs ` +
-          "(dataplaneTokenPath, logDirectories, tcpKeepalive and promptTls of the node's metadata), and more are not " +
-          "taken at a time",
+          "(dataplaneTokenPath, logDirectories and bootstrapRevision of the node's metadata), and more are not taken at " +
+          "a time",
       );
     },
     join(client) {

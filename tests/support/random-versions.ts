@@ -20,7 +20,7 @@ export function versionsOf(seed: number): string[] {
       proxy,
       mesh,
       surroundings,
-      createPlacement({ tokenPath, tcpKeepalive: tokenPath === "token", promptTls: tokenPath !== "other" }),
+      createPlacement({ tokenPath, bootstrapRevision: tokenPath === "token" ? 1 : 0 }),
     );
     return kinds.flatMap((kind) =>
       [...config[kind].values()].map(({ name, version }) => `${proxy.name} ${kind} ${name} ${version}`),

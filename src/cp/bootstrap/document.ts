@@ -1,3 +1,5 @@
+import { bootstrapRevision } from "../../envoy/placement.js";
+
 /** Everything a proxy's bootstrap depends on. */
 export interface BootstrapParameters {
   readonly mesh: string;
@@ -35,9 +37,7 @@ export function bootstrapDocument(parameters: BootstrapParameters): Record<strin
   const metadata = {
     ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
     ...(logDirectories === undefined ? {} : { logDirectories }),
-    // This Envoy has no listeners or certificates yet: see `Placement`.
-    tcpKeepalive: true,
-    promptTls: true,
+    bootstrapRevision,
   };
   const fromAds = { ads: {}, resourceApiVersion: "V3", initialFetchTimeout: "0s" };
   return {

@@ -21,7 +21,7 @@ const admin = { address: "127.0.0.1", port: 0, accessLogPath: "/dev/null" };
 const xds = { host: "cp.host", port: 5678, connectTimeoutMs: 1000 };
 
 const golden = `
-node: {id: default.backend-1, cluster: backend, metadata: {dataplaneTokenPath: token, tcpKeepalive: true, promptTls: true}}
+node: {id: default.backend-1, cluster: backend, metadata: {dataplaneTokenPath: token, bootstrapRevision: 1}}
 admin:
   accessLog:
   - name: envoy.access_loggers.file
@@ -69,20 +69,20 @@ test("is exactly what is written down, with a token and an admin port", () => {
 });
 
 /** What an Envoy of this release says of itself. */
-const flags = { tcpKeepalive: true, promptTls: true };
+const revision = { bootstrapRevision: 1 };
 
 test("passes on where log files may go", () => {
   const own = { mesh: "m", name: "n", service: "s", admin, xds };
   assert.equal(bootstrapDocument({ ...own, logDirectories: [] }).node, {
     id: "m.n",
     cluster: "s",
-    metadata: { logDirectories: [], ...flags },
+    metadata: { logDirectories: [], ...revision },
   });
   const both = bootstrapDocument({ ...own, dataplaneTokenPath: "token", logDirectories: ["/tmp"] });
   assert.equal((both.node as { metadata: unknown }).metadata, {
     dataplaneTokenPath: "token",
     logDirectories: ["/tmp"],
-    ...flags,
+    ...revision,
   });
 });
 
@@ -110,7 +110,7 @@ test("has no token, no log directories and no admin server unless they are asked
   assert.equal(document.node, {
     id: "m.pod.ns",
     cluster: "unknown",
-    metadata: { tcpKeepalive: true, promptTls: true },
+    metadata: { bootstrapRevision: 1 },
   });
   assert.equal(Object.keys(document), ["node", "dynamicResources", "hdsConfig", "staticResources"]);
 });
@@ -153,7 +153,7 @@ test("is sent as YAML to a Dataplane that is registered", async () => {
   assert.equal(document.node, {
     id: "default.web-1",
     cluster: "api",
-    metadata: { dataplaneTokenPath: "token", tcpKeepalive: true, promptTls: true },
+    metadata: { dataplaneTokenPath: "token", bootstrapRevision: 1 },
   });
   assert.equal(document.admin.address, { socketAddress: { address: "127.0.0.1", portValue: 9901 } });
   assert.not.match(answer.text, /[&*]ref/);

@@ -53,17 +53,17 @@ const webToBackend = permission("p", {
 interface Options {
   readonly mtls?: boolean;
   readonly tokenPath?: string;
-  readonly promptTls?: boolean;
+  readonly bootstrapRevision?: number;
   readonly name?: string;
   readonly server?: boolean;
 }
 
-function configOf({ mtls = true, tokenPath, promptTls, name = "backend-1", server = true }: Options = {}) {
+function configOf({ mtls = true, tokenPath, bootstrapRevision, name = "backend-1", server = true }: Options = {}) {
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
   const surroundings = { connectTimeoutMs: 5000, secretServer: server ? secretServer : undefined };
-  return generate(proxy, mesh, surroundings, createPlacement({ tokenPath, promptTls })).config;
+  return generate(proxy, mesh, surroundings, createPlacement({ tokenPath, bootstrapRevision })).config;
 }
 
 function resource(table: ReadonlyMap<string, EnvoyResource>, name: string): EnvoyResource {
@@ -191,11 +191,13 @@ for (const [side, context] of sides) {
   });
 
   test(`${side}: secrets are waited for half a second, by Envoys that were started with it`, () => {
-    for (const [promptTls, nanos] of [
-      [true, 500_000_000],
-      [false, undefined],
+    for (const [bootstrapRevision, nanos] of [
+      [1, 500_000_000],
+      [0, undefined],
     ] as const) {
-      const waits = secretsOf(context({ promptTls })).map(({ sdsConfig }) => sdsConfig?.initialFetchTimeout?.nanos);
+      const waits = secretsOf(context({ bootstrapRevision })).map(
+        ({ sdsConfig }) => sdsConfig?.initialFetchTimeout?.nanos,
+      );
       assert.equal(waits, [nanos, nanos]);
     }
   });
