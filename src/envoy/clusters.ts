@@ -39,7 +39,14 @@ const circuitBreakers = create(CircuitBreakersSchema, {
   })),
 });
 
-/** What every cluster has that we generate. */
+/** What all clusters of a proxy depend on. */
+export interface CommonOptions {
+  readonly connectTimeoutMs: number;
+  /** The revision of the proxy's bootstrap: from 1 on, clusters have no limits and TCP keepalive. */
+  readonly revision: number;
+}
+
+/** What every cluster has from revision 1 on. */
 const everywhere = {
   circuitBreakers,
   upstreamConnectionOptions: create(UpstreamConnectionOptionsSchema, { tcpKeepalive }),
@@ -48,14 +55,14 @@ const everywhere = {
 /** A cluster of this name; what is in it follows from the other ingredients. */
 function cluster(
   name: string,
-  connectTimeoutMs: number,
+  { connectTimeoutMs, revision }: CommonOptions,
   ingredients: readonly Ingredient[],
   init: () => Init,
   edsName?: string,
 ): EnvoyResource {
-  return madeOnce(["cluster", name, connectTimeoutMs, ...ingredients], () => {
+  return madeOnce(["cluster", name, connectTimeoutMs, revision, ...ingredients], () => {
     const message = create(ClusterSchema, {
-      ...everywhere,
+      ...(revision >= 1 ? everywhere : {}),
       ...init(),
       name,
       connectTimeout: duration(connectTimeoutMs),
@@ -67,9 +74,9 @@ function cluster(
 export const localClusterName = (servicePort: number): string => `localhost:${servicePort}`;
 
 /** The service behind an inbound, on this machine. */
-export function localCluster(servicePort: number, connectTimeoutMs: number): EnvoyResource {
+export function localCluster(servicePort: number, common: CommonOptions): EnvoyResource {
   const name = localClusterName(servicePort);
-  return cluster(name, connectTimeoutMs, ["local", servicePort], () => {
+  return cluster(name, common, ["local", servicePort], () => {
     const endpoint = { address: socketAddress("127.0.0.1", servicePort) };
     return {
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
@@ -91,9 +98,8 @@ export function serviceClusterName(destination: Tags): string {
 }
 
 /** What a cluster of a service depends on besides its name. */
-export interface ServiceClusterOptions {
+export interface ServiceClusterOptions extends CommonOptions {
   readonly service: string;
-  readonly connectTimeoutMs: number;
   /** With it, the identity of the service is verified. */
   readonly tls: TlsParameters | undefined;
   readonly healthCheck: HealthCheck | undefined;
@@ -103,7 +109,7 @@ export interface ServiceClusterOptions {
  * A HealthCheck in Envoy's terms. Unhealthy endpoints get nothing, however many they are: with Envoy's default it would
  * send to all of them again once half are unhealthy.
  */
-function checks({ conf }: HealthCheck) {
+function checks({ conf }: HealthCheck, revision: number) {
   const { activeChecks: active, passiveChecks: passive } = conf ?? {};
   return {
     ...(active === undefined
@@ -132,20 +138,20 @@ function checks({ conf }: HealthCheck) {
             baseEjectionTime: duration(milliseconds(passive.penaltyInterval)),
             maxEjectionPercent: 100,
             // Envoy would also eject endpoints for failing more often than others do, which nobody asked for.
-            enforcingSuccessRate: 0,
+            ...(revision >= 1 ? { enforcingSuccessRate: 0 } : {}),
           },
         }),
     commonLbConfig: {
       healthyPanicThreshold: { value: 0 },
       // For a second after an endpoint change Envoy else gathers changes of health, and goes on using what it has ejected.
-      updateMergeWindow: duration(0),
+      ...(revision >= 1 ? { updateMergeWindow: duration(0) } : {}),
     },
   };
 }
 
 /** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
 export function serviceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
-  const { service, connectTimeoutMs, tls, healthCheck } = options;
+  const { service, revision, tls, healthCheck } = options;
   const checked = healthCheck !== undefined;
   const ingredients = ["service", service, checked, healthCheck?.conf, ...tlsIngredients(tls)];
   const init = (): Init => ({
@@ -157,16 +163,16 @@ export function serviceCluster(name: string, options: ServiceClusterOptions): En
       }),
     },
     ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
-    ...(healthCheck === undefined ? {} : checks(healthCheck)),
+    ...(healthCheck === undefined ? {} : checks(healthCheck, revision)),
   });
-  return cluster(name, connectTimeoutMs, ingredients, init, name);
+  return cluster(name, options, ingredients, init, name);
 }
 
 /** A cluster without endpoints, for connections that a route sends nowhere: they are accepted and closed. */
 export const nowhereName = "nowhere";
 
-export function nowhereCluster(connectTimeoutMs: number): EnvoyResource {
-  return cluster(nowhereName, connectTimeoutMs, ["nowhere"], () => ({
+export function nowhereCluster(common: CommonOptions): EnvoyResource {
+  return cluster(nowhereName, common, ["nowhere"], () => ({
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
     loadAssignment: { clusterName: nowhereName },
   }));
@@ -175,8 +181,8 @@ export function nowhereCluster(connectTimeoutMs: number): EnvoyResource {
 export const passThroughName = "pass_through";
 
 /** Where redirected connections to addresses outside the mesh go on to. */
-export function passThroughCluster(connectTimeoutMs: number): EnvoyResource {
-  return cluster(passThroughName, connectTimeoutMs, ["pass through"], () => ({
+export function passThroughCluster(common: CommonOptions): EnvoyResource {
+  return cluster(passThroughName, common, ["pass through"], () => ({
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
     lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
   }));

@@ -52,8 +52,8 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
 function tlsOf(mesh: MeshView, server: SecretServer | undefined, placement: Placement) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
-  const { tokenPath, controlPlaneHost, promptTls: prompt } = placement;
-  return { mesh: mesh.name, server, tokenPath, controlPlaneHost, prompt } satisfies TlsParameters;
+  const { tokenPath, controlPlaneHost, bootstrapRevision: revision } = placement;
+  return { mesh: mesh.name, server, tokenPath, controlPlaneHost, revision } satisfies TlsParameters;
 }
 
 /** What there is to say of a rule that logs nothing. */
@@ -114,7 +114,7 @@ export function inboundListeners(
   settings: DefaultProxySettings,
   placement: Placement,
 ): EnvoyResource[] {
-  const binding = { bind: proxy.redirectPort === 0, keepalive: placement.tcpKeepalive };
+  const binding = { bind: proxy.redirectPort === 0, revision: placement.bootstrapRevision };
   const tls = tlsOf(mesh, settings.secretServer, placement);
   return [...listenersOf(allowedInbounds(proxy, settings))].map((inbounds) => {
     const [inbound] = inbounds;
@@ -136,16 +136,17 @@ export function addDefaultProxy(
   placement: Placement,
 ): void {
   const { connectTimeoutMs, secretServer } = settings;
-  const keepalive = placement.tcpKeepalive;
+  const revision = placement.bootstrapRevision;
+  const common = { connectTimeoutMs, revision };
   const redirected = proxy.redirectPort !== 0;
   const tls = tlsOf(mesh, secretServer, placement);
 
   if (redirected) {
-    keep(cds, passThroughCluster(connectTimeoutMs));
-    keep(lds, catchAllListener(proxy.redirectPort, keepalive));
+    keep(cds, passThroughCluster(common));
+    keep(lds, catchAllListener(proxy.redirectPort, revision));
   }
   for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, settings))) {
-    keep(cds, localCluster(servicePort, connectTimeoutMs));
+    keep(cds, localCluster(servicePort, common));
   }
   for (const listener of inboundListeners(proxy, mesh, settings, placement)) keep(lds, listener);
   for (const { service, ...place } of proxy.outbounds) {
@@ -157,14 +158,14 @@ export function addDefaultProxy(
       const healthCheck = healthCheckOf(mesh.policies, proxy.inbounds, target);
       services.add(target);
       clusters.push({ name, weight });
-      keep(cds, serviceCluster(name, { service: target, connectTimeoutMs, tls, healthCheck }));
+      keep(cds, serviceCluster(name, { ...common, service: target, tls, healthCheck }));
       keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
       assignments.set(name, { service: target, tags: destination });
     }
     const [first, ...others] = clusters;
-    if (first === undefined) keep(cds, nowhereCluster(connectTimeoutMs));
+    if (first === undefined) keep(cds, nowhereCluster(common));
     const logging = loggingOf(mesh, proxy, service, placement, ignored);
-    const binding = { bind: !redirected, keepalive };
+    const binding = { bind: !redirected, revision };
     keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], binding, logging));
   }
 }

@@ -52,13 +52,13 @@ function clusterSpecifier([first, ...others]: Target["clusters"]) {
   return { case: "weightedClusters" as const, value: { clusters: [first, ...others] } };
 }
 
-function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean) {
+function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean, revision: number) {
   const proxy = create(TcpProxySchema, {
     statPrefix,
     clusterSpecifier: clusterSpecifier(clusters),
     accessLog: logging === undefined ? [] : accessLogs(logging),
     // Zero is "never"; by Envoy's default a connection that is silent for an hour is closed.
-    idleTimeout: {},
+    ...(revision >= 1 ? { idleTimeout: {} } : {}),
     ...(guarded ? afterHandshake : {}),
   });
   return {
@@ -70,8 +70,8 @@ function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean) {
 /** What a listener does with its socket. */
 export interface Binding {
   readonly bind: boolean;
-  /** Whether accepted connections get TCP keepalive; see `Placement`. */
-  readonly keepalive: boolean;
+  /** The revision of the proxy's bootstrap: from 1 on, connections have TCP keepalive and no idle timeout. */
+  readonly revision: number;
 }
 
 interface Options extends Binding {
@@ -95,12 +95,12 @@ function listener(name: string, { address, port }: Place, target: Target, option
     enableReusePort: false,
     filterChains: [
       {
-        filters: [...(guard?.filters ?? []), tcpProxy(target, guard !== undefined)],
+        filters: [...(guard?.filters ?? []), tcpProxy(target, guard !== undefined, options.revision)],
         ...(guard === undefined ? {} : { transportSocket: guard.transportSocket }),
       },
     ],
     ...(options.bind ? {} : { bindToPort: false }),
-    ...(options.keepalive && options.bind ? { socketOptions: [...listenerKeepalive] } : {}),
+    ...(options.revision >= 1 && options.bind ? { socketOptions: [...listenerKeepalive] } : {}),
     ...(options.useOriginalDst === true ? { useOriginalDst: true } : {}),
   });
   return encode(ListenerSchema, name, message, { clusters: target.clusters.map((cluster) => cluster.name) });
@@ -129,16 +129,16 @@ export const outboundListenerName = ({ address, port }: Place): string => `outbo
 export function inboundListener(
   place: Place,
   cluster: string,
-  { bind, keepalive }: Binding,
+  { bind, revision }: Binding,
   protection: Protection | undefined,
 ): EnvoyResource {
   const { address, port } = place;
-  const ingredients = ["inbound", address, port, cluster, bind, keepalive, ...protectionIngredients(protection)];
+  const ingredients = ["inbound", address, port, cluster, bind, revision, ...protectionIngredients(protection)];
   return madeOnce(ingredients, () => {
     const name = inboundListenerName(place);
     const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
     const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
-    return listener(name, place, target, { bind, keepalive, ...guard });
+    return listener(name, place, target, { bind, revision, ...guard });
   });
 }
 
@@ -147,24 +147,24 @@ export function outboundListener(
   place: Place,
   service: string,
   clusters: Target["clusters"],
-  { bind, keepalive }: Binding,
+  { bind, revision }: Binding,
   logging: Logging | undefined,
 ): EnvoyResource {
   const { address, port } = place;
   const shares = clusters.flatMap(({ name, weight }) => [name, weight]);
-  const ingredients = ["outbound", address, port, service, bind, keepalive, ...loggingIngredients(logging), ...shares];
+  const ingredients = ["outbound", address, port, service, bind, revision, ...loggingIngredients(logging), ...shares];
   return madeOnce(ingredients, () => {
     const target = { clusters, statPrefix: statName(service), ...(logging === undefined ? {} : { logging }) };
-    return listener(outboundListenerName(place), place, target, { bind, keepalive });
+    return listener(outboundListenerName(place), place, target, { bind, revision });
   });
 }
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */
-export function catchAllListener(port: number, keepalive: boolean): EnvoyResource {
+export function catchAllListener(port: number, revision: number): EnvoyResource {
   return listener(
     "catch_all",
     { address: "0.0.0.0", port },
     { clusters: [{ name: passThroughName, weight: 100 }], statPrefix: passThroughName },
-    { bind: true, keepalive, useOriginalDst: true },
+    { bind: true, revision, useOriginalDst: true },
   );
 }

@@ -61,10 +61,10 @@ export interface TlsParameters {
   /** The host by which the proxy reaches the control plane, when it says so. */
   readonly controlPlaneHost: string | undefined;
   /**
-   * Whether it waits for its secrets for `secretPatienceMs` only, otherwise for Envoy's own 15 s; and whether it pings the
-   * server for as long as that is silent.
+   * The revision of the proxy's bootstrap: from 1 on it waits for `secretPatienceMs` only, before for Envoy's 15 s, and it
+   * pings the server for as long as that is silent.
    */
-  readonly prompt: boolean;
+  readonly revision: number;
 }
 
 /**
@@ -76,7 +76,7 @@ const secretPatienceMs = 500;
 
 /** All that these parameters are, for what is made by them. */
 export const tlsIngredients = (tls: TlsParameters | undefined): readonly Ingredient[] =>
-  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.controlPlaneHost, tls.prompt];
+  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.controlPlaneHost, tls.revision];
 
 const fileCredentials = "envoy.grpc_credentials.file_based_metadata";
 
@@ -109,11 +109,11 @@ const channelArgs = {
 };
 
 /** By default gRPC pings a server that sends nothing twice and no more: it notices no connection that goes deaf later. */
-const promptArgs = { ...channelArgs, "grpc.http2.max_pings_without_data": int(0n) };
+const pingingArgs = { ...channelArgs, "grpc.http2.max_pings_without_data": int(0n) };
 
 /** Where a proxy finds the server, and what its channel has to know. */
-function channelTo({ server: { target, byHost }, controlPlaneHost, prompt }: TlsParameters) {
-  const args = prompt ? promptArgs : channelArgs;
+function channelTo({ server: { target, byHost }, controlPlaneHost, revision }: TlsParameters) {
+  const args = revision >= 1 ? pingingArgs : channelArgs;
   if (byHost === undefined || controlPlaneHost === undefined) return { targetUri: target, channelArgs: { args } };
   const verified = { valueSpecifier: { case: "stringValue" as const, value: byHost.verifiedName } };
   return {
@@ -123,14 +123,14 @@ function channelTo({ server: { target, byHost }, controlPlaneHost, prompt }: Tls
 }
 
 function secretSource(name: string, parameters: TlsParameters): ConfigSource {
-  const { server, tokenPath, prompt } = parameters;
+  const { server, tokenPath, revision } = parameters;
   const authentication =
     tokenPath === undefined
       ? {}
       : { callCredentials: [fromTokenFile(tokenPath)], credentialsFactoryName: fileCredentials };
   return create(ConfigSourceSchema, {
     resourceApiVersion: ApiVersion.V3,
-    ...(prompt ? { initialFetchTimeout: { nanos: secretPatienceMs * 1_000_000 } } : {}),
+    ...(revision >= 1 ? { initialFetchTimeout: { nanos: secretPatienceMs * 1_000_000 } } : {}),
     configSourceSpecifier: {
       case: "apiConfigSource",
       value: {

@@ -17,12 +17,10 @@ export interface Node {
   readonly tokenPath: string | undefined;
   /** Where its log files may go, as its bootstrap request said; undefined when it said nothing. */
   readonly logDirectories: readonly string[] | undefined;
-  /** Whether its bootstrap says that its listeners may have TCP keepalive from the start. */
-  readonly tcpKeepalive: boolean;
-  /** Whether its bootstrap says that it may wait for secrets for a moment only. */
-  readonly promptTls: boolean;
   /** The host by which the proxy reaches the control plane, when its bootstrap had to choose one. */
   readonly controlPlaneHost: string | undefined;
+  /** The revision of its bootstrap as it says: any number; 0 when it says none. */
+  readonly bootstrapRevision: number;
 }
 
 /** A delta request as it came, its type already looked up. */
@@ -51,8 +49,7 @@ const unknownNode: Node = {
   tokenPath: undefined,
   controlPlaneHost: undefined,
   logDirectories: undefined,
-  tcpKeepalive: false,
-  promptTls: false,
+  bootstrapRevision: 0,
 };
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
@@ -90,10 +87,9 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
 const tokenPathKey = "dataplaneTokenPath";
 const controlPlaneHostKey = "controlPlaneHost";
 const logDirectoriesKey = "logDirectories";
-const tcpKeepaliveKey = "tcpKeepalive";
-const promptTlsKey = "promptTls";
+const revisionKey = "bootstrapRevision";
 const longestKey = Math.max(
-  ...[tokenPathKey, controlPlaneHostKey, logDirectoriesKey, tcpKeepaliveKey, promptTlsKey].map((key) => key.length),
+  ...[tokenPathKey, controlPlaneHostKey, logDirectoriesKey, revisionKey].map((key) => key.length),
 );
 
 /** The text in a google.protobuf.Value; undefined when it holds something else. */
@@ -126,12 +122,12 @@ function readListValue(value: Uint8Array, key: string, most: number): string[] |
   return texts;
 }
 
-/** Whether a google.protobuf.Value is `true`. */
-function isTrue(value: Uint8Array): boolean {
-  let found = false;
+/** The number in a google.protobuf.Value; 0 when it holds something else. */
+function readNumberValue(value: Uint8Array): number {
+  let found = 0;
   const reader = new BinaryReader(value);
   while (reader.nextField()) {
-    if (reader.getFieldNumber() === 4 && reader.getWireType() === 0) found = reader.readBool();
+    if (reader.getFieldNumber() === 2 && reader.getWireType() === 1) found = reader.readDouble();
     else reader.skipField();
   }
   return found;
@@ -139,7 +135,7 @@ function isTrue(value: Uint8Array): boolean {
 
 /** The node with what a google.protobuf.Struct says of it: a message that comes in parts is the sum of them. */
 function readMetadata(struct: Uint8Array, before: Node): Node {
-  let { tokenPath, controlPlaneHost, logDirectories, tcpKeepalive, promptTls } = before;
+  let { tokenPath, controlPlaneHost, logDirectories, bootstrapRevision } = before;
   const reader = new BinaryReader(struct);
   while (reader.nextField()) {
     if (delimited(reader) !== 1) {
@@ -151,10 +147,9 @@ function readMetadata(struct: Uint8Array, before: Node): Node {
     if (name === tokenPathKey) tokenPath = readStringValue(value, name) || undefined;
     else if (name === controlPlaneHostKey) controlPlaneHost = readStringValue(value, name) || undefined;
     else if (name === logDirectoriesKey) logDirectories = readListValue(value, name, mostLogDirectories);
-    else if (name === tcpKeepaliveKey) tcpKeepalive = isTrue(value);
-    else if (name === promptTlsKey) promptTls = isTrue(value);
+    else if (name === revisionKey) bootstrapRevision = readNumberValue(value);
   }
-  return { ...before, tokenPath, controlPlaneHost, logDirectories, tcpKeepalive, promptTls };
+  return { ...before, tokenPath, controlPlaneHost, logDirectories, bootstrapRevision };
 }
 
 function readNode(bytes: Uint8Array): Node {

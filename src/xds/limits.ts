@@ -33,9 +33,9 @@ export const xdsLimits = {
     value: 4,
     unit: "",
     sentence:
-      "Different places of tokens, logs and the control plane that the streams of one proxy name at a time; one more " +
-      "ends as " +
-      "RESOURCE_EXHAUSTED. A proxy that is restarted with another bootstrap has two for a while.",
+      "Different places of tokens, logs and the control plane, and revisions of bootstraps, that the streams of one " +
+      "proxy name at a time; one more ends as RESOURCE_EXHAUSTED. A proxy that is restarted with another bootstrap has " +
+      "two for a while.",
   },
   refusal_length: {
     value: 1_000,

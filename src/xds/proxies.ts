@@ -197,8 +197,8 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       throw new LimitExceeded(
         "placements",
         `streams of ${id.mesh}.${id.name} that are open name ${most} different places for its token, its logs and its ` +
-          "control plane (dataplaneTokenPath, logDirectories, controlPlaneHost, tcpKeepalive and promptTls of the " +
-          "node's metadata), and more are not taken at a time",
+          "control plane (dataplaneTokenPath, logDirectories, controlPlaneHost and bootstrapRevision of the node's " +
+          "metadata), and more are not taken at a time",
       );
     },
     join(client) {

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { connectTimeoutMs, generate } from "../../src/envoy/generate.js";
-import { createPlacement } from "../../src/envoy/placement.js";
+import { bootstrapRevision, createPlacement } from "../../src/envoy/placement.js";
 import { type ConfigJson, configJson } from "./envoy-json.js";
 import { goldenRoot } from "./golden.js";
 import { readMeshFile } from "./mesh-file.js";
@@ -15,11 +15,11 @@ export const goldenCases: readonly string[] = fs.readdirSync(root).sort();
 /** Stands for the certificate of the secret server, which nobody verifies here. */
 const certificate = "-----BEGIN CERTIFICATE-----\nof the secret server\n-----END CERTIFICATE-----\n";
 
-/** What a case's resources come to, by the name of the proxy. */
-export function generateCase(name: string): ReadonlyMap<string, ConfigJson> {
+/** What a case's resources come to, by the name of the proxy, for Envoys whose bootstrap has this revision. */
+export function generateCase(name: string, revision = bootstrapRevision): ReadonlyMap<string, ConfigJson> {
   const mesh = meshViewOf(...readMeshFile(fs.readFileSync(path.join(root, name, "resources.yaml"), "utf8")));
   const surroundings = { connectTimeoutMs, secretServer: { target: "localhost:5677", root: certificate } };
-  const placement = createPlacement({ tokenPath: "token", tcpKeepalive: true, promptTls: true });
+  const placement = createPlacement({ tokenPath: "token", bootstrapRevision: revision });
   return new Map(
     [...mesh.proxies.values()].map((proxy) => [
       proxy.name,

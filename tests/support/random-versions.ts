@@ -20,9 +20,9 @@ export function versionsOf(seed: number): string[] {
   const tokenPath = random.pick([undefined, "token", "other"]);
   const controlPlaneHost = random.pick([undefined, "10.0.0.1", "fd00::1"]);
   const surroundings = { connectTimeoutMs, secretServer: random.pick(servers) };
-  const flags = { tcpKeepalive: tokenPath === "token", promptTls: tokenPath !== "other" };
+  const bootstrapRevision = tokenPath === "token" ? 1 : 0;
   return [...mesh.proxies.values()].flatMap((proxy) => {
-    const placement = createPlacement({ tokenPath, controlPlaneHost, ...flags });
+    const placement = createPlacement({ tokenPath, controlPlaneHost, bootstrapRevision });
     const { config } = generate(proxy, mesh, surroundings, placement);
     return kinds.flatMap((kind) =>
       [...config[kind].values()].map(({ name, version }) => `${proxy.name} ${kind} ${name} ${version}`),

@@ -380,7 +380,7 @@ test("a bootstrap is given for a dataplane that is registered, and only for such
   assert.equal(node, {
     id: "boot.redis-1",
     cluster: "redis",
-    metadata: { tcpKeepalive: true, promptTls: true },
+    metadata: { bootstrapRevision: 1 },
   });
   assert.is(admin, undefined);
   assert.is(dynamicResources.adsConfig.apiType, "DELTA_GRPC");
@@ -403,7 +403,7 @@ test("a bootstrap has the admin port and the token path that were asked for", as
   const ask = { mesh: "default", name: "redis-1", adminPort: 9901, dataplaneTokenPath: "token" };
   const document = load((await bootstrap(ask)).text) as BootstrapDocument;
   assert.equal(document.admin?.address, { socketAddress: { address: "127.0.0.1", portValue: 9901 } });
-  assert.equal(document.node.metadata, { dataplaneTokenPath: "token", tcpKeepalive: true, promptTls: true });
+  assert.equal(document.node.metadata, { dataplaneTokenPath: "token", bootstrapRevision: 1 });
 });
 
 test("a request for a bootstrap that is no JSON or names no dataplane is refused", async () => {

@@ -38,6 +38,7 @@ function mortal(port: number, name?: string): Mortal {
 
 let stage: MeshStage;
 let web: Sidecar;
+let db2: Sidecar;
 const ports = { db1: 0, db2: 0, app1: 0, app2: 0, mute: 0, muteApp: 0, web: 0, out: 0, toMute: 0 };
 const apps: Record<string, Mortal> = {};
 const app = (name: string): Mortal => {
@@ -106,7 +107,8 @@ test.before(async () => {
     ],
   });
   await stage.permit("everybody", ["*"], ["*"]);
-  for (const name of ["db-1", "db-2", "mute-1"]) await stage.sidecar(name);
+  for (const name of ["db-1", "mute-1"]) await stage.sidecar(name);
+  db2 = await stage.sidecar("db-2", { service: true });
   web = await stage.sidecar("web-1");
   await reaches(ports.out, "db-2");
 });
@@ -131,6 +133,15 @@ async function lifeOfAnApplication(): Promise<void> {
     problems.map(({ code, message }) => [code, message]),
     [["application-down", "the application of db-2 does not accept connections"]],
   );
+  const inspected = stage.kumactl("inspect", "dataplanes");
+  assert.is(inspected.stderr, `the application of "db-2" does not accept connections on port ${ports.app2}\n`);
+  assert.match(inspected.stdout, /^default +db-2 .*Online/m);
+  const checked = stage.kumactl("check");
+  assert.match(
+    checked.stdout,
+    `the application of "db-2" in mesh "default" does not accept connections on port ${ports.app2}\n`,
+  );
+  assert.is(checked.status, 1);
 
   await app("db2").start();
   await eventually("db-2 is well again", async () => (await flags(ports.db2)) === "healthy");
@@ -138,6 +149,8 @@ async function lifeOfAnApplication(): Promise<void> {
   const { failed = 0 } = await outcomes(100);
   assert.is(failed, 0);
   assert.is((await explained("db")).connects, "always");
+  assert.is(stage.kumactl("inspect", "dataplanes").stderr, "");
+  assert.not.match(stage.kumactl("check").stdout, /every application|does not accept connections/);
 }
 
 test("get no connection once that is found out, and get them again when they are back", async () => {
@@ -167,6 +180,50 @@ test("an application that accepts and never says a word is not down, nor is one 
   await app("mute").start();
 });
 
+interface Subscription {
+  readonly disconnectTime?: string;
+}
+
+interface Overview {
+  readonly dataplaneInsight: { readonly subscriptions: readonly Subscription[] };
+}
+
+/** Reloads the sidecar of db-2, and waits until its Envoy of this epoch is alone. */
+async function reload(epoch: number): Promise<void> {
+  db2.child.kill("SIGHUP");
+  await eventually(`Envoy ${epoch} serves`, async () => {
+    const info: { state: string; command_line_options: { restart_epoch: number } } = JSON.parse(
+      await db2.ask("/server_info"),
+    );
+    return info.state === "LIVE" && info.command_line_options.restart_epoch === epoch;
+  });
+  await eventually("the Envoy before is gone", async () => {
+    const response = await fetch(`${stage.cp.api}/meshes/default/dataplanes+insights/db-2`);
+    const { dataplaneInsight } = (await response.json()) as Overview;
+    return dataplaneInsight.subscriptions.filter(({ disconnectTime }) => disconnectTime === undefined).length === 1;
+  });
+}
+
+test("a reload, with two Envoys that report for a while, changes nothing of what is known", async () => {
+  const from = stage.cp.output().length;
+  const changes = () =>
+    stage.cp
+      .output()
+      .slice(from)
+      .match(/applications are (down|well again)/g) ?? [];
+  await reload(1);
+  assert.equal(changes(), []);
+  assert.is(await flags(ports.db2), "healthy");
+  await app("db2").stop();
+  await eventually("the client's sidecar knows", async () => (await flags(ports.db2)).includes("/failed_eds_health"));
+  await reload(2);
+  assert.equal(changes(), ["applications are down"]);
+  assert.match(await flags(ports.db2), "/failed_eds_health");
+  await app("db2").start();
+  await eventually("db-2 is well again", async () => (await flags(ports.db2)) === "healthy");
+  assert.equal(changes(), ["applications are down", "applications are well again"]);
+});
+
 test("a HealthCheck that goes takes along what it found out", async () => {
   await app("db2").stop();
   await eventually("the client's sidecar knows", async () => (await flags(ports.db2)).includes("/failed_eds_health"));
@@ -178,7 +235,7 @@ test("a HealthCheck that goes takes along what it found out", async () => {
 test("no application was called down that was up", async () => {
   const lines = stage.cp.output().split("\n");
   const down = lines.filter((line) => line.includes("applications are down"));
-  assert.is(down.length, 4, down.join("\n"));
+  assert.is(down.length, 5, down.join("\n"));
   assert.ok(down.every((line) => line.includes("db-2")));
 });
 

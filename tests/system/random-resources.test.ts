@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { connectTimeoutMs, generate } from "../../src/envoy/generate.js";
-import { createPlacement } from "../../src/envoy/placement.js";
+import { bootstrapRevision, createPlacement } from "../../src/envoy/placement.js";
 import { type ConfigJson, configJson } from "../support/envoy-json.js";
 import { openValidator } from "../support/envoy-validation.js";
 import { admittedOf } from "../support/mesh-file.js";
@@ -29,12 +29,7 @@ test(`${meshes} meshes of TEST_SEED=${runSeed}, as their proxies are told`, asyn
     const mesh = meshViewOf(meshRecord(false), ...resources);
     const tokenPath = random.chance(0.5) ? "token" : undefined;
     for (const proxy of mesh.proxies.values()) {
-      const { config } = generate(
-        proxy,
-        mesh,
-        surroundings,
-        createPlacement({ tokenPath, tcpKeepalive: true, promptTls: true }),
-      );
+      const { config } = generate(proxy, mesh, surroundings, createPlacement({ tokenPath, bootstrapRevision }));
       configs.set(`mesh ${number}, proxy ${proxy.name}`, configJson(config));
     }
   }

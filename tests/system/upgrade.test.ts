@@ -99,6 +99,25 @@ async function renewed(): Promise<void> {
   );
 }
 
+const replacements = [
+  "cluster_manager.cluster_modified",
+  "cluster_manager.cluster_removed",
+  "listener_manager.listener_in_place_updated",
+  "listener_manager.listener_modified",
+  "listener_manager.listener_removed",
+];
+
+/** How often the Envoys that serve from the beginning have put another listener or cluster in the place of one. */
+async function replaced(): Promise<Readonly<Record<string, string>>> {
+  const filter = encodeURIComponent(`^(${replacements.join("|")})$`);
+  const counts = ["redis-1", "redis-2", "backend-1", "web-1"].map(async (name) => {
+    const stats = (await sidecars.get(name)?.ask(`/stats?filter=${filter}`)) ?? "";
+    assert.is(stats.trim().split("\n").length, replacements.length, stats);
+    return [name, stats] as const;
+  });
+  return Object.fromEntries(await Promise.all(counts));
+}
+
 /** Nothing failed since the traffic began, and each flow served connections since `before` was taken. */
 async function unharmed(before: ReadonlyMap<string, number>): Promise<void> {
   await eventually("traffic goes on", () =>
@@ -214,9 +233,11 @@ test.after(async () => {
 
 test("the new kuma-cp takes over store, ports, tokens and sidecars, and no connection fails", async () => {
   const before = served();
+  const counts = await replaced();
   await replaceControlPlane(bin);
   await allOnline();
   await renewed();
+  assert.equal(await replaced(), counts, "old Envoys keep the listeners and clusters that they have");
   await unharmed(before);
 });
 
@@ -252,9 +273,11 @@ test("an old kuma-dp joins the new kuma-cp", async () => {
 test("the old kuma-cp takes back the store that the new one wrote to, and no connection fails", async () => {
   const before = served();
   const token = await stage.token("cache-2");
+  const counts = await replaced();
   await replaceControlPlane(previous);
   await allOnline();
   await renewed();
+  assert.equal(await replaced(), counts);
   await changePermission();
   // A token and a route of the new one stay in force.
   const out = await instance("cache-2", "cache");

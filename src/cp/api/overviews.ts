@@ -3,6 +3,7 @@ import { type HttpReply, type HttpRequest, jsonReply, renderedReply } from "../.
 import { inSlices } from "../../net/slices.js";
 import { matchesDataplane } from "../../policy/selector.js";
 import type { Dataplane } from "../../resources/dataplane.js";
+import type { DataplaneHealth } from "../../resources/dataplane-health.js";
 import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
 import { overviewOf } from "../../resources/dataplane-overview.js";
 import { toJson } from "../../resources/envelope.js";
@@ -22,8 +23,16 @@ export function tagFilter(query: string): Tags {
   return Object.fromEntries(tags.map((tag) => [tag.slice(0, tag.indexOf(":")), tag.slice(tag.indexOf(":") + 1)]));
 }
 
-const overview = (dataplane: Stored, insight: unknown) =>
-  toJson(overviewOf(dataplane as Stored<Dataplane>, insight as DataplaneInsight | undefined));
+const overview = (dataplane: Stored, insight: unknown, health: unknown) =>
+  toJson(
+    overviewOf(
+      dataplane as Stored<Dataplane>,
+      insight as DataplaneInsight | undefined,
+      health as DataplaneHealth | undefined,
+    ),
+  );
+
+const byName = (resources: readonly Stored[]) => new Map(resources.map(({ name, spec }) => [name, spec]));
 
 /** Overviews change all the time and are made anew for each client: no more than this of a list waits for it. */
 const wholeBytes = 256 * 1024;
@@ -37,19 +46,22 @@ function* matching(dataplanes: readonly Stored[], wanted: Tags): Steps<Stored[]>
   return found;
 }
 
-/** The Dataplanes of a mesh, each joined with what its proxy did; without it when it never connected. */
+/** The Dataplanes of a mesh, each joined with what its proxy did and found out; without it when it never connected. */
 export async function listOverviews(store: Store, mesh: string, request: HttpRequest): Promise<HttpReply> {
   const page = parsePage(request.query, titles.listOverviews);
   if (page !== undefined && "status" in page) return page;
   const wanted = tagFilter(request.query);
-  const [dataplanes, insights] = await Promise.all([
+  const [dataplanes, insights, healths] = await Promise.all([
     store.list("Dataplane", mesh),
-    store.list("DataplaneInsight", mesh),
+    store.list("DataplaneInsight", mesh).then(byName),
+    store.list("DataplaneHealth", mesh).then(byName),
   ]);
-  const byName = new Map(insights.map(({ name, spec }) => [name, spec]));
   const members = await inSlices(matching(dataplanes, wanted));
   function* elements(shown: readonly Stored[]): Generator<string> {
-    for (const member of shown) yield asElement(JSON.stringify(overview(member, byName.get(member.name)), null, 1));
+    for (const member of shown) {
+      const { name } = member;
+      yield asElement(JSON.stringify(overview(member, insights.get(name), healths.get(name)), null, 1));
+    }
   }
   if (page === undefined) return renderedReply(await listBody(elements(members), wholeBytes));
   const end = pageEnd(request, page, members.length);
@@ -58,10 +70,11 @@ export async function listOverviews(store: Store, mesh: string, request: HttpReq
 
 /** One Dataplane with its insight, which is `{}` when it never connected. */
 export async function getOverview(store: Store, mesh: string, name: string): Promise<HttpReply> {
-  const [dataplane, insight] = await Promise.all([
+  const [dataplane, insight, health] = await Promise.all([
     store.get({ type: "Dataplane", mesh, name }),
     store.get({ type: "DataplaneInsight", mesh, name }),
+    store.get({ type: "DataplaneHealth", mesh, name }),
   ]);
   if (dataplane === undefined) return errors.notFound(titles.retrieveOverview);
-  return jsonReply(200, overview(dataplane, insight?.spec ?? {}));
+  return jsonReply(200, overview(dataplane, insight?.spec ?? {}, health?.spec));
 }

@@ -1,3 +1,5 @@
+import { bootstrapRevision } from "../../envoy/placement.js";
+
 /** Everything a proxy's bootstrap depends on. */
 export interface BootstrapParameters {
   readonly mesh: string;
@@ -38,9 +40,7 @@ export function bootstrapDocument(parameters: BootstrapParameters): Record<strin
     ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
     ...(logDirectories === undefined ? {} : { logDirectories }),
     ...(controlPlaneHost === undefined ? {} : { controlPlaneHost }),
-    // This Envoy has no listeners or certificates yet: see `Placement`.
-    tcpKeepalive: true,
-    promptTls: true,
+    bootstrapRevision,
   };
   const fromAds = { ads: {}, resourceApiVersion: "V3", initialFetchTimeout: "0s" };
   return {

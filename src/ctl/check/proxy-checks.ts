@@ -119,6 +119,26 @@ const configuration: Check = {
   },
 };
 
+const application: Check = {
+  id: "application",
+  anchor: "check-application",
+  description: "every application accepts connections",
+  needs: ["mesh"],
+  // Sidecars look only where a HealthCheck asks for it, so that silence does not mean that all is well.
+  applies: async ({ controlPlane }) => (await controlPlane.proxies()).some(({ down }) => down.length > 0),
+  async run({ controlPlane }) {
+    const reasons = (await controlPlane.proxies()).flatMap((proxy) =>
+      proxy.down.map((port) => `the application of ${called(proxy)} does not accept connections on port ${port}`),
+    );
+    return unless(reasons, {
+      fix:
+        "start the application, or see in its log why it accepts none. Its sidecar connects to 127.0.0.1 and the port " +
+        "that the Dataplane's interface ends with: the application has to listen there. While it doesn't, dataplanes " +
+        "that have a HealthCheck send to other instances",
+    });
+  },
+};
+
 const token: Check = {
   id: "token",
   anchor: "check-token",
@@ -233,6 +253,7 @@ export const proxyChecks: readonly Check[] = [
   present,
   single,
   configuration,
+  application,
   token,
   certificate,
   expiry,

@@ -1,6 +1,7 @@
 import type { DataplaneOverview } from "../../resources/dataplane-overview.js";
 import {
   dataplaneOverviewType,
+  downPorts,
   isOnline,
   latestSubscription,
   openSubscriptions,
@@ -23,6 +24,8 @@ export interface ProxyState {
   /** When it was last seen, for one that is offline. */
   readonly disconnected: Date | undefined;
   readonly refused: readonly Refused[];
+  /** The ports on 127.0.0.1 at which its applications do not accept connections, as far as it was asked to look. */
+  readonly down: readonly number[];
   readonly certificate: { readonly taken: Date; readonly expires: Date } | undefined;
   /** Why it was turned down when it last asked for a certificate. */
   readonly turnedDown: { readonly at: string; readonly reason: string } | undefined;
@@ -45,6 +48,7 @@ export function readProxy({ name: mesh, mtls }: MeshState, item: unknown): Proxy
     streams: openSubscriptions(spec).map(({ connectTime = "" }) => new Date(connectTime)),
     disconnected: date(latest?.disconnectTime),
     refused: refusedIn([item]),
+    down: downPorts(spec),
     certificate: expires === undefined || taken === undefined ? undefined : { expires, taken },
     turnedDown:
       refusal === undefined ? undefined : { at: refusal.time ?? "an unknown time", reason: refusal.reason ?? "" },

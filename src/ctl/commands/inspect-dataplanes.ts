@@ -3,6 +3,7 @@ import { UserError } from "../../lib/errors.js";
 import { dataplaneOverviewType } from "../../resources/dataplane-overview.js";
 import { overviewColumns } from "../../resources/overview-table.js";
 import { collectionPath } from "../api-client.js";
+import { applicationLines } from "../applications.js";
 import { authorityWarnings } from "../authority.js";
 import { paint } from "../color.js";
 import { connect } from "../connection.js";
@@ -35,6 +36,7 @@ export const inspectDataplanes = command({
     if (format !== "table") return;
     io.stderr.write(duplicateLines(items));
     io.stderr.write(refusalLines(refusedIn(items)));
+    io.stderr.write(applicationLines(items));
     const authorities = await client.authorities();
     io.stderr.write(
       authorityWarnings(

@@ -21,7 +21,7 @@ const admin = { address: "127.0.0.1", port: 0, accessLogPath: "/dev/null" };
 const xds = { host: "cp.host", port: 5678, connectTimeoutMs: 1000 };
 
 const golden = `
-node: {id: default.backend-1, cluster: backend, metadata: {dataplaneTokenPath: token, tcpKeepalive: true, promptTls: true}}
+node: {id: default.backend-1, cluster: backend, metadata: {dataplaneTokenPath: token, bootstrapRevision: 1}}
 admin:
   accessLog:
   - name: envoy.access_loggers.file
@@ -70,20 +70,20 @@ test("is exactly what is written down, with a token and an admin port", () => {
 });
 
 /** What an Envoy of this release says of itself. */
-const flags = { tcpKeepalive: true, promptTls: true };
+const revision = { bootstrapRevision: 1 };
 
 test("passes on where log files may go", () => {
   const own = { mesh: "m", name: "n", service: "s", admin, xds };
   assert.equal(bootstrapDocument({ ...own, logDirectories: [] }).node, {
     id: "m.n",
     cluster: "s",
-    metadata: { logDirectories: [], ...flags },
+    metadata: { logDirectories: [], ...revision },
   });
   const both = bootstrapDocument({ ...own, dataplaneTokenPath: "token", logDirectories: ["/tmp"] });
   assert.equal((both.node as { metadata: unknown }).metadata, {
     dataplaneTokenPath: "token",
     logDirectories: ["/tmp"],
-    ...flags,
+    ...revision,
   });
 });
 
@@ -111,7 +111,7 @@ test("has no token, no log directories and no admin server unless they are asked
   assert.equal(document.node, {
     id: "m.pod.ns",
     cluster: "unknown",
-    metadata: { tcpKeepalive: true, promptTls: true },
+    metadata: { bootstrapRevision: 1 },
   });
   assert.equal(Object.keys(document), ["node", "dynamicResources", "hdsConfig", "staticResources"]);
 });
@@ -162,7 +162,7 @@ test("is sent as YAML to a Dataplane that is registered", async () => {
   assert.equal(document.node, {
     id: "default.web-1",
     cluster: "api",
-    metadata: { dataplaneTokenPath: "token", tcpKeepalive: true, promptTls: true },
+    metadata: { dataplaneTokenPath: "token", bootstrapRevision: 1 },
   });
   assert.equal(document.admin.address, { socketAddress: { address: "127.0.0.1", portValue: 9901 } });
   assert.not.match(answer.text, /[&*]ref/);
@@ -278,9 +278,9 @@ for (const [what, host, local, told] of asked) {
       return [document.node.metadata, document.staticResources.clusters[0]?.loadAssignment.endpoints[0]?.lbEndpoints];
     };
     const at = (address: string) => [{ endpoint: { address: { socketAddress: { address, portValue: 5678 } } } }];
-    const chosen = told === undefined ? [flags, at("cp.host")] : [{ controlPlaneHost: told, ...flags }, at(told)];
+    const chosen = told === undefined ? [revision, at("cp.host")] : [{ controlPlaneHost: told, ...revision }, at(told)];
     assert.equal(await read(true), chosen);
-    assert.equal(await read(false), [flags, at("cp.host")]);
+    assert.equal(await read(false), [revision, at("cp.host")]);
   });
 }
 

@@ -13,6 +13,18 @@ test("tells a Dataplane that never connected by what is missing", async () => {
   assert.equal((await api.get("/meshes/default/dataplanes+insights/a")).json, { ...overview, dataplaneInsight: {} });
 });
 
+test("tells the ports at which applications are down, as long as there are some", async () => {
+  const api = await stage();
+  for (const name of ["a", "b"]) {
+    await api.store.create({ type: "Dataplane", mesh: "default", name, spec: { networking: {} } });
+  }
+  await api.store.create({ type: "DataplaneHealth", mesh: "default", name: "b", spec: { down: [80, 443] } });
+  const healthOf = (item: unknown) => (item as { dataplaneHealth?: unknown }).dataplaneHealth;
+  const { json } = await api.get("/meshes/default/dataplanes+insights");
+  assert.equal((json as { items: unknown[] }).items.map(healthOf), [undefined, { down: [80, 443] }]);
+  assert.equal(healthOf((await api.get("/meshes/default/dataplanes+insights/b")).json), { down: [80, 443] });
+});
+
 test("is filtered by tags, which one inbound must carry together", async () => {
   const api = await stage();
   const inbound = [

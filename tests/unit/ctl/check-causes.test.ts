@@ -332,6 +332,13 @@ const dataplanes: readonly Case[] = [
     contextWith(proxies(proxy("a", { streams: [ago(3600), ago(119)] }))),
     /^success/,
   ],
+  [
+    "applications that are down",
+    "application",
+    contextWith(proxies(proxy("a"), proxy("b", { down: [80, 443] }))),
+    /^error: the application of "b" in mesh "default" does not accept connections on port 80\|the application of "b" .* port 443 FIX .*127\.0\.0\.1/,
+  ],
+  ["applications of which nothing is known", "application", contextWith(proxies(proxy("a"))), /^does not apply$/],
   ["accepted configuration", "configuration", contextWith(proxies(proxy("a"))), /^success/],
   [
     "refused configuration",

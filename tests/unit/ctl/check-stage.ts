@@ -58,6 +58,7 @@ export function proxy(name: string, more: Partial<ProxyState> = {}): ProxyState 
     streams: [ago(3600)],
     disconnected: undefined,
     refused: [],
+    down: [],
     certificate: { taken: ago(3600), expires: ago(-3600 * 24) },
     turnedDown: undefined,
     ...more,

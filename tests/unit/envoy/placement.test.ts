@@ -1,30 +1,36 @@
 import * as assert from "uvu/assert";
-import { createPlacement } from "../../../src/envoy/placement.js";
+import { bootstrapRevision, createPlacement } from "../../../src/envoy/placement.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("what a proxy says of itself");
 
 test("has another key when anything in it differs, and the same when nothing does", () => {
-  const flags = { tcpKeepalive: true, promptTls: true };
-  const said = { tokenPath: "token", controlPlaneHost: "10.0.0.1", logDirectories: ["/var/log", "/tmp"], ...flags };
+  const where = { tokenPath: "token", controlPlaneHost: "10.0.0.1", logDirectories: ["/var/log", "/tmp"] };
+  const said = { ...where, bootstrapRevision: 1 };
   const others = [
     { ...said, tokenPath: "other" },
     { ...said, tokenPath: undefined },
     { ...said, controlPlaneHost: "10.0.0.2" },
     { ...said, controlPlaneHost: undefined },
     { ...said, logDirectories: ["/var/log"] },
-    { ...said, tcpKeepalive: false },
-    { ...said, promptTls: false },
+    { ...said, bootstrapRevision: 0 },
   ];
   const keys = [said, ...others].map((one) => createPlacement(one).key);
   assert.is(new Set(keys).size, keys.length);
   assert.is(createPlacement({ ...said, logDirectories: ["/tmp", "/var/log", "/tmp"] }).key, keys[0]);
 });
 
-test("has no flags unless it says so, as Envoys of older releases don't", () => {
-  const { tcpKeepalive, promptTls, key } = createPlacement({ tokenPath: "token" });
-  assert.equal([tcpKeepalive, promptTls], [false, false]);
-  assert.is(createPlacement({ tokenPath: "token", tcpKeepalive: false, promptTls: false }).key, key);
+test("is of revision 0 unless it says another, as Envoys of older releases don't", () => {
+  const { bootstrapRevision: revision, key } = createPlacement({ tokenPath: "token" });
+  assert.is(revision, 0);
+  assert.is(createPlacement({ tokenPath: "token", bootstrapRevision: 0 }).key, key);
+});
+
+test("is of a revision that this release knows, whatever number it says", () => {
+  const revisions = [Number.NaN, -1, -0, 0.9, 1, 1.5, bootstrapRevision + 1, 1e300, Number.POSITIVE_INFINITY].map(
+    (said) => createPlacement({ bootstrapRevision: said }).bootstrapRevision,
+  );
+  assert.equal(revisions, [0, 0, 0, 0, 1, 1, bootstrapRevision, bootstrapRevision, bootstrapRevision]);
 });
 
 test("has no host of the control plane when what it says is none, and one form of an IPv6 address", () => {

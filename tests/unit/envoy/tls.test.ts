@@ -54,14 +54,14 @@ const webToBackend = permission("p", {
 interface Options {
   readonly mtls?: boolean;
   readonly tokenPath?: string;
-  readonly promptTls?: boolean;
+  readonly bootstrapRevision?: number;
   readonly host?: string;
   readonly name?: string;
   readonly server?: boolean | SecretServer;
 }
 
 function configOf(options: Options = {}) {
-  const { mtls = true, tokenPath, promptTls, host: controlPlaneHost, name = "backend-1", server = true } = options;
+  const { mtls = true, tokenPath, bootstrapRevision, host, name = "backend-1", server = true } = options;
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
@@ -69,7 +69,8 @@ function configOf(options: Options = {}) {
     connectTimeoutMs: 5000,
     secretServer: server === true ? secretServer : server || undefined,
   };
-  return generate(proxy, mesh, surroundings, createPlacement({ tokenPath, promptTls, controlPlaneHost })).config;
+  const placement = createPlacement({ tokenPath, bootstrapRevision, controlPlaneHost: host });
+  return generate(proxy, mesh, surroundings, placement).config;
 }
 
 function resource(table: ReadonlyMap<string, EnvoyResource>, name: string): EnvoyResource {
@@ -197,11 +198,13 @@ for (const [side, context] of sides) {
   });
 
   test(`${side}: secrets are waited for half a second, by Envoys that were started with it`, () => {
-    for (const [promptTls, nanos] of [
-      [true, 500_000_000],
-      [false, undefined],
+    for (const [bootstrapRevision, nanos] of [
+      [1, 500_000_000],
+      [0, undefined],
     ] as const) {
-      const waits = secretsOf(context({ promptTls })).map(({ sdsConfig }) => sdsConfig?.initialFetchTimeout?.nanos);
+      const waits = secretsOf(context({ bootstrapRevision })).map(
+        ({ sdsConfig }) => sdsConfig?.initialFetchTimeout?.nanos,
+      );
       assert.equal(waits, [nanos, nanos]);
     }
   });
@@ -213,12 +216,12 @@ for (const [side, context] of sides) {
       "grpc.keepalive_timeout_ms",
       "grpc.max_reconnect_backoff_ms",
     ];
-    for (const [promptTls, added] of [
-      [false, []],
-      [true, ["grpc.http2.max_pings_without_data"]],
+    for (const [bootstrapRevision, added] of [
+      [0, []],
+      [1, ["grpc.http2.max_pings_without_data"]],
     ] as const) {
       const server = { ...secretServer, byHost: { port: 5677, verifiedName: "localhost" } };
-      for (const secret of secretsOf(context({ promptTls, server }))) {
+      for (const secret of secretsOf(context({ bootstrapRevision, server }))) {
         const { targetUri, channelArgs } = googleGrpc(secret);
         assert.is(targetUri, "cp.example:5677");
         assert.equal(Object.keys(channelArgs?.args ?? {}).sort(), [...added, ...before]);

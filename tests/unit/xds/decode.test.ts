@@ -15,9 +15,12 @@ const { DeltaDiscoveryRequest, DiscoveryRequest } = envoy.service.discovery.v3;
 const metadata = (key: string, value: string) =>
   field(3, field(1, Buffer.concat([field(1, key), field(2, field(3, value))])));
 
-/** A boolean of the metadata. */
-const flag = (key: string, value: boolean) =>
-  field(3, field(1, Buffer.concat([field(1, key), field(2, Buffer.from([0x20, value ? 1 : 0]))])));
+/** A number of the metadata. */
+function metadataNumber(key: string, value: number) {
+  const encoded = Buffer.alloc(9, 0x11);
+  encoded.writeDoubleLE(value, 1);
+  return field(3, field(1, Buffer.concat([field(1, key), field(2, encoded)])));
+}
 
 function refusedWith(limit: string, read: () => unknown): void {
   try {
@@ -60,21 +63,20 @@ test("are read as the generated decoder reads them", () => {
   }
 });
 
-test("tell the node's id, where its token is, how it reaches the control plane and what its bootstrap has, and no more", () => {
+test("tell the node's id, where its token is, how it reaches the control plane and the revision of its bootstrap, and no more", () => {
   const extension = field(9, Buffer.from([0xff, 0xff, 0xff]));
   const inner = [
     field(1, "mesh.name"),
     metadata("other", "x"),
     metadata("dataplaneTokenPath", "token"),
     metadata("controlPlaneHost", "10.0.0.1"),
-    flag("tcpKeepalive", true),
-    flag("promptTls", true),
+    metadataNumber("bootstrapRevision", 7),
     extension,
   ];
   const bytes = Buffer.concat([field(1, Buffer.concat(inner)), field(2, typeUrls.cds)]);
   const silent = { tokenPath: undefined, controlPlaneHost: undefined, logDirectories: undefined };
-  const unknown = { id: "", ...silent, tcpKeepalive: false, promptTls: false };
-  const said = { tokenPath: "token", controlPlaneHost: "10.0.0.1", tcpKeepalive: true, promptTls: true };
+  const unknown = { id: "", ...silent, bootstrapRevision: 0 };
+  const said = { tokenPath: "token", controlPlaneHost: "10.0.0.1", bootstrapRevision: 7 };
   const node = { ...unknown, id: "mesh.name", ...said };
   assert.equal(decodeDeltaRequest(bytes, true).node, node);
   assert.equal(decodeDeltaRequest(bytes, false).node, unknown);

@@ -129,14 +129,16 @@ const cases: readonly (readonly [title: string, touched: Partial<Touched>, mesh:
   ["nothing", {}, "m", ""],
 ];
 
-test("what a proxy refused is sent again when its own Dataplane is applied, and no other's", () => {
+test("what a proxy refused is sent again when its own Dataplane is applied, and no other's", async () => {
   const stage = open(all);
   const [mine, other] = [stage.join("web-1"), stage.join("redis-1")];
   stage.touch({ services: new Set(["redis"]), everyone: true });
   assert.is(mine.retries, 0);
   // Equal content, as when the Dataplane was applied once more.
   stage.touch(stage.put(web));
-  assert.equal([mine.retries, other.retries], [1, 0]);
+  // On a machine that is busy the work takes more than one slice.
+  await eventually("it is sent again", () => mine.retries === 1);
+  assert.is(other.retries, 0);
   stage.touch({ everyone: true });
   assert.is(mine.retries, 1);
 });
