@@ -52,7 +52,7 @@ test("no inbound may listen on or forward to", async () => {
       name: "d",
       networking: { inbound: interfaces.map((one) => ({ interface: one, tags: { service: "a" } })) },
     });
-  const refused = await put("192.0.2.9:80:5681", "192.0.2.1:81:5681", "127.0.0.1:5679:80", "10.0.0.1:82:5679");
+  const refused = await put("192.0.2.9:80:5681", "192.0.2.1:81:5681", "127.0.0.1:5679:80", "192.0.2.1:82:5679");
   assert.is(refused.status, 400);
   const causes = causesOf(refused);
   assert.equal(
