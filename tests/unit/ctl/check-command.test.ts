@@ -82,6 +82,7 @@ test("an insight becomes the state of its proxy", async () => {
       mTLS: { ...certificateTimes, refusal: { time: "2026-01-25T00:00:00Z", reason: "it is for another" } },
     },
   });
+  await store.create({ type: "DataplaneHealth", mesh: "other", name: "a", spec: { down: [80] } });
   const scope = { pre: false, mesh: "other", token: undefined };
   const connection = () => connect({ globals: { configFile: home.config }, io: processIo(), logLevel: "off" });
   const asked = askControlPlane(connection, scope, Date.now);
@@ -98,6 +99,7 @@ test("an insight becomes the state of its proxy", async () => {
       refused: [
         { mesh: "other", dataplane: "a", type: "lds", resource: "inbound:127.0.0.1:80", reason: "cannot bind" },
       ],
+      down: [80],
       certificate: { taken: new Date("2026-01-01T00:00:00Z"), expires: new Date("2026-01-31T00:00:00Z") },
       turnedDown: { at: "2026-01-25T00:00:00Z", reason: "it is for another" },
     },
