@@ -13,7 +13,7 @@ import { bindError } from "../net/listen.js";
 import { allowedOrigins } from "../net/origins.js";
 import { registry } from "../resources/registry.js";
 import type { Store } from "../store/store.js";
-import { followChanges } from "../xds/feed.js";
+import { followChanges, type ViewFeed } from "../xds/feed.js";
 import { xdsLimits } from "../xds/limits.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
 import { apiHandler } from "./api/handler.js";
@@ -93,7 +93,7 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const servers: { close(): Promise<void> }[] = [];
   const stops: (() => Promise<void>)[] = [];
-  const state: { ready: boolean; store?: Store } = { ready: false };
+  const state: { ready: boolean; store?: Store; view?: ViewFeed } = { ready: false };
   async function close(): Promise<void> {
     state.ready = false;
     await Promise.all(servers.splice(0).map((server) => server.close()));
@@ -111,7 +111,10 @@ export async function startControlPlane(
       port: settings.diagnosticsPort,
       setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
       layers: [knownHosts],
-      handler: healthHandler(() => state.ready && state.store?.available === true, metrics),
+      handler: healthHandler(
+        () => state.ready && state.store?.available === true && state.view?.current() === true,
+        metrics,
+      ),
       logger: logger.child("xds-server.diagnostics"),
       incidents: httpIncidents("diagnostics"),
     });
@@ -121,11 +124,7 @@ export async function startControlPlane(
     const { store: opened, instances } = await openStore(settings, instanceId, logger.child("store"), signal);
     const store = measuredStore(opened, metrics);
     state.store = store;
-    const feed = new AbortController();
-    stops.push(async () => {
-      feed.abort();
-      await store.close();
-    });
+    stops.push(() => store.close());
     const { caKeyType: keyType, workloadCertValidity: lifeMs } = settings;
     const authorities = createAuthorities(store, { keyType, lifeMs }, logger.child("identity"));
     const signingKey = await patiently(() => furnish(store, authorities, settings, logger), logger, signal);
@@ -149,10 +148,12 @@ export async function startControlPlane(
     }
 
     const view = await followChanges({
-      changes: store.changes(feed.signal),
+      changes: store.changes,
+      failed: metrics.feedFailed,
       logger: logger.child("view"),
       coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
     });
+    state.view = view;
     stops.push(async () => view.close());
     const tokens =
       signingKey &&

@@ -48,13 +48,11 @@ export function createSiteGuard({ allowed, advertisedHostname, scheme = "http" }
  * What browsers send and kumactl, curl, Prometheus and Go's client don't. Over plain HTTP a page's GET has neither Origin
  * nor Sec-Fetch-*, and a page may choose its own User-Agent: Accept-Language is what it can't leave out.
  */
-const browserHeaders = ["origin", "accept-language", "referer", "cookie"];
+const browserHeaders: ReadonlySet<string> = new Set(["origin", "accept-language", "referer", "cookie"]);
 
 function fromBrowser(headers: IncomingHttpHeaders): boolean {
-  if (headers["user-agent"]?.startsWith("Mozilla/") === true) return true;
-  if (browserHeaders.some((name) => headers[name] !== undefined)) return true;
-  for (const name in headers) if (name.startsWith("sec-fetch-")) return true;
-  return false;
+  for (const name in headers) if (browserHeaders.has(name) || name.startsWith("sec-fetch-")) return true;
+  return headers["user-agent"]?.startsWith("Mozilla/") === true;
 }
 
 /** Refuses whatever a browser asks of a host name that is not ours. */

@@ -9,8 +9,8 @@ import { type BodyPieces, errorReply, type HttpHandler, type HttpReply, type Lay
 import { createGuard, type Incidents, uncounted } from "./incidents.js";
 import { defaultLimits, type HttpLimitName, type HttpLimits } from "./limits.js";
 import { type Binding, listen } from "./listen.js";
+import { createPipelining } from "./pipelining.js";
 import { readBody } from "./request-body.js";
-import { inTurn } from "./turns.js";
 
 export interface HttpServer {
   readonly port: number;
@@ -82,44 +82,29 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       peer: request.socket.remoteAddress ?? "",
       localAddress: request.socket.localAddress,
     });
-    await send(response, reply, state.closing);
+    const { body: answer } = reply;
+    if (typeof answer === "object" && !Buffer.isBuffer(answer)) {
+      await sendPieces(response, reply, answer, state.closing);
+    } else sendWhole(response, reply, answer ?? "", state.closing);
   };
 
   const failed = guard((request: IncomingMessage, response: ServerResponse, error: unknown): void => {
     logger.error("request failed", { method: request.method, path: request.url, error });
     if (response.headersSent) response.destroy();
-    else sendWhole(response, errorReply(500, "Internal Server Error", "Internal Server Error"), state.closing);
+    else sendWhole(response, failure, String(failure.body), state.closing);
   });
-  /** Requests of a connection that came while one before them was served, by how to begin with each. */
-  const waiting = new WeakMap<Duplex, (() => void)[]>();
-  /** The answer is through, or nobody is left to take it. */
-  const ended = (socket: Duplex): void => {
-    const next = waiting.get(socket)?.shift();
-    if (next === undefined) waiting.delete(socket);
-    else inTurn(next);
-  };
+  const pipelining = createPipelining({
+    most: limits.pipelined,
+    guard,
+    refused: () => incidents.refused("pipelined"),
+  });
   const answer = guard(
     (request: IncomingMessage, response: ServerResponse): void => {
       const { socket } = request;
       silent.delete(socket);
-      const begin = guard(() => {
-        if (socket.destroyed) ended(socket);
-        else serve(request, response).catch((error: unknown) => failed(request, response, error));
+      pipelining(socket, response, () => {
+        serve(request, response).catch((error: unknown) => failed(request, response, error));
       });
-      const queue = waiting.get(socket);
-      // A thousand requests come in what is read at once, and their answers would wait for a client that never reads.
-      if (queue !== undefined && queue.length + 1 >= limits.pipelined) {
-        // Node goes on with what it has read of a connection that is closed already.
-        if (!socket.destroyed) incidents.refused("pipelined");
-        socket.destroy();
-        return;
-      }
-      response.once("close", () => ended(socket));
-      if (queue !== undefined) queue.push(begin);
-      else {
-        waiting.set(socket, []);
-        begin();
-      }
     },
     (request) => request.socket.destroy(),
   );
@@ -204,14 +189,7 @@ function guardHandshakes(server: TlsServer, clients: ClientCheck | undefined, lo
   });
 }
 
-async function send(response: ServerResponse, reply: HttpReply, last: boolean): Promise<void> {
-  const { body } = reply;
-  if (typeof body === "object" && !Buffer.isBuffer(body)) return sendPieces(response, reply, body, last);
-  sendWhole(response, { ...reply, body: body ?? "" }, last);
-}
-
-function sendWhole(response: ServerResponse, reply: HttpReply, last: boolean): void {
-  const body = typeof reply.body === "string" || Buffer.isBuffer(reply.body) ? reply.body : "";
+function sendWhole(response: ServerResponse, reply: HttpReply, body: string | Buffer, last: boolean): void {
   const headers: Record<string, string | number> = { ...reply.headers, "Content-Length": Buffer.byteLength(body) };
   if (last) headers.Connection = "close";
   response.writeHead(reply.status, headers);
@@ -249,6 +227,7 @@ function drained(response: ServerResponse): Promise<void> {
 
 const tooLarge = (limit: number): HttpReply =>
   errorReply(413, "Could not process a resource", `The body is larger than ${limit} bytes`);
+const failure = errorReply(500, "Internal Server Error", "Internal Server Error");
 const noRoom = errorReply(503, "Could not process a resource", "Too many clients have not finished their bodies", {
   headers: { "Retry-After": "5" },
 });

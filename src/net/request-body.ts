@@ -17,17 +17,18 @@ const fewChunks = 2_000;
 const sizeOfMany = 16;
 
 /**
- * Reads a body of at most `limit` bytes; without waiting when the header announces none. What has come is copied into
- * one buffer that grows with it: of chunks with a byte each, every one would take a hundred more.
+ * Reads a body of at most `limit` bytes; without waiting when the header announces none. Chunks behind the first are
+ * copied into one buffer that grows with it: of chunks with a byte each, every one would take a hundred more.
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Body> | Body {
   const announced = request.headers["content-length"];
   if (announced === undefined && request.headers["transfer-encoding"] === undefined) {
     return { kind: "whole", bytes: noBody };
   }
-  if (announced !== undefined && Number(announced) > limit) return { kind: "too-large" };
+  const length = announced === undefined ? Number.NaN : Number(announced);
+  if (length > limit) return { kind: "too-large" };
   return new Promise((resolve) => {
-    let bytes = noBody;
+    let bytes: Buffer = noBody;
     let size = 0;
     let chunks = 0;
     const share = unfinishedBytes.share(() => done({ kind: "no-room" }));
@@ -48,6 +49,13 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
       }
       if (wanted > limit) {
         done({ kind: "too-large" });
+        return;
+      }
+      if (size === 0) {
+        // Most bodies come in one chunk, which Node made for it alone.
+        bytes = chunk;
+        size = wanted;
+        if (wanted !== length) share.hold(wanted);
         return;
       }
       if (wanted > bytes.length) {

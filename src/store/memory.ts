@@ -1,6 +1,6 @@
 import type { Registry } from "../resources/registry.js";
 import type { Resource } from "../resources/resource.js";
-import { frozen } from "./frozen.js";
+import { frozenCopy } from "./frozen.js";
 import { createMirror } from "./mirror.js";
 import { assertMesh, type Key, type Store, type Stored, StoreError } from "./store.js";
 
@@ -10,7 +10,7 @@ export function createMemoryStore(registry: Registry): Store {
 
   function put(resource: Resource, version: number): Stored {
     const { type, mesh, name } = resource;
-    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(structuredClone(resource.spec)), version });
+    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozenCopy(resource.spec), version });
     mirror.apply({ kind: "put", sequence: mirror.sequence + 1, resource: stored });
     return stored;
   }

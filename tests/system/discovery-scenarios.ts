@@ -21,7 +21,6 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
 
   const bin = process.env.KUMA_BIN ?? "dist/bin";
   const logger = createLogger({ name: "test", level: "off" });
-  const abort = new AbortController();
   const store = createMemoryStore(registry);
   const shape = { connectTimeoutMs: 5000 };
   const counts = { sent: 0, acknowledged: 0, rejected: [] as string[] };
@@ -114,7 +113,7 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
     workload = net.createServer((socket) => socket.on("error", () => socket.destroy()).pipe(socket));
     await new Promise<void>((resolve) => workload.listen(0, "127.0.0.1", resolve));
     await store.create({ type: "Mesh", mesh: "default", name: "default", spec: {} });
-    const feed = await followChanges({ changes: store.changes(abort.signal), logger, coalesceMaxMs: 100 });
+    const feed = await followChanges({ changes: store.changes, logger, coalesceMaxMs: 100 });
     server = await startXdsServer({
       port: 0,
       feed,
@@ -131,7 +130,6 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
 
   test.after(async () => {
     envoy.kill("SIGKILL");
-    abort.abort();
     await server.close();
     workload.close();
     fs.rmSync(directory, { recursive: true, force: true });

@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import { messageOf, UserError } from "../../lib/errors.js";
 import { BeyondBounds, type JsonBounds, parseJsonInSteps } from "../../lib/json-steps.js";
-import { finish, type Steps } from "../../lib/steps.js";
+import type { Steps } from "../../lib/steps.js";
 import type { HttpReply } from "../../net/exchange.js";
 import { inSlices } from "../../net/slices.js";
-import { fromJsonInSteps, type ReadDocument } from "../../resources/envelope.js";
+import { fromJson, fromJsonInSteps, type ReadDocument } from "../../resources/envelope.js";
 import { nameCauses } from "../../resources/name.js";
 import type { ResourceType } from "../../resources/resource.js";
 import type { Key } from "../../store/store.js";
@@ -20,13 +20,20 @@ const smallBytes = 32 * 1024;
 /** Ten times what the largest sane resource has: a permission of 10,000 rules is 90,000 values. */
 const bounds: JsonBounds = { deepest: 200, elements: 20_000, members: 10_000, values: 200_000 };
 
-/** Does the work that a body of this size asks for: a large one's in slices, so that the event loop is free in between. */
-export function workOn<T>(body: Buffer, steps: Steps<T>): T | Promise<T> {
-  return body.length <= smallBytes ? finish(steps) : inSlices(steps);
+/**
+ * Does the work that a body of this size asks for: a small one's at once, without the cost of steps, and a large one's
+ * in slices, so that the event loop is free in between.
+ */
+export function workOn<T>(body: Buffer, atOnce: () => T, inSteps: () => Steps<T>): T | Promise<T> {
+  return body.length <= smallBytes ? atOnce() : inSlices(inSteps());
 }
 
 const parse = (body: Buffer): unknown =>
-  body.length <= smallBytes ? JSON.parse(body.toString()) : inSlices(parseJsonInSteps(body.toString(), bounds));
+  workOn<unknown>(
+    body,
+    () => JSON.parse(body.toString()),
+    () => parseJsonInSteps(body.toString(), bounds),
+  );
 
 const refused = (reply: HttpReply): ReadResult => ({ kind: "refused", reply });
 
@@ -44,7 +51,11 @@ export async function readResource(type: ResourceType, key: Key, body: Buffer): 
   }
   let read: ReadDocument<unknown>;
   try {
-    read = await workOn(body, fromJsonInSteps(type, document, "strict"));
+    read = await workOn(
+      body,
+      () => fromJson(type, document, "strict"),
+      () => fromJsonInSteps(type, document, "strict"),
+    );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return refused(errors.malformed(error.message, error.causes));

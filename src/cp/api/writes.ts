@@ -65,7 +65,11 @@ export async function put(
   const stored = await during(titles.find, store.get(key));
   const title = stored === undefined ? titles.create : titles.update;
   const spec = type.defaults(read.spec);
-  const causes = await workOn(request.body, type.validation(spec));
+  const causes = await workOn(
+    request.body,
+    () => type.validate(spec),
+    () => type.validation(spec),
+  );
   if (causes.length > 0) return errors.invalid(title, causes);
   const further = (await check?.(spec)) ?? [];
   if (further.length > 0) return errors.invalid(title, further);
@@ -74,7 +78,11 @@ export async function put(
   try {
     if (stored !== undefined) {
       if (dryRun) return withWarnings(ok, warnings);
-      const same = await workOn(request.body, isSame(renderer, resource, stored));
+      const same = await workOn(
+        request.body,
+        () => render(resource) === renderer.text(stored),
+        () => isSame(renderer, resource, stored),
+      );
       if (!same || (await refusesSomething(store, key))) await store.update(resource, stored.version);
       return withWarnings(ok, warnings);
     }

@@ -22,6 +22,8 @@ export interface Metrics {
    * rate from nothing to one is none.
    */
   incidents(server: string, limits: readonly string[]): Incidents;
+  /** Counts a failure of the store's change feed. */
+  feedFailed(): void;
   /** Counts a request that an HTTP server did not let in. */
   requestRefused(reason: Refusal): void;
   /** Where to look up how many streams there are, once the servers run. */
@@ -168,6 +170,11 @@ export function createMetrics(): Metrics {
   });
   for (const reason of ["host", "address", "proxy"] as const) requestRefusals.inc({ reason }, 0);
 
+  const feedFailures = new Counter({
+    name: "change_feed_failures",
+    help: "Failures of the store's change feed; proxies keep what they have until it is listed again",
+    registers,
+  });
   let making: Promise<string> | undefined;
   let streams = { xds: () => 0, sds: () => 0 };
   for (const [name, help, count] of [
@@ -257,6 +264,7 @@ export function createMetrics(): Metrics {
         caught: () => exceptions.inc(),
       };
     },
+    feedFailed: () => feedFailures.inc(),
     requestRefused: (reason) => requestRefusals.inc({ reason }),
     countStreams(count) {
       streams = count;

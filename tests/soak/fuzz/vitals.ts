@@ -28,7 +28,7 @@ const signsOfABug: readonly RegExp[] = [
   /could not generate a bootstrap/,
   /no configuration could be made/,
   /a change was not taken in everywhere/,
-  /the change feed broke/,
+  /the change feed failed/,
   /could not (write|collect|close)/,
   /no certificate could be issued/,
   /heap out of memory|Assertion .*failed|nghttp2/,

@@ -30,6 +30,7 @@ function open(...resources: readonly Stored[]) {
   const api = followNewerApi({
     feed: {
       view: () => present,
+      current: () => true,
       listen(listener) {
         listeners.add(listener);
         return () => void listeners.delete(listener);

@@ -66,8 +66,7 @@ async function open({
     await authorities.ensure("m");
     for (const resource of [meshRecord(mtls), dataplane("p", {}), dataplane("q", {})]) await store.create(resource);
   }
-  const abort = new AbortController();
-  const feed = await followChanges({ changes: store.changes(abort.signal), logger, coalesceMaxMs: 20 });
+  const feed = await followChanges({ changes: store.changes, logger, coalesceMaxMs: 20 });
   let heard = 0;
   const rotations = createRotations({
     store: { ...store, ...interfere(store) },
@@ -85,7 +84,6 @@ async function open({
   closing.push(() => {
     rotations.close();
     feed.close();
-    abort.abort();
   });
 
   const read = async () => (await store.get(key)) as Stored<Secret>;
