@@ -11,6 +11,8 @@ export interface Terminal {
 export interface Machine {
   /** Runs a script to its end, or for as many seconds. */
   run(script: string, seconds?: number): { status: number | null; stdout: string; stderr: string };
+  /** Moves a network device of this machine there, and gives it an address (with the length of its prefix). */
+  attach(device: string, address: string): void;
   /** Types a script into a terminal of its own, where it stays. */
   terminal(script: string): Terminal;
   /** Ends everything that runs there. */
@@ -41,6 +43,19 @@ async function said(child: ChildProcess): Promise<string> {
   });
 }
 
+function must(program: string, ...args: readonly string[]): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${error?.message ?? stderr}`);
+}
+
+/** Connects two machines by a cable, on which they have these addresses. */
+export function connectMachines(...ends: readonly [readonly [Machine, string], readonly [Machine, string]]): void {
+  const devices = ends.map((_, index) => `kuma${process.pid}${"ab"[index]}`);
+  const [one = "", other = ""] = devices;
+  must("ip", "link", "add", one, "type", "veth", "peer", "name", other);
+  for (const [index, [machine, address]] of ends.entries()) machine.attach(devices[index] ?? "", address);
+}
+
 /**
  * Starts a machine. `setUp` is a script that mounts what it needs; `shell` are the words that run a script in it,
  * the script following as the last one. Needs root.
@@ -52,6 +67,12 @@ export async function startMachine({ setUp, shell }: { setUp: string; shell: rea
   const pid = /^up (\d+)$/m.exec(await said(leader))?.[1] ?? "";
   const words = ["--target", pid, "--mount", "--net", "--pid", ...shell];
   return {
+    attach(device, address) {
+      must("ip", "link", "set", device, "netns", pid);
+      const inside = ["--target", pid, "--net", "ip"];
+      must("nsenter", ...inside, "address", "add", address, "dev", device);
+      must("nsenter", ...inside, "link", "set", device, "up");
+    },
     run(script, seconds = 50) {
       const options = { encoding: "utf8", timeout: seconds * 1000, killSignal: "SIGKILL" } as const;
       const { status, stdout, stderr } = spawnSync("nsenter", [...words, script], options);
