@@ -24,6 +24,10 @@ export interface Application {
   readonly port: number;
   /** How many connections it has seen. */
   readonly seen: () => number;
+  /** Ends its connections and refuses new ones. */
+  stop(): Promise<void>;
+  /** Listens on its port again. */
+  start(): Promise<void>;
 }
 
 export interface SidecarOptions {
@@ -70,13 +74,14 @@ const selectors = (all: readonly Tags[]) =>
 /** A stage whose control plane has these settings, and is of another build when `from` is that one's directory. */
 export async function openMeshStage(env: Readonly<Record<string, string>> = {}, from = bin): Promise<MeshStage> {
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-mesh-"));
-  const servers: net.Server[] = [];
-  const sockets = new Set<net.Socket>();
+  const applications: Application[] = [];
   const sidecars: Sidecar[] = [];
   let tokens = 0;
 
   async function application(name: string): Promise<Application> {
     let seen = 0;
+    let port = 0;
+    const sockets = new Set<net.Socket>();
     const server = net.createServer((socket) => {
       seen += 1;
       sockets.add(socket);
@@ -85,9 +90,26 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}, 
       socket.write(`${name}\n`);
       socket.pipe(socket);
     });
-    servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return { port: (server.address() as net.AddressInfo).port, seen: () => seen };
+    const started = {
+      get port() {
+        return port;
+      },
+      seen: () => seen,
+      async start() {
+        await new Promise<void>((resolve, reject) => {
+          server.once("error", reject).listen(port, "127.0.0.1", resolve);
+        });
+        port = (server.address() as net.AddressInfo).port;
+      },
+      async stop() {
+        const closed = new Promise((resolve) => server.close(resolve));
+        for (const socket of sockets) socket.destroy();
+        await closed;
+      },
+    };
+    await started.start();
+    applications.push(started);
+    return started;
   }
 
   const stage: MeshStage = {
@@ -154,8 +176,7 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}, 
     async close() {
       await Promise.all(sidecars.map((sidecar) => sidecar.stop()));
       await stage.cp.stop();
-      for (const socket of sockets) socket.destroy();
-      for (const server of servers) server.close();
+      await Promise.all(applications.map((one) => one.stop()));
       fs.rmSync(temporary, { recursive: true, force: true });
     },
   };

@@ -23,3 +23,12 @@ export async function freePort(): Promise<number> {
   }
   throw new Error(`no port from ${first} to ${first + blockSize - 1} is free`);
 }
+
+/** Takes a port of 127.0.0.1 away from everybody else, and resets whoever connects to it. @returns what frees it */
+export async function occupy(port: number): Promise<() => Promise<void>> {
+  const server = net.createServer((socket) => void socket.on("error", () => {}).resetAndDestroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(port, "127.0.0.1", resolve);
+  });
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}

@@ -7,6 +7,11 @@ export interface TcpProxy {
   readonly connections: number;
   /** Resets connections; all, or each with the given probability. */
   cut(chosen?: () => boolean): void;
+  /**
+   * From now on the open connections carry nothing and stay open, whatever the server does, while new ones pass: as with
+   * a load balancer or NAT that has lost its table.
+   */
+  deafen(): void;
   /** While set, nothing gets through any more, and nobody is told: as when a firewall drops packets. */
   silent: boolean;
   /** While set, new connections are reset. */
@@ -19,6 +24,7 @@ export interface TcpProxy {
  */
 export async function startTcpProxy(target: number, filter?: () => (chunk: Buffer) => Buffer): Promise<TcpProxy> {
   const pairs = new Set<readonly [net.Socket, net.Socket]>();
+  const deaf = new WeakSet<readonly [net.Socket, net.Socket]>();
   const state = { silent: false, closed: false };
 
   const server = net.createServer((client) => {
@@ -33,13 +39,14 @@ export async function startTcpProxy(target: number, filter?: () => (chunk: Buffe
     const rewrite = filter?.() ?? ((chunk: Buffer) => chunk);
     upstream.on("error", () => {});
     client.setNoDelay(true).on("data", (chunk) => {
-      if (!state.silent) upstream.write(chunk);
+      if (!state.silent && !deaf.has(pair)) upstream.write(chunk);
     });
     upstream.setNoDelay(true).on("data", (chunk) => {
-      if (!state.silent) client.write(rewrite(chunk));
+      if (!state.silent && !deaf.has(pair)) client.write(rewrite(chunk));
     });
     for (const socket of pair) {
       socket.on("close", () => {
+        if (socket === upstream && deaf.has(pair)) return;
         pairs.delete(pair);
         for (const end of pair) end.destroy();
       });
@@ -57,6 +64,9 @@ export async function startTcpProxy(target: number, filter?: () => (chunk: Buffe
       return pairs.size;
     },
     cut,
+    deafen() {
+      for (const pair of pairs) deaf.add(pair);
+    },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       cut();

@@ -1,11 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:net";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
 import { put } from "../support/executable.js";
 import { greeting, type MeshStage, openMeshStage, reaches } from "../support/mesh-stage.js";
-import { freePort } from "../support/ports.js";
+import { freePort, occupy } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("what an Envoy refuses", { needs: "envoy" });
@@ -51,27 +50,17 @@ test("a port that another sidecar has: named with Envoy's words until it is mend
   await eventually("all is well again", () => stage.kumactl("inspect", "dataplanes").stderr === "");
 });
 
-/** A server that has a port until it is closed. */
-async function occupy(port: number): Promise<Server> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
-  });
-  return server;
-}
-
 const refusals = () => stage.kumactl("inspect", "dataplanes").stderr;
 
 test("a listener whose port is taken is retried once the port is free, with nothing applied", async () => {
   const app = await stage.application("third");
-  const holder = await occupy(ports.taken);
+  const free = await occupy(ports.taken);
   await stage.apply("third-1", {
     inbound: [{ interface: `127.0.0.1:${ports.taken}:${app.port}`, tags: { service: "third" } }],
   });
   await stage.sidecar("third-1", { token: "" });
   await eventually("the refusal is shown", () => refusals().includes("cannot bind"));
-  await new Promise((resolve) => holder.close(resolve));
+  await free();
   await reaches(ports.taken, "third");
   await eventually("all is well again", () => refusals() === "");
 });

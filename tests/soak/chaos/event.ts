@@ -1,4 +1,4 @@
-import type { Allowance } from "./ledger.js";
+import type { Allowance, Ledger } from "./ledger.js";
 import type { ChaosStage } from "./stage.js";
 
 /** Something that happens to the mesh while connections are made. */
@@ -9,6 +9,9 @@ export interface ChaosEvent {
   readonly weight: number;
   /** Which connections may fail, for how long and why; any other failure ends the run with exit code 1. */
   readonly mayFail: readonly Allowance[];
-  /** Makes it happen and undoes it; throws when the mesh does not do what it should. */
-  run(stage: ChaosStage): Promise<void>;
+  /**
+   * Makes it happen and undoes it; throws when the mesh does not do what it should. Tells the ledger the moments that its
+   * allowances name, and connections of its own that failed.
+   */
+  run(stage: ChaosStage, ledger: Pick<Ledger, "mark" | "record">): Promise<void>;
 }

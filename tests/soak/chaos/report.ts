@@ -2,10 +2,11 @@ import type { Ledger, Row } from "./ledger.js";
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`;
 
-function lines({ event, runs, made, allowed, denied, gapMs, gapFlow }: Row): string[] {
+function lines({ event, runs, made, plaintext, allowed, denied, gapMs, gapFlow }: Row): string[] {
   const failed = [...allowed.values()].reduce((sum, { failed: count }) => sum + count, 0);
   const gap = gapMs === 0 ? "" : `, longest gap ${seconds(gapMs)} (${gapFlow})`;
-  const counts = `${made} connections, ${failed} failed as allowed, ${denied} failed otherwise`;
+  const tried = plaintext === 0 ? "" : ` (${plaintext} tried in plaintext with mTLS on)`;
+  const counts = `${made} connections${tried}, ${failed} failed as allowed, ${denied} failed otherwise`;
   return [
     `${event}, ${runs} ${runs === 1 ? "time" : "times"}: ${counts}${gap}`,
     ...[...allowed].map(([why, cause]) => {

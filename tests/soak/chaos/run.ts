@@ -68,7 +68,7 @@ export async function openChaos(options: StageOptions, ledger: Ledger): Promise<
       stage.random = seeded(seed);
       ledger.begin(event.name, event.mayFail);
       try {
-        await event.run(stage);
+        await event.run(stage, ledger);
         await calm();
       } finally {
         ledger.settle();

@@ -12,9 +12,10 @@ export interface ChaosInput {
   readonly seed: number;
 }
 
-/** Renewed every 32 s; an Envoy has 8 s to find a control plane that was restarted before its certificate ends. */
-const certificateSeconds = 40;
+/** Renewed every 48 s. */
+const certificateSeconds = 60;
 const perSecond = 25;
+const reloads = 10;
 
 /** Each event as often as its weight says. */
 const lots: readonly ChaosEvent[] = events.flatMap((event) => Array.from({ length: event.weight }, () => event));
@@ -35,7 +36,7 @@ export function chaosSoak(): Soak<ChaosInput> {
     input: (random) => ({ event: random.pick(lots).name, seed: random.below(2 ** 32) }),
     async open(say) {
       const ledger = openLedger();
-      const chaos = await openChaos({ certificateSeconds, perSecond }, ledger);
+      const chaos = await openChaos({ certificateSeconds, perSecond, reloads }, ledger);
       ledgers.push(ledger);
       return {
         async step({ event, seed }, number) {

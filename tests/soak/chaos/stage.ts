@@ -1,11 +1,13 @@
 import fs from "node:fs";
 import path from "node:path";
+import { processTable } from "../../../src/dp/process-facts.js";
 import { eventually } from "../../support/eventually.js";
-import { put, type Running, startControlPlane, startProgram } from "../../support/executable.js";
-import { type MeshStage, openMeshStage, reaches } from "../../support/mesh-stage.js";
+import { bin, type Running, startControlPlane, startProgram } from "../../support/executable.js";
+import { type Application, type MeshStage, type Networking, openMeshStage, reaches } from "../../support/mesh-stage.js";
 import { freePort } from "../../support/ports.js";
 import { type PostgresServer, startPostgres } from "../../support/postgres.js";
 import { seeded } from "../../support/random.js";
+import { startTcpProxy, type TcpProxy } from "../../support/tcp-proxy.js";
 import type { Flow } from "./traffic.js";
 
 /** Who is in the mesh from its start to its end. */
@@ -20,42 +22,60 @@ export const serviceOf = (name: string) => name.replace(/-\d+$/, "");
 /** How long a sidecar lets its connections end by themselves. */
 export const drainSeconds = 2;
 
+/** A sidecar with mTLS has one stream for its certificate and one for the authority's. */
+const secretStreams = 2;
+
 /** A sidecar's process and what is known of it; its ports stay the same over restarts. */
 export interface Member {
   readonly name: string;
   readonly admin: number;
   readonly inbound: number;
-  readonly tokenFile: string;
+  /** Undefined when it has no token. */
+  readonly tokenFile: string | undefined;
   running: Running;
 }
 
 export interface ChaosStage {
   readonly mesh: MeshStage;
   readonly database: PostgresServer;
+  /** What all sidecars find the xDS server behind. */
+  readonly balancer: TcpProxy;
   /** Decides what an event leaves open; each event is given one of its own seed. */
   random: ReturnType<typeof seeded>;
   readonly flows: readonly Flow[];
   /** Where mobile-1 finds the service web, whose permission comes and goes. */
   readonly webOut: number;
   /** The ports that the guest has whenever it is there. */
-  readonly guest: { readonly inbound: number; readonly admin: number; readonly application: number };
+  readonly guest: { readonly inbound: number; readonly application: number };
+  /** Of those who are there from start to end. */
+  readonly applications: Map<string, Application>;
+  readonly dataplanes: Map<string, Networking>;
   /** Of all that have a sidecar at present. */
   readonly members: ReadonlyMap<string, Member>;
   /** Ends the control plane by a signal and starts another one on its store and ports. */
   restartControlPlane(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
-  /** Starts the sidecar of a dataplane that was applied. */
-  join(name: string, inbound: number): Promise<Member>;
+  /** A free port, the same whenever it is asked for by the same purpose: a long run would use up all that there are. */
+  port(purpose: string): Promise<number>;
+  /** Switches mTLS and leaves the rest of the Mesh as it is. */
+  mtls(enabled: boolean): Promise<void>;
+  /** Applies a Dataplane as it was at first, with these outbounds added. */
+  apply(name: string, outbound?: Networking["outbound"]): Promise<void>;
+  /** Starts the sidecar of a dataplane that was applied, without a token only where that is said. */
+  join(name: string, inbound: number, token?: "no token"): Promise<Member>;
   /** Stops a sidecar in order, for good. */
   leave(name: string): Promise<void>;
   /** Starts a sidecar that has ended anew, with its ports and its token. */
   restart(name: string): void;
-  /** The process id of a sidecar's Envoy; undefined when it has none. */
+  /** The process id of a sidecar's Envoy, the older one while there are two; undefined when it has none. */
   envoyOf(name: string): number | undefined;
+  readonly reloads: number;
+  /** Has a kuma-dp reload, and waits until its new Envoy serves and the old one is gone. */
+  reload(name: string): Promise<void>;
   ask(name: string, path: string): Promise<string>;
   /** PUTs a resource of the mesh; throws when it is refused. */
   write(collection: string, type: string, name: string, rest: object): Promise<void>;
   remove(collection: string, name: string): Promise<void>;
-  /** Waits until the control plane is ready and each sidecar has an open stream to it. */
+  /** Waits until the control plane is ready and each sidecar has open streams of configuration and of secrets to it. */
   connected(): Promise<void>;
   /** Waits until no client's passive health check keeps connections away from an instance any more. */
   penaltiesOver(): Promise<void>;
@@ -63,22 +83,28 @@ export interface ChaosStage {
 }
 
 export interface StageOptions {
-  /** A lower one brings more renewals; Envoys have a fifth of it to find a control plane that was restarted. */
+  /**
+   * A lower one brings more renewals. Envoys have a fifth of it to find a control plane that was restarted: they try
+   * again at random times, of which the fifth may be 8 s after the fourth.
+   */
   readonly certificateSeconds: number;
   /** New connections a second for each client. */
   readonly perSecond: number;
+  /** How often a kuma-dp reloads when that happens to one. */
+  readonly reloads: number;
 }
 
 const everybody = [{ match: { service: "*" } }];
 export const service = (name: string) => [{ match: { service: name } }];
 
-function childOf(pid: number | undefined): number | undefined {
+/** The children of a process that live, the oldest first. One that ended may be a zombie until the next reload. */
+function childrenOf(pid: number | undefined): readonly number[] {
   try {
-    const child = Number(fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0]);
-    return child > 0 ? child : undefined;
+    const all = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").match(/\d+/g) ?? [];
+    return all.map(Number).filter((child) => processTable(child) !== undefined);
   } catch {
     // The process has ended, and its children are nobody's to tell.
-    return undefined;
+    return [];
   }
 }
 
@@ -106,9 +132,11 @@ async function subscriptions(api: string): Promise<ReadonlyMap<string, readonly 
 }
 
 /** Opens a mesh of two clients and two instances of a server with mTLS and policies, on PostgreSQL. */
-export async function openChaosStage({ certificateSeconds, perSecond }: StageOptions): Promise<ChaosStage> {
+export async function openChaosStage({ certificateSeconds, perSecond, reloads }: StageOptions): Promise<ChaosStage> {
   const database = await startPostgres();
   const address = await database.createDatabase();
+  const xdsPort = await freePort();
+  const balancer = await startTcpProxy(xdsPort);
   const settings = {
     KUMA_STORE_TYPE: "postgres",
     KUMA_STORE_POSTGRES_HOST: address.host,
@@ -117,6 +145,8 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
     KUMA_STORE_POSTGRES_PASSWORD: address.password,
     KUMA_STORE_POSTGRES_DB_NAME: address.database,
     KUMA_CA_BUILTIN_WORKLOAD_CERT_VALIDITY: `${certificateSeconds}s`,
+    KUMA_XDS_SERVER_GRPC_PORT: String(xdsPort),
+    KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT: String(balancer.port),
   };
   const mesh = await openMeshStage(settings);
   const present = new Map<string, Member>();
@@ -124,13 +154,16 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
   /** Control planes that are no more: a killed one leaves its streams open in the store until others notice. */
   const former = new Set<string>();
 
-  function start(name: string, admin: number, tokenFile: string): Running {
-    return startProgram("kuma-dp", ["run", `--admin-port=${admin}`], {
+  const ports = new Map<string, number>();
+
+  function start(name: string, admin: number, tokenFile: string | undefined): Running {
+    // In a terminal SIGHUP would end it.
+    return startProgram("/usr/bin/setsid", [path.join(bin, "kuma-dp"), "run", `--admin-port=${admin}`], {
       KUMA_CONTROL_PLANE_BOOTSTRAP_SERVER_URL: mesh.cp.bootstrap,
       KUMA_DATAPLANE_NAME: name,
       KUMA_DATAPLANE_MESH: "default",
       KUMA_DATAPLANE_DRAIN_TIME: `${drainSeconds}s`,
-      KUMA_DATAPLANE_RUNTIME_TOKEN_PATH: tokenFile,
+      ...(tokenFile === undefined ? {} : { KUMA_DATAPLANE_RUNTIME_TOKEN_PATH: tokenFile }),
       TMPDIR: mesh.temporary,
     });
   }
@@ -144,15 +177,18 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
   const stage: ChaosStage = {
     mesh,
     database,
+    balancer,
     random: seeded(0),
     flows: [],
     webOut: await freePort(),
     guest: {
       inbound: await freePort(),
-      admin: await freePort(),
       application: (await mesh.application(guest)).port,
     },
+    applications: new Map(),
+    dataplanes: new Map(),
     members: present,
+    reloads,
     async restartControlPlane(signal) {
       const { cp } = mesh;
       for (const streams of (await subscriptions(cp.api)).values()) {
@@ -161,7 +197,6 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
       const same = {
         KUMA_API_SERVER_PORT: new URL(cp.api).port,
         KUMA_BOOTSTRAP_SERVER_PORT: new URL(cp.bootstrap).port,
-        KUMA_XDS_SERVER_GRPC_PORT: String(cp.xdsPort),
         KUMA_XDS_SERVER_DIAGNOSTICS_PORT: new URL(cp.health).port,
         KUMA_SDS_SERVER_GRPC_PORT: String(cp.sdsPort),
         KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: new URL(cp.tokens).port,
@@ -169,10 +204,22 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
       await (signal === "SIGKILL" ? cp.kill() : cp.stop());
       mesh.cp = await startControlPlane({ ...settings, ...same });
     },
-    async join(name, inbound) {
-      const admin = name === guest ? stage.guest.admin : await freePort();
-      const tokenFile = path.join(mesh.temporary, `${name}.token`);
-      fs.writeFileSync(tokenFile, await mesh.token(name), { mode: 0o600 });
+    async port(purpose) {
+      const port = ports.get(purpose) ?? (await freePort());
+      ports.set(purpose, port);
+      return port;
+    },
+    mtls: (enabled) => writeMesh(mesh, enabled),
+    async apply(name, outbound = []) {
+      const networking = stage.dataplanes.get(name);
+      if (networking === undefined) throw new Error(`${name} has no Dataplane`);
+      const all = [...(networking.outbound ?? []), ...outbound];
+      await stage.write("dataplanes", "Dataplane", name, { networking: { ...networking, outbound: all } });
+    },
+    async join(name, inbound, token) {
+      const admin = await stage.port(`admin server of ${name}`);
+      const tokenFile = token === "no token" ? undefined : path.join(mesh.temporary, `${name}.token`);
+      if (tokenFile !== undefined) fs.writeFileSync(tokenFile, await mesh.token(name), { mode: 0o600 });
       const joined = { name, admin, inbound, tokenFile, running: start(name, admin, tokenFile) };
       present.set(name, joined);
       return joined;
@@ -186,21 +233,28 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
       found.running = start(name, found.admin, found.tokenFile);
     },
     envoyOf(name) {
-      const pid = childOf(member(name).running.child.pid);
-      if (pid !== undefined) envoys.add(pid);
-      return pid;
+      const pids = childrenOf(member(name).running.child.pid);
+      for (const pid of pids) envoys.add(pid);
+      return pids[0];
+    },
+    async reload(name) {
+      const { child } = member(name).running;
+      const before = stage.envoyOf(name);
+      const epoch = async (): Promise<number> => {
+        const info = JSON.parse(await stage.ask(name, "/server_info"));
+        return info.state === "LIVE" ? info.command_line_options.restart_epoch : -1;
+      };
+      const next = (await epoch()) + 1;
+      child.kill("SIGHUP");
+      await eventually(`the next Envoy of ${name} serves`, async () => (await epoch()) === next);
+      await eventually(`it is the only Envoy of ${name}`, () => {
+        const pids = childrenOf(child.pid);
+        return pids.length === 1 && pids[0] !== before;
+      });
     },
     ask: async (name, target) => (await fetch(`http://127.0.0.1:${member(name).admin}${target}`)).text(),
-    async write(collection, type, name, rest) {
-      const target = `/meshes/default/${collection}/${name}`;
-      const response = await fetch(`${mesh.cp.api}${target}`, {
-        method: "PUT",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ type, mesh: "default", name, ...rest }),
-      });
-      const text = await response.text();
-      if (!response.ok) throw new Error(`PUT ${target} was answered ${response.status}: ${text}`);
-    },
+    write: (collection, type, name, rest) =>
+      written(mesh, `/meshes/default/${collection}/${name}`, { type, mesh: "default", name, ...rest }),
     async remove(collection, name) {
       const target = `/meshes/default/${collection}/${name}`;
       const status = await mesh.remove(target);
@@ -228,6 +282,16 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
         },
         60_000,
       );
+      const withToken = [...present.values()].filter(({ tokenFile }) => tokenFile !== undefined).length;
+      await eventually(
+        "each sidecar has its streams of secrets",
+        async () => {
+          const metrics = await (await fetch(`${mesh.cp.health}/metrics`)).text();
+          const active = Number(/^sds_streams_active (\d+)$/m.exec(metrics)?.[1]);
+          return active >= secretStreams * withToken;
+        },
+        60_000,
+      );
     },
     async penaltiesOver() {
       for (const name of clients) {
@@ -240,6 +304,7 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
       await Promise.all([...present.values()].map(({ running }) => running.stop()));
       for (const pid of envoys) endOrphan(pid);
       await mesh.close();
+      await balancer.close();
       await database.close();
     },
   };
@@ -252,18 +317,31 @@ export async function openChaosStage({ certificateSeconds, perSecond }: StageOpt
   }
 }
 
-/** Writes the resources, starts the sidecars and waits until each client reaches each server. */
-async function furnish(stage: ChaosStage, perSecond: number): Promise<ChaosStage> {
-  const { mesh } = stage;
-  await put(mesh.cp.api, "/meshes/default", {
+const writeMesh = (mesh: MeshStage, mtls: boolean) =>
+  written(mesh, "/meshes/default", {
     type: "Mesh",
     name: "default",
-    mtls: { enabled: true, ca: { builtin: {} } },
+    mtls: { enabled: mtls, ca: { builtin: {} } },
     logging: {
       defaultBackend: "file",
       backends: [{ name: "file", file: { path: path.join(mesh.temporary, "access.log") } }],
     },
   });
+
+async function written(mesh: MeshStage, target: string, resource: object): Promise<void> {
+  const response = await fetch(`${mesh.cp.api}${target}`, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(resource),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`PUT ${target} was answered ${response.status}: ${text}`);
+}
+
+/** Writes the resources, starts the sidecars and waits until each client reaches each server. */
+async function furnish(stage: ChaosStage, perSecond: number): Promise<ChaosStage> {
+  const { mesh } = stage;
+  await writeMesh(mesh, true);
   const toRedis = { sources: everybody, destinations: service("redis") };
   await stage.write("traffic-logs", "TrafficLog", "redis", toRedis);
   await stage.write("health-checks", "HealthCheck", "redis", {
@@ -286,17 +364,19 @@ async function furnish(stage: ChaosStage, perSecond: number): Promise<ChaosStage
   };
   for (const name of members) {
     const inbound = await freePort();
-    const { port } = await mesh.application(name);
+    const application = await mesh.application(name);
+    stage.applications.set(name, application);
     const outbound = (clients as readonly string[]).includes(name)
       ? [flow(name, "redis", await freePort(), perSecond, 3)]
       : [];
     if (name === "mobile-1") outbound.push(flow(name, "web", stage.webOut, perSecond, 1));
-    await stage.write("dataplanes", "Dataplane", name, {
-      networking: {
-        inbound: [{ interface: `127.0.0.1:${inbound}:${port}`, tags: { service: serviceOf(name), instance: name } }],
-        outbound,
-      },
+    stage.dataplanes.set(name, {
+      inbound: [
+        { interface: `127.0.0.1:${inbound}:${application.port}`, tags: { service: serviceOf(name), instance: name } },
+      ],
+      outbound,
     });
+    await stage.apply(name);
     await stage.join(name, inbound);
   }
   for (const { port, service: to } of flows) {

@@ -4,8 +4,12 @@ import net from "node:net";
 export interface Connection {
   readonly client: string;
   readonly service: string;
-  /** `new` says one line and closes; `long` stays open and echoes until it is broken or the traffic stops. */
-  readonly kind: "new" | "long";
+  /**
+   * `new` says one line and closes; `long` stays open and echoes until it is broken or the traffic stops, and is `new`
+   * when it failed before anybody answered. `plaintext` is one
+   * without TLS that a sidecar has to close because mTLS is on.
+   */
+  readonly kind: "new" | "long" | "plaintext";
   readonly from: number;
   readonly to: number;
   /** Which instance answered; undefined when none did before the connection failed. */
@@ -140,11 +144,12 @@ export function startTraffic(flows: readonly Flow[], record: (connection: Connec
     pending.add(work);
     void work.finally(() => pending.delete(work));
   };
-  async function observe(flow: Flow, kind: Connection["kind"], run: () => Promise<Ended>): Promise<Ended> {
+  async function observe(flow: Flow, kind: "new" | "long", run: () => Promise<Ended>): Promise<Ended> {
     const from = performance.now();
     const { client, service } = flow;
     const ended = await run();
-    record({ client, service, kind, from, to: performance.now(), ...ended });
+    const answered = ended.error === undefined || ended.server !== undefined;
+    record({ client, service, kind: answered ? kind : "new", from, to: performance.now(), ...ended });
     return ended;
   }
   async function keepOpen(flow: Flow): Promise<void> {

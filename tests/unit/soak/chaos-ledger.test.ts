@@ -88,6 +88,71 @@ test("an allowance with a number covers so many failures in each run of the even
   assert.equal(denied(), ["away: 0, 2", "away: 10, 2"]);
 });
 
+const switched: Allowance = { kind: "new", since: "response", forSeconds: 1, why: "it switches" };
+const moment = (name: string, member: string, seconds: number) =>
+  ({ name, member, service: member.replace(/-\d+$/, ""), at: seconds * 1000 }) as const;
+
+test("an allowance that counts from moments is judged when the event is over, by those of both ends of a connection", () => {
+  const { ledger, at, record, denied } = opened();
+  ledger.begin("switch", [switched]);
+  record(2.5, { error: "by its client" });
+  record(4.5, { error: "by its server", server: "redis-1" });
+  record(4.5, { error: "of another server", server: "redis-2" });
+  record(4.5, { error: "of another client", client: "mobile-1", service: "web" });
+  record(4.6, { error: "of nobody known" });
+  record(3.5, { error: "between" });
+  record(1.8, { error: "before" });
+  record(5.1, { error: "late" });
+  assert.equal(denied(), [], "not before the moments are known");
+  ledger.mark(moment("response", "web-1", 2));
+  ledger.mark(moment("response", "redis-1", 4));
+  ledger.mark(moment("another", "redis-2", 4));
+  at(6);
+  ledger.settle();
+  const others = ["of another server", "of another client", "between", "before", "late"];
+  assert.equal(
+    denied(),
+    others.map((error) => `switch: ${error}`),
+  );
+  const row = ledger.rows().find(({ event }) => event === "switch");
+  assert.is(row?.denied, 5);
+  assert.is(row?.allowed.get("it switches")?.failed, 3);
+});
+
+test("an allowance until a moment covers what each client began before its own", () => {
+  const { ledger, at, record, denied } = opened();
+  ledger.begin("down", [{ service: "redis", until: "known", forSeconds: 9, why: "nobody knows" }]);
+  record(2, { error: "in time" });
+  record(3, { error: "known", from: 2_500 });
+  record(3, { error: "not known there", client: "mobile-1" });
+  record(5, { error: "slow", client: "mobile-1", from: 3_900 });
+  ledger.mark(moment("known", "web-1", 2));
+  ledger.mark(moment("known", "mobile-1", 4));
+  at(5);
+  ledger.settle();
+  assert.equal(denied(), ["down: known"]);
+  ledger.begin("down", [{ service: "redis", until: "known", forSeconds: 9, why: "nobody knows" }]);
+  record(6, { error: "never known" });
+  ledger.settle();
+  assert.equal(denied(), ["down: known", "down: never known"]);
+});
+
+test("plaintext that passed is no connection of a flow, and allowed only by its own allowance", () => {
+  const { ledger, at, record, denied } = opened();
+  ledger.begin("switch", [switched, { ...switched, kind: "plaintext", why: "it waits" }]);
+  record(1);
+  ledger.mark(moment("response", "redis-1", 2));
+  record(2.5, { kind: "plaintext", client: "nobody", server: "redis-1", error: "soon" });
+  record(3.5, { kind: "plaintext", client: "nobody", server: "redis-1", error: "late" });
+  record(4);
+  at(5);
+  ledger.settle();
+  assert.equal(denied(), ["switch: late"]);
+  const row = ledger.rows().find(({ event }) => event === "switch");
+  assert.equal([...(row?.allowed.keys() ?? [])], ["it waits"]);
+  assert.is(row?.gapMs, 3_000);
+});
+
 test("the longest time without a successful connection is told with its flow", () => {
   const { ledger, record } = opened();
   ledger.begin("away", [refused]);

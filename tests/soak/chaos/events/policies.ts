@@ -1,12 +1,8 @@
 import { eventually } from "../../../support/eventually.js";
 import { denies, greeting, reaches } from "../../../support/mesh-stage.js";
+import { drainedSeconds, reachSeconds } from "../bounds.js";
 import type { ChaosEvent } from "../event.js";
 import { type ChaosStage, clients, drainSeconds, guest, service } from "../stage.js";
-
-/** How long a change may take to reach the sidecars that it is about, on a machine that is busy with the rest of the run. */
-const reachSeconds = 4;
-/** A sidecar closes what it drains by a timer of its own, which may be late. */
-const drainedSeconds = drainSeconds + 2;
 
 /** From the start of a sidecar until it listens: half a second when the machine is idle. */
 const joinSeconds = 6;
@@ -138,7 +134,7 @@ export const policyEvents: readonly ChaosEvent[] = [
     async run(stage) {
       const names = Array.from({ length: unrelated }, (_, index) => `unrelated-${index}`);
       const networking = (index: number) => ({
-        inbound: [{ interface: `127.0.0.1:${index + 1}:1`, tags: { service: `unrelated-${index % 5}` } }],
+        inbound: [{ interface: `127.0.0.1:${index + 1}:999`, tags: { service: `unrelated-${index % 5}` } }],
         outbound: [{ interface: `:${index + 101}`, service: "redis" }],
       });
       for (const [index, name] of names.entries()) {

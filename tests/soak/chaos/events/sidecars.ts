@@ -1,10 +1,9 @@
 import { eventually } from "../../../support/eventually.js";
+import { restartSeconds } from "../bounds.js";
 import type { ChaosEvent } from "../event.js";
 import type { Allowance } from "../ledger.js";
 import { type ChaosStage, clients, drainSeconds, members, serviceOf } from "../stage.js";
 
-/** From a sidecar's end until its successor listens: half a second when the machine is idle. */
-const restartSeconds = 6;
 /** From the end of kuma-cp until its successor is ready: half a second when the machine is idle. */
 const controlPlaneSeconds = 6;
 /** From the start of kuma-dp until it ends the Envoy that a killed one left. */
