@@ -14,7 +14,15 @@ interface Line {
   current: ServerResponse;
   /** Requests that came meanwhile. */
   readonly waiting: Waiting[];
+  /** Too many came: what comes now is not served any more. */
+  full: boolean;
 }
+
+/**
+ * How long a connection with too many requests is kept: a client that is closed at once comes again at once, and what it
+ * has sent costs ten milliseconds each time. What Node has read of it already, some MB, is kept as long.
+ */
+const lingerMs = 250;
 
 export interface PipeliningOptions {
   /** How many requests of a connection may be unanswered; one more costs it the connection. */
@@ -56,15 +64,18 @@ export function createPipelining({ most, guard, refused }: PipeliningOptions) {
     // Node goes on with what it has read of a connection that is closed already.
     if (socket.destroyed) return;
     const line = lines.get(socket);
+    if (line?.full === true) return;
     if (line === undefined || (line.current.closed && line.waiting.length === 0)) {
-      if (line === undefined) lines.set(socket, { current: response, waiting: [] });
+      if (line === undefined) lines.set(socket, { current: response, waiting: [], full: false });
       else line.current = response;
       begin();
       return;
     }
     if (line.waiting.length + 1 >= most) {
       refused();
-      socket.destroy();
+      line.full = true;
+      socket.pause();
+      setTimeout(() => socket.destroy(), lingerMs);
       return;
     }
     line.waiting.push({ response, begin });

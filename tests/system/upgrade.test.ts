@@ -14,8 +14,11 @@ import { suite } from "../support/suite.js";
 
 const test = suite(`an upgrade from ${pin.version} and the way back, under traffic`, { needs: ["envoy", "postgres"] });
 
-/** A control plane's certificates last this long, so that those of each control plane in turn are in use. */
-const validitySeconds = 15;
+/**
+ * A control plane's certificates last this long, so that those of each control plane in turn are in use. Their last fifth
+ * has to be enough, on a machine that is busy, for a control plane to be replaced and for all sidecars to find it.
+ */
+const validitySeconds = 40;
 
 let previous: string;
 let server: PostgresServer;
@@ -91,10 +94,11 @@ async function renewed(): Promise<void> {
   await Promise.all(
     [...sidecars].map(async ([name, sidecar]) => {
       const before = await serial(sidecar);
-      await eventually(`${name} has a certificate of the running control plane`, async () => {
+      const isNew = async () => {
         const now = await serial(sidecar);
         return now !== "" && now !== before;
-      });
+      };
+      await eventually(`${name} has a certificate of the running control plane`, isNew, 2 * validitySeconds * 1000);
     }),
   );
 }
