@@ -130,7 +130,7 @@ const configuration: Check = {
 };
 
 /** An Envoy answers within milliseconds, and within seconds what is large for a small machine. */
-const answeredMs = 30_000;
+const answeredMs = 15_000;
 
 const updates: Check = {
   id: "updates",

@@ -394,13 +394,13 @@ const dataplanes: readonly Case[] = [
   [
     "an Envoy that does not answer",
     "updates",
-    contextWith(proxies(proxy("a", { unanswered: ago(30) }), proxy("b"))),
-    /^error: Envoy of "a" in mesh "default" has not answered what it was sent at 2026-01-01T11:59:30\.000Z: .* FIX .*inspect dataplane a --mesh default --diff/,
+    contextWith(proxies(proxy("a", { unanswered: ago(15) }), proxy("b"))),
+    /^error: Envoy of "a" in mesh "default" has not answered what it was sent at 2026-01-01T11:59:45\.000Z: .* FIX .*inspect dataplane a --mesh default --diff/,
   ],
   [
     "an Envoy that has just been sent something",
     "updates",
-    contextWith(proxies(proxy("a", { unanswered: ago(29) }))),
+    contextWith(proxies(proxy("a", { unanswered: ago(14) }))),
     /^success/,
   ],
   ["accepted configuration", "configuration", contextWith(proxies(proxy("a"))), /^success/],
