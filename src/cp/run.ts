@@ -298,6 +298,7 @@ export async function startControlPlane(
           secrets: secrets.server,
           authorities,
           instanceId,
+          alone: async () => (await instances.running()).size === 1,
         }),
       }),
     });

@@ -82,6 +82,11 @@ test("a second sidecar of one name, as soon as it is there", async () => {
   const { reason = "", fix = "" } = await until("duplicate", "warning");
   assert.match(reason, /^2 proxies are connected as "server-1" in mesh "default", since 20/);
   assert.match(fix, /leave the Dataplane itself in place/);
+  const refused = await until("configuration", "error");
+  assert.match(
+    refused.reason ?? "",
+    /^one of 2 Envoys \(see above\) of "server-1" in mesh "default" refuses LDS .*cannot bind/,
+  );
   await second.stop();
   await until("duplicate", "success");
 });

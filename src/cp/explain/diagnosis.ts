@@ -66,6 +66,8 @@ export interface DiagnosisOptions {
   readonly secrets: Pick<SecretServer, "proxies">;
   readonly authorities: Pick<Authorities, "authority">;
   readonly instanceId: string;
+  /** Whether no other control plane shares the store: what is not connected here is then connected nowhere. */
+  readonly alone?: () => Promise<boolean>;
   readonly now?: () => Date;
 }
 
@@ -108,7 +110,7 @@ const problemsLastMs = 1_000;
 const settlingMs = 30_000;
 
 export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
-  const { view, store, xds, secrets, authorities, instanceId, now = () => new Date() } = options;
+  const { view, store, xds, secrets, authorities, instanceId, alone, now = () => new Date() } = options;
 
   function meshOf(name: string): Answer<MeshView> {
     const mesh = view().get(name);
@@ -147,7 +149,11 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       const newest = xds.streams({ mesh: mesh.name, name }).at(-1);
       return newest !== undefined && now().getTime() - newest.since.getTime() >= settlingMs;
     };
-    return inSlices(meshProblems(view().get(mesh.name) ?? mesh, { observations, settled }));
+    // A store that can't be asked is no reason to say nothing of the rest.
+    const only = (await alone?.().catch(() => false)) === true;
+    const connected = secrets.proxies(mesh.name);
+    const hasSecretStream = (name: string) => (only ? connected.has(name) : undefined);
+    return inSlices(meshProblems(view().get(mesh.name) ?? mesh, { observations, settled, hasSecretStream }));
   }
 
   /** The problems of each mesh that was asked about lately, and when they were known. */

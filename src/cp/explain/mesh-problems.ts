@@ -11,7 +11,7 @@ import { servicesOf } from "../../view/proxy.js";
 
 /** Something in a mesh that does not work, or has no effect, as far as the control plane knows. */
 export interface MeshProblem {
-  /** Those of `explain`, and `idle-policy` and `no-backend`. */
+  /** Those of `explain`, and `idle-policy`, `no-backend` and `no-secret-stream`. */
   readonly code: string;
   /** A sentence without a full stop. */
   readonly message: string;
@@ -29,6 +29,8 @@ export interface MeshProblemsOptions {
   readonly observations: Observations;
   /** Whether a proxy has been connected for so long that it should have its certificate by now. */
   readonly settled: (proxy: string) => boolean;
+  /** Whether a proxy has a stream with an SDS server; undefined when another control plane may have it. */
+  readonly hasSecretStream?: (proxy: string) => boolean | undefined;
   /** How many pairs of services are looked at. */
   readonly mostPairs?: number;
 }
@@ -73,6 +75,23 @@ function certificateProblem(proxy: ProxyView, { observations, settled }: MeshPro
   return { code: "certificate-missing", message, dataplanes: [name] };
 }
 
+/** It lives by the certificate that it has, and would only be missed when that ends, weeks later. */
+function secretStreamProblem(
+  { name }: ProxyView,
+  { observations, settled, hasSecretStream }: MeshProblemsOptions,
+): MeshProblem | undefined {
+  const observed = observations.proxy(name);
+  if (!observed.online || !settled(name) || hasSecretStream?.(name) !== false) return undefined;
+  // Of one without a certificate, or with a token that was refused, more is said elsewhere.
+  if (observed.notAfter === undefined || observed.turnedDown !== undefined) return undefined;
+  const until = `its certificate, which ends at ${observed.notAfter.toISOString()}, can't be renewed`;
+  return {
+    code: "no-secret-stream",
+    message: `${name} is not connected to the SDS server: ${until}`,
+    dataplanes: [name],
+  };
+}
+
 function* withoutBackend({ mesh, policies }: MeshView): Steps<MeshProblem[]> {
   const problems: MeshProblem[] = [];
   for (const { name, spec } of policies.TrafficLog.byName.values()) {
@@ -115,8 +134,9 @@ export function* meshProblems(mesh: MeshView, options: MeshProblemsOptions): Ste
   if (mesh.mesh?.spec.mtls?.enabled === true) {
     for (const proxy of mesh.proxies.values()) {
       yield;
-      const problem = certificateProblem(proxy, options);
-      if (problem !== undefined) problems.push(problem);
+      for (const problem of [certificateProblem(proxy, options), secretStreamProblem(proxy, options)]) {
+        if (problem !== undefined) problems.push(problem);
+      }
     }
   }
   problems.push(...(yield* withoutBackend(mesh)));

@@ -115,10 +115,11 @@ const configuration: Check = {
   applies: async ({ controlPlane }) => online(await controlPlane.proxies()).length > 0,
   async run({ controlPlane }) {
     const refusing = online(await controlPlane.proxies()).flatMap((proxy) =>
-      proxy.refused.map(
-        ({ type, resource, reason }) =>
-          `Envoy of ${called(proxy)} refuses ${type.toUpperCase()} resource "${resource}": ${reason}`,
-      ),
+      proxy.refused.map(({ type, resource, reason }) => {
+        // Of two proxies of one name the second finds the ports of the first taken, which must not be what is freed.
+        const who = proxy.streams.length < 2 ? "Envoy" : `one of ${proxy.streams.length} Envoys (see above)`;
+        return `${who} of ${called(proxy)} refuses ${type.toUpperCase()} resource "${resource}": ${reason}`;
+      }),
     );
     return unless(refusing, {
       fix:
@@ -220,6 +221,26 @@ const certificate: Check = {
   },
 };
 
+const secretStream: Check = {
+  id: "sds-stream",
+  anchor: "check-sds-stream",
+  description: "every dataplane with a certificate can have it renewed",
+  needs: ["mesh", "sds-certificate"],
+  applies: async (context) => (await anyCertified(context)) && (await context.controlPlane.problems()) !== undefined,
+  async run({ controlPlane }) {
+    const lost = ((await controlPlane.problems()) ?? []).filter(({ code }) => code === "no-secret-stream");
+    return unless(
+      lost.map(({ mesh, message }) => `mesh "${mesh}": ${message}`),
+      {
+        result: "warning",
+        fix:
+          "see that Envoy reaches the SDS server (KUMA_SDS_SERVER_GRPC_PORT), and the log of its kuma-dp; one that has just " +
+          "lost its connection is back within half a minute",
+      },
+    );
+  },
+};
+
 const expiry: Check = {
   id: "certificate-expiry",
   anchor: "check-certificate-expiry",
@@ -285,6 +306,7 @@ export const proxyChecks: readonly Check[] = [
   updates,
   token,
   certificate,
+  secretStream,
   expiry,
   renewal,
 ];

@@ -45,8 +45,8 @@ const mostTries = 5;
 /** How many resources one statement reads or writes. */
 const batch = 200;
 
-/** Of no type that there is; it never becomes visible. */
-const rehearsed: Resource = { type: "WriteTest", mesh: "", name: "write-test", spec: {} };
+/** Of no type that there is; it never becomes visible. As long as a Dataplane: on a full disk a short row still finds room. */
+const rehearsed: Resource = { type: "WriteTest", mesh: "", name: "write-test", spec: { padding: "-".repeat(1_000) } };
 
 const keyText = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
 

@@ -116,6 +116,20 @@ test("an Envoy that has not taken a certificate since it started, once it has ha
   }
 });
 
+test("a certificate that can't be renewed, unless another control plane may see to it", () => {
+  const resources = [meshRecord(), web, redis, allowed];
+  const cut = { hasSecretStream: (name: string) => name !== "redis-1" };
+  assert.equal(told(resources, cut), [
+    "no-secret-stream: redis-1 is not connected to the SDS server: its certificate, which ends at " +
+      "2026-10-31T10:00:00.000Z, can't be renewed",
+  ]);
+  assert.equal(told(resources, { hasSecretStream: () => undefined }), []);
+  assert.equal(told(resources, { ...cut, settled: () => false }), []);
+  assert.equal(told([meshRecord(false), web, redis, allowed], cut), []);
+  const refused = observations({ "redis-1": { turnedDown: "no token" } });
+  assert.equal(told(resources, { ...cut, observations: refused }), [], "its token is the reason");
+});
+
 test("a TrafficLog whose backend is not there, or not allowed on the machine", () => {
   const logging = (more: object) => stored("Mesh", "m", { logging: more });
   const file = { backends: [{ name: "file", file: { path: "/var/log/x" } }] };

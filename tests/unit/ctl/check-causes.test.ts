@@ -417,6 +417,19 @@ const dataplanes: readonly Case[] = [
     /^error: Envoy of "a" in mesh "default" refuses LDS resource "inbound:80": cannot bind FIX/,
   ],
   [
+    "what one of two proxies of a name refuses, as the other one has it",
+    "configuration",
+    contextWith(
+      proxies(
+        proxy("a", {
+          streams: [ago(60), ago(30)],
+          refused: [{ mesh: "default", dataplane: "a", type: "lds", resource: "inbound:80", reason: "cannot bind" }],
+        }),
+      ),
+    ),
+    /^error: one of 2 Envoys \(see above\) of "a" in mesh "default" refuses LDS resource "inbound:80": cannot bind FIX/,
+  ],
+  [
     "no token is needed without mTLS",
     "token",
     contextWith(proxies(proxy("a", { ...plaintext, turnedDown }))),
@@ -482,6 +495,15 @@ const dataplanes: readonly Case[] = [
     }),
     /^skipped until the certificate of the SDS server is valid$/,
   ],
+  [
+    "a certificate that can't be renewed, because Envoy is not connected to the SDS server",
+    "sds-stream",
+    contextWith({
+      controlPlane: { proxies: async () => [proxy("a")], problems: problem("no-secret-stream", "a is cut off", "a") },
+    }),
+    /^warning: mesh "default": a is cut off FIX .*KUMA_SDS_SERVER_GRPC_PORT/,
+  ],
+  ["nobody has a certificate to renew", "sds-stream", contextWith(proxies(proxy("a", bare))), /^does not apply$/],
   ["nobody has one", "certificate-expiry", contextWith(proxies(proxy("a", bare))), /^does not apply$/],
   ["nobody has one to renew", "certificate-renewal", contextWith(proxies(proxy("a", bare))), /^does not apply$/],
   [
