@@ -46,6 +46,7 @@ const ofOneDataplane: ReadonlySet<string> = new Set([
   "certificate-outdated",
   "refused",
   "pending",
+  "application-down",
   // Meant as they are, as far as can be told.
   "raw",
   "elsewhere",

@@ -22,13 +22,6 @@ const kinds: readonly Kind[] = [
       "`kumactl inspect dataplanes` shows; `kumactl explain traffic --from=A --to=B` shows the way",
   },
   {
-    id: "applications",
-    description: "every application accepts connections",
-    codes: ["application-down"],
-    result: "error",
-    fix: "start the application behind that sidecar, or mend the last port of its inbound, on which it has to listen",
-  },
-  {
     id: "permissions",
     description: "every outbound leads where a TrafficPermission lets it",
     codes: ["not-permitted"],

@@ -96,7 +96,6 @@ const traffic: readonly Case[] = [
       ["nowhere", "destinations", "error"],
       ["unusable", "destinations", "error"],
       ["unreachable", "destinations", "error"],
-      ["application-down", "applications", "error"],
       ["not-permitted", "permissions", "warning"],
       ["no-listener", "templates", "warning"],
       ["not-logged", "logs", "warning"],
