@@ -22,10 +22,11 @@ interface Population {
   readonly services: readonly string[];
 }
 
-function populationOf({ proxies }: MeshView): Population {
+function* populationOf({ proxies }: MeshView): Steps<Population> {
   const tags = new Map<string, Tags>();
   const services = new Set<string>();
   for (const { inbounds, outbounds } of proxies.values()) {
+    yield;
     for (const inbound of inbounds) {
       tags.set(JSON.stringify(Object.entries(inbound.tags).sort()), inbound.tags);
       services.add(inbound.service);
@@ -88,7 +89,7 @@ function unmatched(rules: Rules, population: Population): readonly Match[] | und
 export function* idlePolicies(mesh: MeshView): Steps<IdlePolicy[]> {
   const { policies } = mesh;
   if (mesh.proxies.isEmpty()) return [];
-  const population = populationOf(mesh);
+  const population = yield* populationOf(mesh);
   const idle: IdlePolicy[] = [];
 
   function* look<Spec>(

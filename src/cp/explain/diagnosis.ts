@@ -55,7 +55,7 @@ export interface Diagnosis {
   configDiff(mesh: string, dataplane: string): Promise<Answer<ConfigDiff>>;
   /** From one service to another. */
   traffic(mesh: string, from: string, to: string): Promise<Answer<TrafficExplanation>>;
-  /** What is wrong in a mesh, as it was found out not longer than a second ago. */
+  /** What is wrong in a mesh, as it was found out a moment ago: a second as a rule, longer in a large mesh. */
   problems(mesh: string): Promise<Answer<MeshProblems>>;
 }
 
@@ -106,6 +106,8 @@ function knownServices({ proxies }: MeshView): Set<string> {
 
 /** Whoever asks may ask again and again: the problems of a mesh are looked for once in this time. */
 const problemsLastMs = 1_000;
+/** And where that takes long, for a fifth of the time at most. */
+const restShare = 4;
 /** Envoy asks for its certificate once it has its clusters, and waits up to 15 s for what they need. */
 const settlingMs = 30_000;
 
@@ -156,20 +158,20 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     return inSlices(meshProblems(view().get(mesh.name) ?? mesh, { observations, settled, hasSecretStream }));
   }
 
-  /** The problems of each mesh that was asked about lately, and when they were known. */
-  const problems = new Map<string, { readonly found: Promise<MeshProblems>; known: number | undefined }>();
+  /** The problems of each mesh that was asked about lately, and until when they are not looked for again. */
+  const problems = new Map<string, { readonly found: Promise<MeshProblems>; until: number }>();
 
   function problemsOf(mesh: MeshView): Promise<MeshProblems> {
-    for (const [name, { known }] of problems) {
-      if (known !== undefined && performance.now() - known >= problemsLastMs) problems.delete(name);
-    }
+    const begun = performance.now();
+    for (const [name, { until }] of problems) if (until <= begun) problems.delete(name);
     const recent = problems.get(mesh.name);
     if (recent !== undefined) return recent.found;
-    const entry: { readonly found: Promise<MeshProblems>; known: number | undefined } = {
+    const entry: { readonly found: Promise<MeshProblems>; until: number } = {
       found: findProblems(mesh).finally(() => {
-        entry.known = performance.now();
+        const ended = performance.now();
+        entry.until = ended + Math.max(problemsLastMs, restShare * (ended - begun));
       }),
-      known: undefined,
+      until: Number.POSITIVE_INFINITY,
     };
     problems.set(mesh.name, entry);
     return entry.found;

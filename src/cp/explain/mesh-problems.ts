@@ -55,9 +55,10 @@ const ofOneDataplane: ReadonlySet<string> = new Set([
 const usuallyMostPairs = 500;
 
 /** From which services outbounds lead where. A dataplane stands for one of its services: its policies are for all of them. */
-function pairsOf({ proxies }: MeshView): readonly (readonly [from: string, to: string])[] {
+function* pairsOf({ proxies }: MeshView): Steps<readonly (readonly [from: string, to: string])[]> {
   const pairs = new Map<string, readonly [string, string]>();
   for (const proxy of proxies.values()) {
+    yield;
     const [from] = servicesOf(proxy);
     if (from === undefined) continue;
     for (const { service: to } of proxy.outbounds) pairs.set(JSON.stringify([from, to]), [from, to]);
@@ -115,12 +116,12 @@ const distinct = (problems: readonly MeshProblem[]) => [
 ];
 
 /**
- * What is wrong in a mesh: each of its outbounds is explained, and each policy looked at. It takes about a millisecond for
+ * What is wrong in a mesh: each of its outbounds is explained, and each policy looked at. It takes a millisecond or two for
  * each pair of services, of which only so many are looked at.
  */
 export function* meshProblems(mesh: MeshView, options: MeshProblemsOptions): Steps<MeshProblems> {
   const { observations, mostPairs = usuallyMostPairs } = options;
-  const pairs = pairsOf(mesh);
+  const pairs = yield* pairsOf(mesh);
   const problems: MeshProblem[] = [];
   for (const [from, to] of pairs.slice(0, mostPairs)) {
     yield;
