@@ -13,9 +13,10 @@ import {
 import type { Registry } from "../../resources/registry.js";
 import { type Store, StoreError } from "../../store/store.js";
 import type { Diagnosis } from "../explain/diagnosis.js";
+import type { Status } from "../status.js";
 import { getAuthority, listAuthorities, type RotationApi, rotateAuthority } from "./authorities.js";
 import { errors, type Title, titles } from "./errors.js";
-import { explainTraffic, showPolicies, showXds } from "./explanations.js";
+import { explainTraffic, showPolicies, showProblems, showXds } from "./explanations.js";
 import { acceptsJson, foreignMediaType } from "./negotiation.js";
 import { getOverview, listOverviews } from "./overviews.js";
 import { onPage, pageEnd, parsePage } from "./paging.js";
@@ -42,6 +43,8 @@ export interface ApiOptions {
   readonly authorities: MeshAuthorities;
   readonly rotations: RotationApi;
   readonly diagnosis: Diagnosis;
+  /** How the control plane is; bounded in what it costs, however often it is asked. */
+  readonly status: () => Promise<Status>;
 }
 
 const readMethods = ["GET", "HEAD"];
@@ -98,6 +101,10 @@ export function apiHandler(options: ApiOptions): HttpHandler {
         return showXds(diagnosis, target.mesh, target.name, request.query);
       case "explain":
         return explainTraffic(diagnosis, target.mesh, request.query);
+      case "problems":
+        return showProblems(diagnosis, target.mesh);
+      case "status":
+        return jsonReply(200, await options.status());
     }
   }
 
@@ -177,6 +184,8 @@ function titleOf(target: Target, method: string): Title {
       return titles.inspectDataplane;
     case "explain":
       return titles.explainTraffic;
+    case "problems":
+      return titles.findProblems;
     default:
       return titles.list;
   }
