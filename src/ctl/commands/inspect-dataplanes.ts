@@ -43,15 +43,24 @@ export const inspectDataplanes = command({
   },
 });
 
-/** The query of the overview list; values may hold a colon themselves, the first one separates. */
+const badTag = (tag: string, reason: string) =>
+  new UserError("tag.invalid", `invalid argument "${tag}" for "--tag" flag: ${reason}`, { usage: true });
+
+/**
+ * The query of the overview list; values may hold a colon themselves, the first one separates. Of two values of a key the
+ * API would only look at the last.
+ */
 function tagQuery(tags: readonly string[]): string {
-  const pairs = tags.map((tag) => {
+  const wanted = new Map<string, string>();
+  for (const tag of tags) {
     const at = tag.indexOf("=");
-    if (at > 0) return `tag=${encodeURIComponent(`${tag.slice(0, at)}:${tag.slice(at + 1)}`)}`;
-    throw new UserError("tag.invalid", `invalid argument "${tag}" for "--tag" flag: must be written key=value`, {
-      usage: true,
-    });
-  });
+    if (at <= 0) throw badTag(tag, "must be written key=value");
+    const [key, value] = [tag.slice(0, at), tag.slice(at + 1)];
+    const before = wanted.get(key);
+    if (before !== undefined && before !== value) throw badTag(tag, `"${key}" is given as "${before}" as well`);
+    wanted.set(key, value);
+  }
+  const pairs = [...wanted].map(([key, value]) => `tag=${encodeURIComponent(`${key}:${value}`)}`);
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
 }
 
