@@ -129,7 +129,7 @@ export function apiHandler(options: ApiOptions): HttpHandler {
       switch (request.method) {
         case "PUT":
           return await put(
-            { store, renderer, authorities, check: options.checks.get(target.type.name) },
+            { store, renderer, authorities, check: options.checks.get(target.type.name), logger },
             target.type,
             target.key,
             request,
