@@ -13,13 +13,51 @@ test("in PATH, then beside kuma-dp, then in the working directory; never in rela
   assert.equal(candidates("envoy", place), ["/usr/bin/envoy", "/bin/envoy", "/opt/kuma/bin/envoy", "/home/me/envoy"]);
 });
 
-test("a configured path is that path, seen from the working directory", () => {
-  assert.equal(candidates("builds/envoy-1.36", place)[0], "/home/me/builds/envoy-1.36");
-  assert.equal(candidates("/srv/envoy", place)[0], "/srv/envoy");
+test("a configured path is that path and no other, seen from the working directory", () => {
+  assert.equal(candidates("builds/envoy-1.36", place), ["/home/me/builds/envoy-1.36"]);
+  assert.equal(candidates("/srv/envoy", place), ["/srv/envoy"]);
+  assert.equal(candidates("./envoy", place), ["/home/me/envoy"]);
+});
+
+test("a configured name is looked for in the same places as the default one", () => {
+  assert.equal(candidates("envoy-1.36", { ...place, searchPath: "/bin" }), [
+    "/bin/envoy-1.36",
+    "/opt/kuma/bin/envoy-1.36",
+    "/home/me/envoy-1.36",
+  ]);
 });
 
 test("a place named twice is tried once", () => {
-  assert.equal(candidates("./envoy", place), ["/home/me/envoy", "/opt/kuma/bin/envoy"]);
+  assert.equal(candidates("envoy", { ...place, searchPath: "/opt/kuma/bin:/bin:/bin" }), [
+    "/opt/kuma/bin/envoy",
+    "/bin/envoy",
+    "/home/me/envoy",
+  ]);
+});
+
+test("a configured path that can't be executed is refused with the reason, whatever lies elsewhere", () => {
+  const root = realpathSync(mkdtempSync(path.join(tmpdir(), "lookup-")));
+  try {
+    writeFileSync(path.join(root, "envoy"), "#!/bin/sh\n", { mode: 0o755 });
+    writeFileSync(path.join(root, "plain"), "text", { mode: 0o644 });
+    const here = { searchPath: root, self: path.join(root, "kuma"), workingDirectory: root };
+    for (const [configured, reason] of [
+      ["./missing", `--binary-path ./missing is no Envoy: ${root}/missing does not exist`],
+      [`${root}/envoy/x`, "does not exist"],
+      [root, `${root} is a directory`],
+      ["./plain", `${root}/plain can't be executed by this user`],
+      ["/dev/null", "/dev/null is no file"],
+    ] as const) {
+      assert.throws(
+        () => findEnvoy(configured, here),
+        (error: Error) => error.message.includes(reason),
+        configured,
+      );
+    }
+    assert.throws(() => findEnvoy("no-such", here), /could not find an executable "no-such" \(--binary-path\)/);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
 
 test("files that cannot be executed are passed over, links are resolved", () => {
