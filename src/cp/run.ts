@@ -280,6 +280,7 @@ export async function startControlPlane(
         config: settingsDocument(settings),
         authorities,
         rotations,
+        unregistered: () => xds.unregistered(),
         diagnosis: createDiagnosis({
           view: view.view,
           store,

@@ -38,10 +38,22 @@ function readAdmin(admin: unknown): AdminAddress | undefined {
     : undefined;
 }
 
+/** A bootstrap of before the v3 API says of no API which version it is. */
+function refuseOldControlPlane(document: unknown): void {
+  const ads = field(field(document, "dynamicResources", "dynamic_resources"), "adsConfig", "ads_config");
+  const version = field(ads, "transportApiVersion", "transport_api_version");
+  if (ads === undefined || version === "V3") return;
+  throw new UserError(
+    "bootstrap.old",
+    "the control plane is too old: its bootstrap is one for xDS v2, and Envoy speaks v3 only; use the kuma-cp of this release",
+  );
+}
+
 /**
  * Checks the control plane's answer and sees to it that there is an admin interface: without one it is added on
  * a Unix socket in the config dir, because draining and readiness go through it. A bootstrap that has one is passed on
- * byte for byte. Throws UserError("bootstrap.malformed") unless the text is a YAML mapping.
+ * byte for byte. Throws UserError("bootstrap.malformed") unless the text is a YAML mapping, and
+ * UserError("bootstrap.old") when it is one for xDS v2.
  */
 export async function prepareBootstrap(text: string): Promise<PreparedBootstrap> {
   const { dump, load } = await import("js-yaml");
@@ -58,6 +70,7 @@ export async function prepareBootstrap(text: string): Promise<PreparedBootstrap>
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
     throw new UserError("bootstrap.malformed", "the control plane's bootstrap is not a YAML mapping");
   }
+  refuseOldControlPlane(document);
   const present = field(document, "admin");
   if (present !== undefined && present !== null) return { yaml: text, admin: readAdmin(present) };
   const admin = { address: { pipe: { path: files.adminSocket, mode: 0o600 } } };

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import path from "node:path";
 import { readToken } from "../identity/token-file.js";
 import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
@@ -22,9 +23,11 @@ import { becomeExecutable, type CheckReport, type Invocation } from "./reload.js
 import { createReloading } from "./reloading.js";
 import { createReopening } from "./reopening.js";
 import type { Settings } from "./settings.js";
+import { followStatus } from "./status.js";
+import { askStatus } from "./status-client.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
-import { followToken } from "./token.js";
+import { followToken, usableToken } from "./token.js";
 
 /** The machine around one run. */
 export interface Machine {
@@ -126,16 +129,55 @@ function recordOf({ machine }: Context, pid: number, executable: string, epoch?:
   return { pid, startTime, executable, ...(epoch === undefined ? {} : { epoch }) };
 }
 
-function keepToken({ settings, logger }: Context, token: string, configDir: ConfigDir, signal: AbortSignal): void {
-  if (settings.tokenFile === undefined) return;
+/** The token that is given. Throws UserError when it can't be that of this dataplane. */
+const givenToken = ({ tokenFile, name, mesh }: Settings): string | undefined =>
+  tokenFile === undefined ? undefined : usableToken(tokenFile, { name, mesh }, new Date());
+
+/** The token of a run that goes on: where the given one is no good, what the run had until now. */
+function presentToken({ settings, machine }: Context, configDir: ConfigDir): string | undefined {
+  try {
+    return givenToken(settings);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    machine.notice(`${error.message}. ${tokenStays}`);
+  }
+  try {
+    return readToken(path.join(configDir.path, files.token));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return undefined;
+  }
+}
+
+const tokenStays = "Envoy goes on with the token that it has";
+
+function keepToken(context: Context, token: string, configDir: ConfigDir, signal: AbortSignal): void {
+  const { settings, machine, logger } = context;
+  const { tokenFile: source, name, mesh } = settings;
+  if (source === undefined) return;
   const copy = {
-    source: settings.tokenFile,
+    source,
+    owner: { name, mesh },
     initial: token,
     write: (fresh: string) => configDir.write(files.token, fresh),
-    failed: (error: unknown) => logger.error("the dataplane token was not renewed", { error }),
-    replaced: () => logger.info("dataplane token replaced", { source: settings.tokenFile }),
+    troubled: (reason: string) => machine.notice(`the dataplane token was not renewed: ${reason}. ${tokenStays}`),
+    replaced: () => logger.info("dataplane token replaced", { source }),
   };
   followToken(copy, signal);
+}
+
+/** Says what the control plane finds wrong with this dataplane for as long as it runs. */
+function heedStatus({ settings, machine, logger }: Context, signal: AbortSignal): void {
+  const { mesh, name, statusInterval: interval, tokenFile } = settings;
+  void followStatus({
+    ask: async () => askStatus(controlPlane(settings), { mesh, name }, signal),
+    interval,
+    dataplane: { mesh, name, ...(tokenFile === undefined ? {} : { tokenFile }) },
+    troubled: machine.notice,
+    recovered: (what) => logger.info(what),
+    failed: (error) => logger.debug("the control plane was not asked for the status of the dataplane", { error }),
+    signal,
+  });
 }
 
 async function terminated(binary: string, startedAt: number, reason: string): Promise<UserError> {
@@ -198,7 +240,7 @@ async function untilEnd(held: Held, binary: string, startedAt: number): Promise<
 async function live(context: Context, held: Held, ends: Ends): Promise<number> {
   const { settings, machine, logger } = context;
   const { stop, over } = ends;
-  const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
+  const token = givenToken(settings);
   if (token === undefined) machine.notice(noToken);
   const binary = findEnvoy(settings.binaryPath, machine.place);
   // At once, and not only when the control plane has answered.
@@ -239,6 +281,7 @@ async function live(context: Context, held: Held, ends: Ends): Promise<number> {
 
   held.admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
   held.supervisor = superviseEnvoy(context, held, ends, child);
+  heedStatus(context, over);
   if (stop.aborted) held.supervisor.signal();
   ends.changed();
   return untilEnd(held, binary, startedAt);
@@ -258,8 +301,9 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   held.supervisor = supervisor;
   held.accessLogs = await forwardAccessLogs({ ...logsOf(context, held, configDir.path), existing: true });
   closeKeptFifo();
-  const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
+  const token = presentToken(context, configDir);
   if (token !== undefined) keepToken(context, token, configDir, ends.over);
+  heedStatus(context, ends.over);
   const binary = findEnvoy(settings.binaryPath, machine.place);
   const { envoy } = inherited;
 
@@ -311,7 +355,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
 
 /** What a start with these settings would use. Throws UserError for what the user can mend. */
 export async function checkDataplane(settings: Settings, machine: Machine): Promise<CheckReport> {
-  if (settings.tokenFile !== undefined) readToken(settings.tokenFile);
+  givenToken(settings);
   controlPlane(settings);
   const envoy = findEnvoy(settings.binaryPath, machine.place);
   try {

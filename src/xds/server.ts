@@ -5,13 +5,15 @@ import { delta } from "./delta.js";
 import type { ViewFeed } from "./feed.js";
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
-import { createProxies, type Generate, type ProxyStream } from "./proxies.js";
+import { createProxies, type Generate, type ProxyStream, type Unregistered } from "./proxies.js";
 import { createSotw } from "./sotw.js";
 import { type Protocol, serveStream } from "./stream.js";
 
 export interface XdsServer extends GrpcServer {
   /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */
   streams(proxy: ProxyId): readonly ProxyStream[];
+  /** The proxies connected to this control plane whose Dataplane does not exist. */
+  unregistered(): readonly Unregistered[];
 }
 
 export interface XdsServerOptions {
@@ -65,6 +67,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
     port: server.port,
     calls: server.calls,
     streams: proxies.streams,
+    unregistered: proxies.unregistered,
     close() {
       unlisten();
       return server.close();

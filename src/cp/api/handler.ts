@@ -12,6 +12,7 @@ import {
 } from "../../net/exchange.js";
 import type { Registry } from "../../resources/registry.js";
 import { type Store, StoreError } from "../../store/store.js";
+import type { Unregistered } from "../../xds/proxies.js";
 import type { Diagnosis } from "../explain/diagnosis.js";
 import { getAuthority, listAuthorities, type RotationApi, rotateAuthority } from "./authorities.js";
 import { errors, type Title, titles } from "./errors.js";
@@ -21,6 +22,7 @@ import { getOverview, listOverviews } from "./overviews.js";
 import { onPage, pageEnd, parsePage } from "./paging.js";
 import { createRenderer } from "./rendering.js";
 import { createTargets, type Target } from "./target.js";
+import { listUnregistered } from "./unregistered.js";
 import { FailedOperation, type MeshAuthorities, put, remove } from "./writes.js";
 
 /** What is wrong with a valid spec that its type alone can't tell; may take a while. */
@@ -42,6 +44,8 @@ export interface ApiOptions {
   readonly authorities: MeshAuthorities;
   readonly rotations: RotationApi;
   readonly diagnosis: Diagnosis;
+  /** The proxies connected to this control plane whose Dataplane does not exist. */
+  readonly unregistered: () => readonly Unregistered[];
 }
 
 const readMethods = ["GET", "HEAD"];
@@ -88,6 +92,8 @@ export function apiHandler(options: ApiOptions): HttpHandler {
         return getOverview(store, target.mesh, target.name);
       case "authorities":
         return listAuthorities(rotations);
+      case "unregistered":
+        return listUnregistered(options.unregistered());
       case "authority":
         return getAuthority(rotations, target.mesh);
       case "rotation":

@@ -7,7 +7,9 @@ import { type Dataplane, identifyingService } from "../../resources/dataplane.js
 import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
+import { createOldLog, isOldKumaDp, type NoteOld, tooOldDocument } from "./old-kuma-dp.js";
 import { parseBootstrapRequest } from "./request.js";
+import { dataplaneStatus } from "./status.js";
 
 export interface BootstrapOptions {
   readonly store: Store;
@@ -25,14 +27,34 @@ const notGenerated = "Could not generate a bootstrap";
 /** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a Dataplane that is registered. */
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
   const catalogue = () => jsonReply(200, options.catalogue);
+  const noteOld = createOldLog(options.logger);
   return route({
-    "/bootstrap": { POST: (request) => bootstrap(options, request) },
+    "/bootstrap": { POST: (request) => bootstrap(options, noteOld, request) },
+    "/dataplane-status": { GET: ({ query }) => status(options, query) },
     "/catalogue": { GET: catalogue },
     "/catalog": { GET: catalogue },
   });
 }
 
-async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHandler>[0]): Promise<HttpReply> {
+async function status({ store, logger }: BootstrapOptions, query: string): Promise<HttpReply> {
+  try {
+    return await dataplaneStatus(store, query);
+  } catch (error) {
+    logger.error("could not tell the status of a dataplane", { error });
+    return errorReply(500, "Could not tell the status of a dataplane", "Internal Server Error");
+  }
+}
+
+function yamlReply(document: unknown, headers: Readonly<Record<string, string>> = {}): HttpReply {
+  const body = dump(document, { noRefs: true, lineWidth: -1 });
+  return { status: 200, headers: { "Content-Type": "text/x-yaml", ...headers }, body };
+}
+
+async function bootstrap(
+  options: BootstrapOptions,
+  noteOld: NoteOld,
+  request: Parameters<HttpHandler>[0],
+): Promise<HttpReply> {
   if (options.guard.refuses(request.headers)) {
     return errorReply(403, notGenerated, "Cross-site request refused");
   }
@@ -41,6 +63,10 @@ async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHand
   if (parsed.kind === "invalid")
     return errorReply(400, notGenerated, "Request is not valid", { causes: parsed.causes });
   const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = parsed.request;
+  if (isOldKumaDp(request.headers)) {
+    noteOld({ mesh, name, peer: request.peer });
+    return yamlReply(tooOldDocument);
+  }
   try {
     const stored = await options.store.get({ type: "Dataplane", mesh, name });
     if (stored === undefined) {
@@ -58,14 +84,7 @@ async function bootstrap(options: BootstrapOptions, request: Parameters<HttpHand
       xds: options.xds,
     });
     const duplicate = await options.findDuplicate({ mesh, name });
-    return {
-      status: 200,
-      headers: {
-        "Content-Type": "text/x-yaml",
-        ...(duplicate === undefined ? {} : { Warning: warningHeader([duplicate]) }),
-      },
-      body: dump(document, { noRefs: true, lineWidth: -1 }),
-    };
+    return yamlReply(document, duplicate === undefined ? {} : { Warning: warningHeader([duplicate]) });
   } catch (error) {
     options.logger.error("could not generate a bootstrap", { mesh, name, error });
     return errorReply(500, notGenerated, "Internal Server Error");

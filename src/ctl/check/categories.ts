@@ -5,6 +5,7 @@ import { machineChecks } from "./machine-checks.js";
 import { meshChecks } from "./mesh-checks.js";
 import { portChecks } from "./port-checks.js";
 import { proxyChecks } from "./proxy-checks.js";
+import { registrationChecks } from "./registration-checks.js";
 import { tokenChecks } from "./token-checks.js";
 
 const machine: Category = { name: "this machine", checks: [...machineChecks, ...portChecks] };
@@ -15,7 +16,7 @@ export const categories: readonly Category[] = [
   machine,
   { name: "control plane", checks: controlPlaneChecks },
   { name: "meshes", checks: meshChecks },
-  { name: "dataplanes", checks: proxyChecks },
+  { name: "dataplanes", checks: [...proxyChecks, ...registrationChecks] },
   token,
 ];
 

@@ -1,5 +1,6 @@
 import type { UserError } from "../../lib/errors.js";
 import type { Binding } from "../../net/listen.js";
+import type { UnregisteredProxy } from "../api-client.js";
 import type { AuthorityStatus } from "../authority.js";
 import type { ProxyState } from "./proxy.js";
 
@@ -73,6 +74,8 @@ export interface ControlPlane {
   authorities(): Promise<readonly AuthorityStatus[]>;
   /** The dataplanes of those meshes. */
   proxies(): Promise<readonly ProxyState[]>;
+  /** Proxies that are connected and have no Dataplane, in those meshes or, where none is named, in whatever mesh. */
+  unregistered(): Promise<readonly UnregisteredProxy[]>;
 }
 
 /** What the checks look at. */

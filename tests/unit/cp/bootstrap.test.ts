@@ -104,12 +104,16 @@ test("has no metadata and no admin server unless they are asked for", () => {
 
 const nobody: Presence = { connectedSince: async () => undefined };
 
-async function server(defaults: Partial<typeof admin> = {}, presence: Presence = nobody) {
-  const store = createMemoryStore(registry);
+async function server(
+  defaults: Partial<typeof admin> = {},
+  presence: Presence = nobody,
+  logger = silent,
+  store = createMemoryStore(registry),
+) {
   const handle = bootstrapHandler({
     store,
     guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
-    logger: silent,
+    logger,
     admin: { ...admin, ...defaults },
     xds,
     catalogue: { apis: {} },
@@ -120,13 +124,13 @@ async function server(defaults: Partial<typeof admin> = {}, presence: Presence =
     { interface: "127.0.0.1:82:83", tags: { service: "api" } },
   ];
   await store.create({ type: "Dataplane", mesh: "default", name: "web-1", spec: { networking: { inbound } } });
-  return async (body: unknown, method = "POST", path = "/bootstrap", headers = {}) => {
+  return async (body: unknown, method = "POST", path = "/bootstrap", headers = {}, query = "") => {
     const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
     const {
       status,
       headers: replied,
       body: text,
-    } = await handle({ method, path, query: "", headers, body: bytes, peer: "127.0.0.1" });
+    } = await handle({ method, path, query, headers, body: bytes, peer: "127.0.0.1" });
     const warnings = readWarningHeader(replied?.Warning);
     return { status, type: replied?.["Content-Type"], text: String(text ?? ""), warnings };
   };
@@ -222,6 +226,58 @@ test("is logged once a minute for each name that is taken, however often it is a
   now = 60_000;
   await find({ mesh: "default", name: "web-1" });
   assert.is(lines.length, 3);
+});
+
+test("of a kuma-dp of 0.3 is one that it can't read and that says that it is too old; the log says so once a minute", async () => {
+  const logged: string[] = [];
+  const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
+  const ask = await server({}, nobody, logger);
+  const old = { mesh: "default", name: "web-1", dataplaneTokenPath: "/tmp/token" };
+  const headers = { "user-agent": "Go-http-client/1.1", "content-type": "application/json" };
+  for (const name of ["web-1", "unknown", "web-1"]) {
+    const { status, type, text } = await ask({ ...old, name }, "POST", "/bootstrap", headers);
+    assert.equal([status, type], [200, "text/x-yaml"]);
+    const document = load(text) as { dynamicResources: { adsConfig: { apiType: string } } };
+    assert.match(
+      document.dynamicResources.adsConfig.apiType,
+      /^this kuma-dp is too old: .* use the kuma-dp and the envoy/,
+    );
+    assert.equal(Object.keys(document), ["dynamicResources"]);
+  }
+  assert.is(logged.length, 1);
+  assert.match(logged[0] ?? "", /ERROR.*a kuma-dp is too old: .*"mesh":"default","name":"web-1","peer":"127.0.0.1"/);
+  for (const agent of [undefined, "curl/8.1", "node"]) {
+    const { text } = await ask(old, "POST", "/bootstrap", agent === undefined ? {} : { "user-agent": agent });
+    assert.match(text, "DELTA_GRPC");
+  }
+});
+
+test("has a status beside it: whether the Dataplane exists, and why its token was refused while mTLS is on", async () => {
+  const store = createMemoryStore(registry);
+  const ask = await server({}, nobody, silent, store);
+  const status = async (query: string) => {
+    const reply = await ask("", "GET", "/dataplane-status", {}, query);
+    return [reply.status, JSON.parse(reply.text)];
+  };
+  const key = { mesh: "default", name: "web-1" };
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: true }]);
+  assert.equal(await status("mesh=default&name=ghost"), [200, { known: false }]);
+  assert.equal(await status("mesh=ghost&name=web-1"), [200, { known: false }]);
+  for (const [query, field] of [
+    ["name=a", "mesh"],
+    ["mesh=default", "name"],
+    ["", "mesh"],
+  ] as const) {
+    const [code, { causes }] = await status(query);
+    assert.equal([code, causes[0].field], [400, field]);
+  }
+  const refusal = { time: "2026-01-01T10:00:00Z", reason: "its signature is wrong" };
+  await store.create({ type: "DataplaneInsight", ...key, spec: { mTLS: { refusal } } });
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: true }]);
+  await store.create({ type: "Mesh", mesh: "default", name: "default", spec: { mtls: { enabled: true } } });
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: true, refusal }]);
+  await store.delete({ type: "Dataplane", ...key });
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: false }]);
 });
 
 test.run();

@@ -42,6 +42,7 @@ export function contextWith({
       meshes: async () => [{ name: "default", mtls: true }],
       authorities: async () => [{ mesh: "default", state: "active" }],
       proxies: async () => [],
+      unregistered: async () => [],
       ...controlPlane,
     },
   };
