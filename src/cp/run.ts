@@ -247,6 +247,7 @@ export async function startControlPlane(
         },
         catalogue,
         findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
+        refused: metrics.requestRefused,
       }),
     });
     servers.push(bootstrap);

@@ -1,7 +1,5 @@
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import path from "node:path";
-import { readToken } from "../identity/token-file.js";
 import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
@@ -22,12 +20,12 @@ import { hasTerminal, type ProcessTable, processTable } from "./process-facts.js
 import { becomeExecutable, type CheckReport, type Invocation } from "./reload.js";
 import { createReloading } from "./reloading.js";
 import { createReopening } from "./reopening.js";
+import { givenToken, keepToken, presentToken } from "./run-token.js";
 import type { Settings } from "./settings.js";
 import { followStatus } from "./status.js";
 import { askStatus } from "./status-client.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
-import { followToken, usableToken } from "./token.js";
 
 /** The machine around one run. */
 export interface Machine {
@@ -127,43 +125,6 @@ function recordOf({ machine }: Context, pid: number, executable: string, epoch?:
   const startTime = machine.processes(pid)?.startTime;
   if (startTime === undefined) return undefined;
   return { pid, startTime, executable, ...(epoch === undefined ? {} : { epoch }) };
-}
-
-/** The token that is given. Throws UserError when it can't be that of this dataplane. */
-const givenToken = ({ tokenFile, name, mesh }: Settings): string | undefined =>
-  tokenFile === undefined ? undefined : usableToken(tokenFile, { name, mesh }, new Date());
-
-/** The token of a run that goes on: where the given one is no good, what the run had until now. */
-function presentToken({ settings, machine }: Context, configDir: ConfigDir): string | undefined {
-  try {
-    return givenToken(settings);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    machine.notice(`${error.message}. ${tokenStays}`);
-  }
-  try {
-    return readToken(path.join(configDir.path, files.token));
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return undefined;
-  }
-}
-
-const tokenStays = "Envoy goes on with the token that it has";
-
-function keepToken(context: Context, token: string, configDir: ConfigDir, signal: AbortSignal): void {
-  const { settings, machine, logger } = context;
-  const { tokenFile: source, name, mesh } = settings;
-  if (source === undefined) return;
-  const copy = {
-    source,
-    owner: { name, mesh },
-    initial: token,
-    write: (fresh: string) => configDir.write(files.token, fresh),
-    troubled: (reason: string) => machine.notice(`the dataplane token was not renewed: ${reason}. ${tokenStays}`),
-    replaced: () => logger.info("dataplane token replaced", { source }),
-  };
-  followToken(copy, signal);
 }
 
 /** Says what the control plane finds wrong with this dataplane for as long as it runs. */
@@ -301,7 +262,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   held.supervisor = supervisor;
   held.accessLogs = await forwardAccessLogs({ ...logsOf(context, held, configDir.path), existing: true });
   closeKeptFifo();
-  const token = presentToken(context, configDir);
+  const token = presentToken(settings, configDir, machine.notice);
   if (token !== undefined) keepToken(context, token, configDir, ends.over);
   heedStatus(context, ends.over);
   const binary = findEnvoy(settings.binaryPath, machine.place);

@@ -45,8 +45,8 @@ export function troubleIn(
   return {
     key: `refused: ${refusal.reason}`,
     sentence:
-      `the control plane refused this dataplane a certificate at ${refusal.time}: ${refusal.reason}. Its connections fail ` +
-      `while its mesh has mTLS on. Make a token with \`kumactl generate dataplane-token --name=${name} --mesh=${mesh}\` and ${way}`,
+      `the control plane refused this dataplane a certificate at ${refusal.time}: ${refusal.reason}. Without ` +
+      `one its connections fail while its mesh has mTLS on. Make a token with \`kumactl generate dataplane-token --name=${name} --mesh=${mesh}\` and ${way}`,
   };
 }
 

@@ -20,6 +20,8 @@ export interface TokenCopy {
   readonly troubled: (reason: string) => void;
   /** Hears of a copy that was renewed, and of a source that is well again. */
   readonly replaced: () => void;
+  /** Hears why changes are only noticed once a minute. */
+  readonly unwatched: (error: unknown) => void;
   readonly now?: () => Date;
 }
 
@@ -91,11 +93,9 @@ export function followToken(copy: TokenCopy, signal: AbortSignal): void {
   };
   signal.addEventListener("abort", stop, { once: true });
   try {
-    watch(path.dirname(source), { signal, persistent: false }, soon).on("error", (error) =>
-      copy.troubled(`changes of ${source} are noticed once a minute only: ${messageOf(error)}`),
-    );
+    watch(path.dirname(source), { signal, persistent: false }, soon).on("error", copy.unwatched);
   } catch (error) {
-    copy.troubled(`changes of ${source} are noticed once a minute only: ${messageOf(error)}`);
+    copy.unwatched(error);
   }
 }
 

@@ -81,14 +81,24 @@ export function explainLoaderFailure(output: string): string | undefined {
   return library === undefined ? undefined : `the shared library ${library} is missing on this machine`;
 }
 
+/** The first one without the API before v3; what is older has v3 in part. */
+const oldestMinor = 18;
+
+/** What an Envoy says of its version that is too old for our configuration; undefined when it is not. */
+export function explainOldEnvoy(output: string): string | undefined {
+  const [, version = "", major, minor] = /\bversion: [^/\s]+\/((\d+)\.(\d+)\.\d+)/.exec(output) ?? [];
+  if (major !== "1" || Number(minor) >= oldestMinor) return undefined;
+  return `it is Envoy ${version}, which is too old: the v3 API takes 1.${oldestMinor} or newer; use the envoy that comes with kuma-dp`;
+}
+
 /**
  * Asks why an Envoy that ended at once could not run at all, by starting it for its version only. Done after the
- * failure, not before each start, so that it costs nothing where all is well. Undefined when the binary does run.
+ * failure, not before each start, so that it costs nothing where all is well. Undefined when the binary does run, and is not too old.
  */
 export function diagnose(binary: string, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     execFile(binary, ["--version"], { timeout: timeoutMs }, (error, stdout, stderr) => {
-      if (error === null) resolve(undefined);
+      if (error === null) resolve(explainOldEnvoy(stdout));
       // The file is there, so what is missing is the loader that it names: a system without glibc.
       else if (error.code === "ENOENT") resolve(`this machine has no glibc, and Envoy needs ${neededGlibc} or newer`);
       else if (error.code === "EACCES") resolve("this user may not execute it");

@@ -223,6 +223,30 @@ test("restarted after a SIGKILL, one Envoy serves the dataplane's port again", (
     assert.is((await again.ended).code, 0);
   }));
 
+test("a kuma-dp of the Kuma project's 0.3 gets a bootstrap that it can't read and says that it is too old; the log and a metric, too", () =>
+  onStage(async (stage) => {
+    const { cp, output } = await startLoggedControlPlane(stage);
+    await apply(cp, await redis(stage));
+    // As its HTTP library sends it, which calls itself so.
+    const answer = await fetch(`${cp.bootstrap}/bootstrap`, {
+      method: "POST",
+      headers: { "user-agent": "Go-http-client/1.1", "content-type": "application/json" },
+      body: JSON.stringify({ mesh: "default", name: "redis-1", dataplaneTokenPath: "/tmp/token" }),
+    });
+    assert.is(answer.status, 200);
+    const text = await answer.text();
+    assert.match(text, "this kuma-dp is too old: its Envoy speaks xDS v2");
+    assert.match(output(), /a kuma-dp is too old: .*"mesh":"default","name":"redis-1"/);
+    const health = /health +http:\/\/localhost:(\d+)/.exec(output())?.[1];
+    const metrics = await (await fetch(`http://127.0.0.1:${health}/metrics`)).text();
+    assert.match(metrics, /^http_requests_refused\{reason="old"\} 1$/m);
+    // Should it reach an Envoy, that prints the sentence as well.
+    const file = path.join(stage.temporary, "bootstrap.yaml");
+    writeFileSync(file, text);
+    const validate = promisify(execFile)(envoyBinary, ["--mode", "validate", "-c", file]);
+    assert.match(await validate.then(() => "it was accepted", String), "this kuma-dp is too old");
+  }));
+
 test("a Dataplane that is deleted while its kuma-dp runs: kuma-dp, kuma-cp's log and check say so, until it is back", () =>
   onStage(async (stage) => {
     const { cp, output } = await startLoggedControlPlane(stage);

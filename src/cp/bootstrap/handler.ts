@@ -1,7 +1,7 @@
 import { dump } from "js-yaml";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
-import { errorReply, type HttpHandler, type HttpReply, jsonReply, route } from "../../net/exchange.js";
+import { errorReply, type HttpHandler, type HttpReply, jsonReply, type Refusal, route } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
 import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
 import type { Store } from "../../store/store.js";
@@ -20,6 +20,8 @@ export interface BootstrapOptions {
   /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
   readonly catalogue: unknown;
   readonly findDuplicate: FindDuplicate;
+  /** Hears of a kuma-dp that is too old. */
+  readonly refused?: (reason: Refusal) => void;
 }
 
 const notGenerated = "Could not generate a bootstrap";
@@ -65,6 +67,7 @@ async function bootstrap(
   const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = parsed.request;
   if (isOldKumaDp(request.headers)) {
     noteOld({ mesh, name, peer: request.peer });
+    options.refused?.("old");
     return yamlReply(tooOldDocument);
   }
   try {

@@ -126,6 +126,7 @@ test("the copy follows a source that is swapped, and outlives one that breaks, w
       replaced: () => {
         replaced += 1;
       },
+      unwatched: (error: unknown) => void troubles.push(`unwatched: ${error}`),
       now: () => now,
     };
     followToken(copy, stop.signal);

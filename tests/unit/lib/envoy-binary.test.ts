@@ -2,7 +2,13 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
-import { candidates, diagnose, explainLoaderFailure, findEnvoy } from "../../../src/lib/envoy-binary.js";
+import {
+  candidates,
+  diagnose,
+  explainLoaderFailure,
+  explainOldEnvoy,
+  findEnvoy,
+} from "../../../src/lib/envoy-binary.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("kuma-dp looks for Envoy");
@@ -94,6 +100,23 @@ test("the loader's complaint about an old C library is put into words", () => {
   const library = "envoy: error while loading shared libraries: libm.so.6: cannot open shared object file\n";
   assert.match(explainLoaderFailure(library) ?? "", /libm\.so\.6/);
   assert.is(explainLoaderFailure("some error of Envoy's own"), undefined);
+});
+
+test("an Envoy of before the v3 API is too old, a newer one and what is no Envoy are not", async () => {
+  const words = (version: string) =>
+    `\n./envoy  version: 68fe53a889416fd8570506232052b06f5a531541/${version}/Clean/RELEASE/BoringSSL\n`;
+  assert.match(explainOldEnvoy(words("1.12.0")) ?? "", /it is Envoy 1\.12\.0, which is too old: .*1\.18 or newer/);
+  for (const fine of [words("1.18.0"), words("1.39.3"), words("2.0.1"), "v22.1.0\n", ""]) {
+    assert.is(explainOldEnvoy(fine), undefined, fine);
+  }
+  const root = mkdtempSync(path.join(tmpdir(), "lookup-"));
+  try {
+    const old = path.join(root, "envoy");
+    writeFileSync(old, `#!/bin/sh\necho "$0  version: abc/1.12.0/Clean/RELEASE"\n`, { mode: 0o755 });
+    assert.match((await diagnose(old, 5000)) ?? "", /Envoy 1\.12\.0, which is too old/);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
 
 test("a binary whose loader is missing is diagnosed, one that runs is not", async () => {
