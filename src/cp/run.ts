@@ -263,6 +263,7 @@ export async function startControlPlane(
         hostUnset: isHostUnset(settings),
         catalogue,
         findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
+        refused: metrics.requestRefused,
       }),
     });
     servers.push(bootstrap);
@@ -302,6 +303,7 @@ export async function startControlPlane(
           sdsCertificate: secrets.certificate,
           refusals,
         }),
+        unregistered: () => xds.unregistered(),
         diagnosis: createDiagnosis({
           view: view.view,
           store,

@@ -12,6 +12,14 @@ import { droppedWarnings, kumaVersion, olderError } from "./older.js";
 const resourceTimeout = 60_000;
 const catalogueTimeout = 10_000;
 
+/** A connected proxy that has no Dataplane. */
+export interface UnregisteredProxy {
+  readonly mesh: string;
+  readonly name: string;
+  /** When it connected, as sent. */
+  readonly connectTime: string;
+}
+
 /** The HTTP API of one control plane. Every method throws UserErrors whose text is the whole message. */
 export interface ApiClient {
   /** The answer at a path below the address, whatever its status. `timeout` in milliseconds. */
@@ -29,6 +37,8 @@ export interface ApiClient {
   catalogue(): Promise<unknown>;
   /** The certificate authorities of all meshes; none from a control plane that doesn't tell. */
   authorities(): Promise<readonly AuthorityStatus[]>;
+  /** Proxies that are connected to it and have no Dataplane; none from a control plane that doesn't tell. */
+  unregisteredProxies(): Promise<readonly UnregisteredProxy[]>;
   /** Which policies touch a Dataplane, as sent. */
   dataplanePolicies(mesh: string, name: string): Promise<unknown>;
   /** What a Dataplane's Envoy was sent last, or with `diff` what it has not acknowledged; as sent. */
@@ -202,6 +212,18 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       const value = parse(answer.body);
       const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
       return items.map(readAuthority).filter((status) => status !== undefined);
+    },
+    async unregisteredProxies() {
+      const answer = await ask("GET", "unregistered-proxies");
+      if (answer.status === 404) return [];
+      if (answer.status !== 200) throw failure(address, answer);
+      const value = parse(answer.body);
+      const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
+      return items.filter(isObject).map(({ mesh, name, connectTime }) => ({
+        mesh: String(mesh),
+        name: String(name),
+        connectTime: String(connectTime),
+      }));
     },
     dataplanePolicies: (mesh, name) => read(`meshes/${segment(mesh)}/dataplanes/${segment(name)}/policies`),
     dataplaneConfig: (mesh, name, diff) =>

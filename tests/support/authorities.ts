@@ -11,7 +11,9 @@ import { emptyView } from "../../src/view/apply.js";
  * What the HTTP API needs of certificate authorities, of proxies and of itself, over a store; no proxy is connected, and no
  * rotation begins.
  */
-export function authorityOptions(store: Store): Pick<ApiOptions, "authorities" | "rotations" | "diagnosis" | "status"> {
+export function authorityOptions(
+  store: Store,
+): Pick<ApiOptions, "authorities" | "rotations" | "diagnosis" | "status" | "unregistered"> {
   const settings = { keyType: "ecdsa-p256", lifeMs: 3_600_000 } as const;
   const authorities = createAuthorities(store, settings, createLogger({ name: "test", level: "off" }));
   return {
@@ -23,6 +25,7 @@ export function authorityOptions(store: Store): Pick<ApiOptions, "authorities" |
       sdsCertificate: { notBefore: new Date(0), notAfter: new Date("2999-01-01T00:00:00Z"), setting: undefined },
       refusals: createRecentRefusals(),
     }),
+    unregistered: () => [],
     diagnosis: createDiagnosis({
       view: () => emptyView,
       store,

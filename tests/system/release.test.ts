@@ -11,11 +11,11 @@ import { readSettings } from "../../src/cp/settings.js";
 import { exampleYaml } from "../../src/cp/settings-pages.js";
 import { checkoutTo } from "../support/checkout.js";
 import { unpackDebianRoot } from "../support/debian-root.js";
-import { eventually } from "../support/eventually.js";
 import { bin, startControlPlane } from "../support/executable.js";
-import { type Machine, startMachine, type Terminal } from "../support/machine.js";
+import { type Machine, startMachine } from "../support/machine.js";
 import { shellBlocks } from "../support/readme.js";
 import { suite } from "../support/suite.js";
+import { mutualTls, quickstart } from "../support/walk.js";
 
 const test = suite("a release", {
   needs: [
@@ -217,63 +217,6 @@ test("is refused when one byte of the cached Envoy was flipped", async () => {
   assert.equal(fs.readdirSync(path.join(second, "dist", "image")), []);
 });
 
-const foreground = /^(kuma-(cp|dp) run.*|kuma-tcp-echo .*)\n$/m;
-
-/** Follows the quickstart: what stays in the foreground gets a terminal of its own, the rest is run to its end. */
-async function quickstart(machine: Machine): Promise<void> {
-  const blocks = shellBlocks("Quickstart on bare metal").filter((block) => !block.includes("npm run build"));
-  const last = blocks.pop() ?? "";
-  const terminals: { readonly block: string; readonly terminal: Terminal }[] = [];
-  const open = (block: string) => {
-    const terminal = machine.terminal(block);
-    terminals.push({ block, terminal });
-    return terminal;
-  };
-  for (const block of blocks) {
-    assert.match(block, foreground, "each block but the last stays in the foreground");
-    const terminal = open(block);
-    if (block.includes("kuma-cp run")) {
-      await eventually("the control plane is ready", () => terminal.output().includes("Next, in another terminal"));
-    }
-  }
-  const passes = () => {
-    const { stdout } = machine.run(last, 5);
-    assert.match(stdout, /^PING\n/);
-    for (const name of ["backend-1", "redis-1"]) assert.match(stdout, new RegExp(`\\b${name} .* Online `));
-    return true;
-  };
-  try {
-    await eventually("traffic goes through both sidecars", passes);
-    await mutualTls(machine, open, terminals, { passes, try: () => machine.run(last, 5).stdout });
-  } catch (error) {
-    const outputs = terminals.map(({ terminal }) => terminal.output());
-    throw new Error(`${(error as Error).message}\n${outputs.join("\n---\n")}`);
-  }
-}
-
-/** Goes on with the section on mutual TLS: tokens, sidecars that have them, mTLS, a permission. */
-async function mutualTls(
-  machine: Machine,
-  open: (block: string) => Terminal,
-  terminals: readonly { readonly block: string; readonly terminal: Terminal }[],
-  traffic: { readonly passes: () => boolean; readonly try: () => string },
-): Promise<void> {
-  const [tokens = "", redis = "", backend = "", mesh = "", permission = ""] = shellBlocks("Mutual TLS");
-  assert.is(machine.run(tokens).status, 0);
-  await Promise.all(
-    terminals.filter(({ block }) => block.includes("kuma-dp run")).map(({ terminal }) => terminal.interrupt()),
-  );
-  for (const block of [redis, backend]) {
-    assert.match(block, foreground);
-    open(block);
-  }
-  await eventually("traffic goes through both sidecars again", traffic.passes);
-  assert.is(machine.run(mesh).status, 0);
-  await eventually("nothing passes without a permission", () => !traffic.try().includes("PING"));
-  assert.is(machine.run(permission).status, 0);
-  await eventually("what is permitted passes", traffic.passes);
-}
-
 /** A machine with the Debian root, and the release where its user downloaded it. */
 function debianMachine(): Promise<Machine> {
   const environment = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
@@ -326,7 +269,7 @@ test("works on a Debian without Node by the words of the README: install, quicks
     assert.is(does("stat -c '%a %U:%G' /etc/kuma /etc/kuma/kuma-cp.conf.yaml"), "750 root:kuma\n640 root:kuma\n");
     assert.is(does("systemd-analyze verify kuma-cp.service kuma-dp@redis-1.service 2>&1"), "");
     does("kuma-cp config -c /etc/kuma/kuma-cp.conf.yaml");
-    await quickstart(machine);
+    await mutualTls(machine, await quickstart(machine));
     assert.match(does(uninstall), "Kuma is uninstalled");
   } finally {
     await machine.stop();

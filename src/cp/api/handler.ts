@@ -12,6 +12,7 @@ import {
 } from "../../net/exchange.js";
 import type { Registry } from "../../resources/registry.js";
 import { type Store, StoreError } from "../../store/store.js";
+import type { Unregistered } from "../../xds/proxies.js";
 import type { Diagnosis } from "../explain/diagnosis.js";
 import type { Status } from "../status.js";
 import { getAuthority, listAuthorities, type RotationApi, rotateAuthority } from "./authorities.js";
@@ -22,6 +23,7 @@ import { getOverview, listOverviews } from "./overviews.js";
 import { onPage, pageEnd, parsePage } from "./paging.js";
 import { createRenderer } from "./rendering.js";
 import { createTargets, type Target } from "./target.js";
+import { listUnregistered } from "./unregistered.js";
 import { FailedOperation, type MeshAuthorities, put, remove } from "./writes.js";
 
 /** What is wrong with a valid spec that its type alone can't tell; may take a while. */
@@ -45,6 +47,8 @@ export interface ApiOptions {
   readonly diagnosis: Diagnosis;
   /** How the control plane is; bounded in what it costs, however often it is asked. */
   readonly status: () => Promise<Status>;
+  /** The proxies connected to this control plane whose Dataplane does not exist. */
+  readonly unregistered: () => readonly Unregistered[];
 }
 
 const readMethods = ["GET", "HEAD"];
@@ -91,6 +95,8 @@ export function apiHandler(options: ApiOptions): HttpHandler {
         return getOverview(store, target.mesh, target.name);
       case "authorities":
         return listAuthorities(rotations);
+      case "unregistered":
+        return listUnregistered(options.unregistered());
       case "authority":
         return getAuthority(rotations, target.mesh);
       case "rotation":
@@ -136,7 +142,7 @@ export function apiHandler(options: ApiOptions): HttpHandler {
       switch (request.method) {
         case "PUT":
           return await put(
-            { store, renderer, authorities, check: options.checks.get(target.type.name) },
+            { store, renderer, authorities, check: options.checks.get(target.type.name), logger },
             target.type,
             target.key,
             request,

@@ -14,6 +14,7 @@ export type Target =
   | { readonly kind: "overviews"; readonly mesh: string }
   | { readonly kind: "overview"; readonly mesh: string; readonly name: string }
   | { readonly kind: "authorities" }
+  | { readonly kind: "unregistered" }
   | { readonly kind: "authority"; readonly mesh: string }
   | { readonly kind: "rotation"; readonly mesh: string }
   /** About one Dataplane: the policies that touch it, and its Envoy configuration. */
@@ -25,6 +26,7 @@ export type Target =
 const overviewPaths: readonly string[] = ["dataplanes+insights", "dataplane+insights"];
 const meshesPath = "meshes";
 const authoritiesPath = "certificate-authorities";
+const unregisteredPath = "unregistered-proxies";
 const authorityPath = "certificate-authority";
 const rotatePath = "rotate";
 const dataplanesPath = "dataplanes";
@@ -83,6 +85,7 @@ export function createTargets(registry: Registry) {
     if (second !== undefined) return undefined;
     if (first === authoritiesPath) return { kind: "authorities" };
     if (first === statusPath) return { kind: "status" };
+    if (first === unregisteredPath) return { kind: "unregistered" };
     if (first === "catalogue" || first === "catalog") return { kind: "catalogue" };
     return first === "config" ? { kind: "config" } : undefined;
   }
@@ -90,7 +93,14 @@ export function createTargets(registry: Registry) {
   /** The path that was probably meant by one that does not exist. */
   function suggest(path: string): string | undefined {
     const [first = "", mesh, third, ...rest] = split(path) ?? [];
-    const top = nearest(first, [...globals.keys(), authoritiesPath, "catalogue", "config", statusPath]);
+    const top = nearest(first, [
+      ...globals.keys(),
+      authoritiesPath,
+      unregisteredPath,
+      "catalogue",
+      "config",
+      statusPath,
+    ]);
     if (third === undefined || top !== meshesPath) return top === undefined ? undefined : `/${top}`;
     const collection = nearest(third, [...inMesh.keys(), ...overviewPaths, authorityPath, explainPath, problemsPath]);
     return collection === undefined ? undefined : ["", top, mesh, collection, ...rest.slice(0, 1)].join("/");

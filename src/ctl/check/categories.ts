@@ -5,6 +5,7 @@ import { machineChecks } from "./machine-checks.js";
 import { meshChecks } from "./mesh-checks.js";
 import { portChecks } from "./port-checks.js";
 import { proxyChecks } from "./proxy-checks.js";
+import { registrationChecks } from "./registration-checks.js";
 import { statusChecks } from "./status-checks.js";
 import { tokenChecks } from "./token-checks.js";
 import { trafficChecks } from "./traffic-checks.js";
@@ -17,7 +18,7 @@ export const categories: readonly Category[] = [
   machine,
   { name: "control plane", checks: [...controlPlaneChecks, ...statusChecks] },
   { name: "meshes", checks: meshChecks },
-  { name: "dataplanes", checks: proxyChecks },
+  { name: "dataplanes", checks: [...proxyChecks, ...registrationChecks] },
   { name: "traffic", checks: trafficChecks },
   token,
 ];

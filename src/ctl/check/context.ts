@@ -1,5 +1,6 @@
 import type { UserError } from "../../lib/errors.js";
 import type { Binding } from "../../net/listen.js";
+import type { UnregisteredProxy } from "../api-client.js";
 import type { AuthorityStatus } from "../authority.js";
 import type { ProxyState } from "./proxy.js";
 import type { ControlPlaneStatus } from "./status.js";
@@ -88,6 +89,8 @@ export interface ControlPlane {
   proxies(): Promise<readonly ProxyState[]>;
   /** What it finds wrong in those meshes; undefined for a control plane that doesn't look. */
   problems(): Promise<readonly FoundProblem[] | undefined>;
+  /** Proxies that are connected and have no Dataplane, in those meshes or, where none is named, in whatever mesh. */
+  unregistered(): Promise<readonly UnregisteredProxy[]>;
 }
 
 /** What the checks look at. */

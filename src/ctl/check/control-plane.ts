@@ -173,5 +173,10 @@ export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Sc
       }
       return proxies;
     }),
+    unregistered: once(async () => {
+      const { client } = await connection();
+      const all = await client.unregisteredProxies();
+      return mesh === undefined ? all : all.filter((proxy) => proxy.mesh === mesh);
+    }),
   };
 }

@@ -52,15 +52,24 @@ export const inspectDataplanes = command({
 
 type Pair = readonly [key: string, value: string];
 
-/** Values may hold an equals sign themselves, the first one separates. */
+const badTag = (tag: string, reason: string) =>
+  new UserError("tag.invalid", `invalid argument "${tag}" for "--tag" flag: ${reason}`, { usage: true });
+
+/**
+ * Values may hold an equals sign themselves, the first one separates. Of two values of a key the API would only look at
+ * the last.
+ */
 function parseTags(tags: readonly string[]): readonly Pair[] {
-  return tags.map((tag) => {
+  const wanted = new Map<string, string>();
+  for (const tag of tags) {
     const at = tag.indexOf("=");
-    if (at > 0) return [tag.slice(0, at), tag.slice(at + 1)];
-    throw new UserError("tag.invalid", `invalid argument "${tag}" for "--tag" flag: must be written key=value`, {
-      usage: true,
-    });
-  });
+    if (at <= 0) throw badTag(tag, "must be written key=value");
+    const [key, value] = [tag.slice(0, at), tag.slice(at + 1)];
+    const before = wanted.get(key);
+    if (before !== undefined && before !== value) throw badTag(tag, `"${key}" is given as "${before}" as well`);
+    wanted.set(key, value);
+  }
+  return [...wanted];
 }
 
 /** The query of the overview list; values may hold a colon themselves, the first one separates. */

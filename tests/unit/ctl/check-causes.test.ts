@@ -50,6 +50,19 @@ const machine: readonly Case[] = [
     /^warning: no Envoy that can be executed is in PATH, beside kuma-dp .* FIX .*--binary-path/,
   ],
   [
+    "an Envoy that the environment names and that is none",
+    "envoy",
+    contextWith({
+      machine: {
+        env: { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: "/x" },
+        findEnvoy() {
+          throw new UserError("envoy.not-found", "/x does not exist");
+        },
+      },
+    }),
+    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: \/x does not exist FIX .*unset it/,
+  ],
+  [
     "an Envoy that can't run",
     "envoy",
     contextWith({ machine: { diagnoseEnvoy: async () => "glibc 2.34 is asked for" } }),
@@ -569,6 +582,24 @@ const withToken = (token: string) =>
   contextWith({ scope: { token: { file: "/tmp/t", name: "a", mesh: "m" } }, machine: { readToken: () => token } });
 const seconds = now.getTime() / 1000;
 
+const registration: readonly Case[] = [
+  ["every proxy has a Dataplane", "registered", contextWith(), /^does not apply$/],
+  [
+    "a control plane that doesn't answer",
+    "registered",
+    contextWith({ controlPlane: { index: unreachable, unregistered: unreachable } }),
+    /^does not apply$/,
+  ],
+  [
+    "a proxy whose Dataplane was deleted",
+    "registered",
+    contextWith({
+      controlPlane: { unregistered: async () => [{ mesh: "m", name: "a", connectTime: "2026-01-01T11:00:00Z" }] },
+    }),
+    /^error: a proxy is connected as "a" in mesh "m", since 2026-01-01T11:00:00Z, and there is no such Dataplane.* FIX apply its Dataplane again/,
+  ],
+];
+
 const tokens: readonly Case[] = [
   ["no token to look at", "token-file", contextWith(), /^does not apply$/],
   [
@@ -601,7 +632,7 @@ const tokens: readonly Case[] = [
     withToken(jwt({ Name: "a", Mesh: "n" })),
     /^error: the token is for dataplane "a" in mesh "n"/,
   ],
-  ["no JWT", "token-file", withToken("let.me.in"), /^error: \/tmp\/t holds no dataplane token: it is no JWT/],
+  ["no JWT", "token-file", withToken("let.me.in"), /^error: the file holds no dataplane token: it is no JWT/],
   ["too many parts", "token-file", withToken(`${jwt({ Name: "a", Mesh: "m" })}.x`), /it is no JWT/],
   ["unsigned", "token-file", withToken(jwt({ Name: "a", Mesh: "m" }, { alg: "none" }, "")), /not signed with RS256/],
   [
@@ -628,7 +659,7 @@ const tokens: readonly Case[] = [
   ],
 ];
 
-const all = [...machine, ...ports, ...controlPlane, ...meshes, ...dataplanes, ...tokens];
+const all = [...machine, ...ports, ...controlPlane, ...meshes, ...dataplanes, ...registration, ...tokens];
 
 test("no hint proposes to delete anything: what does not answer may live and serve", () => assertHarmless(all));
 

@@ -168,6 +168,7 @@ test("each is asked once", async () => {
     "/meshes/default/dataplanes+insights",
     "/meshes/default/problems",
     "/status",
+    "/unregistered-proxies",
   ]);
   await server.close();
   await cp.close();
@@ -242,7 +243,10 @@ test("a token is looked at with the mesh that is named, or the default one", asy
   assert.is((await check(...token)).checks.at(-1)?.result, "success");
   const other = await check("--pre", ...token, "--mesh=other");
   assert.is(other.code, 1);
-  assert.is(other.reason("token-file"), 'the token is for dataplane "a" in mesh "default"');
+  assert.is(
+    other.reason("token-file"),
+    'the token is for dataplane "a" in mesh "default", and not for "a" in mesh "other"',
+  );
   await cp.close();
 });
 

@@ -56,6 +56,7 @@ export function contextWith({
       authorities: async () => [{ mesh: "default", state: "active" }],
       proxies: async () => [],
       problems: async () => [],
+      unregistered: async () => [],
       ...controlPlane,
     },
   };

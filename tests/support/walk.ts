@@ -1,0 +1,83 @@
+import * as assert from "uvu/assert";
+import { eventually } from "./eventually.js";
+import type { Machine, Terminal } from "./machine.js";
+import { shellBlocks } from "./readme.js";
+
+const foreground = /^(kuma-(cp|dp) run.*|kuma-tcp-echo .*)\n$/m;
+
+/** A machine on which the README's quickstart was followed. */
+export interface Walk {
+  /** What stays in the foreground, each in a terminal of its own. */
+  readonly terminals: { readonly block: string; readonly terminal: Terminal }[];
+  open(block: string): Terminal;
+  /** The quickstart's last words succeed: traffic goes through both sidecars, which are online. Throws when not. */
+  passes(): boolean;
+  /** What the same words print, whatever it is. */
+  attempt(): string;
+}
+
+/** Does something on the machine; what its terminals say belongs to a failure. */
+export async function walking<T>({ terminals }: Pick<Walk, "terminals">, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    const outputs = terminals.map(({ terminal }) => terminal.output());
+    throw new Error(`${(error as Error).message}\n${outputs.join("\n---\n")}`);
+  }
+}
+
+/** Follows the quickstart: what stays in the foreground gets a terminal of its own, the rest is run to its end. */
+export async function quickstart(machine: Machine): Promise<Walk> {
+  const blocks = shellBlocks("Quickstart on bare metal").filter((block) => !block.includes("npm run build"));
+  const last = blocks.pop() ?? "";
+  const walk: Walk = {
+    terminals: [],
+    open(block) {
+      const terminal = machine.terminal(block);
+      walk.terminals.push({ block, terminal });
+      return terminal;
+    },
+    passes() {
+      const stdout = walk.attempt();
+      assert.match(stdout, /^PING\n/);
+      for (const name of ["backend-1", "redis-1"]) assert.match(stdout, new RegExp(`\\b${name} .* Online `));
+      return true;
+    },
+    attempt: () => machine.run(last, 5).stdout,
+  };
+  await walking(walk, async () => {
+    for (const block of blocks) {
+      assert.match(block, foreground, "each block but the last stays in the foreground");
+      const terminal = walk.open(block);
+      if (block.includes("kuma-cp run")) {
+        await eventually("the control plane is ready", () => terminal.output().includes("Next, in another terminal"));
+      }
+    }
+    await eventually("traffic goes through both sidecars", walk.passes);
+  });
+  return walk;
+}
+
+/** Goes on with the section on mutual TLS: tokens, sidecars that have them, mTLS, a permission. */
+export async function mutualTls(machine: Machine, walk: Walk): Promise<void> {
+  const [tokens = "", redis = "", backend = "", mesh = "", permission = ""] = shellBlocks("Mutual TLS");
+  const runs = (script: string) => {
+    const { status, stderr } = machine.run(script);
+    assert.is(status, 0, stderr);
+  };
+  await walking(walk, async () => {
+    runs(tokens);
+    await Promise.all(
+      walk.terminals.filter(({ block }) => block.includes("kuma-dp run")).map(({ terminal }) => terminal.interrupt()),
+    );
+    for (const block of [redis, backend]) {
+      assert.match(block, foreground);
+      walk.open(block);
+    }
+    await eventually("traffic goes through both sidecars again", walk.passes);
+    runs(mesh);
+    await eventually("nothing passes without a permission", () => !walk.attempt().includes("PING"));
+    runs(permission);
+    await eventually("what is permitted passes", walk.passes);
+  });
+}
