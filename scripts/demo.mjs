@@ -122,6 +122,7 @@ networking:
   - interface: 127.0.0.1:${redisIn}:${redisApp}
     tags:
       service: redis
+      version: '1.0'
 `,
   "backend-1": `type: Dataplane
 mesh: default

@@ -39,9 +39,11 @@ import { followNewerApi } from "./newer-api.js";
 import { openStore } from "./open-store.js";
 import { createOwnServers } from "./own-servers.js";
 import { patiently } from "./patience.js";
+import { createRecentRefusals } from "./recent-refusals.js";
 import { createRotations } from "./rotations.js";
 import { hostForEnvoy, isHostUnset, startSecrets } from "./secrets.js";
 import { originsVariable, type Settings, settingsDocument } from "./settings.js";
+import { createStatus } from "./status.js";
 import { startTokenServers } from "./tokens/servers.js";
 
 /** A running control plane. */
@@ -103,7 +105,10 @@ export async function startControlPlane(
   const metrics = createMetrics();
   const allowed = await allowedOrigins(settings.corsAllowedDomains, originsVariable);
   const guard = createSiteGuard({ allowed, advertisedHostname: settings.advertisedHostname });
-  const httpIncidents = (server: string) => metrics.incidents(server, httpLimitNames);
+  const refusals = createRecentRefusals();
+  const incidents = (server: string, limits: readonly string[]) =>
+    refusals.watch(server, metrics.incidents(server, limits));
+  const httpIncidents = (server: string) => incidents(server, httpLimitNames);
   const knownHosts = knownHostsOnly(guard, metrics.requestRefused);
   const own = createOwnServers(settings);
   try {
@@ -177,7 +182,7 @@ export async function startControlPlane(
       signingKey,
       observer: insights,
       logger: logger.child("sds-server"),
-      incidents: metrics.incidents("sds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
+      incidents: incidents("sds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
     };
     const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
     servers.push(secrets.server);
@@ -192,7 +197,7 @@ export async function startControlPlane(
       observer: both(insights, metrics.observer),
       logger: logger.child("xds-server"),
       health: applications,
-      incidents: metrics.incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
+      incidents: incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
       firstMessageBytes: settings.maxFirstRequestBytes,
       connectionsPerAddress: settings.maxOpeningConnections,
       generate: metrics.measured((proxy, mesh, placement, before) => {
@@ -258,6 +263,7 @@ export async function startControlPlane(
         hostUnset: isHostUnset(settings),
         catalogue,
         findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
+        refused: metrics.requestRefused,
       }),
     });
     servers.push(bootstrap);
@@ -291,6 +297,13 @@ export async function startControlPlane(
         config: settingsDocument(settings),
         authorities,
         rotations,
+        status: createStatus({
+          store,
+          storeType: settings.storeType,
+          sdsCertificate: secrets.certificate,
+          refusals,
+        }),
+        unregistered: () => xds.unregistered(),
         diagnosis: createDiagnosis({
           view: view.view,
           store,
@@ -298,6 +311,7 @@ export async function startControlPlane(
           secrets: secrets.server,
           authorities,
           instanceId,
+          alone: async () => (await instances.running()).size === 1,
         }),
       }),
     });

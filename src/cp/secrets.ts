@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import type { SecretServer as SecretServerAddress } from "../envoy/tls.js";
 import type { Authorities } from "../identity/authorities.js";
 import { certificateNames, ensureSdsCertificate, firstName, type ServerPair } from "../identity/sds-certificate.js";
@@ -58,21 +59,51 @@ export interface SecretsOptions {
   readonly incidents: Incidents;
 }
 
+/** A certificate's validity, and the setting that names its file; undefined for one that the control plane made. */
+export interface PresentedCertificate {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly setting: string | undefined;
+}
+
+/** Why every sidecar refuses the certificate by its dates; undefined when none does. */
+export function validityWarning({ notBefore, notAfter, setting }: PresentedCertificate, now: Date): string | undefined {
+  const expired = notAfter <= now;
+  if (!expired && notBefore <= now) return undefined;
+  const what = expired
+    ? `expired at ${notAfter.toISOString()}`
+    : `is not valid before ${notBefore.toISOString()}; the clock of this machine says ${now.toISOString()}`;
+  const remedy =
+    setting === undefined
+      ? `name files with a new certificate and its key by ${certFile} and ${keyFile}`
+      : `put a new certificate and its key into the files that ${certFile} and ${keyFile} name`;
+  return (
+    `warning: the certificate of the SDS server ${what}. Sidecars refuse it: they get no certificates and, in meshes with ` +
+    `mTLS, can't be reached; ${remedy}, and restart kuma-cp`
+  );
+}
+
 /**
  * Starts the secret discovery server.
- * @returns the server, and how proxies are told to reach it
+ * @returns the server, how proxies are told to reach it, and what it presents
  * @throws UserError for a port that can't be had and a certificate that can't be used
  */
-export async function startSecrets(
-  options: SecretsOptions,
-): Promise<{ readonly server: SecretServer; readonly address: SecretServerAddress }> {
+export async function startSecrets(options: SecretsOptions): Promise<{
+  readonly server: SecretServer;
+  readonly address: SecretServerAddress;
+  readonly certificate: PresentedCertificate;
+}> {
   const { settings, store, feed, authorities, signingKey, observer, logger, incidents } = options;
   const tls = await serverPair(settings, store);
   const host = hostForEnvoy(settings);
+  const { validFromDate: notBefore, validToDate: notAfter } = new X509Certificate(tls.cert);
+  const certificate = { notBefore, notAfter, setting: settings.sdsTlsCertFile === "" ? undefined : certFile };
+  const invalid = validityWarning(certificate, new Date());
+  if (invalid !== undefined) logger.info(invalid);
   if (!certificateNames(tls.cert, host)) {
     const remedy =
       settings.sdsTlsCertFile === ""
-        ? 'delete the Secret "sds-server-cert" from the store and restart, which drains every connection of meshes with mTLS'
+        ? `name files with a certificate for it and its key by ${certFile} and ${keyFile}, and restart, which drains every connection of meshes with mTLS`
         : `put another certificate into the file that ${certFile} names`;
     logger.info(
       `warning: the certificate of the SDS server does not name "${host}", so that Envoys that reach it by this name ` +
@@ -94,6 +125,6 @@ export async function startSecrets(
   });
   const address = { target: hostPort(host, server.port), root: tls.cert };
   const verifiedName = certificateNames(tls.cert, host) ? host : firstName(tls.cert);
-  if (!isHostUnset(settings) || verifiedName === undefined) return { server, address };
-  return { server, address: { ...address, byHost: { port: server.port, verifiedName } } };
+  if (!isHostUnset(settings) || verifiedName === undefined) return { server, address, certificate };
+  return { server, address: { ...address, byHost: { port: server.port, verifiedName } }, certificate };
 }

@@ -7,9 +7,18 @@ import type { Resource, ResourceType } from "../resources/resource.js";
 import { type AuthorityStatus, readAuthority } from "./authority.js";
 import { foreignAnswer, foreignProtocol } from "./foreign.js";
 import { type Answer, below, type Request, send } from "./http.js";
+import { droppedWarnings, kumaVersion, olderError } from "./older.js";
 
 const resourceTimeout = 60_000;
 const catalogueTimeout = 10_000;
+
+/** A connected proxy that has no Dataplane. */
+export interface UnregisteredProxy {
+  readonly mesh: string;
+  readonly name: string;
+  /** When it connected, as sent. */
+  readonly connectTime: string;
+}
 
 /** The HTTP API of one control plane. Every method throws UserErrors whose text is the whole message. */
 export interface ApiClient {
@@ -28,6 +37,8 @@ export interface ApiClient {
   catalogue(): Promise<unknown>;
   /** The certificate authorities of all meshes; none from a control plane that doesn't tell. */
   authorities(): Promise<readonly AuthorityStatus[]>;
+  /** Proxies that are connected to it and have no Dataplane; none from a control plane that doesn't tell. */
+  unregisteredProxies(): Promise<readonly UnregisteredProxy[]>;
   /** Which policies touch a Dataplane, as sent. */
   dataplanePolicies(mesh: string, name: string): Promise<unknown>;
   /** What a Dataplane's Envoy was sent last, or with `diff` what it has not acknowledged; as sent. */
@@ -101,9 +112,17 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     }
   }
 
+  /** The error of an answer to a path that control planes of this release have. */
+  async function refusalOf(path: string, answer: Answer): Promise<UserError> {
+    const refusal = failure(address, answer);
+    if (answer.status !== 404 || refusal.id !== "api.unexpected") return refusal;
+    const version = await ask("GET", "").then(kumaVersion, () => undefined);
+    return version === undefined ? refusal : olderError(version, path);
+  }
+
   async function read(path: string, more?: Partial<Request>): Promise<unknown> {
     const answer = await ask("GET", path, more);
-    if (answer.status !== 200) throw failure(address, answer);
+    if (answer.status !== 200) throw await refusalOf(path, answer);
     const value = parse(answer.body);
     if (value !== undefined) return value;
     throw foreignAnswer(address, answer);
@@ -113,7 +132,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
 
   async function write(path: string, body: unknown): Promise<readonly string[]> {
     const answer = await ask("PUT", path, { body: JSON.stringify(body) });
-    if (answer.status !== 200 && answer.status !== 201) throw failure(address, answer);
+    if (answer.status !== 200 && answer.status !== 201) throw await refusalOf(path, answer);
     return readWarningHeader(answer.headers.warning).map(visible);
   }
 
@@ -131,23 +150,44 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   }
 
   let dryRuns: Promise<void> | undefined;
+  let drops: Promise<boolean> | undefined;
+
+  /** Whether the control plane may have kept less than it was sent: ours refuse what they don't know. */
+  async function mayDrop(): Promise<boolean> {
+    const { status } = await ask("GET", "certificate-authorities");
+    return status === 404;
+  }
+
+  async function find(path: string): Promise<unknown> {
+    const answer = await ask("GET", path);
+    if (answer.status === 404) return undefined;
+    if (answer.status !== 200) throw failure(address, answer);
+    return parse(answer.body);
+  }
+
+  /** What an older control plane has dropped of what it took. That it can't be told is no failure of the write. */
+  async function dropped(path: string, sent: unknown): Promise<readonly string[]> {
+    drops ??= mayDrop();
+    const kept = await drops.then((may) => (may ? find(path) : undefined)).catch(() => undefined);
+    return droppedWarnings(sent, kept);
+  }
 
   return {
     get: (path, timeout) => ask("GET", path, { timeout }),
     async list(path) {
       const answer = await ask("GET", path);
-      if (answer.status !== 200) throw failure(address, answer);
+      if (answer.status !== 200) throw await refusalOf(path, answer);
       const value = parse(answer.body);
       if (isObject(value) && Array.isArray(value.items)) return value.items;
       throw foreignAnswer(address, answer);
     },
-    async find(type, mesh, name) {
-      const answer = await ask("GET", itemPath(type, mesh, name));
-      if (answer.status === 404) return undefined;
-      if (answer.status !== 200) throw failure(address, answer);
-      return parse(answer.body);
+    find: async (type, mesh, name) => find(itemPath(type, mesh, name)),
+    async put(type, resource) {
+      const path = itemPath(type, resource.mesh, resource.name);
+      const body = toJson(resource);
+      const warnings = await write(path, body);
+      return [...warnings, ...(await dropped(path, body))];
     },
-    put: (type, resource) => write(itemPath(type, resource.mesh, resource.name), toJson(resource)),
     async tryPut(type, resource) {
       const path = itemPath(type, resource.mesh, resource.name);
       dryRuns ??= checkDryRuns(path);
@@ -155,10 +195,14 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       return write(`${path}?dry-run=true`, toJson(resource));
     },
     async delete(type, mesh, name) {
-      const answer = await ask("DELETE", itemPath(type, mesh, name));
+      const path = itemPath(type, mesh, name);
+      // Kuma 0.3.0 answers 200 whether or not there was something. It is asked to delete in any case: what a deletion of
+      // a mesh that was cut short has left goes with it.
+      const existed = (await find(path)) !== undefined;
+      const answer = await ask("DELETE", path);
       if (answer.status === 404) return false;
       if (answer.status !== 200) throw failure(address, answer);
-      return true;
+      return existed;
     },
     catalogue: () => read("catalogue", { timeout: catalogueTimeout }),
     async authorities() {
@@ -168,6 +212,18 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       const value = parse(answer.body);
       const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
       return items.map(readAuthority).filter((status) => status !== undefined);
+    },
+    async unregisteredProxies() {
+      const answer = await ask("GET", "unregistered-proxies");
+      if (answer.status === 404) return [];
+      if (answer.status !== 200) throw failure(address, answer);
+      const value = parse(answer.body);
+      const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
+      return items.filter(isObject).map(({ mesh, name, connectTime }) => ({
+        mesh: String(mesh),
+        name: String(name),
+        connectTime: String(connectTime),
+      }));
     },
     dataplanePolicies: (mesh, name) => read(`meshes/${segment(mesh)}/dataplanes/${segment(name)}/policies`),
     dataplaneConfig: (mesh, name, diff) =>

@@ -8,16 +8,29 @@ export interface AuthorityStatus {
   readonly reason?: string;
   readonly waitingFor?: readonly string[];
   readonly retiresAt?: string;
+  /** From when until when the root is valid that signs certificates. */
+  readonly signing?: { readonly notBefore: Date; readonly notAfter: Date };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
 const isText = (value: unknown): value is string => typeof value === "string";
 
+/** The validity of the one among the roots that signs; undefined when none tells it. */
+function readSigning(roots: unknown): AuthorityStatus["signing"] {
+  const signing = Array.isArray(roots) ? roots.filter(isObject).find((root) => root.signing === true) : undefined;
+  const [notBefore, notAfter] = [signing?.notBefore, signing?.notAfter].map(
+    (time) => new Date(isText(time) ? Date.parse(time) : Number.NaN),
+  );
+  if (notBefore === undefined || notAfter === undefined) return undefined;
+  return Number.isNaN(notBefore.getTime() + notAfter.getTime()) ? undefined : { notBefore, notAfter };
+}
+
 /** Undefined for something that tells neither mesh nor state. */
 export function readAuthority(value: unknown): AuthorityStatus | undefined {
   if (!isObject(value)) return undefined;
   const { mesh, state, reason, waitingFor, retiresAt } = value;
+  const signing = readSigning(value.roots);
   if (!isText(mesh) || !isText(state)) return undefined;
   return {
     mesh: visible(mesh),
@@ -25,6 +38,7 @@ export function readAuthority(value: unknown): AuthorityStatus | undefined {
     ...(isText(reason) ? { reason: visible(reason) } : {}),
     ...(Array.isArray(waitingFor) ? { waitingFor: waitingFor.filter(isText).map(visible) } : {}),
     ...(isText(retiresAt) ? { retiresAt: visible(retiresAt) } : {}),
+    ...(signing === undefined ? {} : { signing }),
   };
 }
 

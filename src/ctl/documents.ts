@@ -10,6 +10,14 @@ import { secretType } from "../resources/secret.js";
 export interface Applicable {
   readonly type: ResourceType;
   readonly resource: Resource;
+  /** Where it stands among all that is applied: `document 2 of 3`, of several files with the file's name. */
+  readonly place: string;
+}
+
+/** A text with what it is called: a file, a URL, or `-`. */
+export interface Source {
+  readonly name: string;
+  readonly text: string;
 }
 
 const prefix = "YAML contains invalid resource: ";
@@ -19,41 +27,65 @@ interface ReadOptions {
   readonly secrets?: boolean;
 }
 
-/** The resources of a YAML or JSON text, one or several documents. Nothing comes back unless all of them can be sent. */
-export async function readDocuments(
+/**
+ * The resources of YAML or JSON texts, one or several documents each, in order. Nothing comes back unless all of them can
+ * be sent.
+ */
+export async function readSources(
   registry: Registry,
-  text: string,
+  sources: readonly Source[],
   options: ReadOptions = {},
 ): Promise<readonly Applicable[]> {
-  const documents = await parseYaml(text);
+  const all: Applicable[] = [];
+  for (const source of sources) {
+    const of = sources.length > 1 ? visible(source.name) : undefined;
+    all.push(...(await readDocuments(registry, source.text, of, options)));
+  }
+  return all;
+}
+
+/** `file` is named in what is said, unless it is undefined. */
+async function readDocuments(
+  registry: Registry,
+  text: string,
+  file: string | undefined,
+  options: ReadOptions,
+): Promise<readonly Applicable[]> {
+  const within = file === undefined ? "" : `${file}: `;
+  const documents = await parseYaml(text, within);
   return documents.map((document, index) => {
     try {
-      return readOne(registry, document, options);
+      const place = `document ${index + 1} of ${documents.length}${file === undefined ? "" : ` of ${file}`}`;
+      return { ...readOne(registry, document, options), place };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const place = documents.length > 1 ? `document ${index + 1}: ` : "";
       // One cause says in full what the message would repeat.
       const causes = error.causes.length > 1 ? error.causes : [];
-      throw new UserError("document.invalid", `${prefix}${place}${error.message}`, { causes });
+      throw new UserError("document.invalid", `${prefix}${within}${place}${error.message}`, { causes });
     }
   });
 }
 
-async function parseYaml(text: string): Promise<unknown[]> {
+async function parseYaml(text: string, within: string): Promise<unknown[]> {
   const { loadAll } = await import("js-yaml");
   let documents: unknown[];
   try {
     documents = loadAll(text);
   } catch (error) {
-    throw new UserError("document.unparsable", `${prefix}${messageOf(error)}`);
+    throw new UserError("document.unparsable", `${prefix}${within}${messageOf(error)}`);
   }
   // What stands before a first, behind a last or between two separators may be nothing at all.
   const filled = documents.filter((document) => document !== null && document !== undefined);
   if (filled.length > 0) return filled;
-  throw new UserError("document.missing", `${prefix}the input is empty`);
+  throw new UserError("document.missing", `${prefix}${within}the input is empty`);
 }
 
-function readOne(registry: Registry, document: unknown, { secrets = false }: ReadOptions): Applicable {
+function readOne(
+  registry: Registry,
+  document: unknown,
+  { secrets = false }: ReadOptions,
+): Pick<Applicable, "type" | "resource"> {
   const { type: word, mesh, name } = readEnvelope(document);
   const type = registry.byName(word ?? "");
   const isSecret = type?.name === secretType.name;

@@ -29,7 +29,8 @@ const largestAnswer = 256 * 1024 * 1024;
 export async function send({ method, url, body, authorization, timeout, client }: Request): Promise<Answer> {
   const { request } = url.protocol === "https:" ? await import("node:https") : await import("node:http");
   const signal = AbortSignal.timeout(timeout);
-  const headers: Record<string, string | number> = { accept: "application/json" };
+  // Kuma 0.3 refuses JSON alone (406) where it does not say itself that it answers in JSON: its index and its catalogue.
+  const headers: Record<string, string | number> = { accept: "application/json, */*" };
   if (authorization !== undefined) headers.authorization = authorization;
   if (body !== undefined) {
     headers["content-type"] = "application/json";

@@ -29,10 +29,23 @@ async function download(first: URL): Promise<string> {
   throw new Error(`${first.href} redirects more than ${mostRedirects} times`);
 }
 
-/** The text behind what a user gives as FILE: a path, a URL, or `-` and nothing at all for standard input. */
-export async function readSource(source: string | undefined, io: Io): Promise<string> {
+const standardInput = "-";
+
+/**
+ * What is to be read, in order: standard input when no FILE is given.
+ * @throws UserError("source.repeated") when standard input is given twice, as it can be read once
+ */
+export function sourcesOf(files: readonly string[]): readonly string[] {
+  if (files.filter((file) => file === standardInput).length > 1) {
+    throw new UserError("source.repeated", "standard input (-f -) is given twice, and can be read only once");
+  }
+  return files.length === 0 ? [standardInput] : files;
+}
+
+/** The text behind what a user gives as FILE: a path, a URL, or `-` for standard input. */
+export async function readSource(source: string, io: Io): Promise<string> {
   try {
-    if (source === undefined || source === "-") return await readAll(io.stdin);
+    if (source === standardInput) return await readAll(io.stdin);
     const url = /^https?:\/\//i.test(source) ? parseAddress(source) : undefined;
     return url ? await download(url) : await readFile(source, "utf8");
   } catch (error) {

@@ -1,20 +1,20 @@
 import { messageOf, UserError } from "../lib/errors.js";
 
-/** `-v key=value`, several also in one flag with commas between them. */
+const badVariable = (pair: string, reason: string) =>
+  new UserError("variable.invalid", `invalid argument "${pair}" for "-v, --var" flag: ${reason}`, { usage: true });
+
+/** `-v key=value`, several also in one flag with commas between them; one variable has one value. */
 export function parseVariables(pairs: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      if (at > 0) return [pair.slice(0, at).trim(), pair.slice(at + 1)];
-      throw new UserError(
-        "variable.invalid",
-        `invalid argument "${pair}" for "-v, --var" flag: must be written key=value`,
-        {
-          usage: true,
-        },
-      );
-    }),
-  );
+  const variables = new Map<string, string>();
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    if (at <= 0) throw badVariable(pair, "must be written key=value");
+    const [name, value] = [pair.slice(0, at).trim(), pair.slice(at + 1)];
+    const before = variables.get(name);
+    if (before !== undefined && before !== value) throw badVariable(pair, `"${name}" is given as "${before}" as well`);
+    variables.set(name, value);
+  }
+  return variables;
 }
 
 type View = { [name: string]: View | string };

@@ -111,6 +111,16 @@ function isCut(error: unknown): boolean {
 const longestToken = 64 * 1024;
 const isToken = (text: string) => text.length <= longestToken && /^[\x21-\x7e]+$/.test(text);
 
+/** Whether a token says of itself that it has no end; false for one that can't be read. */
+function neverExpires(token: string): boolean {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+    return isObject(claims) && !("exp" in claims);
+  } catch {
+    return false;
+  }
+}
+
 /** A token for one dataplane, without a line break. */
 export async function requestToken({ url, client }: TokenEndpoint, request: TokenRequest): Promise<string> {
   const prefix = "failed to generate a dataplane token: ";
@@ -125,7 +135,14 @@ export async function requestToken({ url, client }: TokenEndpoint, request: Toke
     throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}${hint}`);
   });
   if (answer.status === 200) {
-    if (isToken(answer.body)) return answer.body;
+    if (isToken(answer.body)) {
+      if (request.validFor === undefined || !neverExpires(answer.body)) return answer.body;
+      const way = "leave --valid-for out to get such a token";
+      throw new UserError(
+        "token.unexpected",
+        `${prefix}${url.origin} takes no --valid-for, as Kuma 0.3 does not: its token never expires and is not shown; ${way}`,
+      );
+    }
     throw new UserError("token.unexpected", `${prefix}${url.origin} answered with something that is not a token`);
   }
   const said = visible(excerpt(answer.body.trim()));

@@ -41,12 +41,17 @@ const bodyLimit = 4 * 1024 * 1024;
 /** The control plane cannot be reached or says that the failure is its own: worth another attempt. */
 class Unavailable extends Error {}
 
-function at(base: string, path: string): URL {
+/** An address of the control plane's servers. */
+export function at(base: string, path: string): URL {
   // Whatever path the user's URL has is replaced.
   return new URL(path, base);
 }
 
-async function ask(
+/**
+ * One request to the control plane; the answer is one that no 5xx says.
+ * @throws Unavailable when trying again may help
+ */
+export async function ask(
   method: "GET" | "POST",
   url: URL,
   cp: ControlPlane,
@@ -74,7 +79,8 @@ async function ask(
   return answer;
 }
 
-function parseJson(text: string): Record<string, unknown> | undefined {
+/** The JSON object in a text; undefined when there is none. */
+export function parseJson(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
@@ -86,7 +92,7 @@ function parseJson(text: string): Record<string, unknown> | undefined {
 
 /** An answer is shown in one line, and not more of it than a person reads. */
 const longestShown = 1_000;
-const shown = (text: string) => visible(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
+export const shown = (text: string) => visible(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
 
 /** Our error body as one sentence; undefined when the answer is a stranger's. */
 function ourError(answer: Answer): string | undefined {
@@ -105,7 +111,11 @@ function bootstrapUrlIn(catalogue: Answer): URL | undefined {
   return url === null || !/^https?:$/.test(url.protocol) ? undefined : at(url.href, "/bootstrap");
 }
 
-async function lookUp(cp: ControlPlane, tried: readonly string[], signal: AbortSignal): Promise<URL> {
+/**
+ * Where the bootstrap server is, by the catalogue at the control plane's address.
+ * @param tried what was asked before, to be named when nothing is found
+ */
+export async function lookUp(cp: ControlPlane, tried: readonly string[], signal: AbortSignal): Promise<URL> {
   const attempts = [...tried];
   for (const path of ["/catalog", "/catalogue"]) {
     const url = at(cp.url, path);

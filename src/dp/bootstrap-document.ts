@@ -55,10 +55,22 @@ function readXds(document: unknown): XdsServer | undefined {
   return { host, port, asAsked: field(field(field(document, "node"), "metadata"), "controlPlaneHost") === host };
 }
 
+/** A bootstrap of before the v3 API says of no API which version it is. */
+function refuseOldControlPlane(document: unknown): void {
+  const ads = field(field(document, "dynamicResources", "dynamic_resources"), "adsConfig", "ads_config");
+  const version = field(ads, "transportApiVersion", "transport_api_version");
+  if (ads === undefined || version === "V3") return;
+  throw new UserError(
+    "bootstrap.old",
+    "the control plane is too old: its bootstrap is one for xDS v2, and Envoy speaks v3 only; use the kuma-cp of this release",
+  );
+}
+
 /**
  * Checks the control plane's answer and sees to it that there is an admin interface: without one it is added on
  * a Unix socket in the config dir, because draining and readiness go through it. A bootstrap that has one is passed on
- * byte for byte. Throws UserError("bootstrap.malformed") unless the text is a YAML mapping.
+ * byte for byte. Throws UserError("bootstrap.malformed") unless the text is a YAML mapping, and
+ * UserError("bootstrap.old") when it is one for xDS v2.
  */
 export async function prepareBootstrap(text: string): Promise<PreparedBootstrap> {
   const { dump, load } = await import("js-yaml");
@@ -75,6 +87,7 @@ export async function prepareBootstrap(text: string): Promise<PreparedBootstrap>
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
     throw new UserError("bootstrap.malformed", "the control plane's bootstrap is not a YAML mapping");
   }
+  refuseOldControlPlane(document);
   const present = field(document, "admin");
   const xds = readXds(document);
   if (present !== undefined && present !== null) return { yaml: text, admin: readAdmin(present), xds };

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { readToken } from "../identity/token-file.js";
 import { diagnose, findEnvoy, type LookupPlace } from "../lib/envoy-binary.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
@@ -21,10 +20,12 @@ import { hasTerminal, type ProcessTable, processTable } from "./process-facts.js
 import { becomeExecutable, type CheckReport, type Invocation } from "./reload.js";
 import { createReloading } from "./reloading.js";
 import { createReopening } from "./reopening.js";
+import { givenToken, keepToken, presentToken } from "./run-token.js";
 import type { Settings } from "./settings.js";
+import { followStatus } from "./status.js";
+import { askStatus } from "./status-client.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
-import { followToken } from "./token.js";
 import { misdirection, unreachable, type XdsServer } from "./xds-server.js";
 
 /** The machine around one run. */
@@ -135,16 +136,18 @@ function recordOf({ machine }: Context, pid: number, executable: string, epoch?:
   return { pid, startTime, executable, ...(epoch === undefined ? {} : { epoch }) };
 }
 
-function keepToken({ settings, logger }: Context, token: string, configDir: ConfigDir, signal: AbortSignal): void {
-  if (settings.tokenFile === undefined) return;
-  const copy = {
-    source: settings.tokenFile,
-    initial: token,
-    write: (fresh: string) => configDir.write(files.token, fresh),
-    failed: (error: unknown) => logger.error("the dataplane token was not renewed", { error }),
-    replaced: () => logger.info("dataplane token replaced", { source: settings.tokenFile }),
-  };
-  followToken(copy, signal);
+/** Says what the control plane finds wrong with this dataplane for as long as it runs. */
+function heedStatus({ settings, machine, logger }: Context, signal: AbortSignal): void {
+  const { mesh, name, statusInterval: interval, tokenFile } = settings;
+  void followStatus({
+    ask: async () => askStatus(controlPlane(settings), { mesh, name }, signal),
+    interval,
+    dataplane: { mesh, name, ...(tokenFile === undefined ? {} : { tokenFile }) },
+    troubled: machine.notice,
+    recovered: (what) => logger.info(what),
+    failed: (error) => logger.debug("the control plane was not asked for the status of the dataplane", { error }),
+    signal,
+  });
 }
 
 async function terminated(binary: string, startedAt: number, reason: string): Promise<UserError> {
@@ -207,7 +210,7 @@ async function untilEnd(held: Held, binary: string, startedAt: number): Promise<
 async function live(context: Context, held: Held, ends: Ends): Promise<number> {
   const { settings, machine, logger } = context;
   const { stop, over } = ends;
-  const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
+  const token = givenToken(settings);
   if (token === undefined) machine.notice(noToken);
   const binary = findEnvoy(settings.binaryPath, machine.place);
   // At once, and not only when the control plane has answered.
@@ -249,6 +252,7 @@ async function live(context: Context, held: Held, ends: Ends): Promise<number> {
 
   held.admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
   held.supervisor = superviseEnvoy(context, held, ends, child);
+  heedStatus(context, over);
   if (stop.aborted) held.supervisor.signal();
   ends.changed();
   return untilEnd(held, binary, startedAt);
@@ -268,8 +272,9 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   held.supervisor = supervisor;
   held.accessLogs = await forwardAccessLogs({ ...logsOf(context, held, configDir.path), existing: true });
   closeKeptFifo();
-  const token = settings.tokenFile === undefined ? undefined : readToken(settings.tokenFile);
+  const token = presentToken(settings, configDir, machine.notice);
   if (token !== undefined) keepToken(context, token, configDir, ends.over);
+  heedStatus(context, ends.over);
   const binary = findEnvoy(settings.binaryPath, machine.place);
   const { envoy } = inherited;
 
@@ -322,7 +327,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
 
 /** What a start with these settings would use. Throws UserError for what the user can mend. */
 export async function checkDataplane(settings: Settings, machine: Machine): Promise<CheckReport> {
-  if (settings.tokenFile !== undefined) readToken(settings.tokenFile);
+  givenToken(settings);
   controlPlane(settings);
   const envoy = findEnvoy(settings.binaryPath, machine.place);
   try {

@@ -124,12 +124,20 @@ export const table = {
     parse: durationSetting(1),
     sentence: "Longest wait for open connections when a listener changes or kuma-dp is stopped.",
   },
+  statusInterval: {
+    path: "dataplane.statusInterval",
+    env: ["KUMA_DATAPLANE_STATUS_INTERVAL"],
+    default: 60_000,
+    parse: durationSetting(1),
+    sentence: "How often the control plane is asked whether it still knows the Dataplane and accepts its token.",
+  },
   binaryPath: {
     path: "dataplaneRuntime.binaryPath",
     env: ["KUMA_DATAPLANE_RUNTIME_BINARY_PATH"],
     default: "envoy",
     parse: required,
-    sentence: "Envoy's executable: a path, or a name to look up in PATH, beside kuma-dp and in the working directory.",
+    sentence:
+      "Envoy's executable: a path, which has to be one, or a name to look up in PATH, beside kuma-dp and in the working directory.",
   },
   configDir: {
     path: "dataplaneRuntime.configDir",
@@ -173,6 +181,7 @@ export interface Settings {
   readonly adminPort: number;
   readonly healthPort: number;
   readonly drainTime: number;
+  readonly statusInterval: number;
   readonly binaryPath: string;
   readonly configDir: string | undefined;
   readonly tokenFile: string | undefined;
@@ -213,6 +222,7 @@ export function readSettings(
     adminPort: values.adminPort,
     healthPort: values.healthPort,
     drainTime: values.drainTime,
+    statusInterval: values.statusInterval,
     binaryPath: values.binaryPath,
     configDir,
     tokenFile,

@@ -1,22 +1,61 @@
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { messageOf, UserError } from "../lib/errors.js";
 import { longestToken } from "./token-limit.js";
 
+/** No token file with white space around its token is larger; a device gives bytes for ever. */
+const mostBytes = 64 * 1024;
+
+const tooLong = (file: string) =>
+  new UserError("token.too-long", `file ${file} is no token: it is longer than ${longestToken} characters`);
+
+function readSmall(file: string): string {
+  const fd = openSync(file, "r");
+  try {
+    if (fstatSync(fd).isDirectory()) throw new Error("it is a directory");
+    const bytes = Buffer.alloc(mostBytes + 1);
+    let size = 0;
+    for (;;) {
+      const count = readSync(fd, bytes, size, bytes.length - size, null);
+      if (count === 0) return bytes.toString("utf8", 0, size);
+      size += count;
+      if (size > mostBytes) throw tooLong(file);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /**
  * Reads the dataplane token. White space around it is dropped: a line break within gRPC metadata makes every call fail.
+ * Waits for the writer of a FIFO.
  * Throws UserError("token.unreadable" | "token.empty" | "token.too-long") naming the file.
  */
 export function readToken(file: string): string {
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readSmall(file);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError("token.unreadable", `could not read file ${file}: ${messageOf(error)}`, { cause: error });
   }
   const token = text.trim();
   if (token === "") throw new UserError("token.empty", `token under file ${file} is empty`);
-  if (token.length > longestToken) {
-    throw new UserError("token.too-long", `file ${file} is no token: it is longer than ${longestToken} characters`);
-  }
+  if (token.length > longestToken) throw tooLong(file);
   return token;
+}
+
+/**
+ * Reads it once more, without ever waiting: a FIFO, such as that of a process substitution, was read to its end before.
+ * Throws what `readToken` throws, and UserError("token.unreadable") for a FIFO.
+ */
+export function rereadToken(file: string): string {
+  let isFifo = false;
+  try {
+    isFifo = statSync(file).isFIFO();
+  } catch {
+    // Reading it says why it can't be.
+    return readToken(file);
+  }
+  if (isFifo) throw new UserError("token.unreadable", `file ${file} is a FIFO, which can't be read again`);
+  return readToken(file);
 }

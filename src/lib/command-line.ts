@@ -120,7 +120,8 @@ function parserOf(flags: Flags): Cli {
   const options = Object.entries(flags).map(([key, flag]) => {
     const descriptor = namesOf(flag).join(",");
     if (flag.kind === "toggle") return [key, Option.Boolean(descriptor)];
-    return [key, flag.kind === "list" ? Option.Array(descriptor) : Option.String(descriptor)];
+    // The parser's own options of one value keep the last one that is given, and say nothing of the others.
+    return [key, Option.Array(descriptor)];
   });
   class Parsed extends Clipanion {
     constructor() {
@@ -154,8 +155,10 @@ export function parseWords(flags: Flags, rest: readonly string[], expected?: rea
     throw explain(flags, words) ?? usage("arguments.invalid", messageOf(error).split("\n", 1)[0] ?? "");
   }
   const args = Array.isArray(found[positionalKey]) ? found[positionalKey].map(String) : [];
-  if (expected && args.length !== expected.length) {
-    throw usage("arguments.count", `accepts ${expected.length} arg(s), received ${args.length}`);
+  const least = expected?.filter((name) => !name.startsWith("[")).length ?? 0;
+  if (expected && (args.length < least || args.length > expected.length)) {
+    const count = least === expected.length ? String(least) : `${least} to ${expected.length}`;
+    throw usage("arguments.count", `accepts ${count} arg(s), received ${args.length}`);
   }
   const missing = Object.entries(flags).filter(([key, flag]) => flag.required && found[key] === undefined);
   if (missing.length > 0) {
@@ -188,10 +191,20 @@ function explain(flags: Flags, words: readonly string[]): UserError | undefined 
   return undefined;
 }
 
-function resolveValue(flag: Flag<unknown>, raw: unknown): unknown {
-  if (raw === undefined) return flag.default;
-  if (flag.kind === "list" && Array.isArray(raw)) return raw.flatMap((value) => String(value).split(","));
-  if (flag.parse === undefined || typeof raw !== "string") return raw;
+/** The only value of a flag that takes one. */
+function onlyValue({ name }: Flag<unknown>, values: readonly string[]): string {
+  const [first = "", ...others] = values;
+  const other = others.find((value) => value !== first);
+  if (other === undefined) return first;
+  throw usage("flag.repeated", `flag --${name} takes one value, but is given as "${first}" and as "${other}"`);
+}
+
+function resolveValue(flag: Flag<unknown>, found: unknown): unknown {
+  if (!Array.isArray(found)) return found ?? flag.default;
+  const values = found.map(String);
+  if (flag.kind === "list") return flag.commas ? values.flatMap((value) => value.split(",")) : values;
+  const raw = onlyValue(flag, values);
+  if (flag.parse === undefined) return raw;
   try {
     return flag.parse(raw);
   } catch (error) {

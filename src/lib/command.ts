@@ -16,6 +16,8 @@ export interface Flag<T> {
   readonly default: T;
   /** What completion may offer as a value. */
   readonly choices?: readonly string[];
+  /** Of a list: whether commas within one value separate several. */
+  readonly commas: boolean;
   /** From the given text to the value; a UserError becomes `invalid argument "x" for "--name" flag: …`. */
   readonly parse?: (raw: string) => T;
 }
@@ -29,9 +31,9 @@ interface FlagOptions {
   readonly choices?: readonly string[];
 }
 
-const plainFlag = { aliases: [], placeholder: "string", required: false };
+const plainFlag = { aliases: [], placeholder: "string", required: false, commas: false };
 
-/** A flag with a value. Without a default it is undefined when not given; a required one is never undefined. */
+/** A flag with one value: given twice with different ones it is an error. Without a default it is undefined when not given; a required one is never undefined. */
 export function text(name: string, options: FlagOptions & { default: string }): Flag<string>;
 export function text(name: string, options: FlagOptions & { required: true }): Flag<string>;
 export function text<T>(name: string, options: FlagOptions & { parse: (raw: string) => T; default: T }): Flag<T>;
@@ -46,9 +48,9 @@ export function toggle(name: string, options: FlagOptions): Flag<boolean> {
   return { ...plainFlag, ...options, kind: "toggle", name, placeholder: "", default: false };
 }
 
-/** A flag that may be repeated and whose values may be separated by commas. */
-export function list(name: string, options: FlagOptions): Flag<readonly string[]> {
-  return { ...plainFlag, placeholder: "strings", ...options, kind: "list", name, default: [] };
+/** A flag that may be repeated and whose values, unless `commas` is false, may be separated by commas. */
+export function list(name: string, options: FlagOptions & { commas?: boolean }): Flag<readonly string[]> {
+  return { ...plainFlag, placeholder: "strings", commas: true, ...options, kind: "list", name, default: [] };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: flags of different types stand in one record, whose own type keeps them
@@ -71,7 +73,7 @@ export interface Sink {
 
 export interface Invocation<F extends Flags, G extends Flags> {
   readonly flags: FlagValues<F>;
-  /** The words that are neither command nor flag, as many as the definition's `args` says. */
+  /** The words that are neither command nor flag, as many as the definition's `args` allows. */
   readonly args: readonly string[];
   /** Values of the program's own global flags. */
   readonly globals: FlagValues<G>;
@@ -91,7 +93,10 @@ export interface Definition<F extends Flags, G extends Flags> {
   /** More paragraphs for the command's own help. */
   readonly details?: string;
   readonly examples?: readonly string[];
-  /** The positional arguments in order, as the usage line shows them: ["TYPE", "NAME"]; "any" for however many. */
+  /**
+   * The positional arguments in order, as the usage line shows them: ["TYPE", "NAME"], those that may be left out in
+   * brackets; "any" for however many.
+   */
   readonly args?: readonly string[] | "any";
   /** What completion may offer for a positional argument. */
   readonly argChoices?: readonly (readonly string[])[];

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import path from "node:path";
-import { UserError } from "./errors.js";
+import { messageOf, UserError } from "./errors.js";
 
 /** Where to look from; everything that a lookup depends on. */
 export interface LookupPlace {
@@ -12,44 +12,60 @@ export interface LookupPlace {
   readonly workingDirectory: string;
 }
 
+/** The name that is looked for when nobody configured one. */
+export const defaultEnvoy = "envoy";
+
+const isPath = (configured: string) => configured.includes("/");
+
 /**
- * The places of an Envoy in the order in which they are tried: the configured name by the rules of a shell (a name
- * with a slash is a path, any other is looked up in PATH), then `envoy` beside kuma-dp, then in the working directory.
+ * The places of an Envoy in the order in which they are tried, by the rules of a shell: a configured name with a slash is
+ * a path and the only place, any other is looked up in PATH, then beside kuma-dp, then in the working directory.
  */
 export function candidates(configured: string, place: LookupPlace): string[] {
-  const named = configured.includes("/")
-    ? [path.resolve(place.workingDirectory, configured)]
-    : place.searchPath
-        .split(path.delimiter)
-        // Relative entries of PATH run whatever lies in the current directory: never.
-        .filter((directory) => path.isAbsolute(directory))
-        .map((directory) => path.join(directory, configured));
-  const beside = path.join(path.dirname(place.self), "envoy");
-  return [...new Set([...named, beside, path.resolve(place.workingDirectory, "envoy")])];
+  if (isPath(configured)) return [path.resolve(place.workingDirectory, configured)];
+  const directories = [
+    // Relative entries of PATH run whatever lies in the current directory: never.
+    ...place.searchPath.split(path.delimiter).filter((directory) => path.isAbsolute(directory)),
+    path.dirname(place.self),
+    place.workingDirectory,
+  ];
+  return [...new Set(directories.map((directory) => path.join(directory, configured)))];
 }
 
-function isExecutableFile(file: string): boolean {
+/** Why a file can't be executed; undefined when it can. */
+function obstacle(file: string): string | undefined {
   try {
+    const facts = statSync(file);
+    if (facts.isDirectory()) return "is a directory";
+    if (!facts.isFile()) return "is no file";
     accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    // Absent, or not ours to run: the next candidate's turn.
-    return false;
+    return undefined;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return "does not exist";
+    return code === "EACCES" ? "can't be executed by this user (chmod +x?)" : `can't be used: ${messageOf(error)}`;
   }
 }
 
-/** The first candidate that can be executed, links resolved. Throws UserError("envoy.not-found") listing the places tried. */
+/**
+ * The first candidate that can be executed, links resolved. What the user configured is used or refused: nothing else
+ * takes its place.
+ * @throws UserError("envoy.not-found") that names it and what is wrong with it, or lists the places tried
+ */
 export function findEnvoy(configured: string, place: LookupPlace): string {
-  const tried = candidates(configured, place);
-  const found = tried.find(isExecutableFile);
-  if (found === undefined) {
-    const list = tried.map((file) => `\n  ${file}`).join("");
-    throw new UserError(
-      "envoy.not-found",
-      `could not find an executable Envoy; set --binary-path to one, or put it in one of these places:${list}`,
-    );
+  const tried = candidates(configured, place).map((file) => ({ file, problem: obstacle(file) }));
+  const found = tried.find(({ problem }) => problem === undefined);
+  if (found !== undefined) return realpathSync(found.file);
+  const [only] = tried;
+  if (isPath(configured) && only !== undefined) {
+    throw new UserError("envoy.not-found", `--binary-path ${configured} is no Envoy: ${only.file} ${only.problem}`);
   }
-  return realpathSync(found);
+  const list = tried.map(({ file, problem }) => `\n  ${file} ${problem}`).join("");
+  const what = configured === defaultEnvoy ? "an executable Envoy" : `an executable "${configured}" (--binary-path)`;
+  throw new UserError(
+    "envoy.not-found",
+    `could not find ${what}; set --binary-path to one, or put it in one of these places:${list}`,
+  );
 }
 
 /** Envoy's builds are linked against this version of the C library or a later one. */
@@ -65,14 +81,24 @@ export function explainLoaderFailure(output: string): string | undefined {
   return library === undefined ? undefined : `the shared library ${library} is missing on this machine`;
 }
 
+/** The first one without the API before v3; what is older has v3 in part. */
+const oldestMinor = 18;
+
+/** What an Envoy says of its version that is too old for our configuration; undefined when it is not. */
+export function explainOldEnvoy(output: string): string | undefined {
+  const [, version = "", major, minor] = /\bversion: [^/\s]+\/((\d+)\.(\d+)\.\d+)/.exec(output) ?? [];
+  if (major !== "1" || Number(minor) >= oldestMinor) return undefined;
+  return `it is Envoy ${version}, which is too old: the v3 API takes 1.${oldestMinor} or newer; use the envoy that comes with kuma-dp`;
+}
+
 /**
  * Asks why an Envoy that ended at once could not run at all, by starting it for its version only. Done after the
- * failure, not before each start, so that it costs nothing where all is well. Undefined when the binary does run.
+ * failure, not before each start, so that it costs nothing where all is well. Undefined when the binary does run, and is not too old.
  */
 export function diagnose(binary: string, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     execFile(binary, ["--version"], { timeout: timeoutMs }, (error, stdout, stderr) => {
-      if (error === null) resolve(undefined);
+      if (error === null) resolve(explainOldEnvoy(stdout));
       // The file is there, so what is missing is the loader that it names: a system without glibc.
       else if (error.code === "ENOENT") resolve(`this machine has no glibc, and Envoy needs ${neededGlibc} or newer`);
       else if (error.code === "EACCES") resolve("this user may not execute it");

@@ -31,8 +31,8 @@ export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpRepl
 /** What stands around a server's endpoints: it may answer in their place. */
 export type Layer = (handler: HttpHandler) => HttpHandler;
 
-/** Why a layer answered in the place of an endpoint: an unknown host, a foreign address, a proxy in between. */
-export type Refusal = "host" | "address" | "proxy";
+/** Why a request was not let in: an unknown host, a foreign address, a proxy in between, a client that is too old. */
+export type Refusal = "host" | "address" | "proxy" | "old";
 
 /** The handler inside of all layers; the first is the outermost. */
 export function layered(layers: readonly Layer[], handler: HttpHandler): HttpHandler {

@@ -108,6 +108,14 @@ function* validation(spec: Mesh): Steps<Cause[]> {
   return causes;
 }
 
+/** Parts that other versions of Kuma act upon, and this one only keeps. */
+function warnings({ tracing, metrics, logging }: Mesh): string[] {
+  const parts = { tracing, metrics, "logging.accessLogs": logging?.accessLogs };
+  const written = Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [`"${name}"`]));
+  if (written.length === 0) return [];
+  return [`${written.join(" and ")} ${written.length > 1 ? "have" : "has"} no effect in this version`];
+}
+
 export const meshType = resourceType<Mesh>({
   name: "Mesh",
   scope: "global",
@@ -116,6 +124,7 @@ export const meshType = resourceType<Mesh>({
   schema: meshSchema,
   defaults,
   validation,
+  warnings,
   columns: [
     { title: "NAME", cell: ({ name }) => name },
     { title: "mTLS", cell: ({ spec }) => (spec.mtls?.enabled === true ? "on" : "off") },

@@ -89,6 +89,17 @@ function* validation(spec: ProxyTemplate): Steps<Cause[]> {
   return causes;
 }
 
+/** Envoys would get nothing at all: surely not what was meant. */
+function warnings(spec: ProxyTemplate): string[] {
+  const { imports, resources } = contentOf(spec);
+  if (imports.length > 0 || resources.length > 0) return [];
+  return [
+    "it has neither imports nor resources: the dataplanes that it selects lose all listeners and clusters. Write " +
+      `"imports: [${defaultProfile}]" to have what Kuma generates. A kumactl 0.3.0 drops both unless they stand below ` +
+      '"conf": use the kumactl of this release',
+  ];
+}
+
 export const proxyTemplateType = resourceType<ProxyTemplate>({
   name: "ProxyTemplate",
   path: "proxytemplates",
@@ -96,4 +107,5 @@ export const proxyTemplateType = resourceType<ProxyTemplate>({
   cli: { singular: "proxytemplate", plural: "proxytemplates", aliases: ["proxy-template", "proxy-templates"] },
   schema: proxyTemplateSchema,
   validation,
+  warnings,
 });

@@ -53,6 +53,7 @@ export function createMemoryStore(registry: Registry): Store {
       const gone = registry.types.flatMap(({ name }) => mirror.list(name, mesh));
       for (const stored of gone.sort((a, b) => Number(b.type === "Mesh") - Number(a.type === "Mesh"))) remove(stored);
     },
+    async tryWrite() {},
     changes: (signal) => mirror.changes(signal),
     async close() {
       mirror.close();

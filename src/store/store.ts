@@ -62,6 +62,11 @@ export interface Store {
    * What belongs to no mesh can't be deleted by this: an empty name is a bug of the caller's.
    */
   deleteMesh(mesh: string): Promise<void>;
+  /**
+   * Does all that creating a resource takes, and takes it back before anybody can see it.
+   * @throws what creating one would throw: StoreError `unavailable` while nothing can be written
+   */
+  tryWrite(): Promise<void>;
   /** The feed from now on, beginning with a full listing; only types that feed the translate stage travel in it. */
   changes(signal: AbortSignal): AsyncIterable<Change>;
   close(): Promise<void>;

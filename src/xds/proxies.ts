@@ -61,6 +61,13 @@ interface Entry extends Indexed {
   applied: boolean;
 }
 
+/** A connected proxy whose Dataplane does not exist. */
+export interface Unregistered {
+  readonly id: ProxyId;
+  /** When the oldest of its streams began. */
+  readonly since: Date;
+}
+
 /** Connected proxies, and who must hear of which change. */
 export interface Proxies {
   /**
@@ -75,6 +82,8 @@ export interface Proxies {
   update(mesh: string, touched: Touched): void;
   /** The streams of a proxy, the newest last; none when it isn't connected. */
   streams(id: ProxyId): readonly ProxyStream[];
+  /** Connected proxies whose Dataplane does not exist. */
+  unregistered(): readonly Unregistered[];
 }
 
 /** No slice of work keeps the event loop longer than this. */
@@ -89,6 +98,7 @@ interface Options {
 export function createProxies({ view, generate, logger }: Options): Proxies {
   const index = createProxyIndex<Entry>();
   const noteIgnored = createIgnoredLog(logger);
+  const unregistered = new Set<Entry>();
 
   function noteProblems(id: ProxyId, proxy: ProxyView): void {
     if (proxy.unusable.length > 0) logger.error("dataplane has unusable fields", { ...id, fields: proxy.unusable });
@@ -127,9 +137,28 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
   }
 
+  /** Keeps in mind, and says, whether a proxy has a Dataplane. */
+  function noteRegistration(entry: Entry, gone: boolean): void {
+    if (gone === unregistered.has(entry)) return;
+    if (!gone) {
+      unregistered.delete(entry);
+      logger.info("the Dataplane of a connected proxy exists again", { ...entry.id });
+      return;
+    }
+    unregistered.add(entry);
+    const served = [...entry.clients].some(({ configured }) => configured);
+    logger.error(
+      served
+        ? "the Dataplane of a connected proxy is gone: its listeners and clusters are removed"
+        : "a proxy is connected whose Dataplane does not exist: it keeps what it had, and no other proxy is sent there",
+      { ...entry.id },
+    );
+  }
+
   function configure(entry: Entry, group: Group, clients: Iterable<Client>): void {
     const config = configurationOf(entry, group);
     if (config === undefined) return;
+    noteRegistration(entry, config === "gone");
     for (const client of clients) {
       if (config !== "gone") client.configure(config);
       // A client that this stream never configured may hold what another control plane told it: an
@@ -231,8 +260,14 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       if (entry.clients.size > 0) return;
       index.delete(entry);
       updates.delete(entry);
+      unregistered.delete(entry);
     },
     update: (mesh, touched) => updates.add(concerned(mesh, touched)),
+    unregistered: () =>
+      [...unregistered].map(({ id, clients }) => {
+        const times = [...clients].map(({ since }) => since.getTime());
+        return { id, since: new Date(Math.min(...times)) };
+      }),
     streams: (id) =>
       [...(index.get(id)?.clients ?? [])].map((client) => ({
         since: client.since,

@@ -7,7 +7,7 @@ import { createHealthServer, type HealthObserver, silentHealth } from "./health-
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import { createOldApi } from "./old-api.js";
-import { createProxies, type Generate, type ProxyStream } from "./proxies.js";
+import { createProxies, type Generate, type ProxyStream, type Unregistered } from "./proxies.js";
 import { createSotw } from "./sotw.js";
 import { type Protocol, serveStream } from "./stream.js";
 
@@ -16,6 +16,8 @@ export interface XdsServer extends GrpcServer {
   streams(proxy: ProxyId): readonly ProxyStream[];
   /** Whether the proxy has a health stream with this control plane. */
   reportsHealth(proxy: ProxyId): boolean;
+  /** The proxies connected to this control plane whose Dataplane does not exist. */
+  unregistered(): readonly Unregistered[];
 }
 
 export interface XdsServerOptions {
@@ -85,6 +87,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
     calls: () => server.calls() - health.open,
     streams: proxies.streams,
     reportsHealth: health.has,
+    unregistered: proxies.unregistered,
     close() {
       unlisten();
       return server.close();

@@ -1,20 +1,31 @@
 import type { ApiOptions } from "../../src/cp/api/handler.js";
 import { createDiagnosis } from "../../src/cp/explain/diagnosis.js";
+import { createRecentRefusals } from "../../src/cp/recent-refusals.js";
+import { createStatus } from "../../src/cp/status.js";
 import { createAuthorities } from "../../src/identity/authorities.js";
 import { createLogger } from "../../src/lib/logger.js";
 import type { Store } from "../../src/store/store.js";
 import { emptyView } from "../../src/view/apply.js";
 
 /**
- * What the HTTP API needs of certificate authorities and of proxies, over a store; no proxy is connected, and no
+ * What the HTTP API needs of certificate authorities, of proxies and of itself, over a store; no proxy is connected, and no
  * rotation begins.
  */
-export function authorityOptions(store: Store): Pick<ApiOptions, "authorities" | "rotations" | "diagnosis"> {
+export function authorityOptions(
+  store: Store,
+): Pick<ApiOptions, "authorities" | "rotations" | "diagnosis" | "status" | "unregistered"> {
   const settings = { keyType: "ecdsa-p256", lifeMs: 3_600_000 } as const;
   const authorities = createAuthorities(store, settings, createLogger({ name: "test", level: "off" }));
   return {
     authorities,
     rotations: { status: async () => undefined, list: async () => [], rotate: async () => undefined },
+    status: createStatus({
+      store,
+      storeType: "memory",
+      sdsCertificate: { notBefore: new Date(0), notAfter: new Date("2999-01-01T00:00:00Z"), setting: undefined },
+      refusals: createRecentRefusals(),
+    }),
+    unregistered: () => [],
     diagnosis: createDiagnosis({
       view: () => emptyView,
       store,

@@ -386,6 +386,17 @@ export function storeContract(
     for (const { name, version } of stored) assert.is(versions.get(name), version);
   });
 
+  test("a write that is only tried leaves nothing, and nobody hears of it", async () => {
+    const feed = changes();
+    await feed.lines(1);
+    for (let round = 0; round < 3; round++) await store.tryWrite();
+    await Promise.all([store.tryWrite(), store.tryWrite(), store.create(dataplane("a"))]);
+    assert.equal(await feed.lines(1), ["put Dataplane default/a"]);
+    assert.equal(await store.list("WriteTest"), []);
+    await store.create(dataplane("b"));
+    assert.equal(await feed.lines(1), ["put Dataplane default/b"]);
+  });
+
   test("two who follow see the same changes, and one who stops does not stop the other", async () => {
     const [one, two] = [changes(), changes()];
     assert.equal(await one.lines(1), await two.lines(1));

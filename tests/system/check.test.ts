@@ -1,7 +1,9 @@
+import { generateKeyPairSync } from "node:crypto";
 import fs from "node:fs";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import net from "node:net";
 import path from "node:path";
+import jwt from "jsonwebtoken";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
 import { anyPorts, bin, startControlPlane, startProgram } from "../support/executable.js";
@@ -304,14 +306,20 @@ test("a dataplane without a token, while other machines can change nothing", asy
   await stage.remove("/meshes/default/dataplanes/poor-1");
 });
 
-test("the token of another dataplane, in its file and at the control plane, until the right one is put there", async () => {
+test("the token of another dataplane in its file, a forged one at the control plane, until the right one is put there", async () => {
   const file = path.join(stage.temporary, "check-token");
   fs.writeFileSync(file, await stage.token("rich-1"));
   const looked = () => check(stage.cp.api, ["--token-file", file, "--name=false-1"]);
-  assert.is((await looked()).find("token-file").reason, 'the token is for dataplane "rich-1" in mesh "default"');
+  assert.is(
+    (await looked()).find("token-file").reason,
+    'the token is for dataplane "rich-1" in mesh "default", and not for "false-1" in mesh "default"',
+  );
   await stage.apply("false-1", inbound(await freePort(), "false"));
+  // kuma-dp would refuse another dataplane's token; that a signature is wrong only the control plane can tell.
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  fs.writeFileSync(file, jwt.sign({ Name: "false-1", Mesh: "default" }, privateKey, { algorithm: "RS256" }));
   const sidecar = await stage.sidecar("false-1", { token: "", env: { KUMA_DATAPLANE_RUNTIME_TOKEN_PATH: file } });
-  assert.match((await until("token", "error")).reason ?? "", /the token is for dataplane "rich-1" in mesh "default"$/);
+  assert.match((await until("token", "error")).reason ?? "", /its signature is wrong$/);
 
   fs.writeFileSync(file, await stage.token("false-1"));
   assert.is((await looked()).find("token-file").result, "success");
@@ -329,7 +337,7 @@ test("a certificate that is not renewed, near its end and after it, by a proxy t
     inbound: [{ interface: `127.0.0.1:${port}:${application.port}`, tags: { service: "frozen" } }],
     outbound: [{ interface: `:${out}`, service: "frozen" }],
   });
-  await stage.sidecar("frozen-1");
+  const sidecar = await stage.sidecar("frozen-1");
   await reaches(out, "frozen", 40_000);
   await until("certificate-renewal", "success");
   const [directory, ...others] = configDirs(stage.temporary);
@@ -348,6 +356,7 @@ test("a certificate that is not renewed, near its end and after it, by a proxy t
     process.kill(envoy, "SIGCONT");
   }
   await until("certificate-expiry", "success", 40_000);
+  await sidecar.stop();
   await stage.remove("/meshes/default/dataplanes/frozen-1");
   await stage.mtls(false);
   const { code, all } = await check(stage.cp.api);

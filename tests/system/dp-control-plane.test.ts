@@ -17,15 +17,18 @@ interface ControlPlane {
   readonly bootstrap: string;
 }
 
-async function startControlPlane(stage: Stage): Promise<ControlPlane> {
-  const kumaCp = stage.start("kuma-cp", ["run"], anyPorts);
-  return eventually("the ports of kuma-cp", () => {
+const startControlPlane = async (stage: Stage): Promise<ControlPlane> => (await startLoggedControlPlane(stage)).cp;
+
+async function startLoggedControlPlane(stage: Stage, env: Record<string, string> = {}) {
+  const kumaCp = stage.start("kuma-cp", ["run"], { ...anyPorts, ...env });
+  const cp = await eventually("the ports of kuma-cp", () => {
     const text = kumaCp.output();
     const url = (title: string) => new RegExp(`^ +${title} +http://localhost:(\\d+)$`, "m").exec(text)?.[1];
     const [api, bootstrap] = [url("HTTP API"), url("bootstrap")];
     if (api === undefined || bootstrap === undefined) throw new Error(text);
     return { api: `http://127.0.0.1:${api}`, bootstrap: `http://127.0.0.1:${bootstrap}` };
   });
+  return { cp, run: kumaCp, output: kumaCp.output };
 }
 
 interface Service {
@@ -218,6 +221,104 @@ test("restarted after a SIGKILL, one Envoy serves the dataplane's port again", (
     assert.is(configDirs(stage.temporary).length, 1);
     again.signal("SIGTERM");
     assert.is((await again.ended).code, 0);
+  }));
+
+test("a kuma-dp of the Kuma project's 0.3 gets a bootstrap that it can't read and says that it is too old; the log and a metric, too", () =>
+  onStage(async (stage) => {
+    const { cp, output } = await startLoggedControlPlane(stage);
+    await apply(cp, await redis(stage));
+    // As its HTTP library sends it, which calls itself so.
+    const answer = await fetch(`${cp.bootstrap}/bootstrap`, {
+      method: "POST",
+      headers: { "user-agent": "Go-http-client/1.1", "content-type": "application/json" },
+      body: JSON.stringify({ mesh: "default", name: "redis-1", dataplaneTokenPath: "/tmp/token" }),
+    });
+    assert.is(answer.status, 200);
+    const text = await answer.text();
+    assert.match(text, "this kuma-dp is too old: its Envoy speaks xDS v2");
+    assert.match(output(), /a kuma-dp is too old: .*"mesh":"default","name":"redis-1"/);
+    const health = /health +http:\/\/localhost:(\d+)/.exec(output())?.[1];
+    const metrics = await (await fetch(`http://127.0.0.1:${health}/metrics`)).text();
+    assert.match(metrics, /^http_requests_refused\{reason="old"\} 1$/m);
+    // Should it reach an Envoy, that prints the sentence as well.
+    const file = path.join(stage.temporary, "bootstrap.yaml");
+    writeFileSync(file, text);
+    const validate = promisify(execFile)(envoyBinary, ["--mode", "validate", "-c", file]);
+    assert.match(await validate.then(() => "it was accepted", String), "this kuma-dp is too old");
+  }));
+
+test("a Dataplane that is deleted while its kuma-dp runs: kuma-dp, kuma-cp's log and check say so, until it is back", () =>
+  onStage(async (stage) => {
+    const { cp, output } = await startLoggedControlPlane(stage);
+    const service = await redis(stage);
+    await apply(cp, service);
+    const kumaDp = runDp(stage, cp, "redis-1", ["--log-level=info"], { KUMA_DATAPLANE_STATUS_INTERVAL: "300ms" });
+    assert.is(await through(stage, service.inbound, "hello"), "hello");
+    const check = async () => {
+      const config = path.join(stage.temporary, "kumactl.yaml");
+      writeFileSync(config, "{}\n");
+      const kumactl = (...args: string[]) => stage.start("kumactl", ["--config-file", config, ...args]);
+      await kumactl("config", "control-planes", "add", "--name=test", `--address=${cp.api}`).ended;
+      const run = kumactl("check", "-o", "json");
+      const { code } = await run.ended;
+      const { categories } = JSON.parse(run.output()) as {
+        categories: { checks: { id: string; result: string; reason?: string }[] }[];
+      };
+      const registered = categories.flatMap(({ checks }) => checks).find(({ id }) => id === "registered");
+      return { code, registered };
+    };
+    const unregistered = async () =>
+      (await (await fetch(`${cp.api}/unregistered-proxies`)).json()) as { total: number };
+    assert.is((await unregistered()).total, 0);
+    assert.is((await check()).registered, undefined);
+
+    await fetch(`${cp.api}/meshes/default/dataplanes/redis-1`, { method: "DELETE" });
+    await eventually("kuma-cp's log says so", () =>
+      /the Dataplane of a connected proxy is gone: .*"mesh":"default","name":"redis-1"/.test(output()),
+    );
+    await eventually("kuma-dp says so", () =>
+      /^Warning: the control plane has no Dataplane "redis-1" in mesh "default" any more: /m.test(kumaDp.output()),
+    );
+    const { code, registered } = await check();
+    assert.equal([code, registered?.result], [1, "error"]);
+    assert.match(registered?.reason ?? "", /^a proxy is connected as "redis-1" in mesh "default", since 20/);
+
+    await apply(cp, service);
+    await eventually("kuma-cp's log says that it is back", () => output().includes("exists again"));
+    await eventually("kuma-dp says that all is well", () =>
+      kumaDp.output().includes("the control plane finds nothing wrong with this dataplane any more"),
+    );
+    assert.is(await through(stage, service.inbound, "hello again"), "hello again");
+    assert.is((await check()).registered, undefined);
+    const warnings = kumaDp.output().match(/^Warning: the control plane has no Dataplane/gm) ?? [];
+    assert.is(warnings.length, 1, "it is said once");
+  }));
+
+test("a memory store that was lost: the sidecar goes on, and both sides say that its Dataplane is missing", () =>
+  onStage(async (stage) => {
+    const [apiPort, bootstrapPort, xdsPort] = [await freePort(), await freePort(), await freePort()];
+    const fixed = {
+      KUMA_API_SERVER_PORT: String(apiPort),
+      KUMA_BOOTSTRAP_SERVER_PORT: String(bootstrapPort),
+      KUMA_XDS_SERVER_GRPC_PORT: String(xdsPort),
+    };
+    const first = await startLoggedControlPlane(stage, fixed);
+    const service = await redis(stage);
+    await apply(first.cp, service);
+    const kumaDp = runDp(stage, first.cp, "redis-1", [], { KUMA_DATAPLANE_STATUS_INTERVAL: "300ms" });
+    assert.is(await through(stage, service.inbound, "hello"), "hello");
+    first.run.signal("SIGTERM");
+    await first.run.ended;
+    const second = await startLoggedControlPlane(stage, fixed);
+    await eventually("kuma-dp says so", () =>
+      /^Warning: the control plane has no Dataplane "redis-1"/m.test(kumaDp.output()),
+    );
+    await eventually(
+      "kuma-cp's log says so",
+      () => /a proxy is connected whose Dataplane does not exist: it keeps what it had.*redis-1/.test(second.output()),
+      40_000,
+    );
+    assert.is(await through(stage, service.inbound, "still here"), "still here");
   }));
 
 test.run();

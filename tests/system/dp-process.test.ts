@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -33,12 +34,18 @@ async function serving(stage: Stage, args: string[] = [], env: Record<string, st
   const port = await freePort();
   const upstream = await stage.echo();
   const cp = await stage.controlPlane(() => ({ status: 200, body: staticBootstrap(port, upstream) }));
-  const command = ["run", "--name=a", `--cp-address=${cp.url}`, `--binary-path=${envoyBinary}`, ...args];
-  const start = () => stage.start("kuma-dp", command, env);
+  const command = ["run", `--cp-address=${cp.url}`, `--binary-path=${envoyBinary}`, ...args];
+  const start = () => stage.start("kuma-dp", command, { KUMA_DATAPLANE_NAME: "a", ...env });
   const kumaDp = start();
   await accepts(stage, port, kumaDp);
   return { kumaDp, port, cp, start };
 }
+
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** What looks like a token of a control plane; only that could tell that its signature is none. */
+const token = (name: string, mesh = "default", more: object = {}) =>
+  `${encode({ alg: "RS256", typ: "JWT" })}.${encode({ Name: name, Mesh: mesh, ...more })}.c2lnbmF0dXJl`;
 
 async function accepts(stage: Stage, port: number, kumaDp: Run): Promise<void> {
   let over = false;
@@ -78,18 +85,30 @@ test("without a name it refuses to start before any request", () =>
     assert.is(cp.requests.length, 0);
   }));
 
-test("a token file that is missing or empty is named before any request", () =>
+test("a token file that holds no token for the dataplane is refused with the reason before any request", () =>
   onStage(async (stage) => {
     const cp = await stage.controlPlane(() => ({ status: 500, body: "" }));
     const file = path.join(stage.temporary, "dataplane-token");
-    const args = ["run", "--name=a", `--cp-address=${cp.url}`, `--dataplane-token-file=${file}`];
-    const missing = stage.start("kuma-dp", args);
-    assert.is((await missing.ended).code, 1);
-    assert.ok(missing.output().includes(`could not read file ${file}`), missing.output());
-    writeFileSync(file, "\n");
-    const empty = stage.start("kuma-dp", args);
-    assert.is((await empty.ended).code, 1);
-    assert.ok(empty.output().includes(`token under file ${file} is empty`), empty.output());
+    const refusal = async (given = file) => {
+      const args = ["run", "--name=a", `--cp-address=${cp.url}`, `--dataplane-token-file=${given}`];
+      const kumaDp = stage.start("kuma-dp", args);
+      assert.is((await kumaDp.ended).code, 1);
+      assert.match(kumaDp.output(), "kumactl generate dataplane-token --name=a --mesh=default");
+      return kumaDp.output();
+    };
+    assert.match(await refusal(), `could not read file ${file}`);
+    assert.match(await refusal(stage.temporary), `could not read file ${stage.temporary}: it is a directory`);
+    for (const [content, reason] of [
+      ["\n", `token under file ${file} is empty`],
+      ["let me in", `--dataplane-token-file ${file}: the file holds no dataplane token: it is no JWT`],
+      [token("b"), 'the token is for dataplane "b" in mesh "default", and not for "a" in mesh "default"'],
+      [token("a", "m"), 'the token is for dataplane "a" in mesh "m"'],
+      [token("a", "default", { exp: 1_600_000_000 }), "the token expired at 2020-09-13T12:26:40.000Z"],
+    ] as const) {
+      writeFileSync(file, content);
+      const output = await refusal();
+      assert.ok(output.includes(reason), output);
+    }
     assert.is(cp.requests.length, 0);
   }));
 
@@ -109,19 +128,34 @@ test("an unknown dataplane ends it with a hint, and nothing is left behind", () 
     assert.equal(readdirSync(stage.temporary), []);
   }));
 
-test("a missing Envoy lists the places that were tried", () =>
+test("an Envoy that is configured and can't be executed is an error at once, though there is one beside kuma-dp", () =>
   onStage(async (stage) => {
-    const kumaDp = stage.start("kuma-dp", ["run", "--name=a", "--binary-path=no-such-envoy"], {
-      PATH: "/nowhere:/bin",
-    });
-    // Beside the built executable there is an Envoy, and it is found: that is the order of the places.
-    const outcome = await Promise.race([
-      kumaDp.ended.then(({ code }) => code),
-      eventually("a search for the control plane", () => kumaDp.output().includes("Waiting for the control plane")),
-    ]);
-    if (outcome === true) return;
-    assert.is(outcome, 1);
-    assert.match(kumaDp.output(), /no-such-envoy\n(.*\n)*.*\/envoy/);
+    const cp = await stage.controlPlane(() => ({ status: 500, body: "" }));
+    const plain = path.join(stage.temporary, "plain");
+    writeFileSync(plain, "text", { mode: 0o644 });
+    const missing = path.join(stage.temporary, "missing");
+    const arguments_ = (binary: string) => [
+      ["run", "--name=a", `--cp-address=${cp.url}`, `--binary-path=${binary}`],
+      {},
+    ];
+    const variable = (binary: string) => [
+      ["run", "--name=a", `--cp-address=${cp.url}`],
+      { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: binary },
+    ];
+    for (const [how, binary, reason] of [
+      [arguments_, missing, `--binary-path ${missing} is no Envoy: ${missing} does not exist`],
+      [variable, missing, `${missing} does not exist`],
+      [arguments_, "./missing", `--binary-path ./missing is no Envoy: ${missing} does not exist`],
+      [arguments_, stage.temporary, `${stage.temporary} is a directory`],
+      [arguments_, plain, `${plain} can't be executed by this user`],
+      [arguments_, "no-such-envoy", 'could not find an executable "no-such-envoy" (--binary-path)'],
+    ] as const) {
+      const [args, env] = how(binary) as [string[], Record<string, string>];
+      const kumaDp = stage.start("kuma-dp", args, env);
+      assert.is((await kumaDp.ended).code, 1, binary);
+      assert.ok(kumaDp.output().includes(reason), kumaDp.output());
+    }
+    assert.is(cp.requests.length, 0);
   }));
 
 test("it waits for a control plane that is not there yet, and starts when it comes", () =>
@@ -175,15 +209,26 @@ test("its files are private, its admin interface is a Unix socket", () =>
 test("the token is copied clean, sent as a relative path, and follows its source", () =>
   onStage(async (stage) => {
     const source = path.join(stage.temporary, "source");
-    writeFileSync(source, "first\n");
-    const { cp } = await serving(stage, ["--dataplane-token-file=source"]);
+    const [first, second] = [token("a"), token("a", "default", { exp: 4_000_000_000 })];
+    writeFileSync(source, `${first}\n`);
+    const { cp, kumaDp } = await serving(stage, ["--dataplane-token-file=source"]);
     const { directory } = await onlyEnvoy(stage);
     assert.is(JSON.parse(cp.requests[0]?.body ?? "").dataplaneTokenPath, "token");
     const copy = path.join(directory, "token");
-    assert.is(readFileSync(copy, "utf8"), "first");
+    assert.is(readFileSync(copy, "utf8"), first);
     assert.is(statSync(copy).mode & 0o777, 0o600);
-    writeFileSync(source, "second\n\n");
-    await eventually("the copy to follow", () => readFileSync(copy, "utf8") === "second");
+    writeFileSync(source, `${second}\n\n`);
+    await eventually("the copy to follow", () => readFileSync(copy, "utf8") === second);
+    assert.not.match(kumaDp.output(), "was not renewed");
+    writeFileSync(source, "garbage");
+    await eventually("it to be said", () =>
+      /Warning: the dataplane token was not renewed: .* it is no JWT; .*Envoy goes on with the token that it has/.test(
+        kumaDp.output(),
+      ),
+    );
+    rmSync(source);
+    await eventually("it to be said", () => /was not renewed: could not read file/.test(kumaDp.output()));
+    assert.is(readFileSync(copy, "utf8"), second);
   }));
 
 test("SIGTERM lets open connections end, then Envoy goes and nothing is left", () =>

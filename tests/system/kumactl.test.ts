@@ -2,6 +2,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
+import { eventually } from "../support/eventually.js";
 import { type ControlPlane, runProgram, startControlPlane } from "../support/executable.js";
 import { suite } from "../support/suite.js";
 
@@ -81,6 +82,39 @@ test("a template's variable is filled in", () => {
   fs.writeFileSync(file, "type: Mesh\nname: {{name}}\n");
   assert.is(kumactl(["apply", "-f", file, "-v", "name=m2"]).status, 0);
   assert.match(kumactl(["get", "meshes"]).stdout, /\nm2 +off\n/);
+});
+
+test("every -f is applied, in order, and a refusal says what was applied", async () => {
+  const file = (name: string, text: string) => {
+    fs.writeFileSync(path.join(directory, name), text);
+    return path.join(directory, name);
+  };
+  const mesh = file("first.yaml", "type: Mesh\nname: m3\n");
+  const dataplane = file("second.yaml", redis.replace("mesh: default", "mesh: m3"));
+  assert.equal(kumactl(["apply", "-f", mesh, "-f", dataplane]), { status: 0, stdout: "", stderr: "" });
+  assert.match(kumactl(["get", "dataplanes", "--mesh=m3"]).stdout, /^m3 +redis-1 /m);
+  const ghost = file("ghost.yaml", redis.replace("mesh: default", "mesh: ghost"));
+  const { status, stderr } = kumactl(["apply", "-f", mesh, "-f", ghost, "-f", dataplane]);
+  assert.is(status, 1);
+  assert.match(stderr, /\napplied: Mesh "m3"\nnot applied: Dataplane "redis-1", Dataplane "redis-1"\n/);
+  assert.match(kumactl(["get", "meshes", "--mesh=a", "--mesh=b"]).stderr, /^Error: flag --mesh takes one value/);
+});
+
+test("a Mesh without mtls, while it is on, is applied with a loud warning, which the API sends as a header", async () => {
+  const on = "type: Mesh\nname: m4\nmtls: {enabled: true}\n";
+  assert.equal(kumactl(["apply"], on), { status: 0, stdout: "", stderr: "" });
+  const off = "type: Mesh\nname: m4\n";
+  const loud = /^Warning: Mesh "m4": mTLS is SWITCHED OFF for mesh "m4", where it was on: .*\n$/;
+  assert.match(kumactl(["apply", "--dry-run"], off).stderr, loud);
+  assert.match(kumactl(["apply"], off).stderr, loud);
+  await eventually("the log has it", () => /warning: mTLS is SWITCHED OFF/.test(cp.output()));
+  kumactl(["apply"], on);
+  const answer = await fetch(`${cp.api}/meshes/m4`, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: '{"type": "Mesh", "name": "m4"}',
+  });
+  assert.match(answer.headers.get("warning") ?? "", /^299 - "mTLS is SWITCHED OFF for mesh \\"m4\\"/);
 });
 
 test("refusals name the place and end with code 1", () => {

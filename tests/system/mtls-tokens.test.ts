@@ -131,13 +131,17 @@ test("the roots are public; other secrets, other types and unknown dataplanes ar
   }
 });
 
+/** A token that says the right things and is signed by nobody whom the control plane knows: kuma-dp can't tell. */
+const forged = (name: string) => jwt.sign({ Name: name, Mesh: "default" }, stranger.privateKey, { algorithm: "RS256" });
+
 test("an Envoy without a usable token: its traffic fails, never as plaintext; others go on, and xDS is unaffected", async () => {
-  const none = await stage.sidecar("bad-1", { token: "" });
-  const another = await stage.sidecar("wrong-1", { token: await stage.token("good-1") });
+  const often = { KUMA_DATAPLANE_STATUS_INTERVAL: "500ms" };
+  const none = await stage.sidecar("bad-1", { token: "", env: often });
+  const another = await stage.sidecar("wrong-1", { token: forged("wrong-1"), env: often });
   // Envoy takes listeners only after its clusters gave up waiting for secrets, which is 15 s.
   for (const [name, inbound, out, why] of [
     ["bad-1", ports.bad, ports.badOut, /there is no token/],
-    ["wrong-1", ports.wrong, ports.wrongOut, /for dataplane "good-1"/],
+    ["wrong-1", ports.wrong, ports.wrongOut, /its signature is wrong/],
   ] as const) {
     await denies(out, 40_000);
     assert.is(await refusal(out), "");
@@ -158,15 +162,25 @@ test("an Envoy without a usable token: its traffic fails, never as plaintext; ot
   }
   await reaches(ports.goodOut, "redis-1");
   assert.match(none.output(), /kumactl generate dataplane-token/);
+  for (const [sidecar, name, why] of [
+    [none, "bad-1", "there is no token"],
+    [another, "wrong-1", "its signature is wrong"],
+  ] as const) {
+    const said = new RegExp(
+      `^Warning: the control plane refused this dataplane a certificate at \\S+: .*${why}.*--name=${name} --mesh=default`,
+      "m",
+    );
+    await eventually(`kuma-dp of ${name} says so as well`, () => said.test(sidecar.output()));
+  }
   await Promise.all([none.stop(), another.stop()]);
 });
 
 test("a token that is put in place later is read by Envoy from its file for its next attempt", async () => {
   const file = `${stage.temporary}/late-token`;
-  fs.writeFileSync(file, await stage.token("good-1"));
+  fs.writeFileSync(file, forged("bad-1"));
   const logged = stage.cp.output().length;
   const sidecar = await stage.sidecar("bad-1", { token: "", env: { KUMA_DATAPLANE_RUNTIME_TOKEN_PATH: file } });
-  await eventually("it was refused", () => /for dataplane \\?"good-1.*mesh/.test(stage.cp.output().slice(logged)));
+  await eventually("it was refused", () => /its signature is wrong/.test(stage.cp.output().slice(logged)));
   fs.writeFileSync(file, await stage.token("bad-1"));
   await reaches(ports.badOut, "redis-1", 50_000);
   await sidecar.stop();

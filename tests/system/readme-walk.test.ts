@@ -7,7 +7,7 @@ import { eventually } from "../support/eventually.js";
 import { bin } from "../support/executable.js";
 import { connectMachines, type Machine, startMachine } from "../support/machine.js";
 import { suite } from "../support/suite.js";
-import { walkReadmeOnTwo } from "../support/walk.js";
+import { mutualTls, quickstart, secondMachine } from "../support/walk.js";
 
 const test = suite("the walk of the README on two machines", {
   needs: ["root", "envoy", "ip", "unshare", "nsenter"],
@@ -25,6 +25,7 @@ async function machine(name: string): Promise<Machine> {
     setUp: `
       mount --bind ${bin} /mnt
       mount --bind ${own} /tmp
+      mount -t tmpfs tmpfs /dev/shm
       mount -t proc proc /proc`,
     shell: ["env", "-i", "-C", "/mnt", ...environment, "bash", "-ec"],
   });
@@ -45,8 +46,10 @@ test("its commands, as they are written, bring up a mesh with mutual TLS that sp
     const [from, to] = ["first", "second"].map((name) => path.join(temporary, name, path.relative("/tmp", file)));
     fs.copyFileSync(from ?? "", to ?? "");
   };
-  const output = await walkReadmeOnTwo(first, second, copy);
-  assert.not.match(output.second, /can't be reached|localhost/);
+  const walk = await quickstart(first);
+  await mutualTls(first, walk);
+  const sidecar = await secondMachine({ machine: first, walk }, second, copy);
+  assert.not.match(sidecar.output(), /can't be reached|localhost/);
 });
 
 test("nothing passes between them in plaintext, and the second one changes nothing", async () => {

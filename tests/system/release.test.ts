@@ -15,7 +15,7 @@ import { bin, startControlPlane } from "../support/executable.js";
 import { type Machine, startMachine } from "../support/machine.js";
 import { shellBlocks } from "../support/readme.js";
 import { suite } from "../support/suite.js";
-import { walkReadme } from "../support/walk.js";
+import { mutualTls, quickstart } from "../support/walk.js";
 
 const test = suite("a release", {
   needs: [
@@ -269,7 +269,7 @@ test("works on a Debian without Node by the words of the README: install, quicks
     assert.is(does("stat -c '%a %U:%G' /etc/kuma /etc/kuma/kuma-cp.conf.yaml"), "750 root:kuma\n640 root:kuma\n");
     assert.is(does("systemd-analyze verify kuma-cp.service kuma-dp@redis-1.service 2>&1"), "");
     does("kuma-cp config -c /etc/kuma/kuma-cp.conf.yaml");
-    await walkReadme(machine);
+    await mutualTls(machine, await quickstart(machine));
     assert.match(does(uninstall), "Kuma is uninstalled");
   } finally {
     await machine.stop();
@@ -481,7 +481,7 @@ test("works from the unpacked image, without a shell and not as root, by the wor
   });
   try {
     assert.is(machine.run("kumactl version").stdout, `${version}\n`);
-    await walkReadme(machine);
+    await quickstart(machine);
   } finally {
     await machine.stop();
   }

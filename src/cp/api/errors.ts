@@ -12,6 +12,7 @@ export const titles = {
   rotateAuthority: "Could not rotate a certificate authority",
   inspectDataplane: "Could not inspect a dataplane",
   explainTraffic: "Could not explain traffic",
+  findProblems: "Could not look for problems",
   process: "Could not process a resource",
   find: "Could not find a resource",
   create: "Could not create a resource",

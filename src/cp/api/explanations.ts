@@ -25,6 +25,10 @@ export async function showXds(diagnosis: Diagnosis, mesh: string, name: string, 
   return replyTo(titles.inspectDataplane, await diagnosis.configDiff(mesh, name));
 }
 
+/** What is wrong in a mesh. */
+export const showProblems = async (diagnosis: Diagnosis, mesh: string): Promise<HttpReply> =>
+  replyTo(titles.findProblems, await diagnosis.problems(mesh));
+
 /** Whether and how traffic gets from the service `from` to the service `to`. */
 export async function explainTraffic(diagnosis: Diagnosis, mesh: string, query: string): Promise<HttpReply> {
   const parameters = new URLSearchParams(query);

@@ -12,15 +12,18 @@ import {
 } from "../../net/exchange.js";
 import type { Registry } from "../../resources/registry.js";
 import { type Store, StoreError } from "../../store/store.js";
+import type { Unregistered } from "../../xds/proxies.js";
 import type { Diagnosis } from "../explain/diagnosis.js";
+import type { Status } from "../status.js";
 import { getAuthority, listAuthorities, type RotationApi, rotateAuthority } from "./authorities.js";
 import { errors, type Title, titles } from "./errors.js";
-import { explainTraffic, showPolicies, showXds } from "./explanations.js";
+import { explainTraffic, showPolicies, showProblems, showXds } from "./explanations.js";
 import { acceptsJson, foreignMediaType } from "./negotiation.js";
 import { getOverview, listOverviews } from "./overviews.js";
 import { onPage, pageEnd, parsePage } from "./paging.js";
 import { createRenderer } from "./rendering.js";
 import { createTargets, type Target } from "./target.js";
+import { listUnregistered } from "./unregistered.js";
 import { FailedOperation, type MeshAuthorities, put, remove } from "./writes.js";
 
 /** What is wrong with a valid spec that its type alone can't tell; may take a while. */
@@ -42,6 +45,10 @@ export interface ApiOptions {
   readonly authorities: MeshAuthorities;
   readonly rotations: RotationApi;
   readonly diagnosis: Diagnosis;
+  /** How the control plane is; bounded in what it costs, however often it is asked. */
+  readonly status: () => Promise<Status>;
+  /** The proxies connected to this control plane whose Dataplane does not exist. */
+  readonly unregistered: () => readonly Unregistered[];
 }
 
 const readMethods = ["GET", "HEAD"];
@@ -88,6 +95,8 @@ export function apiHandler(options: ApiOptions): HttpHandler {
         return getOverview(store, target.mesh, target.name);
       case "authorities":
         return listAuthorities(rotations);
+      case "unregistered":
+        return listUnregistered(options.unregistered());
       case "authority":
         return getAuthority(rotations, target.mesh);
       case "rotation":
@@ -98,6 +107,10 @@ export function apiHandler(options: ApiOptions): HttpHandler {
         return showXds(diagnosis, target.mesh, target.name, request.query);
       case "explain":
         return explainTraffic(diagnosis, target.mesh, request.query);
+      case "problems":
+        return showProblems(diagnosis, target.mesh);
+      case "status":
+        return jsonReply(200, await options.status());
     }
   }
 
@@ -129,7 +142,7 @@ export function apiHandler(options: ApiOptions): HttpHandler {
       switch (request.method) {
         case "PUT":
           return await put(
-            { store, renderer, authorities, check: options.checks.get(target.type.name) },
+            { store, renderer, authorities, check: options.checks.get(target.type.name), logger },
             target.type,
             target.key,
             request,
@@ -177,6 +190,8 @@ function titleOf(target: Target, method: string): Title {
       return titles.inspectDataplane;
     case "explain":
       return titles.explainTraffic;
+    case "problems":
+      return titles.findProblems;
     default:
       return titles.list;
   }

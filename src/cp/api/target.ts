@@ -14,19 +14,25 @@ export type Target =
   | { readonly kind: "overviews"; readonly mesh: string }
   | { readonly kind: "overview"; readonly mesh: string; readonly name: string }
   | { readonly kind: "authorities" }
+  | { readonly kind: "unregistered" }
   | { readonly kind: "authority"; readonly mesh: string }
   | { readonly kind: "rotation"; readonly mesh: string }
   /** About one Dataplane: the policies that touch it, and its Envoy configuration. */
   | { readonly kind: "policies" | "xds"; readonly mesh: string; readonly name: string }
-  | { readonly kind: "explain"; readonly mesh: string };
+  | { readonly kind: "explain" | "problems"; readonly mesh: string }
+  /** How the control plane itself is. */
+  | { readonly kind: "status" };
 
 const overviewPaths: readonly string[] = ["dataplanes+insights", "dataplane+insights"];
 const meshesPath = "meshes";
 const authoritiesPath = "certificate-authorities";
+const unregisteredPath = "unregistered-proxies";
 const authorityPath = "certificate-authority";
 const rotatePath = "rotate";
 const dataplanesPath = "dataplanes";
 const explainPath = "explain";
+const problemsPath = "problems";
+const statusPath = "status";
 
 const isAspect = (segment: string | undefined): segment is "policies" | "xds" =>
   segment === "policies" || segment === "xds";
@@ -59,7 +65,9 @@ export function createTargets(registry: Registry) {
         return { kind: fifth, mesh: second, name: fourth };
       }
       if (segments.length > 4) return undefined;
-      if (third === explainPath) return fourth === undefined ? { kind: "explain", mesh: second } : undefined;
+      if (third === explainPath || third === problemsPath) {
+        return fourth === undefined ? { kind: third, mesh: second } : undefined;
+      }
       if (overviewPaths.includes(third)) {
         return fourth === undefined
           ? { kind: "overviews", mesh: second }
@@ -76,6 +84,8 @@ export function createTargets(registry: Registry) {
     if (type !== undefined) return ofType(type, undefined, second);
     if (second !== undefined) return undefined;
     if (first === authoritiesPath) return { kind: "authorities" };
+    if (first === statusPath) return { kind: "status" };
+    if (first === unregisteredPath) return { kind: "unregistered" };
     if (first === "catalogue" || first === "catalog") return { kind: "catalogue" };
     return first === "config" ? { kind: "config" } : undefined;
   }
@@ -83,9 +93,16 @@ export function createTargets(registry: Registry) {
   /** The path that was probably meant by one that does not exist. */
   function suggest(path: string): string | undefined {
     const [first = "", mesh, third, ...rest] = split(path) ?? [];
-    const top = nearest(first, [...globals.keys(), authoritiesPath, "catalogue", "config"]);
+    const top = nearest(first, [
+      ...globals.keys(),
+      authoritiesPath,
+      unregisteredPath,
+      "catalogue",
+      "config",
+      statusPath,
+    ]);
     if (third === undefined || top !== meshesPath) return top === undefined ? undefined : `/${top}`;
-    const collection = nearest(third, [...inMesh.keys(), ...overviewPaths, authorityPath, explainPath]);
+    const collection = nearest(third, [...inMesh.keys(), ...overviewPaths, authorityPath, explainPath, problemsPath]);
     return collection === undefined ? undefined : ["", top, mesh, collection, ...rest.slice(0, 1)].join("/");
   }
 

@@ -1,10 +1,12 @@
 import type { Cause } from "../../lib/errors.js";
+import type { Logger } from "../../lib/logger.js";
 import type { Steps } from "../../lib/steps.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import type { Resource, ResourceType } from "../../resources/resource.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
+import { changeWarnings } from "../warnings/warnings.js";
 import { readResource, workOn } from "./body.js";
 import { errors, type Title, titles } from "./errors.js";
 import { type Renderer, render } from "./rendering.js";
@@ -46,6 +48,7 @@ interface Means {
   readonly authorities: MeshAuthorities;
   /** What the type alone can't tell of a valid spec. */
   readonly check: ((spec: unknown) => Promise<readonly Cause[]>) | undefined;
+  readonly logger: Logger;
 }
 
 /**
@@ -53,7 +56,7 @@ interface Means {
  * stored.
  */
 export async function put(
-  { store, renderer, authorities, check }: Means,
+  { store, renderer, authorities, check, logger }: Means,
   type: ResourceType,
   key: Key,
   request: HttpRequest,
@@ -74,28 +77,35 @@ export async function put(
   const further = (await check?.(spec)) ?? [];
   if (further.length > 0) return errors.invalid(title, further);
   const resource = { ...key, spec };
-  const warnings = type.warnings(spec);
+  const change = { key, spec, before: stored?.spec };
+  const effects = await during(title, changeWarnings(change, store));
+  const warnings = [...type.warnings(spec), ...effects];
+  const warned = (reply: HttpReply): HttpReply => {
+    // Whoever has a client that shows no header finds it here.
+    for (const warning of effects) if (!dryRun) logger.info(`warning: ${warning}`, { ...key });
+    return withWarnings(reply, warnings);
+  };
   try {
     if (stored !== undefined) {
-      if (dryRun) return withWarnings(ok, warnings);
+      if (dryRun) return warned(ok);
       const same = await workOn(
         request.body,
         () => render(resource) === renderer.text(stored),
         () => isSame(renderer, resource, stored),
       );
       if (!same || (await refusesSomething(store, key))) await store.update(resource, stored.version);
-      return withWarnings(ok, warnings);
+      return warned(ok);
     }
     if (await meshIsMissing(store, type, key)) return errors.unknownMesh(key.mesh);
-    if (dryRun) return withWarnings(created, warnings);
-    if (type.name === "Mesh") return await createMesh(store, authorities, resource);
+    if (dryRun) return warned(created);
+    if (type.name === "Mesh") return warned(await createMesh(store, authorities, resource));
     await store.create(resource);
     if (await meshIsMissing(store, type, key)) {
       // The mesh was deleted while we wrote, after its resources were: this one must not outlive it.
       await store.delete(key).catch(ignore("not-found"));
       return errors.unknownMesh(key.mesh);
     }
-    return withWarnings(created, warnings);
+    return warned(created);
   } catch (error) {
     if (error instanceof StoreError && error.kind !== "unavailable") return errors.conflict(title);
     throw new FailedOperation(title, error);

@@ -7,6 +7,7 @@ import {
   type HttpReply,
   type HttpRequest,
   jsonReply,
+  type Refusal,
   route,
 } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
@@ -15,7 +16,9 @@ import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
 import { hostAsked } from "./host-asked.js";
+import { createOldLog, isOldKumaDp, type NoteOld, tooOldDocument } from "./old-kuma-dp.js";
 import { parseBootstrapRequest } from "./request.js";
+import { dataplaneStatus } from "./status.js";
 
 export interface BootstrapOptions {
   readonly store: Store;
@@ -28,6 +31,8 @@ export interface BootstrapOptions {
   /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
   readonly catalogue: unknown;
   readonly findDuplicate: FindDuplicate;
+  /** Hears of a kuma-dp that is too old. */
+  readonly refused?: (reason: Refusal) => void;
 }
 
 const notGenerated = "Could not generate a bootstrap";
@@ -36,8 +41,10 @@ const notGenerated = "Could not generate a bootstrap";
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
   const tellOnce = noteFirst(options);
   const catalogue = () => jsonReply(200, options.catalogue);
+  const noteOld = createOldLog(options.logger);
   return route({
-    "/bootstrap": { POST: (request) => bootstrap(options, tellOnce, request) },
+    "/bootstrap": { POST: (request) => bootstrap(options, { tellOnce, noteOld }, request) },
+    "/dataplane-status": { GET: ({ query }) => status(options, query) },
     "/catalogue": { GET: catalogue },
     "/catalog": { GET: catalogue },
   });
@@ -57,9 +64,23 @@ function noteFirst({ logger, xds }: BootstrapOptions): (host: string) => void {
   };
 }
 
+async function status({ store, logger }: BootstrapOptions, query: string): Promise<HttpReply> {
+  try {
+    return await dataplaneStatus(store, query);
+  } catch (error) {
+    logger.error("could not tell the status of a dataplane", { error });
+    return errorReply(500, "Could not tell the status of a dataplane", "Internal Server Error");
+  }
+}
+
+function yamlReply(document: unknown, headers: Readonly<Record<string, string>> = {}): HttpReply {
+  const body = dump(document, { noRefs: true, lineWidth: -1 });
+  return { status: 200, headers: { "Content-Type": "text/x-yaml", ...headers }, body };
+}
+
 async function bootstrap(
   options: BootstrapOptions,
-  tellOnce: (host: string) => void,
+  { tellOnce, noteOld }: { readonly tellOnce: (host: string) => void; readonly noteOld: NoteOld },
   request: HttpRequest,
 ): Promise<HttpReply> {
   if (options.guard.refuses(request.headers)) {
@@ -70,6 +91,11 @@ async function bootstrap(
   if (parsed.kind === "invalid")
     return errorReply(400, notGenerated, "Request is not valid", { causes: parsed.causes });
   const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = parsed.request;
+  if (isOldKumaDp(request.headers)) {
+    noteOld({ mesh, name, peer: request.peer });
+    options.refused?.("old");
+    return yamlReply(tooOldDocument);
+  }
   try {
     const stored = await options.store.get({ type: "Dataplane", mesh, name });
     if (stored === undefined) {
@@ -90,14 +116,7 @@ async function bootstrap(
       xds: host === undefined ? options.xds : { ...options.xds, host },
     });
     const duplicate = await options.findDuplicate({ mesh, name });
-    return {
-      status: 200,
-      headers: {
-        "Content-Type": "text/x-yaml",
-        ...(duplicate === undefined ? {} : { Warning: warningHeader([duplicate]) }),
-      },
-      body: dump(document, { noRefs: true, lineWidth: -1 }),
-    };
+    return yamlReply(document, duplicate === undefined ? {} : { Warning: warningHeader([duplicate]) });
   } catch (error) {
     options.logger.error("could not generate a bootstrap", { mesh, name, error });
     return errorReply(500, notGenerated, "Internal Server Error");

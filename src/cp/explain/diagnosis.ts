@@ -1,8 +1,10 @@
 import { identityName, meshCaName } from "../../envoy/tls.js";
 import type { Authorities } from "../../identity/authorities.js";
 import { nearest } from "../../lib/suggest.js";
+import { inSlices } from "../../net/slices.js";
 import { type DataplanePolicies, dataplanePolicies } from "../../policy/dataplane-policies.js";
 import type { TrafficExplanation } from "../../policy/explain/explanation.js";
+import type { Observations } from "../../policy/explain/observations.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
 import type { Store } from "../../store/store.js";
@@ -12,6 +14,7 @@ import type { ProxyId } from "../../xds/node.js";
 import type { ProxyStream } from "../../xds/proxies.js";
 import type { SecretServer } from "../../xds/secret-server.js";
 import { bundleVersion } from "../../xds/secret-stream.js";
+import { type MeshProblems, meshProblems } from "./mesh-problems.js";
 import { logFilesOf, observe, recordedExpiration } from "./observations.js";
 import { type SentResource, sentOn, type UnacknowledgedResource, unacknowledgedOn } from "./xds-state.js";
 
@@ -52,6 +55,8 @@ export interface Diagnosis {
   configDiff(mesh: string, dataplane: string): Promise<Answer<ConfigDiff>>;
   /** From one service to another. */
   traffic(mesh: string, from: string, to: string): Promise<Answer<TrafficExplanation>>;
+  /** What is wrong in a mesh, as it was found out a moment ago: a second as a rule, longer in a large mesh. */
+  problems(mesh: string): Promise<Answer<MeshProblems>>;
 }
 
 export interface DiagnosisOptions {
@@ -61,6 +66,8 @@ export interface DiagnosisOptions {
   readonly secrets: Pick<SecretServer, "proxies">;
   readonly authorities: Pick<Authorities, "authority">;
   readonly instanceId: string;
+  /** Whether no other control plane shares the store: what is not connected here is then connected nowhere. */
+  readonly alone?: () => Promise<boolean>;
   readonly now?: () => Date;
 }
 
@@ -97,8 +104,15 @@ function knownServices({ proxies }: MeshView): Set<string> {
   return services;
 }
 
+/** Whoever asks may ask again and again: the problems of a mesh are looked for once in this time. */
+const problemsLastMs = 1_000;
+/** And where that takes long, for a fifth of the time at most. */
+const restShare = 4;
+/** Envoy asks for its certificate once it has its clusters, and waits up to 15 s for what they need. */
+const settlingMs = 30_000;
+
 export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
-  const { view, store, xds, secrets, authorities, instanceId, now = () => new Date() } = options;
+  const { view, store, xds, secrets, authorities, instanceId, alone, now = () => new Date() } = options;
 
   function meshOf(name: string): Answer<MeshView> {
     const mesh = view().get(name);
@@ -118,6 +132,49 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   async function insightOf(mesh: string, name: string): Promise<DataplaneInsight> {
     const stored = await store.get({ type: "DataplaneInsight", mesh, name });
     return (stored?.spec ?? {}) as DataplaneInsight;
+  }
+
+  async function observationsOf(mesh: string): Promise<Observations> {
+    const insights = await store.list("DataplaneInsight", mesh);
+    return observe({
+      instanceId,
+      streams: (name) => xds.streams({ mesh, name }),
+      secrets: secrets.proxies(mesh),
+      insights: new Map(insights.map(({ name, spec }) => [name, spec as DataplaneInsight])),
+      now: now(),
+    });
+  }
+
+  async function findProblems(mesh: MeshView): Promise<MeshProblems> {
+    const observations = await observationsOf(mesh.name);
+    const settled = (name: string) => {
+      const newest = xds.streams({ mesh: mesh.name, name }).at(-1);
+      return newest !== undefined && now().getTime() - newest.since.getTime() >= settlingMs;
+    };
+    // A store that can't be asked is no reason to say nothing of the rest.
+    const only = (await alone?.().catch(() => false)) === true;
+    const connected = secrets.proxies(mesh.name);
+    const hasSecretStream = (name: string) => (only ? connected.has(name) : undefined);
+    return inSlices(meshProblems(view().get(mesh.name) ?? mesh, { observations, settled, hasSecretStream }));
+  }
+
+  /** The problems of each mesh that was asked about lately, and until when they are not looked for again. */
+  const problems = new Map<string, { readonly found: Promise<MeshProblems>; until: number }>();
+
+  function problemsOf(mesh: MeshView): Promise<MeshProblems> {
+    const begun = performance.now();
+    for (const [name, { until }] of problems) if (until <= begun) problems.delete(name);
+    const recent = problems.get(mesh.name);
+    if (recent !== undefined) return recent.found;
+    const entry: { readonly found: Promise<MeshProblems>; until: number } = {
+      found: findProblems(mesh).finally(() => {
+        const ended = performance.now();
+        entry.until = ended + Math.max(problemsLastMs, restShare * (ended - begun));
+      }),
+      until: Number.POSITIVE_INFINITY,
+    };
+    problems.set(mesh.name, entry);
+    return entry.found;
   }
 
   /** Other control planes that the proxy has a stream with. */
@@ -196,16 +253,13 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
         if (services.has(service)) continue;
         return unknown(field, ["service", ` in mesh "${meshName}"`], service, services);
       }
-      const insights = await store.list("DataplaneInsight", meshName);
+      const observations = await observationsOf(meshName);
       const mesh = view().get(meshName) ?? known.value;
-      const observations = observe({
-        instanceId,
-        streams: (name) => xds.streams({ mesh: meshName, name }),
-        secrets: secrets.proxies(meshName),
-        insights: new Map(insights.map(({ name, spec }) => [name, spec as DataplaneInsight])),
-        now: now(),
-      });
       return found(explainTraffic(mesh, { from, to }, observations));
+    },
+    async problems(meshName) {
+      const known = meshOf(meshName);
+      return known.kind === "unknown" ? known : found(await problemsOf(known.value));
     },
   };
 }

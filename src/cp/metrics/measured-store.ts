@@ -46,6 +46,7 @@ export function measuredStore(store: Store, metrics: Told): Store {
     },
     delete: (key) => timed("delete", key.type, () => store.delete(key)),
     deleteMesh: (mesh) => timed("delete", several, () => store.deleteMesh(mesh)),
+    tryWrite: () => timed("try", several, () => store.tryWrite()),
     changes: (signal) => store.changes(signal),
     close: () => store.close(),
   };

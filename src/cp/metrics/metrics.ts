@@ -164,11 +164,11 @@ export function createMetrics(): Metrics {
 
   const requestRefusals = new Counter({
     name: "http_requests_refused",
-    help: "HTTP requests refused for their host, for the address they came from or for the proxy in between",
+    help: "HTTP requests refused for their host, the address they came from, the proxy in between, or an old client",
     labelNames: ["reason"] as const,
     registers,
   });
-  for (const reason of ["host", "address", "proxy"] as const) requestRefusals.inc({ reason }, 0);
+  for (const reason of ["host", "address", "proxy", "old"] as const) requestRefusals.inc({ reason }, 0);
 
   const feedFailures = new Counter({
     name: "change_feed_failures",

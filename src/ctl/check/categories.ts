@@ -5,7 +5,10 @@ import { machineChecks } from "./machine-checks.js";
 import { meshChecks } from "./mesh-checks.js";
 import { portChecks } from "./port-checks.js";
 import { proxyChecks } from "./proxy-checks.js";
+import { registrationChecks } from "./registration-checks.js";
+import { statusChecks } from "./status-checks.js";
 import { tokenChecks } from "./token-checks.js";
+import { trafficChecks } from "./traffic-checks.js";
 
 const machine: Category = { name: "this machine", checks: [...machineChecks, ...portChecks] };
 const token: Category = { name: "dataplane token", checks: tokenChecks };
@@ -13,9 +16,10 @@ const token: Category = { name: "dataplane token", checks: tokenChecks };
 /** Every check, in the order in which what one finds explains what later ones find. */
 export const categories: readonly Category[] = [
   machine,
-  { name: "control plane", checks: controlPlaneChecks },
+  { name: "control plane", checks: [...controlPlaneChecks, ...statusChecks] },
   { name: "meshes", checks: meshChecks },
-  { name: "dataplanes", checks: proxyChecks },
+  { name: "dataplanes", checks: [...proxyChecks, ...registrationChecks] },
+  { name: "traffic", checks: trafficChecks },
   token,
 ];
 

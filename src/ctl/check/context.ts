@@ -1,7 +1,9 @@
 import type { UserError } from "../../lib/errors.js";
 import type { Binding } from "../../net/listen.js";
+import type { UnregisteredProxy } from "../api-client.js";
 import type { AuthorityStatus } from "../authority.js";
 import type { ProxyState } from "./proxy.js";
+import type { ControlPlaneStatus } from "./status.js";
 
 /** What the user asked for. */
 export interface Scope {
@@ -58,6 +60,16 @@ export interface MeshState {
   readonly mtls: boolean;
 }
 
+/** What the control plane finds wrong in a mesh. */
+export interface FoundProblem {
+  readonly mesh: string;
+  /** Stable; a newer control plane may know more of them than we do. */
+  readonly code: string;
+  readonly message: string;
+  /** Those that it is about; none when it is about no single one. */
+  readonly dataplanes: readonly string[];
+}
+
 /** The control plane that kumactl is configured for. Each is asked once, however many checks look at the answer. */
 export interface ControlPlane {
   /** Throws a UserError when the configuration leads to none. */
@@ -68,11 +80,17 @@ export interface ControlPlane {
   index(): Promise<Index>;
   /** Its settings, as `/config` has them; undefined for a control plane that doesn't tell. */
   settings(): Promise<unknown>;
+  /** Undefined for a control plane that doesn't tell. */
+  status(): Promise<ControlPlaneStatus | undefined>;
   /** The meshes to look at. */
   meshes(): Promise<readonly MeshState[]>;
   authorities(): Promise<readonly AuthorityStatus[]>;
   /** The dataplanes of those meshes. */
   proxies(): Promise<readonly ProxyState[]>;
+  /** What it finds wrong in those meshes; undefined for a control plane that doesn't look. */
+  problems(): Promise<readonly FoundProblem[] | undefined>;
+  /** Proxies that are connected and have no Dataplane, in those meshes or, where none is named, in whatever mesh. */
+  unregistered(): Promise<readonly UnregisteredProxy[]>;
 }
 
 /** What the checks look at. */

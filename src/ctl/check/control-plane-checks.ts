@@ -2,6 +2,7 @@ import { formatDuration } from "../../lib/durations.js";
 import { messageOf, UserError } from "../../lib/errors.js";
 import { isLoopback } from "../loopback.js";
 import { type Check, failure, type Outcome, success, unless } from "./check.js";
+import type { CheckContext } from "./context.js";
 import { isKuma, settingAt } from "./control-plane.js";
 
 const addAddress = "`kumactl config control-planes add --name NAME --address URL`";
@@ -107,20 +108,25 @@ const clock: Check = {
   run: async ({ controlPlane }) => clockOutcome((await controlPlane.index()).ahead),
 };
 
+const withMtls = async ({ controlPlane }: CheckContext): Promise<readonly string[]> =>
+  (await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => name);
+
+const tellsInterface = async ({ controlPlane }: CheckContext): Promise<boolean> =>
+  typeof settingAt(await controlPlane.settings(), "apiServer.interface") === "string";
+
 const exposure: Check = {
   id: "api-exposure",
   anchor: "check-api-exposure",
   description: "the HTTP API is closed to other machines while mTLS is on",
   needs: ["kuma"],
-  applies: async ({ controlPlane }) =>
-    typeof settingAt(await controlPlane.settings(), "apiServer.interface") === "string",
-  async run({ controlPlane }) {
-    const settings = await controlPlane.settings();
+  applies: async (context) => (await tellsInterface(context)) && (await withMtls(context)).length > 0,
+  async run(context) {
+    const settings = await context.controlPlane.settings();
     const address = String(settingAt(settings, "apiServer.interface"));
     // Control planes of before this setting take changes from everyone.
     const set = settingAt(settings, "apiServer.authn.type");
-    const guarded = (await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => `"${name}"`);
-    const open = guarded.length > 0 && (set ?? "none") === "none" && !(await isLoopback(address));
+    const guarded = (await withMtls(context)).map((name) => `"${name}"`);
+    const open = (set ?? "none") === "none" && !(await isLoopback(address));
     const reason =
       `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${guarded.join(", ")}: ` +
       "anyone who reaches it can write a TrafficPermission";
@@ -130,4 +136,35 @@ const exposure: Check = {
   },
 };
 
-export const controlPlaneChecks: readonly Check[] = [configured, reachable, kuma, version, clock, exposure];
+/** Where no mesh has mTLS, everybody may connect to everything; but nobody should be able to rewrite it all from afar. */
+const authentication: Check = {
+  id: "api-authentication",
+  anchor: "check-api-authentication",
+  description: "not everybody can change resources",
+  needs: ["kuma"],
+  // With mTLS the check before this one says so.
+  applies: async (context) =>
+    (await tellsInterface(context)) &&
+    settingAt(await context.controlPlane.settings(), "apiServer.authn.type") === "none" &&
+    (await withMtls(context)).length === 0,
+  async run({ controlPlane }) {
+    const address = String(settingAt(await controlPlane.settings(), "apiServer.interface"));
+    const reason =
+      `the HTTP API listens on ${address} without authentication: whoever reaches it can change every resource, and by ` +
+      "that run programs on every sidecar's host";
+    return unless((await isLoopback(address)) ? [] : [reason], {
+      result: "warning",
+      fix: "set KUMA_API_SERVER_AUTHN_TYPE=localhost, or narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1",
+    });
+  },
+};
+
+export const controlPlaneChecks: readonly Check[] = [
+  configured,
+  reachable,
+  kuma,
+  version,
+  clock,
+  exposure,
+  authentication,
+];

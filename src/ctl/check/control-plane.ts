@@ -7,8 +7,9 @@ import { collectionPath } from "../api-client.js";
 import type { Connection } from "../connection.js";
 import type { Answer } from "../http.js";
 import { isLoopback } from "../loopback.js";
-import type { ControlPlane, Index, MeshState, Scope } from "./context.js";
+import type { ControlPlane, FoundProblem, Index, MeshState, Scope } from "./context.js";
 import { type ProxyState, readProxy } from "./proxy.js";
+import { readStatus } from "./status.js";
 
 export const isKuma = ({ status, tagline }: Index): boolean => status === 200 && tagline === "Kuma";
 
@@ -35,6 +36,8 @@ export async function timeAt({ machine, controlPlane }: { machine: { now(): Date
 }
 
 const firstAnswerMs = 5_000;
+/** The store of a control plane may hang, for which it waits 5 s; the problems of a large mesh take it a moment. */
+const slowAnswerMs = 30_000;
 
 function parse(body: string): unknown {
   try {
@@ -85,6 +88,30 @@ function readMesh(item: unknown): MeshState {
   return { name: envelope.name ?? "", mtls: spec.mtls?.enabled === true };
 }
 
+/** The document of an answer; undefined where the control plane has no such path, because it is older. */
+function readNewer(path: string, { status, body }: Answer): unknown {
+  if (status === 404) return undefined;
+  const document = status === 200 ? parse(body) : undefined;
+  if (document !== undefined) return document;
+  throw new UserError("api.unexpected", `the Control Plane answered /${path} with status ${status}`);
+}
+
+/** Whether an answer says that the mesh it is about was deleted since it was listed. */
+function isMeshGone({ status, body }: Answer): boolean {
+  const document = status === 404 ? parse(body) : undefined;
+  const causes = isJsonObject(document) && Array.isArray(document.causes) ? document.causes : [];
+  return causes.some((cause) => isJsonObject(cause) && cause.field === "mesh");
+}
+
+function readProblems(mesh: string, document: unknown): FoundProblem[] {
+  const problems = isJsonObject(document) && Array.isArray(document.problems) ? document.problems : [];
+  return problems.filter(isJsonObject).flatMap(({ code, message, dataplanes }) => {
+    if (typeof code !== "string" || typeof message !== "string") return [];
+    const names = (Array.isArray(dataplanes) ? dataplanes : []).filter((name) => typeof name === "string");
+    return [{ mesh, code, message, dataplanes: names }];
+  });
+}
+
 /** The control plane at the other end of a connection; `now` gives milliseconds since 1970. */
 export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Scope, now: () => number): ControlPlane {
   const connection = once(connect);
@@ -114,6 +141,23 @@ export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Sc
       const { status, body } = await client.get("config", firstAnswerMs);
       return status === 200 ? parse(body) : undefined;
     }),
+    status: once(async () => {
+      const { client } = await connection();
+      return readStatus(readNewer("status", await client.get("status", slowAnswerMs)));
+    }),
+    problems: once(async () => {
+      const { client } = await connection();
+      const found: FoundProblem[] = [];
+      for (const { name } of await meshes()) {
+        const path = `meshes/${encodeURIComponent(name)}/problems`;
+        const answer = await client.get(path, slowAnswerMs);
+        if (isMeshGone(answer)) continue;
+        const document = readNewer(path, answer);
+        if (document === undefined) return undefined;
+        found.push(...readProblems(name, document));
+      }
+      return found;
+    }),
     meshes,
     authorities: once(async () => {
       const names = new Set((await meshes()).map(({ name }) => name));
@@ -128,6 +172,11 @@ export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Sc
         proxies.push(...items.map((item) => readProxy(state, item)));
       }
       return proxies;
+    }),
+    unregistered: once(async () => {
+      const { client } = await connection();
+      const all = await client.unregisteredProxies();
+      return mesh === undefined ? all : all.filter((proxy) => proxy.mesh === mesh);
     }),
   };
 }

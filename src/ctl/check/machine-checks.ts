@@ -37,12 +37,14 @@ const envoy: Check = {
       binary = machine.findEnvoy();
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
+      if (machine.env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH) {
+        const reason = `KUMA_DATAPLANE_RUNTIME_BINARY_PATH: ${error.message}`;
+        return failure(reason, "set it to an Envoy of the same release, or unset it: kuma-dp would not start");
+      }
       // No fault of a machine that has a control plane or only kumactl.
       const fix =
         "to run dataplanes here, put `envoy` of the same release beside kuma-dp, or set --binary-path of kuma-dp";
-      const configured = machine.env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH;
-      const named = configured ? `at "${configured}" (KUMA_DATAPLANE_RUNTIME_BINARY_PATH)` : "in PATH";
-      const reason = `no Envoy that can be executed is ${named}, beside kuma-dp or in the working directory`;
+      const reason = "no Envoy that can be executed is in PATH, beside kuma-dp or in the working directory";
       return { result: "warning", reasons: [reason], fix };
     }
     const reason = await machine.diagnoseEnvoy(binary);

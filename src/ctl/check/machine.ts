@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { createServer } from "node:net";
 import { readToken } from "../../identity/token-file.js";
-import { diagnose, findEnvoy } from "../../lib/envoy-binary.js";
+import { defaultEnvoy, diagnose, findEnvoy } from "../../lib/envoy-binary.js";
 import { UserError } from "../../lib/errors.js";
 import { listen } from "../../net/listen.js";
 import type { Machine } from "./context.js";
@@ -30,7 +30,7 @@ export function thisMachine(env: Machine["env"]): Machine {
         self: realpathSync(process.execPath),
         workingDirectory: process.cwd(),
       };
-      return findEnvoy(env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH || "envoy", place);
+      return findEnvoy(env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH || defaultEnvoy, place);
     },
     diagnoseEnvoy: (binary) => diagnose(binary, diagnosisMs),
     async tryPort(binding) {

@@ -1,5 +1,7 @@
 import { describeAuthority } from "../authority.js";
-import { type Check, failure, success } from "./check.js";
+import { type Check, failure, success, unless } from "./check.js";
+import type { ControlPlane } from "./context.js";
+import { timeAt } from "./control-plane.js";
 
 /** How many names a line has room for. */
 const namedMeshes = 5;
@@ -45,9 +47,46 @@ const authority: Check = {
       reasons: unusable.map((status) => `mesh "${status.mesh}" issues no certificates, ${describeAuthority(status)}`),
       fix:
         "restart the control plane if the authority is missing, as it then makes one; one that can't be read has to " +
-        "come back from a backup of the store, or with a new mesh",
+        "come back from a backup of the store, or its dataplanes have to move to a new mesh",
     };
   },
 };
 
-export const meshChecks: readonly Check[] = [mesh, authority];
+/** A rotation takes as long as certificates live, which is a month by default. */
+const rootNoticeMs = 60 * 24 * 3_600_000;
+
+const root: Check = {
+  id: "authority-validity",
+  anchor: "check-authority-validity",
+  description: "the root certificate of every mesh with mTLS is valid",
+  needs: ["mesh"],
+  applies: async ({ controlPlane }) => (await signingRoots(controlPlane)).length > 0,
+  async run({ controlPlane, machine }) {
+    const now = await timeAt({ machine, controlPlane });
+    const roots = await signingRoots(controlPlane);
+    const broken = roots.flatMap(({ mesh: name, notBefore, notAfter }) => {
+      const meaning = "peers refuse every certificate that it signed";
+      if (notAfter <= now) return [`the root of mesh "${name}" expired at ${notAfter.toISOString()}: ${meaning}`];
+      if (notBefore <= now) return [];
+      return [`the root of mesh "${name}" is not valid before ${notBefore.toISOString()}: ${meaning}`];
+    });
+    const fix =
+      "`kumactl manage ca rotate --mesh MESH` makes a new root, which takes over as soon as all connected dataplanes " +
+      "trust it; where a root is not valid yet, see that the clock of the control plane is right";
+    if (broken.length > 0) return unless(broken, { fix });
+    const ending = roots
+      .filter(({ notAfter }) => notAfter.getTime() - now.getTime() < rootNoticeMs)
+      .map(({ mesh: name, notAfter }) => `the root of mesh "${name}" expires at ${notAfter.toISOString()}`);
+    return unless(ending, { result: "warning", fix });
+  },
+};
+
+/** The roots that sign in meshes with mTLS, as far as the control plane tells. */
+async function signingRoots(controlPlane: ControlPlane) {
+  const guarded = new Set((await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => name));
+  return (await controlPlane.authorities()).flatMap(({ mesh: name, signing }) =>
+    guarded.has(name) && signing !== undefined ? [{ mesh: name, ...signing }] : [],
+  );
+}
+
+export const meshChecks: readonly Check[] = [mesh, authority, root];

@@ -26,12 +26,28 @@ export interface ProxyState {
   readonly refused: readonly Refused[];
   /** The ports on 127.0.0.1 at which its applications do not accept connections, as far as it was asked to look. */
   readonly down: readonly number[];
+  /** Since when its Envoy has not answered what it was sent; undefined when it has answered everything. */
+  readonly unanswered: Date | undefined;
   readonly certificate: { readonly taken: Date; readonly expires: Date } | undefined;
   /** Why it was turned down when it last asked for a certificate. */
   readonly turnedDown: { readonly at: string; readonly reason: string } | undefined;
 }
 
 const date = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
+
+/** Counters are 64-bit numbers, which JSON has as text; what is no number counts as none. */
+const counter = (text: string | undefined) => Number(text ?? 0) || 0;
+
+/** Since when the oldest response waits for its answer, over all open streams. */
+function unansweredSince(overview: DataplaneOverview): Date | undefined {
+  const waiting = openSubscriptions(overview).flatMap(({ status: { lastUpdateTime, total = {} } = {} }) => {
+    const { responsesSent, responsesAcknowledged, responsesRejected } = total;
+    const answered = counter(responsesAcknowledged) + counter(responsesRejected);
+    // What came after the response that waits, of another kind, makes the time later than it is.
+    return counter(responsesSent) > answered && lastUpdateTime !== undefined ? [Date.parse(lastUpdateTime)] : [];
+  });
+  return waiting.length === 0 ? undefined : new Date(Math.min(...waiting));
+}
 
 /** Reads an overview of the mesh, as the API gives it. */
 export function readProxy({ name: mesh, mtls }: MeshState, item: unknown): ProxyState {
@@ -49,6 +65,7 @@ export function readProxy({ name: mesh, mtls }: MeshState, item: unknown): Proxy
     disconnected: date(latest?.disconnectTime),
     refused: refusedIn([item]),
     down: downPorts(spec),
+    unanswered: unansweredSince(spec),
     certificate: expires === undefined || taken === undefined ? undefined : { expires, taken },
     turnedDown:
       refusal === undefined ? undefined : { at: refusal.time ?? "an unknown time", reason: refusal.reason ?? "" },

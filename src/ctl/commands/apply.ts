@@ -1,25 +1,28 @@
-import { list, text, toggle } from "../../lib/cli.js";
+import { list, toggle } from "../../lib/cli.js";
 import type { Command } from "../../lib/command.js";
-import { UserError } from "../../lib/errors.js";
 import { visible } from "../../lib/visible.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Registry } from "../../resources/registry.js";
 import type { Resource } from "../../resources/resource.js";
 import { secretType } from "../../resources/secret.js";
 import type { ApiClient } from "../api-client.js";
+import { inOrder, repeatedResources } from "../apply-order.js";
 import { paint } from "../color.js";
 import { connect } from "../connection.js";
 import { describeDifference, differences } from "../diff.js";
-import { type Applicable, readDocuments } from "../documents.js";
+import { type Applicable, readSources } from "../documents.js";
 import { command } from "../globals.js";
 import { connectToSecrets, type SecretsClient } from "../secrets-client.js";
-import { readSource } from "../source.js";
+import { readSource, sourcesOf } from "../source.js";
 import { parseVariables, renderTemplate } from "../template.js";
 import { secretsFlag } from "./export.js";
 
 const details = `Reads resources as YAML or JSON, one document or several with --- between them, and creates or
-replaces each in order. Nothing is sent unless all of them can be read. The text is a Mustache template first:
-{{name}} becomes the value of the variable "name", and nothing is escaped.`;
+replaces each in order. With several -f all of them are applied, one file after the other. Nothing is sent unless all
+documents of all files can be read; the first one that is refused ends it, and it is said what was applied until then.
+Each text is a Mustache template first: {{name}} becomes the value of the variable "name", and nothing is escaped.
+
+A resource is replaced as a whole: what the new one leaves out is gone. What that switches off is a warning.`;
 
 export function applyCommand(registry: Registry): Command {
   return command({
@@ -28,14 +31,17 @@ export function applyCommand(registry: Registry): Command {
     details,
     examples: [
       "kumactl apply -f dataplane.yaml",
+      "kumactl apply -f mesh.yaml -f dataplanes.yaml",
       "kumactl apply -f mesh.yaml -v name=demo",
       "cat mesh.yaml | kumactl apply",
     ],
     flags: {
-      file: text("file", {
+      files: list("file", {
         short: "f",
         placeholder: "FILE",
-        help: "file or URL to apply, - for standard input (the default)",
+        // A comma may be part of a file's name.
+        commas: false,
+        help: "file or URL to apply, - for standard input (the default); may be repeated",
       }),
       variables: list("var", { short: "v", placeholder: "key=value", help: "variable of the template" }),
       dryRun: toggle("dry-run", {
@@ -45,29 +51,27 @@ export function applyCommand(registry: Registry): Command {
     },
     async run({ flags, globals, io, logLevel }) {
       const variables = parseVariables(flags.variables);
-      const template = await readSource(flags.file, io);
-      const documents = await readDocuments(registry, await renderTemplate(template, variables), {
-        secrets: flags.secrets !== undefined,
-      });
+      const sources: { readonly name: string; readonly text: string }[] = [];
+      for (const name of sourcesOf(flags.files)) {
+        sources.push({ name, text: await renderTemplate(await readSource(name, io), variables) });
+      }
+      const documents = await readSources(registry, sources, { secrets: flags.secrets !== undefined });
+      for (const warning of repeatedResources(documents)) io.stderr.write(`Warning: ${warning}\n`);
       const connection = await connect({ globals, io, logLevel });
       const { client } = connection;
       const withSecrets = documents.some(({ type }) => type === secretType) ? flags.secrets : undefined;
       const secrets = withSecrets === undefined ? undefined : await connectToSecrets(withSecrets, connection);
-      for (const [index, document] of documents.entries()) {
-        const step =
-          document.type === secretType && secrets !== undefined
-            ? applySecret(secrets, document.resource, flags.dryRun)
-            : flags.dryRun
-              ? tryOut(client, document, io.color)
-              : client.put(document.type, document.resource).then((warnings) => ({ report: "", warnings }));
-        const { report, warnings } = await step.catch((error: unknown) => {
-          throw documents.length > 1 ? located(error, document, index, documents.length) : error;
-        });
+      await inOrder(documents, flags.dryRun, async (document) => {
+        const { report, warnings } = await (document.type === secretType && secrets !== undefined
+          ? applySecret(secrets, document.resource, flags.dryRun)
+          : flags.dryRun
+            ? tryOut(client, document, io.color)
+            : client.put(document.type, document.resource).then((told) => ({ report: "", warnings: told })));
         io.stdout.write(report);
         for (const warning of warnings) {
           io.stderr.write(`Warning: ${document.type.name} "${visible(document.resource.name)}": ${warning}\n`);
         }
-      }
+      });
     },
   });
 }
@@ -101,11 +105,4 @@ async function tryOut(client: ApiClient, { type, resource }: Applicable, color: 
   });
   const report = changes.length === 0 ? `unchanged ${what}\n` : `would update ${what}\n${changes.join("")}`;
   return { report, warnings };
-}
-
-/** Of several documents: which one it was, and that those before it stay applied. */
-function located(error: unknown, { resource }: Applicable, index: number, count: number): unknown {
-  if (!(error instanceof UserError)) return error;
-  const place = `in document ${index + 1} of ${count}, ${resource.type} "${visible(resource.name)}"`;
-  return new UserError(error.id, `${error.message}\n${place}`, { causes: error.causes, cause: error });
 }

@@ -36,7 +36,8 @@ export function exportCommand(registry: Registry): Command {
       // Authorities go before their meshes: a mesh that finds none is given a new one.
       const secrets =
         flags.secrets === undefined ? [] : await (await connectToSecrets(flags.secrets, connection)).list();
-      const resources = await readAll(registry, connection.client);
+      const { documents: resources, unknown } = await readAll(registry, connection.client);
+      for (const name of unknown) io.stderr.write(`Warning: this Control Plane is too old to have any ${name}\n`);
       const all = [...sorted(secrets).map(({ document }) => document), ...resources];
       const documents = await Promise.all(all.map((document) => toYaml(document)));
       io.stdout.write(verbatim(documents.join("---\n")));
@@ -55,18 +56,29 @@ function sorted(documents: readonly unknown[]): { readonly document: unknown; re
     .sort((a, b) => compare(a.mesh, b.mesh) || compare(a.name, b.name));
 }
 
+interface Everything {
+  readonly documents: readonly unknown[];
+  /** Types that the control plane doesn't know, because it is older. */
+  readonly unknown: ReadonlySet<string>;
+}
+
 /** Meshes first, then what is in each. */
-async function readAll(registry: Registry, client: ApiClient): Promise<readonly unknown[]> {
+async function readAll(registry: Registry, client: ApiClient): Promise<Everything> {
   const meshes = sorted(await client.list(collectionPath(meshType, "")));
   const documents = meshes.map(({ document }) => document);
+  const unknown = new Set<string>();
   for (const type of registry.types.filter(({ access, scope }) => access === "full" && scope === "mesh")) {
     for (const { name } of meshes) {
       const listed = await client.list(collectionPath(type, name)).catch((error: unknown) => {
         if (!(error instanceof UserError)) throw error;
+        if (error.id === "api.older") {
+          unknown.add(type.name);
+          return [];
+        }
         throw new UserError(error.id, `${type.name} of mesh "${name}": ${error.message}`, { causes: error.causes });
       });
       documents.push(...sorted(listed).map(({ document }) => document));
     }
   }
-  return documents;
+  return { documents, unknown };
 }

@@ -8,10 +8,11 @@ import { describeAuthority } from "../authority.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
 import { requireMesh } from "../mesh-exists.js";
-import { outputFlag, parseFormat, renderList } from "../output.js";
+import { type Format, outputFlag, parseFormat, renderList, renderValue } from "../output.js";
 import { resourceTable } from "../table.js";
+import { verbatim } from "../template.js";
 
-/** `get KIND`, one command for every type that kumactl has words for. */
+/** `get KIND [NAME]`, one command for every type that kumactl has words for. */
 export function getCommands(registry: Registry): Command[] {
   return registry.types.flatMap((type) => (type.cli === undefined ? [] : [getCommand(type, type.cli)]));
 }
@@ -20,12 +21,19 @@ function getCommand(type: ResourceType, { singular, plural, aliases }: NonNullab
   const kinds = type.name + plural.slice(singular.length);
   return command({
     path: `get ${plural}`,
-    aliases: aliases.filter((alias) => alias !== singular),
+    aliases: [singular, ...aliases.filter((alias) => alias !== singular)].filter((alias) => alias !== plural),
     summary: `Show ${kinds}`,
+    details: `All of them, or the one with this name: with -o yaml as "kumactl apply" takes it.`,
+    args: ["[NAME]"],
     flags: { output: outputFlag },
-    async run({ flags, globals, io, logLevel }) {
+    async run({ flags, args: [name], globals, io, logLevel }) {
       const format = parseFormat(flags.output);
       const { client } = await connect({ globals, io, logLevel });
+      if (name !== undefined) {
+        const item = await findOne(client, type, globals.mesh, name);
+        io.stdout.write(await renderOne(format, type, item));
+        return;
+      }
       const items = await client.list(collectionPath(type, globals.mesh)).catch((error: unknown) => {
         throw listFailure(kinds, error);
       });
@@ -34,6 +42,21 @@ function getCommand(type: ResourceType, { singular, plural, aliases }: NonNullab
       io.stdout.write(await renderList(format, items, () => resourceTable(type, columns, items)));
     },
   });
+}
+
+/** In YAML it is what `apply` takes, whatever of it looks like a template. */
+async function renderOne(format: Format, type: ResourceType, item: unknown): Promise<string> {
+  if (format === "table") return resourceTable(type, type.columns, [item]);
+  const text = await renderValue(format, item);
+  return format === "yaml" ? verbatim(text) : text;
+}
+
+/** Throws UserError("resource.missing"). */
+async function findOne(client: ApiClient, type: ResourceType, mesh: string, name: string): Promise<unknown> {
+  const item = await client.find(type, mesh, name);
+  if (item !== undefined) return item;
+  const where = type.scope === "global" ? "" : ` in mesh "${mesh}"`;
+  throw new UserError("resource.missing", `there is no ${type.name} "${name}"${where}`);
 }
 
 /** A mesh's certificate authority only has a column while there is something to say of one. */

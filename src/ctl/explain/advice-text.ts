@@ -21,16 +21,22 @@ const effects: Readonly<Record<string, string>> = {
 const words: Readonly<Record<string, string>> = { TrafficPermission: "traffic-permission", Mesh: "mesh" };
 
 async function command(advice: Advice, mtls: boolean): Promise<string[]> {
-  const { apply, delete: gone, alsoAllowsOthers = false, effect = "" } = advice;
+  const { apply, delete: proposed, alsoAllowsOthers = false, effect = "" } = advice;
+  const gone = alsoAllowsOthers ? undefined : proposed;
+  const narrow = alsoAllowsOthers ? proposed : advice.narrow;
   const title = `# ${own(effects, effect) ?? effect}${effect === "allow" && !mtls ? " while mTLS is on, too" : ""}`;
   if (apply !== undefined) {
     const yaml = (await toYaml(apply)).trimEnd();
     return [title, "kumactl apply -f - <<'EOF'", ...yaml.split("\n"), "EOF"];
   }
+  if (narrow !== undefined) {
+    const { type = "", mesh = "", name = "" } = narrow;
+    const why = `${type} ${name} allows other traffic, too: narrow its selectors, and apply it`;
+    return [`${title}: ${why}`, `kumactl get ${own(words, type) ?? type}s --mesh ${quoted(mesh)} -o yaml`];
+  }
   if (gone === undefined) return [];
   const { type = "", mesh = "", name = "" } = gone;
-  const caution = alsoAllowsOthers ? "; this permission allows other traffic, too" : "";
-  return [`${title}${caution}`, `kumactl delete ${own(words, type) ?? type} ${quoted(name)} --mesh ${quoted(mesh)}`];
+  return [title, `kumactl delete ${own(words, type) ?? type} ${quoted(name)} --mesh ${quoted(mesh)}`];
 }
 
 /** What helps against a problem besides permissions; `mesh`, `to` and the dataplane are part of what to type. */

@@ -123,6 +123,8 @@ export const trafficSchema = object({
       effect: text(),
       apply: anyObject(),
       delete: object({ type: text(), mesh: text(), name: text() }),
+      narrow: object({ type: text(), mesh: text(), name: text() }),
+      /** Of an older control plane, which proposes to delete what it should propose to narrow. */
       alsoAllowsOthers: flag(),
     }),
   ),

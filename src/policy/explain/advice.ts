@@ -11,10 +11,16 @@ export interface Advice {
   readonly effect: "allow" | "deny" | "enforce";
   /** A resource to apply, as in files. */
   readonly apply?: Readonly<Record<string, unknown>>;
-  /** A resource to delete. */
-  readonly delete?: { readonly type: string; readonly mesh: string; readonly name: string };
-  /** True when the resource to delete allows other traffic as well. */
-  readonly alsoAllowsOthers?: boolean;
+  /** A resource to delete: it allows nothing else. */
+  readonly delete?: ResourceName;
+  /** A resource whose selectors have to be narrowed: other traffic that it allows would end with it. */
+  readonly narrow?: ResourceName;
+}
+
+interface ResourceName {
+  readonly type: string;
+  readonly mesh: string;
+  readonly name: string;
 }
 
 const longestName = 100;
@@ -66,15 +72,16 @@ export interface AdviceFacts {
   readonly permissions: readonly PermissionMatch[];
 }
 
-/** What to apply or delete to allow what is denied, to deny what is allowed, or to have that enforced at all. */
+/** What to apply, delete or narrow to allow what is denied, to deny what is allowed, or to have that enforced at all. */
 export function adviceFor(mesh: MeshView, { mtls, from, denying, to, permissions }: AdviceFacts): readonly Advice[] {
   const allowing = denying.map((service) => missing(mesh, from, service));
   if (!mtls) return [...allowing, enforcing(mesh)];
   const names = new Set(permissions.filter(({ applies }) => applies).map(({ name }) => name));
   const denials = [...names].map((name): Advice => {
     const spec = mesh.policies.TrafficPermission.byName.get(name)?.spec ?? {};
-    const alsoAllowsOthers = !to.some((service) => concernsOnly(spec, from, service));
-    return { effect: "deny", delete: { type: "TrafficPermission", mesh: mesh.name, name }, alsoAllowsOthers };
+    const permission = { type: "TrafficPermission", mesh: mesh.name, name };
+    const alone = to.some((service) => concernsOnly(spec, from, service));
+    return { effect: "deny", ...(alone ? { delete: permission } : { narrow: permission }) };
   });
   return [...allowing, ...denials];
 }

@@ -17,6 +17,7 @@ import type {
   Verdict,
 } from "./explanation.js";
 import type { Observations } from "./observations.js";
+import { proxiesWith } from "./offering.js";
 import { together } from "./outcome.js";
 import { problemsOf } from "./problems.js";
 
@@ -152,9 +153,7 @@ export function explainTraffic(
 ): TrafficExplanation {
   const mtls = mesh.mesh?.spec.mtls?.enabled === true;
   const facts: Facts = { mesh, to, mtls, observations, destinations: destinationsOf(mesh, mtls, observations) };
-  const proxies = [...mesh.proxies.values()]
-    .filter(({ inbounds }) => inbounds.some(({ service }) => service === from))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const proxies = proxiesWith(mesh, from);
   const groups = groupsOf(mesh, proxies, from, to);
   const routes = groups.map((group) => routeOf(facts, group));
   const sources = groups

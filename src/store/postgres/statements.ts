@@ -1,4 +1,4 @@
-import type { Sql } from "postgres";
+import type { ISql, Sql } from "postgres";
 import type { Resource } from "../../resources/resource.js";
 import type { Key } from "../store.js";
 import type { Connections } from "./connections.js";
@@ -8,7 +8,7 @@ import { housekeepingLock } from "./schema.js";
 /** Parameters that hold several rows, as JSON: the `postgres` package would have to ask for types to send arrays. */
 export const rowsOf = (values: readonly object[]) => JSON.stringify(values);
 
-export const insert = (sql: Sql, { type, mesh, name, spec }: Resource) => sql<{ version: number }[]>`
+export const insert = (sql: ISql, { type, mesh, name, spec }: Resource) => sql<{ version: number }[]>`
   INSERT INTO resources (name, namespace, mesh, type, version, spec)
   SELECT ${name}, 'default', ${mesh}, ${type}, 0, ${specText(spec)}
   WHERE NOT EXISTS (SELECT FROM resources WHERE name = ${name} AND mesh = ${mesh} AND type = ${type})
@@ -17,6 +17,21 @@ export const insert = (sql: Sql, { type, mesh, name, spec }: Resource) => sql<{ 
 export const update = (sql: Sql, { type, mesh, name, spec }: Resource, version: number) => sql<{ version: number }[]>`
   UPDATE resources SET version = version + 1, spec = ${specText(spec)}
   WHERE name = ${name} AND mesh = ${mesh} AND type = ${type} AND version = ${version} RETURNING version`;
+
+const takenBack = new Error("taken back");
+
+/** Inserts a resource as `insert` does, triggers and locks included, in a transaction that is rolled back. */
+export async function rehearse(sql: Sql, resource: Resource): Promise<readonly never[]> {
+  try {
+    await sql.begin(async (transaction) => {
+      await insert(transaction, resource);
+      throw takenBack;
+    });
+  } catch (error) {
+    if (error !== takenBack) throw error;
+  }
+  return [];
+}
 
 /** The mesh's own record first: the count needs it to be gone. One statement, so that nobody else's lock comes in between. */
 export const deleteMesh = (sql: Sql, mesh: string) => sql`

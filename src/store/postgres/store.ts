@@ -10,7 +10,18 @@ import type { Connections } from "./connections.js";
 import { DatabaseFailure } from "./failure.js";
 import { type ResourceRow, readRow, specText } from "./rows.js";
 import { quietTypes } from "./schema.js";
-import { deleteMesh, insert, insertAll, remove, rowsOf, select, selectType, update, updateAll } from "./statements.js";
+import {
+  deleteMesh,
+  insert,
+  insertAll,
+  rehearse,
+  remove,
+  rowsOf,
+  select,
+  selectType,
+  update,
+  updateAll,
+} from "./statements.js";
 
 /** What this file needs of the rest: how reads get to know what others wrote, and whether the database is there. */
 export interface Surroundings {
@@ -33,6 +44,9 @@ const patienceMs = 2_000;
 const mostTries = 5;
 /** How many resources one statement reads or writes. */
 const batch = 200;
+
+/** Of no type that there is; it never becomes visible. As long as a Dataplane: on a full disk a short row still finds room. */
+const rehearsed: Resource = { type: "WriteTest", mesh: "", name: "write-test", spec: { padding: "-".repeat(1_000) } };
 
 const keyText = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
 
@@ -210,6 +224,9 @@ export function createStore(surroundings: Surroundings): Store {
       assertMesh(mesh);
       await write({ type: "Mesh", mesh, name: mesh }, (sql) => deleteMesh(sql, mesh));
       for (const type of quietTypes) mirror.list(type, mesh).forEach(noteGone);
+    },
+    async tryWrite() {
+      await write(rehearsed, (sql) => rehearse(sql, rehearsed));
     },
     async *changes(signal) {
       await freshen();

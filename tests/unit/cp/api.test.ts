@@ -162,4 +162,21 @@ test("the control plane says what it is", async () => {
   assert.equal((await api.get("/config")).json, { store: { type: "memory" } });
 });
 
+test("connected proxies without a Dataplane are listed, those first that are connected for longest, and no more than a thousand", async () => {
+  const since = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
+  const named = (name: string, second: number) => ({ id: { mesh: "m", name }, since: since(second) });
+  const some = await (await stage({ unregistered: () => [named("b", 2), named("a", 1)] })).get("/unregistered-proxies");
+  assert.equal(some.json, {
+    total: 2,
+    items: [
+      { mesh: "m", name: "a", connectTime: "2026-01-01T00:00:01.000Z" },
+      { mesh: "m", name: "b", connectTime: "2026-01-01T00:00:02.000Z" },
+    ],
+  });
+  const flood = Array.from({ length: 5_000 }, (_, index) => named(`x${index}`, index));
+  const many = (await (await stage({ unregistered: () => flood })).get("/unregistered-proxies")).json;
+  const { total, items } = many as { total: number; items: unknown[] };
+  assert.equal([total, items.length], [5_000, 1_000]);
+});
+
 test.run();

@@ -11,6 +11,7 @@ import { noOrigins } from "../../../src/net/origins.js";
 import { readWarningHeader } from "../../../src/net/warning-header.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
+import type { Store } from "../../../src/store/store.js";
 import { StoreError } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
 import { silent } from "./stage.js";
@@ -122,11 +123,11 @@ interface Around {
   readonly presence?: Presence;
   readonly hostUnset?: boolean;
   readonly logger?: Logger;
+  readonly store?: Store;
 }
 
 async function server(defaults: Partial<typeof admin> = {}, around: Around = {}) {
-  const { presence = nobody, hostUnset = false, logger = silent } = around;
-  const store = createMemoryStore(registry);
+  const { presence = nobody, hostUnset = false, logger = silent, store = createMemoryStore(registry) } = around;
   const handle = bootstrapHandler({
     store,
     guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
@@ -142,13 +143,19 @@ async function server(defaults: Partial<typeof admin> = {}, around: Around = {})
     { interface: "127.0.0.1:82:83", tags: { service: "api" } },
   ];
   await store.create({ type: "Dataplane", mesh: "default", name: "web-1", spec: { networking: { inbound } } });
-  return async (body: unknown, method = "POST", path = "/bootstrap", headers = {}, localAddress = "127.0.0.1") => {
+  return async (
+    body: unknown,
+    method = "POST",
+    path = "/bootstrap",
+    headers = {},
+    { localAddress = "127.0.0.1", query = "" } = {},
+  ) => {
     const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
     const {
       status,
       headers: replied,
       body: text,
-    } = await handle({ method, path, query: "", headers, body: bytes, peer: "127.0.0.1", localAddress });
+    } = await handle({ method, path, query, headers, body: bytes, peer: "127.0.0.1", localAddress });
     const warnings = readWarningHeader(replied?.Warning);
     return { status, type: replied?.["Content-Type"], text: String(text ?? ""), warnings };
   };
@@ -270,7 +277,9 @@ for (const [what, host, local, told] of asked) {
     const headers = host === undefined ? {} : { host };
     const read = async (hostUnset: boolean) => {
       const post = await server({}, { hostUnset });
-      const { text } = await post({ mesh: "default", name: "web-1" }, "POST", "/bootstrap", headers, local);
+      const { text } = await post({ mesh: "default", name: "web-1" }, "POST", "/bootstrap", headers, {
+        localAddress: local,
+      });
       const document = load(text) as {
         node: { metadata?: object };
         staticResources: { clusters: { loadAssignment: { endpoints: { lbEndpoints: unknown[] }[] } }[] };
@@ -294,6 +303,58 @@ test("says once that dataplanes of other machines come while no hostname is adve
   for (const host of ["10.0.0.1:5682", "10.0.0.2:5682"]) await ask(host);
   assert.is(lines.length, 1);
   assert.match(lines[0] ?? "", /KUMA_GENERAL_ADVERTISED_HOSTNAME .* the first one to 10\.0\.0\.1/);
+});
+
+test("of a kuma-dp of 0.3 is one that it can't read and that says that it is too old; the log says so once a minute", async () => {
+  const logged: string[] = [];
+  const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
+  const ask = await server({}, { logger });
+  const old = { mesh: "default", name: "web-1", dataplaneTokenPath: "/tmp/token" };
+  const headers = { "user-agent": "Go-http-client/1.1", "content-type": "application/json" };
+  for (const name of ["web-1", "unknown", "web-1"]) {
+    const { status, type, text } = await ask({ ...old, name }, "POST", "/bootstrap", headers);
+    assert.equal([status, type], [200, "text/x-yaml"]);
+    const document = load(text) as { dynamicResources: { adsConfig: { apiType: string } } };
+    assert.match(
+      document.dynamicResources.adsConfig.apiType,
+      /^this kuma-dp is too old: .* use the kuma-dp and the envoy/,
+    );
+    assert.equal(Object.keys(document), ["dynamicResources"]);
+  }
+  assert.is(logged.length, 1);
+  assert.match(logged[0] ?? "", /ERROR.*a kuma-dp is too old: .*"mesh":"default","name":"web-1","peer":"127.0.0.1"/);
+  for (const agent of [undefined, "curl/8.1", "node"]) {
+    const { text } = await ask(old, "POST", "/bootstrap", agent === undefined ? {} : { "user-agent": agent });
+    assert.match(text, "DELTA_GRPC");
+  }
+});
+
+test("has a status beside it: whether the Dataplane exists, and why its token was refused while mTLS is on", async () => {
+  const store = createMemoryStore(registry);
+  const ask = await server({}, { store });
+  const status = async (query: string) => {
+    const reply = await ask("", "GET", "/dataplane-status", {}, { query });
+    return [reply.status, JSON.parse(reply.text)];
+  };
+  const key = { mesh: "default", name: "web-1" };
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: true }]);
+  assert.equal(await status("mesh=default&name=ghost"), [200, { known: false }]);
+  assert.equal(await status("mesh=ghost&name=web-1"), [200, { known: false }]);
+  for (const [query, field] of [
+    ["name=a", "mesh"],
+    ["mesh=default", "name"],
+    ["", "mesh"],
+  ] as const) {
+    const [code, { causes }] = await status(query);
+    assert.equal([code, causes[0].field], [400, field]);
+  }
+  const refusal = { time: "2026-01-01T10:00:00Z", reason: "its signature is wrong" };
+  await store.create({ type: "DataplaneInsight", ...key, spec: { mTLS: { refusal } } });
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: true }]);
+  await store.create({ type: "Mesh", mesh: "default", name: "default", spec: { mtls: { enabled: true } } });
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: true, refusal }]);
+  await store.delete({ type: "Dataplane", ...key });
+  assert.equal(await status("mesh=default&name=web-1"), [200, { known: false }]);
 });
 
 test.run();

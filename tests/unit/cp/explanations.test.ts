@@ -5,6 +5,7 @@ import {
   createDiagnosis,
   type DiagnosisOptions,
 } from "../../../src/cp/explain/diagnosis.js";
+import type { MeshProblems } from "../../../src/cp/explain/mesh-problems.js";
 import { connectTimeoutMs, generate } from "../../../src/envoy/generate.js";
 import { createPlacement } from "../../../src/envoy/placement.js";
 import { createAuthorities, type ReadState } from "../../../src/identity/authorities.js";
@@ -133,6 +134,18 @@ test("a log that the proxy allows no file for is named, with what to set", async
   ]);
 });
 
+test("the problems of a mesh are looked for once for all who ask at the same time", async () => {
+  const { api } = await open();
+  const [first, ...others] = await Promise.all(Array.from({ length: 20 }, () => api.get("/meshes/m/problems")));
+  const { mesh, complete, problems } = (first as Answer).json as MeshProblems;
+  assert.equal([mesh, complete], ["m", true]);
+  assert.ok(Array.isArray(problems));
+  for (const { text } of others) assert.is(text, first?.text);
+  const gone = await api.get("/meshes/n/problems");
+  assert.is(gone.status, 404);
+  assert.equal(fields(gone), ["mesh"]);
+});
+
 test("unknown names are 404 in the path and 400 in a parameter, with the nearest known one", async () => {
   const { api } = await open();
   const cases: readonly (readonly [target: string, status: number, field: string, message: string])[] = [
@@ -178,12 +191,20 @@ test("missing and misspelt parameters are named", async () => {
 
 test("they are read only, at paths of their own", async () => {
   const { api } = await open();
-  for (const target of ["/meshes/m/explain", "/meshes/m/dataplanes/web-1/xds", "/meshes/m/dataplanes/web-1/policies"]) {
+  for (const target of [
+    "/status",
+    "/meshes/m/problems",
+    "/meshes/m/explain",
+    "/meshes/m/dataplanes/web-1/xds",
+    "/meshes/m/dataplanes/web-1/policies",
+  ]) {
     assert.is((await api.call("PUT", target, {})).status, 405, target);
     assert.is((await api.call("DELETE", target)).status, 405, target);
   }
   assert.is((await api.call("HEAD", "/meshes/m/dataplanes/web-1/policies/")).status, 200);
   for (const target of [
+    "/status/more",
+    "/meshes/m/problems/more",
     "/meshes/m/explain/more",
     "/meshes/m/dataplanes/web-1/xsd",
     "/meshes/m/dataplanes/web-1/xds/more",
@@ -192,6 +213,8 @@ test("they are read only, at paths of their own", async () => {
     assert.is((await api.get(target)).status, 404, target);
   }
   assert.match(String(words(await api.get("/meshes/m/explian"))[1]), 'did you mean "/meshes/m/explain"');
+  assert.match(String(words(await api.get("/meshes/m/problem"))[1]), 'did you mean "/meshes/m/problems"');
+  assert.match(String(words(await api.get("/statos"))[1]), 'did you mean "/status"');
   assert.is((await api.get("/meshes/m/dataplanes/policies")).status, 404, "a Dataplane may have any name");
 });
 

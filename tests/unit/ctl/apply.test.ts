@@ -58,6 +58,23 @@ rules:
   assert.match(tried.err, /^Warning: .* so that "version" let/);
 });
 
+test("a Mesh that switches mTLS off by leaving it out is applied with a loud warning, also by a dry run", async () => {
+  await home.run(["apply"], { stdin: "type: Mesh\nname: default\nmtls: {enabled: true}\n" });
+  const stdin = "type: Mesh\nname: default\nlogging: {backends: [{name: a, file: {path: /tmp/a.log}}]}\n";
+  for (const words of [["apply", "--dry-run"], ["apply"]]) {
+    const { code, err } = await home.run(words, { stdin });
+    assert.is(code, 0);
+    assert.match(err, /^Warning: Mesh "default": mTLS is SWITCHED OFF for mesh "default", where it was on: .*\n$/);
+  }
+});
+
+test("a ProxyTemplate with nothing in it, as an old kumactl sends the documented one, is a warning", async () => {
+  const stdin = "type: ProxyTemplate\nmesh: default\nname: t\nselectors: [{match: {service: web}}]\n";
+  const { code, err } = await home.run(["apply"], { stdin });
+  assert.is(code, 0);
+  assert.match(err, /^Warning: ProxyTemplate "t": it has neither imports nor resources: .*lose all listeners.*\n$/);
+});
+
 test("a file and JSON work as well", async () => {
   const file = home.file("mesh.json", '{"type":"Mesh","name":"m1"}');
   assert.equal(await home.run(["apply", "-f", file]), silent);
@@ -85,9 +102,86 @@ test("a refusal among several names its document, and what came before it stays"
   });
   assert.is(
     err,
-    'Error: Could not create a resource (Mesh is not found)\nin document 2 of 2, Dataplane "redis-1"\n* mesh: mesh of name ghost is not found\n',
+    `Error: Could not create a resource (Mesh is not found)
+in document 2 of 2, Dataplane "redis-1"
+applied: Mesh "m1"
+not applied: Dataplane "redis-1"
+* mesh: mesh of name ghost is not found
+`,
   );
   assert.equal(await names("Mesh"), ["default", "m1"]);
+});
+
+test("a refusal in the middle of several files says what was applied and what was not", async () => {
+  const [first, second] = [
+    home.file("first.yaml", "type: Mesh\nname: m1\n"),
+    home.file("second,comma.yaml", `${redis.replace("default", "ghost")}---\ntype: Mesh\nname: m2\n`),
+  ];
+  const { code, out, err } = await home.run(["apply", "-f", first, "-f", second]);
+  assert.equal([code, out], [1, ""]);
+  assert.is(
+    err,
+    `Error: Could not create a resource (Mesh is not found)
+in document 1 of 2 of ${second}, Dataplane "redis-1"
+applied: Mesh "m1"
+not applied: Dataplane "redis-1", Mesh "m2"
+* mesh: mesh of name ghost is not found
+`,
+  );
+  assert.equal(await names("Mesh"), ["default", "m1"]);
+});
+
+test("of an answer that never came nobody says whether it was applied", async () => {
+  let puts = 0;
+  const flaky = await startServer((request, response) => {
+    puts += 1;
+    if (puts === 1) response.writeHead(201).end();
+    else request.socket.destroy();
+  });
+  home.pointTo(flaky.url);
+  const stdin = ["m1", "m2", "m3"].map((name) => `type: Mesh\nname: ${name}\n`).join("---\n");
+  const { err } = await home.run(["apply"], { stdin });
+  assert.match(
+    err,
+    /\nin document 2 of 3, Mesh "m2"\napplied: Mesh "m1"\napplied or not, which is not known: Mesh "m2"\nnot applied: Mesh "m3"\n$/,
+  );
+  await flaky.close();
+});
+
+test("all files are applied in order, with the same variables, and standard input may be one of them", async () => {
+  const mesh = home.file("mesh.yaml", "type: Mesh\nname: '{{mesh}}'\n");
+  const words = ["apply", "-f", mesh, "-f", "-", `--var=mesh=m1`];
+  assert.equal(await home.run(words, { stdin: redis.replace("default", "'{{mesh}}'") }), silent);
+  assert.equal(await names("Mesh"), ["default", "m1"]);
+  assert.equal(await names("Dataplane"), ["redis-1"]);
+});
+
+test("nothing of any file is sent unless every file can be read", async () => {
+  const first = home.file("first.yaml", "type: Mesh\nname: m1\n");
+  const broken = home.file("broken.yaml", "type: Mesh\nname: m2\n---\ntype: Mehs\nname: m3\n");
+  for (const [last, message] of [
+    [broken, `YAML contains invalid resource: ${broken}: document 2: invalid type of resource type "Mehs"`],
+    [home.file("empty.yaml", "# nothing\n"), "empty.yaml: the input is empty"],
+    ["/missing.yaml", "error while reading provided file: ENOENT"],
+  ] as const) {
+    const { code, err } = await home.run(["apply", "-f", first, "-f", last]);
+    assert.is(code, 1);
+    assert.match(err, message);
+  }
+  assert.match((await home.run(["apply", "-f", "-", "-f", "-"])).err, "standard input (-f -) is given twice");
+  assert.equal(await names("Mesh"), ["default"]);
+});
+
+test("a resource that comes twice is a warning, and the last one counts", async () => {
+  const file = home.file("twice.yaml", `${redis}---\n${redis.replace("9000", "9001")}`);
+  const { code, err } = await home.run(["apply", "-f", file]);
+  assert.is(code, 0);
+  assert.is(
+    err,
+    'Warning: Dataplane "redis-1" is in document 1 of 2 and again in document 2 of 2: the last one replaces what came before it\n',
+  );
+  const stored = await cp.store.get({ type: "Dataplane", mesh: "default", name: "redis-1" });
+  assert.match(JSON.stringify(stored?.spec), "127.0.0.1:9001:6379");
 });
 
 test("the control plane's causes are printed one a line", async () => {
@@ -150,6 +244,9 @@ test("a bad template and a bad variable are explained", async () => {
   const { code, err } = await home.run(["apply", "-v", "name"], { stdin: redis });
   assert.is(code, 1);
   assert.match(err, /^Error: invalid argument "name" for "-v, --var" flag: must be written key=value\nUsage:\n/);
+  const twice = await home.run(["apply", "-v", "name=a", "--var", "x=1,name=b"], { stdin: redis });
+  assert.match(twice.err, /^Error: invalid argument "name=b" for "-v, --var" flag: "name" is given as "a" as well\n/);
+  assert.equal(await names("Dataplane"), []);
 });
 
 test("a URL is downloaded, redirects included", async () => {

@@ -1,29 +1,12 @@
 import * as assert from "uvu/assert";
 import { table } from "../../../src/cp/settings.js";
-import type { CheckContext } from "../../../src/ctl/check/context.js";
 import { servers } from "../../../src/ctl/check/port-checks.js";
 import { renewalDue } from "../../../src/ctl/check/proxy-checks.js";
 import { UserError } from "../../../src/lib/errors.js";
 import { suite } from "../../support/suite.js";
-import { ago, contextWith, now, outcomeOf, proxy } from "./check-stage.js";
+import { ago, assertHarmless, type Case, contextWith, found, now, problem, proxy, status } from "./check-stage.js";
 
 const test = suite("kumactl check: what each check finds");
-
-/** The result with its reasons and its fix in one text, or with its detail. */
-async function found(id: string, context: CheckContext): Promise<string> {
-  const outcome = await outcomeOf(id, context);
-  if (outcome === undefined) return "does not apply";
-  switch (outcome.result) {
-    case "success":
-      return `success: ${outcome.detail ?? ""}`;
-    case "skipped":
-      return outcome.reason;
-    default:
-      return `${outcome.result}: ${outcome.reasons.join("|")} FIX ${outcome.fix}`;
-  }
-}
-
-type Case = readonly [what: string, id: string, context: CheckContext, expected: RegExp];
 
 const unreachable = async () => {
   throw new UserError("api.unreachable", "could not reach it: connect ECONNREFUSED");
@@ -65,6 +48,19 @@ const machine: readonly Case[] = [
       },
     }),
     /^warning: no Envoy that can be executed is in PATH, beside kuma-dp .* FIX .*--binary-path/,
+  ],
+  [
+    "an Envoy that the environment names and that is none",
+    "envoy",
+    contextWith({
+      machine: {
+        env: { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: "/x" },
+        findEnvoy() {
+          throw new UserError("envoy.not-found", "/x does not exist");
+        },
+      },
+    }),
+    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: \/x does not exist FIX .*unset it/,
   ],
   [
     "an Envoy that can't run",
@@ -141,6 +137,11 @@ const ports: readonly Case[] = [
     /^success: this server is switched off$/,
   ],
 ];
+
+const plain = async () => [{ name: "default", mtls: false }];
+const openTo = (address: string, type?: string) => async () => ({
+  apiServer: { interface: address, ...(type === undefined ? {} : { authn: { type } }) },
+});
 
 const controlPlane: readonly Case[] = [
   [
@@ -220,15 +221,54 @@ const controlPlane: readonly Case[] = [
     /^warning: the HTTP API listens on 0\.0\.0\.0 .* in mesh "default".* FIX .*KUMA_API_SERVER_INTERFACE=127\.0\.0\.1/,
   ],
   [
-    "an API for all while mTLS is off",
+    "an API for all while mTLS is off is no exposure of what mTLS protects",
     "api-exposure",
-    contextWith({
-      controlPlane: {
-        settings: async () => ({ apiServer: { interface: "0.0.0.0" } }),
-        meshes: async () => [{ name: "default", mtls: false }],
-      },
-    }),
+    contextWith({ controlPlane: { settings: openTo("0.0.0.0"), meshes: plain } }),
+    /^does not apply$/,
+  ],
+  [
+    "an API that everybody may write to while mTLS is off",
+    "api-authentication",
+    contextWith({ controlPlane: { settings: openTo("0.0.0.0", "none"), meshes: plain } }),
+    /^warning: the HTTP API listens on 0\.0\.0\.0 without authentication: .* FIX .*KUMA_API_SERVER_AUTHN_TYPE=localhost/,
+  ],
+  [
+    "one that only this machine reaches",
+    "api-authentication",
+    contextWith({ controlPlane: { settings: openTo("127.0.0.1", "none"), meshes: plain } }),
     /^success/,
+  ],
+  [
+    "one that asks who comes",
+    "api-authentication",
+    contextWith({ controlPlane: { settings: openTo("0.0.0.0", "localhost"), meshes: plain } }),
+    /^does not apply$/,
+  ],
+  [
+    "with mTLS it is the other check's",
+    "api-authentication",
+    contextWith({ controlPlane: { settings: openTo("0.0.0.0", "none") } }),
+    /^does not apply$/,
+  ],
+  [
+    "dataplanes that prove nothing",
+    "token-server",
+    contextWith({ controlPlane: { settings: async () => ({ dataplaneTokenServer: { enabled: false } }) } }),
+    /^warning: the token server is off, .* FIX .*KUMA_DATAPLANE_TOKEN_SERVER_ENABLED=true/,
+  ],
+  [
+    "dataplanes that prove who they are",
+    "token-server",
+    contextWith({ controlPlane: { settings: async () => ({ dataplaneTokenServer: { enabled: true } }) } }),
+    /^success/,
+  ],
+  [
+    "without mTLS nobody has to",
+    "token-server",
+    contextWith({
+      controlPlane: { settings: async () => ({ dataplaneTokenServer: { enabled: false } }), meshes: plain },
+    }),
+    /^does not apply$/,
   ],
   [
     "a control plane that tells no settings",
@@ -242,7 +282,38 @@ const authority =
   (state: string, more: object = {}) =>
   async () => [{ mesh: "default", state, ...more }];
 
+const root = (notBefore: Date, notAfter: Date) => ({
+  controlPlane: { authorities: authority("active", { signing: { notBefore, notAfter } }) },
+});
+const day = 24 * 3600;
+
 const meshes: readonly Case[] = [
+  ["a root that lives", "authority-validity", contextWith(root(ago(60), ago(-61 * day))), /^success/],
+  [
+    "a root that has expired",
+    "authority-validity",
+    contextWith(root(ago(60), now)),
+    /^error: the root of mesh "default" expired at 2026-01-01T12:00:00\.000Z: .* FIX `kumactl manage ca rotate/,
+  ],
+  [
+    "a root of the future",
+    "authority-validity",
+    contextWith(root(ago(-60), ago(-day))),
+    /^error: the root of mesh "default" is not valid before 2026-01-01T12:01:00\.000Z: .* FIX .*clock/,
+  ],
+  [
+    "a root that ends soon",
+    "authority-validity",
+    contextWith(root(ago(60), ago(-59 * day))),
+    /^warning: the root of mesh "default" expires at 2026-03-01T/,
+  ],
+  [
+    "a root that nobody needs",
+    "authority-validity",
+    contextWith({ controlPlane: { ...root(ago(60), now).controlPlane, meshes: plain } }),
+    /^does not apply$/,
+  ],
+  ["a control plane that tells no roots", "authority-validity", contextWith(), /^does not apply$/],
   ["a mesh", "mesh", contextWith(), /^success: default: mTLS on$/],
   [
     "many meshes",
@@ -318,18 +389,31 @@ const dataplanes: readonly Case[] = [
     "one that is offline",
     "online",
     contextWith(proxies(proxy("a", { connection: "offline", disconnected: ago(60) }))),
-    /^error: "a" in mesh "default" is offline since 2026-01-01T11:59:00\.000Z FIX .*kumactl delete dataplane a --mesh default/,
+    /^error: "a" in mesh "default" is offline since 2026-01-01T11:59:00\.000Z FIX (?!.*delete).*`kuma-dp run --name=a --mesh=default`/,
   ],
   [
     "a second proxy of one name",
     "duplicate",
     contextWith(proxies(proxy("a", { streams: [ago(3600), ago(120)] }), proxy("b"))),
-    /^warning: 2 proxies are connected as "a" in mesh "default", since 2026-01-01T11:00:00\.000Z and [^|]* FIX (?!.*delete)/,
+    /^warning: 2 proxies are connected as "a" in mesh "default", since 2026-01-01T11:00:00\.000Z and \S+ FIX (?!.*delete)/,
   ],
   [
-    "a connection whose loss may not have been noticed",
+    "a second proxy that has just come, or a connection whose loss was not noticed yet",
     "duplicate",
-    contextWith(proxies(proxy("a", { streams: [ago(3600), ago(119)] }))),
+    contextWith(proxies(proxy("a", { streams: [ago(3600), ago(1)] }))),
+    /^warning: 2 proxies are connected as "a" .*; when it is only one, its connection was lost or it was reloaded, .* FIX /,
+  ],
+  ["one proxy of each name", "duplicate", contextWith(proxies(proxy("a"), proxy("b"))), /^success/],
+  [
+    "an Envoy that does not answer",
+    "updates",
+    contextWith(proxies(proxy("a", { unanswered: ago(15) }), proxy("b"))),
+    /^error: Envoy of "a" in mesh "default" has not answered what it was sent at 2026-01-01T11:59:45\.000Z: .* FIX .*inspect dataplane a --mesh default --diff/,
+  ],
+  [
+    "an Envoy that has just been sent something",
+    "updates",
+    contextWith(proxies(proxy("a", { unanswered: ago(14) }))),
     /^success/,
   ],
   [
@@ -351,6 +435,19 @@ const dataplanes: readonly Case[] = [
       ),
     ),
     /^error: Envoy of "a" in mesh "default" refuses LDS resource "inbound:80": cannot bind FIX/,
+  ],
+  [
+    "what one of two proxies of a name refuses, as the other one has it",
+    "configuration",
+    contextWith(
+      proxies(
+        proxy("a", {
+          streams: [ago(60), ago(30)],
+          refused: [{ mesh: "default", dataplane: "a", type: "lds", resource: "inbound:80", reason: "cannot bind" }],
+        }),
+      ),
+    ),
+    /^error: one of 2 Envoys \(see above\) of "a" in mesh "default" refuses LDS resource "inbound:80": cannot bind FIX/,
   ],
   [
     "no token is needed without mTLS",
@@ -388,6 +485,47 @@ const dataplanes: readonly Case[] = [
     contextWith(proxies(proxy("a", bare))),
     /^error: "a" in mesh "default" is connected and has never taken a certificate FIX .*KUMA_SDS_SERVER_GRPC_PORT/,
   ],
+  [
+    "no certificate since Envoy started anew, though the one before it is recorded",
+    "certificate",
+    contextWith({
+      controlPlane: { proxies: async () => [proxy("a")], problems: problem("certificate-missing", "a is bare", "a") },
+    }),
+    /^error: mesh "default": a is bare FIX/,
+  ],
+  [
+    "whom both know to have none is named once",
+    "certificate",
+    contextWith({
+      controlPlane: {
+        proxies: async () => [proxy("a", bare)],
+        problems: problem("certificate-missing", "a is bare", "a"),
+      },
+    }),
+    /^error: "a" in mesh "default" is connected and has never taken a certificate FIX/,
+  ],
+  [
+    "an expired certificate of the SDS server explains all that is missing",
+    "certificate",
+    contextWith({
+      controlPlane: {
+        proxies: async () => [proxy("a", bare)],
+        status: async () => status({ sdsCertificate: { notBefore: ago(60), notAfter: now, setting: undefined } }),
+      },
+    }),
+    /^skipped until the certificate of the SDS server is valid$/,
+  ],
+  [
+    "a certificate that can't be renewed, because Envoy is not connected to the SDS server",
+    "sds-stream",
+    contextWith({
+      controlPlane: { proxies: async () => [proxy("a")], problems: problem("no-secret-stream", "a is cut off", "a") },
+    }),
+    /^warning: mesh "default": a is cut off FIX .*KUMA_SDS_SERVER_GRPC_PORT/,
+  ],
+  ["nobody has a certificate to renew", "sds-stream", contextWith(proxies(proxy("a", bare))), /^does not apply$/],
+  ["nobody has one", "certificate-expiry", contextWith(proxies(proxy("a", bare))), /^does not apply$/],
+  ["nobody has one to renew", "certificate-renewal", contextWith(proxies(proxy("a", bare))), /^does not apply$/],
   [
     "no certificate is needed without mTLS",
     "certificate",
@@ -444,6 +582,24 @@ const withToken = (token: string) =>
   contextWith({ scope: { token: { file: "/tmp/t", name: "a", mesh: "m" } }, machine: { readToken: () => token } });
 const seconds = now.getTime() / 1000;
 
+const registration: readonly Case[] = [
+  ["every proxy has a Dataplane", "registered", contextWith(), /^does not apply$/],
+  [
+    "a control plane that doesn't answer",
+    "registered",
+    contextWith({ controlPlane: { index: unreachable, unregistered: unreachable } }),
+    /^does not apply$/,
+  ],
+  [
+    "a proxy whose Dataplane was deleted",
+    "registered",
+    contextWith({
+      controlPlane: { unregistered: async () => [{ mesh: "m", name: "a", connectTime: "2026-01-01T11:00:00Z" }] },
+    }),
+    /^error: a proxy is connected as "a" in mesh "m", since 2026-01-01T11:00:00Z, and there is no such Dataplane.* FIX apply its Dataplane again/,
+  ],
+];
+
 const tokens: readonly Case[] = [
   ["no token to look at", "token-file", contextWith(), /^does not apply$/],
   [
@@ -476,7 +632,7 @@ const tokens: readonly Case[] = [
     withToken(jwt({ Name: "a", Mesh: "n" })),
     /^error: the token is for dataplane "a" in mesh "n"/,
   ],
-  ["no JWT", "token-file", withToken("let.me.in"), /^error: \/tmp\/t holds no dataplane token: it is no JWT/],
+  ["no JWT", "token-file", withToken("let.me.in"), /^error: the file holds no dataplane token: it is no JWT/],
   ["too many parts", "token-file", withToken(`${jwt({ Name: "a", Mesh: "m" })}.x`), /it is no JWT/],
   ["unsigned", "token-file", withToken(jwt({ Name: "a", Mesh: "m" }, { alg: "none" }, "")), /not signed with RS256/],
   [
@@ -503,14 +659,11 @@ const tokens: readonly Case[] = [
   ],
 ];
 
-for (const [what, id, context, expected] of [
-  ...machine,
-  ...ports,
-  ...controlPlane,
-  ...meshes,
-  ...dataplanes,
-  ...tokens,
-]) {
+const all = [...machine, ...ports, ...controlPlane, ...meshes, ...dataplanes, ...registration, ...tokens];
+
+test("no hint proposes to delete anything: what does not answer may live and serve", () => assertHarmless(all));
+
+for (const [what, id, context, expected] of all) {
   test(`${id}: ${what}`, async () => assert.match(await found(id, context), expected));
 }
 

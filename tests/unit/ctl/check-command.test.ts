@@ -76,7 +76,15 @@ test("an insight becomes the state of its proxy", async () => {
     name: "a",
     spec: {
       subscriptions: [
-        { id: "1", connectTime: "2026-01-02T00:00:00Z", status: { refused } },
+        {
+          id: "1",
+          connectTime: "2026-01-02T00:00:00Z",
+          status: {
+            refused,
+            lastUpdateTime: "2026-01-02T00:00:05Z",
+            total: { responsesSent: "5", responsesAcknowledged: "3", responsesRejected: "1" },
+          },
+        },
         { id: "0", connectTime: "2026-01-01T00:00:00Z", disconnectTime: "2026-01-01T01:00:00Z", status: {} },
       ],
       mTLS: { ...certificateTimes, refusal: { time: "2026-01-25T00:00:00Z", reason: "it is for another" } },
@@ -100,6 +108,7 @@ test("an insight becomes the state of its proxy", async () => {
         { mesh: "other", dataplane: "a", type: "lds", resource: "inbound:127.0.0.1:80", reason: "cannot bind" },
       ],
       down: [80],
+      unanswered: new Date("2026-01-02T00:00:05Z"),
       certificate: { taken: new Date("2026-01-01T00:00:00Z"), expires: new Date("2026-01-31T00:00:00Z") },
       turnedDown: { at: "2026-01-25T00:00:00Z", reason: "it is for another" },
     },
@@ -157,7 +166,40 @@ test("each is asked once", async () => {
     "/config",
     "/meshes",
     "/meshes/default/dataplanes+insights",
+    "/meshes/default/problems",
+    "/status",
+    "/unregistered-proxies",
   ]);
+  await server.close();
+  await cp.close();
+});
+
+test("a mesh that is deleted meanwhile is passed over, and one that can't be looked at is a failure", async () => {
+  const cp = await startControlPlane();
+  const { store } = cp;
+  await store.create({ type: "Mesh", mesh: "other", name: "other", spec: {} });
+  await store.create({ type: "Dataplane", mesh: "default", name: "a", spec: { networking } });
+  let gone = 404;
+  const server = await startServer(async (request, response) => {
+    const json = (status: number, value: unknown) => response.writeHead(status).end(JSON.stringify(value));
+    if (request.url === "/meshes/other/problems") {
+      const causes = [{ field: "mesh", message: 'there is no Mesh "other"' }];
+      return void json(gone, { title: "Could not look for problems", details: "Not found", causes });
+    }
+    if (request.url === "/meshes/default/problems") {
+      const problems = [{ code: "no-endpoint", message: "nobody offers it" }, { code: 5 }, "x"];
+      return void json(200, { mesh: "default", problems, complete: true });
+    }
+    const answer = await fetch(cp.url + request.url);
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
+  });
+  home.pointTo(server.url);
+  assert.is((await check()).reason("destinations"), 'mesh "default": nobody offers it');
+  gone = 500;
+  assert.match(
+    (await check()).reason("destinations"),
+    "the Control Plane answered /meshes/other/problems with status 500",
+  );
   await server.close();
   await cp.close();
 });
@@ -201,7 +243,10 @@ test("a token is looked at with the mesh that is named, or the default one", asy
   assert.is((await check(...token)).checks.at(-1)?.result, "success");
   const other = await check("--pre", ...token, "--mesh=other");
   assert.is(other.code, 1);
-  assert.is(other.reason("token-file"), 'the token is for dataplane "a" in mesh "default"');
+  assert.is(
+    other.reason("token-file"),
+    'the token is for dataplane "a" in mesh "default", and not for "a" in mesh "other"',
+  );
   await cp.close();
 });
 

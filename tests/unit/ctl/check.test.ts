@@ -7,7 +7,7 @@ import type { CheckContext } from "../../../src/ctl/check/context.js";
 import { createTable, renderJson } from "../../../src/ctl/check/report.js";
 import { UserError } from "../../../src/lib/errors.js";
 import { suite } from "../../support/suite.js";
-import { ago, contextWith, now, proxy, resultsOf } from "./check-stage.js";
+import { ago, contextWith, now, proxy, resultsOf, status } from "./check-stage.js";
 import { golden } from "./stage.js";
 
 const test = suite("kumactl check: order, dependencies and output");
@@ -49,7 +49,21 @@ const ill = contextWith({
   controlPlane: {
     index: async () => ({ status: 200, tagline: "Kuma", version: "0.4.0", ahead: 75_000 }),
     settings: async () => ({ apiServer: { interface: "0.0.0.0" } }),
+    status: async () =>
+      status({
+        store: { type: "postgres", problem: "PostgreSQL at db:5432: nothing listens there" },
+        refusals: [{ server: "xds", limit: "first_message", times: 2, last: "2026-01-01T11:59:30.000Z" }],
+      }),
     authorities: async () => [{ mesh: "default", state: "unusable", reason: "the mesh has no certificate authority" }],
+    problems: async () => [
+      { mesh: "default", code: "no-endpoint", message: 'no dataplane offers "redsi"', dataplanes: [] },
+      {
+        mesh: "default",
+        code: "not-permitted",
+        message: 'no TrafficPermission allows "a" to connect to "b"',
+        dataplanes: [],
+      },
+    ],
     proxies: async () => [
       proxy("absent-1", { connection: "never", certificate: undefined }),
       proxy("gone-1", { connection: "offline", disconnected: ago(600) }),
@@ -58,7 +72,7 @@ const ill = contextWith({
         certificate: undefined,
         turnedDown: { at: "2026-01-01T11:59:00Z", reason: "the token proves nothing: there is no token" },
       }),
-      proxy("deaf-1", { certificate: undefined }),
+      proxy("deaf-1", { certificate: undefined, unanswered: ago(40) }),
       proxy("dead-1", { certificate: { taken: ago(100), expires: now } }),
       proxy("late-1", { certificate: { taken: ago(9_000), expires: ago(-1_000) } }),
     ],

@@ -85,6 +85,28 @@ test("other spellings of a kind are understood, slips suggested", async () => {
   assert.match(err, /^Error: unknown command "dataplans" for "kumactl get"\n\nDid you mean this\?\n\tdataplanes\n/);
 });
 
+test("one resource by its name, which apply takes as it is printed", async () => {
+  const one = await home.run(["get", "mesh", "default", "-o", "yaml"]);
+  assert.equal([one.code, one.err], [0, ""]);
+  assert.match(one.out, /^type: Mesh\nname: default\n/);
+  const applied = await home.run(["apply", "--dry-run"], { stdin: one.out });
+  assert.is(applied.out, 'unchanged Mesh "default"\n');
+  assert.match((await home.run(["get", "meshes", "default"])).out, /^NAME +mTLS\ndefault +o(n|ff)\n$/);
+  const format = "{{name}} {{";
+  await cp.store.create({
+    type: "Mesh",
+    mesh: "braces",
+    name: "braces",
+    spec: { mtls: { ca: { builtin: {} } }, logging: { backends: [{ name: "b", format, file: { path: "/tmp/b" } }] } },
+  });
+  const braces = await home.run(["get", "mesh", "braces", "-o", "yaml"]);
+  assert.is((await home.run(["apply", "--dry-run"], { stdin: braces.out })).out, 'unchanged Mesh "braces"\n');
+  await cp.store.delete({ type: "Mesh", mesh: "braces", name: "braces" });
+  const missing = await home.run(["get", "dataplane", "ghost", "--mesh", "m"]);
+  assert.equal([missing.code, missing.err], [1, 'Error: there is no Dataplane "ghost" in mesh "m"\n']);
+  assert.match((await home.run(["get", "mesh", "a", "b"])).err, /^Error: accepts 0 to 1 arg\(s\), received 2\n/);
+});
+
 test("an unknown output format is refused", async () => {
   const { code, err } = await home.run(["get", "meshes", "-o", "jsn"]);
   assert.is(code, 1);
@@ -204,6 +226,10 @@ test("inspect dataplanes shows what the control plane has", async () => {
   assert.match(
     (await home.run(["inspect", "dataplanes", "--tag", "web"])).err,
     /^Error: invalid argument "web" for "--tag"/,
+  );
+  assert.match(
+    (await home.run(["inspect", "dataplanes", "--tag", "service=web", "--tag", "service=redis"])).err,
+    /^Error: invalid argument "service=redis" for "--tag" flag: "service" is given as "web" as well/,
   );
 });
 

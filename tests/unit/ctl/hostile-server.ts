@@ -120,6 +120,7 @@ const traffic = () => ({
   advice: [
     { effect: said("allow"), apply: { type: "TrafficPermission", name: said("permission"), rules: [tags()] } },
     { effect: "deny", delete: { type: said("TrafficPermission"), mesh: said("mesh"), name: said("permission") } },
+    { effect: "deny", narrow: { type: said("TrafficPermission"), mesh: said("mesh"), name: said("permission") } },
   ],
 });
 
@@ -171,6 +172,19 @@ function document(path: string, base: string): unknown {
   if (collection === "dataplanes+insights") return { items: [overview("default"), overview(said("mesh"))] };
   if (collection === "policies") return policies();
   if (collection === "explain") return traffic();
+  if (collection === "problems") {
+    const codes = ["no-endpoint", "not-permitted", "certificate-missing", said("code")];
+    return { problems: codes.map((code) => ({ code, message: said("message"), dataplanes: [said("dataplane")] })) };
+  }
+  if (path === "/status") {
+    const refusal = { server: said("xds"), limit: said("limit"), times: 1, last: said(time) };
+    const sdsCertificate = { notBefore: time, notAfter: time, setting: said("SETTING") };
+    return {
+      store: { type: said("postgres"), writable: false, reason: said("full") },
+      sdsCertificate,
+      refusals: [refusal],
+    };
+  }
   if (collection === "xds") return xds();
   if (collection === "secrets") return { items: [{ type: "Secret", name: said("secret"), data: "QQ==" }] };
   if (collection === "dataplanes") {

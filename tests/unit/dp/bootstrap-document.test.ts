@@ -45,4 +45,18 @@ for (const text of ["", "just text", "- a\n- b\n", "a: [", "null"]) {
   });
 }
 
+test("a bootstrap for xDS v2, as an older control plane gives it, is refused with a word about its age", async () => {
+  for (const text of [
+    "dynamicResources: {adsConfig: {apiType: GRPC}}",
+    "dynamic_resources: {ads_config: {api_type: GRPC, transport_api_version: V2}}",
+  ]) {
+    let message = "";
+    await prepareBootstrap(text).catch((error: Error) => {
+      message = error.message;
+    });
+    assert.match(message, /^the control plane is too old: .*xDS v2/);
+  }
+  await prepareBootstrap("dynamicResources: {adsConfig: {apiType: DELTA_GRPC, transportApiVersion: V3}}");
+});
+
 test.run();

@@ -29,6 +29,7 @@ test("a name is enough; everything else has its documented default", () => {
     adminPort: 0,
     healthPort: 0,
     drainTime: 30_000,
+    statusInterval: 60_000,
     binaryPath: "envoy",
     configDir: undefined,
     tokenFile: undefined,

@@ -1,10 +1,14 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import * as assert from "uvu/assert";
 import { createTemporary } from "../../../src/dp/config-dir.js";
-import { followToken } from "../../../src/dp/token.js";
-import { readToken } from "../../../src/identity/token-file.js";
+import { followToken, usableToken } from "../../../src/dp/token.js";
+import { readToken, rereadToken } from "../../../src/identity/token-file.js";
+import { UserError } from "../../../src/lib/errors.js";
+import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("kuma-dp keeps a clean copy of the dataplane token");
@@ -45,29 +49,109 @@ test("only we may read the copy", () =>
     assert.is(statSync(configDir.path).mode & 0o777, 0o700);
   }));
 
-test("the copy follows a source that is swapped, and outlives one that breaks", () =>
+const owner = { name: "a", mesh: "default" };
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const jwt = (claims: object, mark = "") =>
+  `${encode({ alg: "RS256", kid: mark })}.${encode({ Name: "a", Mesh: "default", ...claims })}.c2lnbmF0dXJl`;
+const now = new Date("2026-01-01T12:00:00Z");
+const seconds = (date: string) => new Date(date).getTime() / 1000;
+
+test("only a token for this dataplane is taken, and what else is there is named with the way out", () =>
+  inDirectory((directory) => {
+    const file = path.join(directory, "source");
+    const refusal = (content: string) => {
+      writeFileSync(file, content);
+      try {
+        usableToken(file, owner, now);
+      } catch (error) {
+        return error instanceof UserError ? error.message : `not for the user: ${error}`;
+      }
+      return "none";
+    };
+    assert.is(refusal(`${jwt({})}\n`), "none");
+    assert.is(refusal(jwt({ exp: seconds("2026-01-01T12:00:01Z") })), "none");
+    for (const [content, reason] of [
+      ["", `token under file ${file} is empty`],
+      ["let me in", "the file holds no dataplane token: it is no JWT"],
+      [Buffer.alloc(3000, 0x81).toString("latin1"), "it is no JWT"],
+      ["-----BEGIN CERTIFICATE-----", "it is no JWT"],
+      [jwt({}).replace(/^[^.]+/, encode({ alg: "none" })), "it is not signed with RS256"],
+      [jwt({ Name: 5 }), "it has no claim Name"],
+      [jwt({ Name: "b" }), 'the token is for dataplane "b" in mesh "default", and not for "a" in mesh "default"'],
+      [jwt({ Mesh: "m" }), 'the token is for dataplane "a" in mesh "m"'],
+      [
+        jwt({ exp: seconds("2026-01-01T11:00:00Z") }),
+        "the token expired at 2026-01-01T11:00:00.000Z (the clock of this machine says 2026-01-01T12:00:00.000Z)",
+      ],
+      [jwt({ exp: 1e300 }), "its claim exp is no number of seconds"],
+    ] as const) {
+      const told = refusal(content);
+      assert.ok(told.includes(reason), `${told} does not say ${reason}`);
+      assert.match(told, "kumactl generate dataplane-token --name=a --mesh=default");
+    }
+  }));
+
+test("a directory, and a device without an end, are no token files", () =>
+  inDirectory((directory) => {
+    assert.throws(() => readToken(directory), `could not read file ${directory}: it is a directory`);
+    assert.throws(() => readToken("/dev/zero"), "file /dev/zero is no token: it is longer than 8192 characters");
+  }));
+
+test("a FIFO is read once, and never waited for later", () =>
+  inDirectory(async (directory) => {
+    const fifo = path.join(directory, "fifo");
+    await promisify(execFile)("mkfifo", [fifo]);
+    assert.throws(() => rereadToken(fifo), `file ${fifo} is a FIFO, which can't be read again`);
+  }));
+
+test("the copy follows a source that is swapped, and outlives one that breaks, which is said once for each reason", () =>
   inDirectory(async (directory) => {
     const source = path.join(directory, "source");
-    writeFileSync(source, "one\n");
+    const [one, two, three] = [jwt({}, "1"), jwt({}, "2"), jwt({}, "3")];
+    const put = (content: string) => {
+      writeFileSync(path.join(directory, "next"), content);
+      renameSync(path.join(directory, "next"), source);
+    };
+    put(`${one}\n`);
     const written: string[] = [];
+    const troubles: string[] = [];
+    let replaced = 0;
     const stop = new AbortController();
-    const swapped = Promise.withResolvers<void>();
-    const broken = Promise.withResolvers<unknown>();
     const copy = {
       source,
-      initial: readToken(source),
+      owner,
+      initial: usableToken(source, owner, now),
       write: (token: string) => void written.push(token),
-      failed: (error: unknown) => broken.resolve(error),
-      replaced: () => swapped.resolve(),
+      troubled: (reason: string) => void troubles.push(reason),
+      replaced: () => {
+        replaced += 1;
+      },
+      unwatched: (error: unknown) => void troubles.push(`unwatched: ${error}`),
+      now: () => now,
     };
     followToken(copy, stop.signal);
     try {
-      writeFileSync(path.join(directory, "next"), "two\n");
-      renameSync(path.join(directory, "next"), source);
-      await swapped.promise;
-      rmSync(source);
-      assert.match(String(await broken.promise), "could not read file");
-      assert.equal(written, ["one", "two"]);
+      put(two);
+      await eventually("the copy to follow", () => replaced === 1);
+      for (const [break_, reason] of [
+        [() => put("garbage"), "it is no JWT"],
+        [() => put("garbage again"), undefined],
+        [() => put(jwt({ Name: "b" })), 'for dataplane "b"'],
+        [() => rmSync(source), "could not read file"],
+      ] as const) {
+        const before = troubles.length;
+        break_();
+        if (reason === undefined) continue;
+        await eventually(reason, () => troubles.length === before + 1 && troubles.at(-1)?.includes(reason) === true);
+      }
+      assert.equal(written, [one, two]);
+      // The same token again: nothing is written, but all is well.
+      put(two);
+      await eventually("the source to be well again", () => replaced === 2);
+      put(three);
+      await eventually("the copy to follow again", () => replaced === 3);
+      assert.equal(written, [one, two, three]);
+      assert.is(troubles.length, 3);
     } finally {
       stop.abort();
     }

@@ -6,12 +6,18 @@ import type { Stored } from "../../../src/store/store.js";
 import { configJson } from "../../support/envoy-json.js";
 import { readMeshFile } from "../../support/mesh-file.js";
 import { dataplane, meshViewOf } from "../../support/mesh-view.js";
-import { codeBlocks } from "../../support/readme.js";
+import { codeBlocks, shellBlocks } from "../../support/readme.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("the README's policies");
 
-const documented = codeBlocks("Policies", "yaml")
+/** What a shell block adds to the Mesh "default". */
+const additions = shellBlocks("Policies").flatMap((block) => {
+  const added = /^\(kumactl get mesh default -o yaml; cat <<'END'\n([\s\S]*?)^END$/m.exec(block)?.[1];
+  return added === undefined ? [] : [`type: Mesh\nname: default\n${added}`];
+});
+
+const documented = [...additions, ...codeBlocks("Policies", "yaml")]
   .flatMap(readMeshFile)
   .map((stored) => ({ ...stored, mesh: "m", name: stored.type === "Mesh" ? "m" : stored.name }));
 const isMesh = ({ type }: Stored) => type === "Mesh";

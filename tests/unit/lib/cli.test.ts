@@ -116,6 +116,21 @@ test("short flags take their value in every way", async () => {
   }
 });
 
+test("a flag with one value that is given two of them is refused, by whatever names; lists take all", async () => {
+  for (const words of [
+    ["--config-file", "a", "--config-file=b"],
+    ["-ca", "--config-file", "b"],
+  ]) {
+    const { code, out, err } = await invoke("run", "x", ...words);
+    assert.equal([code, out], [1, ""]);
+    assert.match(err, /^Error: flag --config-file takes one value, but is given as "a" and as "b"\nUsage:/);
+  }
+  const { code, out } = await invoke("run", "x", "-c", "a", "-c", "a", "--tag", "b,c", "--label", "d");
+  assert.is(code, 0);
+  const { file, tags } = JSON.parse(out);
+  assert.equal([file, tags], ["a", ["b", "c", "d"]]);
+});
+
 test("nothing behind -- is a flag or a command", async () => {
   assert.equal(JSON.parse((await invoke("run", "--", "-h")).out).args, ["-h"]);
   assert.equal(JSON.parse((await invoke("run", "--", "-cx")).out).args, ["-cx"]);

@@ -2,7 +2,13 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
-import { candidates, diagnose, explainLoaderFailure, findEnvoy } from "../../../src/lib/envoy-binary.js";
+import {
+  candidates,
+  diagnose,
+  explainLoaderFailure,
+  explainOldEnvoy,
+  findEnvoy,
+} from "../../../src/lib/envoy-binary.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("kuma-dp looks for Envoy");
@@ -13,13 +19,51 @@ test("in PATH, then beside kuma-dp, then in the working directory; never in rela
   assert.equal(candidates("envoy", place), ["/usr/bin/envoy", "/bin/envoy", "/opt/kuma/bin/envoy", "/home/me/envoy"]);
 });
 
-test("a configured path is that path, seen from the working directory", () => {
-  assert.equal(candidates("builds/envoy-1.36", place)[0], "/home/me/builds/envoy-1.36");
-  assert.equal(candidates("/srv/envoy", place)[0], "/srv/envoy");
+test("a configured path is that path and no other, seen from the working directory", () => {
+  assert.equal(candidates("builds/envoy-1.36", place), ["/home/me/builds/envoy-1.36"]);
+  assert.equal(candidates("/srv/envoy", place), ["/srv/envoy"]);
+  assert.equal(candidates("./envoy", place), ["/home/me/envoy"]);
+});
+
+test("a configured name is looked for in the same places as the default one", () => {
+  assert.equal(candidates("envoy-1.36", { ...place, searchPath: "/bin" }), [
+    "/bin/envoy-1.36",
+    "/opt/kuma/bin/envoy-1.36",
+    "/home/me/envoy-1.36",
+  ]);
 });
 
 test("a place named twice is tried once", () => {
-  assert.equal(candidates("./envoy", place), ["/home/me/envoy", "/opt/kuma/bin/envoy"]);
+  assert.equal(candidates("envoy", { ...place, searchPath: "/opt/kuma/bin:/bin:/bin" }), [
+    "/opt/kuma/bin/envoy",
+    "/bin/envoy",
+    "/home/me/envoy",
+  ]);
+});
+
+test("a configured path that can't be executed is refused with the reason, whatever lies elsewhere", () => {
+  const root = realpathSync(mkdtempSync(path.join(tmpdir(), "lookup-")));
+  try {
+    writeFileSync(path.join(root, "envoy"), "#!/bin/sh\n", { mode: 0o755 });
+    writeFileSync(path.join(root, "plain"), "text", { mode: 0o644 });
+    const here = { searchPath: root, self: path.join(root, "kuma"), workingDirectory: root };
+    for (const [configured, reason] of [
+      ["./missing", `--binary-path ./missing is no Envoy: ${root}/missing does not exist`],
+      [`${root}/envoy/x`, "does not exist"],
+      [root, `${root} is a directory`],
+      ["./plain", `${root}/plain can't be executed by this user`],
+      ["/dev/null", "/dev/null is no file"],
+    ] as const) {
+      assert.throws(
+        () => findEnvoy(configured, here),
+        (error: Error) => error.message.includes(reason),
+        configured,
+      );
+    }
+    assert.throws(() => findEnvoy("no-such", here), /could not find an executable "no-such" \(--binary-path\)/);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
 
 test("files that cannot be executed are passed over, links are resolved", () => {
@@ -56,6 +100,23 @@ test("the loader's complaint about an old C library is put into words", () => {
   const library = "envoy: error while loading shared libraries: libm.so.6: cannot open shared object file\n";
   assert.match(explainLoaderFailure(library) ?? "", /libm\.so\.6/);
   assert.is(explainLoaderFailure("some error of Envoy's own"), undefined);
+});
+
+test("an Envoy of before the v3 API is too old, a newer one and what is no Envoy are not", async () => {
+  const words = (version: string) =>
+    `\n./envoy  version: 68fe53a889416fd8570506232052b06f5a531541/${version}/Clean/RELEASE/BoringSSL\n`;
+  assert.match(explainOldEnvoy(words("1.12.0")) ?? "", /it is Envoy 1\.12\.0, which is too old: .*1\.18 or newer/);
+  for (const fine of [words("1.18.0"), words("1.39.3"), words("2.0.1"), "v22.1.0\n", ""]) {
+    assert.is(explainOldEnvoy(fine), undefined, fine);
+  }
+  const root = mkdtempSync(path.join(tmpdir(), "lookup-"));
+  try {
+    const old = path.join(root, "envoy");
+    writeFileSync(old, `#!/bin/sh\necho "$0  version: abc/1.12.0/Clean/RELEASE"\n`, { mode: 0o755 });
+    assert.match((await diagnose(old, 5000)) ?? "", /Envoy 1\.12\.0, which is too old/);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
 
 test("a binary whose loader is missing is diagnosed, one that runs is not", async () => {

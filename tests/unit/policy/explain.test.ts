@@ -370,7 +370,7 @@ test("without mTLS all is allowed, and the verdict of the permissions is told be
   );
 });
 
-test("advice is what to apply for what is missing, and what to delete of what allows", () => {
+test("advice is what to apply for what is missing, and what to delete of what allows nothing else", () => {
   const ask = (...more: readonly Stored[]) =>
     explainTraffic(
       meshViewOf(meshRecord(), web, redis1, redis2, mysql, ...more),
@@ -386,16 +386,14 @@ test("advice is what to apply for what is missing, and what to delete of what al
   assert.equal(ask(), [{ effect: "allow", apply: missing }]);
   const taken = permit("web-to-redis", "x", "redis");
   assert.equal(ask(taken), [{ effect: "allow", apply: { ...missing, name: "web-to-redis-2" } }], "the name is taken");
-  const deletion = (name: string, alsoAllowsOthers: boolean) => ({
-    effect: "deny",
-    delete: { type: "TrafficPermission", mesh: "m", name },
-    alsoAllowsOthers,
-  });
-  assert.equal(ask(allowed), [deletion("web-to-redis", false)]);
-  assert.equal(ask(permit("all", "web", "*")), [deletion("all", true)]);
+  const permission = (name: string) => ({ type: "TrafficPermission", mesh: "m", name });
+  const deletion = (name: string) => ({ effect: "deny", delete: permission(name) });
+  const narrowing = (name: string) => ({ effect: "deny", narrow: permission(name) });
+  assert.equal(ask(allowed), [deletion("web-to-redis")]);
+  assert.equal(ask(permit("all", "web", "*")), [narrowing("all")]);
   assert.equal(ask(permit("v1", "web", { service: "redis", version: "1" })), [
     { effect: "allow", apply: missing },
-    deletion("v1", true),
+    narrowing("v1"),
   ]);
   assert.equal(ask(route("r", [1, { service: "mysql" }])), [
     {
@@ -407,6 +405,42 @@ test("advice is what to apply for what is missing, and what to delete of what al
       },
     },
   ]);
+});
+
+test("what is proposed to be deleted takes nothing from anybody else", () => {
+  const services = ["web", "redis", "mysql", "x"];
+  const dataplanes = [
+    proxy("web-1", { service: "web" }, services),
+    proxy("x-1", { service: "x" }, services),
+    redis1,
+    redis2,
+    mysql,
+  ];
+  const selectors = ["web", "x", "*", "redis"];
+  let [deletions, narrowings] = [0, 0];
+  for (const source of selectors) {
+    for (const destination of [...selectors, { service: "redis", version: "1" }]) {
+      for (const more of [[], [permit("other", "x", "redis")]]) {
+        const resources = [meshRecord(), ...dataplanes, permit("p", source, destination), ...more];
+        const verdict = (from: string, to: string, all: readonly Stored[] = resources) =>
+          explainTraffic(meshViewOf(...all), { from, to }, observations());
+        for (const one of verdict("web", "redis").advice) {
+          if (one.narrow !== undefined) narrowings += 1;
+          if (one.delete === undefined) continue;
+          deletions += 1;
+          const { name } = one.delete;
+          const left = resources.filter((resource) => resource.type !== "TrafficPermission" || resource.name !== name);
+          for (const from of services) {
+            for (const to of services) {
+              if (from === "web" && to === "redis") continue;
+              assert.is(verdict(from, to, left).verdict, verdict(from, to).verdict, `${from} -> ${to} without ${name}`);
+            }
+          }
+        }
+      }
+    }
+  }
+  assert.ok(deletions > 0 && narrowings > 0, "both come up");
 });
 
 test("the mesh to apply keeps what it has", () => {

@@ -415,4 +415,44 @@ test("the log says that an inbound on 0.0.0.0 is left out, once for each version
   assert.is(said().length, 2);
 });
 
+test("a Dataplane that is deleted while its proxy is connected is logged once, listed, and forgotten when it is back or the proxy leaves", async () => {
+  const stage = open(all);
+  const client = stage.join("web-1");
+  assert.equal([stage.errors, stage.proxies.unregistered()], [[], []]);
+  const gone = [{ id: { mesh: "m", name: "web-1" }, since: new Date(0) }];
+  const listed = () => stage.proxies.unregistered();
+  for (const round of [1, 2]) {
+    stage.becomes(meshRecord(false), redis, both);
+    stage.touch({ proxies: new Set(["web-1"]) });
+    await eventually("it is noticed", () => listed().length === 1);
+    stage.touch({ everyone: true });
+    await eventually("it is configured", () => client.configs.at(-1) === emptyConfig);
+    assert.equal(listed(), gone);
+    assert.is(stage.errors.length, 2 * round - 1);
+    assert.match(stage.errors.at(-1) ?? "", /is gone: its listeners and clusters are removed\t.*"name":"web-1"/);
+    stage.becomes(...all);
+    stage.touch({ proxies: new Set(["web-1"]) });
+    await eventually("it is back", () => listed().length === 0);
+    assert.match(stage.errors.at(-1) ?? "", /exists again\t.*"name":"web-1"/);
+  }
+  stage.becomes(meshRecord(false));
+  stage.touch({ proxies: new Set(["web-1"]) });
+  await eventually("it is noticed", () => listed().length === 1);
+  stage.proxies.leave(client);
+  assert.equal(listed(), []);
+});
+
+test("a proxy that connects without a Dataplane is logged and listed, and keeps what it has", () => {
+  const stage = open([meshRecord(false)]);
+  const client = stage.join("ghost");
+  assert.equal(client.configs, []);
+  assert.match(stage.errors.join(""), /a proxy is connected whose Dataplane does not exist: it keeps what it had/);
+  assert.equal(
+    stage.proxies.unregistered().map(({ id }) => id.name),
+    ["ghost"],
+  );
+  stage.join("ghost");
+  assert.is(stage.errors.length, 1);
+});
+
 test.run();

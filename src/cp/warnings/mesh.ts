@@ -1,0 +1,58 @@
+import type { Steps } from "../../lib/steps.js";
+import { inSlices } from "../../net/slices.js";
+import { backendOf } from "../../policy/logging.js";
+import type { Mesh } from "../../resources/mesh.js";
+import { rulesOf } from "../../resources/rules.js";
+import type { TrafficLog } from "../../resources/traffic-log.js";
+import type { Stored } from "../../store/store.js";
+import { type Change, type ChangeWarnings, quotedNames } from "./change.js";
+
+const isOn = (spec: Mesh | undefined): boolean => spec?.mtls?.enabled === true;
+
+function mtlsOff({ key, spec, before }: Change<Mesh>): string[] {
+  if (!isOn(before) || isOn(spec)) return [];
+  return [
+    `mTLS is SWITCHED OFF for mesh "${key.name}", where it was on: new connections pass unencrypted, and no ` +
+      "TrafficPermission is enforced any more. A Mesh is replaced as a whole: to keep mTLS on, apply it with " +
+      '"mtls: {enabled: true}"',
+  ];
+}
+
+/** TrafficLogs that logged somewhere and log nowhere once the mesh has this spec, and where to. */
+function* silenced(logs: readonly Stored[], spec: Mesh, before: Mesh): Steps<{ names: string[]; backends: string[] }> {
+  const [names, backends] = [new Set<string>(), new Set<string>()];
+  for (const { name, spec: log } of logs) {
+    for (const { conf } of rulesOf((log ?? {}) as TrafficLog)) {
+      yield;
+      const rule = { backend: conf?.backend || undefined };
+      const logged = backendOf(rule, before);
+      if (logged === undefined || backendOf(rule, spec) !== undefined) continue;
+      names.add(name);
+      backends.add(logged.name ?? "");
+    }
+  }
+  return { names: [...names], backends: [...backends] };
+}
+
+/** What a Mesh switches off that it replaces; and that mTLS, which it switches on, lets nothing pass yet. */
+export const meshWarnings: ChangeWarnings<Mesh> = async (change, store) => {
+  const { key, spec, before } = change;
+  const warnings = mtlsOff(change);
+  if (before === undefined) return warnings;
+  if (!isOn(before) && isOn(spec) && (await store.list("TrafficPermission", key.name)).length === 0) {
+    warnings.push(
+      `mTLS is switched on for mesh "${key.name}", which has no TrafficPermission: no connection is allowed until one is applied`,
+    );
+  }
+  if ((before.logging?.backends ?? []).length > 0) {
+    const logs = await store.list("TrafficLog", key.name);
+    const { names, backends } = await inSlices(silenced(logs, spec, before));
+    if (names.length > 0) {
+      warnings.push(
+        `what TrafficLog ${quotedNames(names)} logged to backend ${quotedNames(backends)} is logged no more: the mesh no ` +
+          "longer has it, or not as its default",
+      );
+    }
+  }
+  return warnings;
+};

@@ -1,0 +1,65 @@
+import { UserError } from "../lib/errors.js";
+import { visible } from "../lib/visible.js";
+import type { Applicable } from "./documents.js";
+
+/** How many resources a sentence names. */
+const mostNamed = 10;
+
+const titleOf = ({ resource }: Applicable) => `${resource.type} "${visible(resource.name)}"`;
+
+function named(documents: readonly Applicable[]): string {
+  const more = documents.length - mostNamed;
+  return [...documents.slice(0, mostNamed).map(titleOf), ...(more > 0 ? [`${more} more`] : [])].join(", ");
+}
+
+/**
+ * Applies the documents one after the other, or only tries them out.
+ * @throws what `apply` throws at the first one that fails, with what came before it and what comes after it
+ */
+export async function inOrder(
+  documents: readonly Applicable[],
+  dryRun: boolean,
+  apply: (document: Applicable) => Promise<void>,
+): Promise<void> {
+  for (const [index, document] of documents.entries()) {
+    try {
+      await apply(document);
+    } catch (error) {
+      throw documents.length > 1 ? located(error, documents, index, dryRun) : error;
+    }
+  }
+}
+
+function located(error: unknown, documents: readonly Applicable[], index: number, dryRun: boolean): unknown {
+  const document = documents[index];
+  if (!(error instanceof UserError) || document === undefined) return error;
+  const { place } = document;
+  const lines = [error.message, `in ${place}, ${titleOf(document)}`];
+  if (!dryRun) {
+    // An answer that never came may be that of a change that was made.
+    const doubtful = error.id === "api.unreachable";
+    const left = documents.slice(doubtful ? index + 1 : index);
+    lines.push(`applied: ${index === 0 ? "nothing" : named(documents.slice(0, index))}`);
+    if (doubtful) lines.push(`applied or not, which is not known: ${titleOf(document)}`);
+    if (left.length > 0) lines.push(`not applied: ${named(left)}`);
+  }
+  return new UserError(error.id, lines.join("\n"), { causes: error.causes, cause: error });
+}
+
+/** A sentence for each resource that several of the documents are about: the last one replaces the others. */
+export function repeatedResources(documents: readonly Applicable[]): string[] {
+  const places = new Map<string, { readonly title: string; readonly places: string[] }>();
+  for (const document of documents) {
+    const { type, mesh, name } = document.resource;
+    const key = JSON.stringify([type, mesh, name]);
+    const known = places.get(key);
+    if (known === undefined) places.set(key, { title: titleOf(document), places: [document.place] });
+    else known.places.push(document.place);
+  }
+  return [...places.values()]
+    .filter((entry) => entry.places.length > 1)
+    .map(({ title, places: all }) => {
+      const [first, last] = [all[0], all.at(-1)];
+      return `${title} is in ${first} and again in ${last}: the last one replaces what came before it`;
+    });
+}

@@ -1,0 +1,113 @@
+import { formatDuration } from "../../lib/durations.js";
+import { type Check, success, unless } from "./check.js";
+import type { CheckContext } from "./context.js";
+import { settingAt, timeAt } from "./control-plane.js";
+
+const store: Check = {
+  id: "store",
+  anchor: "check-store",
+  description: "the control plane can write to its store",
+  needs: ["kuma"],
+  applies: async ({ controlPlane }) => (await controlPlane.status()) !== undefined,
+  async run({ controlPlane }) {
+    const { type, problem } = (await controlPlane.status())?.store ?? { type: "", problem: undefined };
+    if (problem === undefined) return success(type);
+    return {
+      result: "error",
+      reasons: [`no change can be stored, and what dataplanes report is lost meanwhile: ${problem}`],
+      fix:
+        "mend what the reason names: for PostgreSQL, that it runs, is the primary and not read-only, has disk space left " +
+        "and lets the user of KUMA_STORE_POSTGRES_USER write; kuma-cp goes on by itself once it can write",
+    };
+  },
+};
+
+const anyMtls = async ({ controlPlane }: CheckContext) => (await controlPlane.meshes()).some(({ mtls }) => mtls);
+
+const longestNoticeMs = 30 * 24 * 3_600_000;
+
+/** How long before its end a certificate that lives so long should be replaced: a month, or a fifth of a short life. */
+const noticeFor = (lifeMs: number) => Math.min(longestNoticeMs, lifeMs / 5);
+
+const renewFiles = "put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and ";
+const nameFiles =
+  "make a certificate with `kumactl generate tls-certificate --type=server --cp-hostname=HOST`, and name its files by " +
+  "KUMA_SDS_SERVER_TLS_CERT_FILE and ";
+
+const sdsCertificate: Check = {
+  id: "sds-certificate",
+  anchor: "check-sds-certificate",
+  description: "the certificate of the SDS server is valid",
+  needs: ["kuma"],
+  applies: async ({ controlPlane }) => (await controlPlane.status())?.sdsCertificate !== undefined,
+  async run(context) {
+    const certificate = (await context.controlPlane.status())?.sdsCertificate;
+    if (certificate === undefined) return success();
+    const { notBefore, notAfter, setting } = certificate;
+    const now = await timeAt(context);
+    const named = setting === undefined ? "" : ` (${setting})`;
+    const what = `the certificate that the SDS server presents${named}`;
+    const fix =
+      `${setting === undefined ? nameFiles : renewFiles}KUMA_SDS_SERVER_TLS_KEY_FILE${setting === undefined ? "" : " name"}, ` +
+      "and restart kuma-cp; dataplanes keep the certificates they have until those end";
+    const meaning = "Envoys refuse it, so that no dataplane gets a certificate";
+    if (notAfter <= now || notBefore > now) {
+      const reason =
+        notAfter <= now
+          ? `${what} expired at ${notAfter.toISOString()}: ${meaning}`
+          : `${what} is not valid before ${notBefore.toISOString()}: ${meaning}. Or the clock of the control plane is wrong`;
+      // Without mTLS nobody asks the SDS server, until it is switched on.
+      return { result: (await anyMtls(context)) ? "error" : "warning", reasons: [reason], fix };
+    }
+    const left = notAfter.getTime() - now.getTime();
+    if (left > noticeFor(notAfter.getTime() - notBefore.getTime())) {
+      return success(`until ${notAfter.toISOString()}`);
+    }
+    return { result: "warning", reasons: [`${what} expires in ${formatDuration(left)}`], fix };
+  },
+};
+
+const identity: Check = {
+  id: "token-server",
+  anchor: "check-token-server",
+  description: "dataplanes have to prove who they are",
+  needs: ["kuma"],
+  applies: async (context) =>
+    typeof settingAt(await context.controlPlane.settings(), "dataplaneTokenServer.enabled") === "boolean" &&
+    (await anyMtls(context)),
+  async run({ controlPlane }) {
+    const open = settingAt(await controlPlane.settings(), "dataplaneTokenServer.enabled") === false;
+    const reason =
+      "the token server is off, so that the SDS server takes every dataplane for the one that it says it is: whoever " +
+      "reaches it gets a certificate of any service";
+    return unless(open ? [reason] : [], {
+      result: "warning",
+      fix: "give each kuma-dp a token, and then set KUMA_DATAPLANE_TOKEN_SERVER_ENABLED=true: see README.md#dataplane-tokens",
+    });
+  },
+};
+
+const limits: Check = {
+  id: "limits",
+  anchor: "check-limits",
+  description: "nobody was refused because of a limit lately",
+  needs: ["kuma"],
+  applies: async ({ controlPlane }) => (await controlPlane.status()) !== undefined,
+  async run({ controlPlane }) {
+    const refusals = (await controlPlane.status())?.refusals ?? [];
+    return unless(
+      refusals.map(
+        ({ server, limit, times, last }) =>
+          `the ${server} server has refused what went beyond its limit "${limit}", last at ${last} (${times} since it started)`,
+      ),
+      {
+        result: "warning",
+        fix:
+          "README.md#limits says what the limit bounds; kuma-cp's log names the peer where it knows it. A dataplane that " +
+          "is refused keeps what it has: look for its name in `kumactl inspect dataplanes`",
+      },
+    );
+  },
+};
+
+export const statusChecks: readonly Check[] = [store, sdsCertificate, identity, limits];

@@ -1,0 +1,84 @@
+import { type Check, unless } from "./check.js";
+import type { CheckContext, FoundProblem } from "./context.js";
+
+interface Kind {
+  readonly id: string;
+  readonly description: string;
+  /** What the API calls what is wrong. */
+  readonly codes: readonly string[];
+  readonly result: "warning" | "error";
+  readonly fix: string;
+}
+
+/** What the control plane finds in the meshes that it serves, by what to do about it. */
+const kinds: readonly Kind[] = [
+  {
+    id: "destinations",
+    description: "every outbound leads to a service that is offered",
+    codes: ["no-endpoint", "nowhere", "unusable", "unreachable"],
+    result: "error",
+    fix:
+      "compare the service of the outbound, and the tags of the TrafficRoute that sends there, with what " +
+      "`kumactl inspect dataplanes` shows; `kumactl explain traffic --from=A --to=B` shows the way",
+  },
+  {
+    id: "permissions",
+    description: "every outbound leads where a TrafficPermission lets it",
+    codes: ["not-permitted"],
+    result: "warning",
+    fix: "`kumactl explain traffic --from=A --to=B` prints the permission to apply; one that is meant to be missing is fine",
+  },
+  {
+    id: "templates",
+    description: "no ProxyTemplate leaves a listener out",
+    codes: ["no-listener"],
+    result: "warning",
+    fix:
+      "add `default-proxy` to the imports of the ProxyTemplate, which keeps what is generated; " +
+      "`kumactl inspect dataplane NAME --policies` shows which one it is",
+  },
+  {
+    id: "logs",
+    description: "every TrafficLog is written",
+    codes: ["not-logged", "no-backend"],
+    result: "warning",
+    fix:
+      "name a backend that the Mesh has; for a file, set KUMA_DATAPLANE_LOG_DIRECTORIES of the kuma-dp to a directory " +
+      "above it, and restart the kuma-dp",
+  },
+  {
+    id: "policies",
+    description: "every policy concerns some dataplane",
+    codes: ["idle-policy"],
+    result: "warning",
+    fix:
+      "compare the tags in its selectors with what `kumactl inspect dataplanes` shows; a policy for dataplanes that are " +
+      "yet to come is fine as it is",
+  },
+];
+
+const found = async ({ controlPlane }: CheckContext, codes: readonly string[]): Promise<readonly FoundProblem[]> =>
+  ((await controlPlane.problems()) ?? []).filter(({ code }) => codes.includes(code));
+
+/** Nothing is said of a mesh without dataplanes, nor by a control plane that doesn't tell. */
+const applies = async ({ controlPlane }: CheckContext): Promise<boolean> =>
+  (await controlPlane.problems()) !== undefined && (await controlPlane.proxies()).length > 0;
+
+function trafficCheck({ id, description, codes, result, fix }: Kind): Check {
+  return {
+    id,
+    anchor: `check-${id}`,
+    description,
+    needs: ["mesh"],
+    applies,
+    async run(context) {
+      const problems = await found(context, codes);
+      return unless(
+        problems.map(({ mesh, message }) => `mesh "${mesh}": ${message}`),
+        { result, fix },
+      );
+    },
+  };
+}
+
+export const trafficChecks: readonly Check[] = kinds.map(trafficCheck);

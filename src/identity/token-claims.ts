@@ -1,0 +1,47 @@
+/** What a token says of itself; nothing here proves that it is true. */
+export interface Claims {
+  readonly name: string;
+  readonly mesh: string;
+  readonly expires: Date | undefined;
+}
+
+function part(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(text ?? "", "base64url").toString("utf8"));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    // Not base64url of JSON: no part of a token.
+    return undefined;
+  }
+}
+
+/** The claims of a dataplane token, or why it is none, whoever signed it. */
+export function readClaims(token: string): Claims | string {
+  const [header, payload, signature, ...more] = token.split(".");
+  const [head, claims] = [part(header), part(payload)];
+  if (head === undefined || claims === undefined || signature === undefined || more.length > 0) return "it is no JWT";
+  if (head.alg !== "RS256" || signature === "") return "it is not signed with RS256";
+  const { Name: name, Mesh: mesh, exp } = claims;
+  if (typeof name !== "string" || name === "") return "it has no claim Name";
+  if (typeof mesh !== "string" || mesh === "") return "it has no claim Mesh";
+  if (exp !== undefined && (typeof exp !== "number" || Number.isNaN(new Date(exp * 1000).getTime()))) {
+    return "its claim exp is no number of seconds";
+  }
+  return { name, mesh, expires: exp === undefined ? undefined : new Date(exp * 1000) };
+}
+
+/** Why a token can't be the proof of this dataplane, as far as it says so itself; undefined when it may be one. */
+export function tokenProblem(
+  token: string,
+  { name, mesh }: { readonly name: string; readonly mesh: string },
+  now: Date,
+): string | undefined {
+  const claims = readClaims(token);
+  if (typeof claims === "string") return `the file holds no dataplane token: ${claims}`;
+  if (claims.name !== name || claims.mesh !== mesh) {
+    return `the token is for dataplane "${claims.name}" in mesh "${claims.mesh}", and not for "${name}" in mesh "${mesh}"`;
+  }
+  const { expires } = claims;
+  if (expires === undefined || expires > now) return undefined;
+  return `the token expired at ${expires.toISOString()} (the clock of this machine says ${now.toISOString()})`;
+}

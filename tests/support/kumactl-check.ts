@@ -1,0 +1,51 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { eventually } from "./eventually.js";
+import { startProgram } from "./executable.js";
+
+export interface Finding {
+  readonly id: string;
+  readonly result: "success" | "warning" | "error" | "skipped";
+  readonly detail?: string;
+  readonly reason?: string;
+  readonly fix?: string;
+}
+
+/** `kumactl check` of the build, pointed at one control plane after the other; `close` removes its files. */
+export function openCheck() {
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), "kumactl-check-"));
+
+  async function findings(address: string, args: readonly string[] = []): Promise<readonly Finding[]> {
+    const config = path.join(home, `config-${Buffer.from(address).toString("hex")}`);
+    const controlPlanes = [{ name: "c", coordinates: { apiServer: { url: address } } }];
+    const contexts = [{ name: "c", controlPlane: "c" }];
+    fs.writeFileSync(config, JSON.stringify({ contexts, controlPlanes, currentContext: "c" }));
+    // Beside this process, not in its way: servers of this process may have to answer.
+    const running = startProgram("kumactl", ["--config-file", config, "check", "-o", "json", ...args]);
+    await running.ended;
+    const document: { categories: { checks: Finding[] }[] } = JSON.parse(running.output());
+    return document.categories.flatMap(({ checks }) => checks);
+  }
+
+  /** What one check finds; undefined when it does not apply. */
+  const find = async (address: string, id: string): Promise<Finding | undefined> =>
+    (await findings(address)).find((one) => one.id === id);
+
+  return {
+    findings,
+    find,
+    /** Waits until a check has this result, and gives what it found. */
+    until: (address: string, id: string, result: Finding["result"], deadlineMs?: number): Promise<Finding> =>
+      eventually(
+        `${id}: ${result}`,
+        async () => {
+          const finding = await find(address, id);
+          if (finding?.result !== result) throw new Error(`${finding?.result}: ${finding?.reason ?? ""}`);
+          return finding;
+        },
+        deadlineMs,
+      ),
+    close: () => fs.rmSync(home, { recursive: true, force: true }),
+  };
+}

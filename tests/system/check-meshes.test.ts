@@ -1,0 +1,216 @@
+import fs from "node:fs";
+import path from "node:path";
+import * as assert from "uvu/assert";
+import { createServerCertificate } from "../../src/identity/server-certificate.js";
+import { put, startControlPlane } from "../support/executable.js";
+import { openCheck } from "../support/kumactl-check.js";
+import { type MeshStage, openMeshStage, reaches } from "../support/mesh-stage.js";
+import { freePort } from "../support/ports.js";
+import { suite } from "../support/suite.js";
+import { configDirs, envoyOf } from "./dp-stage.js";
+
+const test = suite("kumactl check calls nothing well that is not", { needs: "envoy" });
+
+const kumactl = openCheck();
+let stage: MeshStage;
+let out: number;
+
+const until = (id: string, result: "success" | "warning" | "error", deadlineMs = 30_000) =>
+  kumactl.until(stage.cp.api, id, result, deadlineMs);
+
+test.before(async () => {
+  stage = await openMeshStage();
+  const { port } = await stage.application("server");
+  out = await freePort();
+  application = port;
+  await serverAt(await freePort());
+  await client("server");
+  await stage.sidecar("server-1");
+  await stage.sidecar("client-1");
+  await reaches(out, "server");
+});
+test.after(async () => {
+  await stage.close();
+  kumactl.close();
+});
+
+const clientPort = freePort();
+let application: number;
+
+/** The server's Dataplane, with its inbound on this port. */
+const serverAt = (port: number) =>
+  stage.apply("server-1", {
+    inbound: [{ interface: `127.0.0.1:${port}:${application}`, tags: { service: "server" } }],
+  });
+
+/** The client's Dataplane, whose outbound leads to this service. */
+async function client(service: string): Promise<void> {
+  await stage.apply("client-1", {
+    inbound: [{ interface: `127.0.0.1:${await clientPort}:${await clientPort}`, tags: { service: "client" } }],
+    outbound: [{ interface: `127.0.0.1:${out}`, service }],
+  });
+}
+
+const apply = (collection: string, type: string, name: string, spec: object) =>
+  put(stage.cp.api, `/meshes/default/${collection}/${name}`, { type, mesh: "default", name, ...spec });
+const select = (service: string) => [{ match: { service } }];
+
+test("a mesh in which all is well has nothing else, and what does not apply is left out", async () => {
+  await until("online", "success");
+  const findings = await kumactl.findings(stage.cp.api);
+  assert.equal(
+    findings.filter(({ result }) => result !== "success"),
+    [],
+  );
+  const ids = findings.map(({ id }) => id);
+  for (const id of [
+    "api-exposure",
+    "api-authentication",
+    "token-server",
+    "token",
+    "certificate",
+    "authority-validity",
+  ]) {
+    assert.not.ok(ids.includes(id), id);
+  }
+  for (const id of ["store", "sds-certificate", "limits", "updates", "destinations", "policies"])
+    assert.ok(ids.includes(id), id);
+});
+
+test("a second sidecar of one name, as soon as it is there", async () => {
+  const second = await stage.sidecar("server-1");
+  const { reason = "", fix = "" } = await until("duplicate", "warning");
+  assert.match(reason, /^2 proxies are connected as "server-1" in mesh "default", since 20/);
+  assert.match(fix, /leave the Dataplane itself in place/);
+  const refused = await until("configuration", "error");
+  assert.match(
+    refused.reason ?? "",
+    /^one of 2 Envoys \(see above\) of "server-1" in mesh "default" refuses LDS .*cannot bind/,
+  );
+  await second.stop();
+  await until("duplicate", "success");
+});
+
+test("an outbound to a service that nobody offers", async () => {
+  await client("sever");
+  const { reason } = await until("destinations", "error");
+  assert.is(reason, 'mesh "default": no dataplane offers "sever"');
+  await client("server");
+  await until("destinations", "success");
+});
+
+test("a policy that concerns nobody, a log without a backend, and a template that takes listeners away", async () => {
+  await apply("health-checks", "HealthCheck", "typo", {
+    sources: select("client"),
+    destinations: select("sever"),
+    conf: { passiveChecks: { unhealthyThreshold: 3, penaltyInterval: "5s" } },
+  });
+  assert.is(
+    (await until("policies", "warning")).reason,
+    'mesh "default": HealthCheck "typo" concerns no dataplane: no dataplane has service=sever',
+  );
+  await stage.remove("/meshes/default/health-checks/typo");
+  await until("policies", "success");
+
+  await apply("traffic-logs", "TrafficLog", "all", { rules: [{ sources: select("*"), destinations: select("*") }] });
+  assert.match((await until("logs", "warning")).reason ?? "", /TrafficLog "all" .*the Mesh has no defaultBackend$/);
+  await stage.remove("/meshes/default/traffic-logs/all");
+  await until("logs", "success");
+
+  await apply("proxytemplates", "ProxyTemplate", "bare", { selectors: select("client") });
+  assert.match(
+    (await until("templates", "warning")).reason ?? "",
+    /a ProxyTemplate leaves client-1 without the listener/,
+  );
+  await stage.remove("/meshes/default/proxytemplates/bare");
+  await until("templates", "success");
+  await reaches(out, "server");
+});
+
+test("an Envoy that has been stopped and answers nothing", async () => {
+  const [directory] = configDirs(stage.temporary).filter((one) => fs.existsSync(one));
+  const envoy = await envoyOf(directory ?? "");
+  process.kill(envoy, "SIGSTOP");
+  try {
+    // Whichever of the two it is, it has to hear of this.
+    await client("elsewhere");
+    await serverAt(await freePort());
+    const { reason } = await until("updates", "error", 40_000);
+    assert.match(
+      reason ?? "",
+      /^Envoy of "(server|client)-1" in mesh "default" has not answered what it was sent at 20/,
+    );
+  } finally {
+    process.kill(envoy, "SIGCONT");
+  }
+  await client("server");
+  await until("updates", "success");
+  await reaches(out, "server");
+});
+
+test("with mTLS on, an outbound that no permission allows", async () => {
+  await stage.mtls(true);
+  const { reason } = await until("permissions", "warning");
+  assert.is(reason, 'mesh "default": no TrafficPermission allows "client" to connect to "server"');
+  await stage.permit("everybody", ["*"], ["*"]);
+  await until("permissions", "success");
+  await until("certificate", "success");
+  await stage.mtls(false);
+});
+
+const year = 365 * 86_400_000;
+
+/** A certificate for localhost that was made so long ago, for ten years, and its key: as settings that name the files. */
+async function certificate(age: number): Promise<Readonly<Record<string, string>>> {
+  const made = await createServerCertificate({
+    commonName: "sds",
+    hosts: ["localhost"],
+    now: new Date(Date.now() - age),
+  });
+  const files = {
+    cert: path.join(stage.temporary, `${age}-cert.pem`),
+    key: path.join(stage.temporary, `${age}-key.pem`),
+  };
+  fs.writeFileSync(files.cert, made.cert);
+  fs.writeFileSync(files.key, made.key);
+  return { KUMA_SDS_SERVER_TLS_CERT_FILE: files.cert, KUMA_SDS_SERVER_TLS_KEY_FILE: files.key };
+}
+
+test("an expired certificate of the SDS server: kuma-cp says so, and check points to it and to nothing else", async () => {
+  const cp = await startControlPlane(await certificate(11 * year));
+  try {
+    assert.match(cp.output(), /warning: the certificate of the SDS server expired at 20\S+Z\. .*restart kuma-cp/);
+    const unneeded = await kumactl.find(cp.api, "sds-certificate");
+    assert.is(unneeded?.result, "warning", "while no mesh has mTLS nobody asks for certificates");
+    await put(cp.api, "/meshes/default", {
+      type: "Mesh",
+      name: "default",
+      mtls: { enabled: true, ca: { builtin: {} } },
+    });
+    const { reason = "", fix = "" } = await kumactl.until(cp.api, "sds-certificate", "error");
+    assert.match(
+      reason,
+      /^the certificate that the SDS server presents \(KUMA_SDS_SERVER_TLS_CERT_FILE\) expired at 20/,
+    );
+    assert.match(fix, /^put a new certificate and its key into the files/);
+    const findings = await kumactl.findings(cp.api);
+    const elsewhere = findings.filter(({ fix: other = "" }) =>
+      /KUMA_SDS_SERVER_GRPC_PORT|ADVERTISED_HOSTNAME/.test(other),
+    );
+    assert.equal(elsewhere, []);
+  } finally {
+    await cp.stop();
+  }
+});
+
+test("a certificate of the SDS server that lives is no matter", async () => {
+  const cp = await startControlPlane(await certificate(year));
+  try {
+    assert.not.match(cp.output(), /certificate of the SDS server/);
+    assert.is((await kumactl.find(cp.api, "sds-certificate"))?.result, "success");
+  } finally {
+    await cp.stop();
+  }
+});
+
+test.run();

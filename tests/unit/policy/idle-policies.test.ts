@@ -1,0 +1,103 @@
+import * as assert from "uvu/assert";
+import { finish } from "../../../src/lib/steps.js";
+import { idlePolicies } from "../../../src/policy/idle-policies.js";
+import type { Stored } from "../../../src/store/store.js";
+import { dataplane, meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
+import { suite } from "../../support/suite.js";
+
+const test = suite("policies that concern nothing");
+
+type Tags = Readonly<Record<string, string>>;
+
+const web = dataplane("web-1", {
+  inbound: [{ interface: "10.0.0.1:9000:80", tags: { service: "web", version: "1" } }],
+  outbound: [
+    { interface: ":10000", service: "redis" },
+    { interface: ":10001", service: "elsewhere" },
+  ],
+});
+const redis = dataplane("redis-1", { inbound: [{ interface: "10.0.0.2:9000:6379", tags: { service: "redis" } }] });
+
+const select = (...all: readonly (string | Tags)[]) =>
+  all.map((tags) => ({ match: typeof tags === "string" ? { service: tags } : tags }));
+const between = (source: string | Tags, destination: string | Tags) => ({
+  sources: select(source),
+  destinations: select(destination),
+});
+
+const idle = (...policies: readonly Stored[]) =>
+  finish(idlePolicies(meshViewOf(meshRecord(), web, redis, ...policies)));
+const reasons = (...policies: readonly Stored[]) => idle(...policies).map(({ reason }) => reason);
+
+const types = ["TrafficPermission", "TrafficLog", "TrafficRoute", "HealthCheck"] as const;
+const spec = (type: (typeof types)[number], ends: ReturnType<typeof between>) =>
+  type === "TrafficPermission" || type === "TrafficLog" ? { rules: [ends] } : ends;
+
+for (const type of types) {
+  test(`a ${type} for what is there, or for everything, concerns something`, () => {
+    for (const ends of [between("web", "redis"), between("*", "*"), between({ service: "web" }, "redis")]) {
+      assert.equal(idle(stored(type, "p", spec(type, ends))), [], JSON.stringify(ends));
+    }
+  });
+
+  test(`a ${type} with a misspelt source or destination concerns nothing`, () => {
+    const nothing = (service: string) => [
+      { type, name: "p", reason: `concerns no dataplane: no dataplane has service=${service}` },
+    ];
+    assert.equal(idle(stored(type, "p", spec(type, between("wep", "redis")))), nothing("wep"));
+    assert.equal(idle(stored(type, "p", spec(type, between("web", "redsi")))), nothing("redsi"));
+  });
+}
+
+test("an outbound makes a service one that routes can be for, but nobody that a permission could let in to", () => {
+  assert.equal(idle(stored("TrafficRoute", "p", between("web", "elsewhere"))), []);
+  assert.is(reasons(stored("TrafficPermission", "p", { rules: [between("web", "elsewhere")] })).length, 1);
+});
+
+test("one rule or selector that concerns something is enough", () => {
+  const some = { sources: select("wep", "web"), destinations: select("redsi", "redis") };
+  assert.equal(idle(stored("TrafficRoute", "p", some)), []);
+  assert.equal(
+    idle(stored("TrafficPermission", "p", { rules: [between("wep", "redis"), between("web", "redis")] })),
+    [],
+  );
+  assert.equal(reasons(stored("TrafficPermission", "p", { rules: [between("a", "redis"), between("web", "b")] })), [
+    "concerns no dataplane: no dataplane has service=a or service=b",
+  ]);
+});
+
+test("tags have to be on one inbound; of whom a permission lets in only the service counts", () => {
+  assert.is(reasons(stored("HealthCheck", "p", between({ service: "redis", version: "1" }, "redis"))).length, 1);
+  assert.equal(
+    idle(stored("TrafficPermission", "p", { rules: [between({ service: "web", version: "9" }, "redis")] })),
+    [],
+  );
+  assert.is(
+    reasons(stored("TrafficPermission", "p", { rules: [between("web", { service: "redis", version: "9" })] })).length,
+    1,
+  );
+});
+
+test("a ProxyTemplate without selectors is for all, and `*` in one is a value like any other", () => {
+  const template = (...all: readonly Tags[]) => stored("ProxyTemplate", "t", { selectors: select(...all) });
+  assert.equal(idle(stored("ProxyTemplate", "t", {}), template({}), template({ service: "web" })), []);
+  assert.equal(reasons(template({ service: "*" })), ["concerns no dataplane: no dataplane has service=*"]);
+  assert.is(reasons(template({ service: "web", version: "2" })).length, 1);
+});
+
+test("a policy without any rule selects nothing", () => {
+  assert.equal(reasons(stored("TrafficPermission", "p", {})), ["concerns no dataplane: it selects nothing"]);
+  assert.equal(reasons(stored("TrafficRoute", "p", {})), ["concerns no dataplane: it selects nothing"]);
+});
+
+test("policies of a mesh that has no dataplane yet wait for them", () => {
+  const view = meshViewOf(meshRecord(), stored("TrafficRoute", "p", between("web", "redis")));
+  assert.equal(finish(idlePolicies(view)), []);
+});
+
+test("tags that are called like a member of every object are tags", () => {
+  assert.is(reasons(stored("ProxyTemplate", "t", { selectors: select({ constructor: "x" }) })).length, 1);
+  assert.is(reasons(stored("TrafficRoute", "p", between({ toString: "x" }, "redis"))).length, 1);
+});
+
+test.run();
