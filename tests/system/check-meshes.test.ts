@@ -35,6 +35,7 @@ test.after(async () => {
 });
 
 const clientPort = freePort();
+const clientWorkload = freePort();
 let application: number;
 
 /** The server's Dataplane, with its inbound on this port. */
@@ -46,7 +47,7 @@ const serverAt = (port: number) =>
 /** The client's Dataplane, whose outbound leads to this service. */
 async function client(service: string): Promise<void> {
   await stage.apply("client-1", {
-    inbound: [{ interface: `127.0.0.1:${await clientPort}:${await clientPort}`, tags: { service: "client" } }],
+    inbound: [{ interface: `127.0.0.1:${await clientPort}:${await clientWorkload}`, tags: { service: "client" } }],
     outbound: [{ interface: `127.0.0.1:${out}`, service }],
   });
 }
