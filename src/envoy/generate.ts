@@ -13,8 +13,14 @@ import { forbiddenAddresses } from "./raw/native.js";
 import { rawResourcesOf } from "./raw/readings.js";
 import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
 
-/** What a configuration was made from besides permissions and endpoints; all of it is immutable. */
-interface Basis extends Surroundings, Pick<Policies, "TrafficRoute" | "TrafficLog" | "HealthCheck" | "ProxyTemplate"> {
+/**
+ * Policy types whose changes `renewed` takes into a configuration as it is. Every other type, also one that is added to
+ * `Policies`, has a configuration made anew.
+ */
+type Renewed = "TrafficPermission";
+
+/** What a configuration was made from besides `Renewed` policies and endpoints; all of it is immutable. */
+interface Basis extends Surroundings, Omit<Policies, Renewed> {
   readonly proxy: ProxyView;
   readonly mesh: MeshView["mesh"];
   readonly placement: Placement;
@@ -75,18 +81,20 @@ function addRaw(
 
 function basisOf(
   proxy: ProxyView,
-  { mesh, policies: { TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate } }: MeshView,
-  { connectTimeoutMs, secretServer, newerApi, ownServers }: Surroundings,
+  { mesh, policies: { TrafficPermission: _renewed, ...policies } }: MeshView,
+  surroundings: Surroundings,
   placement: Placement,
 ): Basis {
-  const own = { proxy, mesh, placement, connectTimeoutMs, secretServer, newerApi, ownServers };
-  return { ...own, TrafficRoute, TrafficLog, HealthCheck, ProxyTemplate };
+  return { ...surroundings, ...policies, proxy, mesh, placement };
 }
 
-const sameBasis = (a: Basis, b: Basis) =>
-  (Object.keys(a) as (keyof Basis)[]).every((key) =>
-    key === "placement" ? a.placement.key === b.placement.key : a[key] === b[key],
+function sameBasis(a: Basis, b: Basis): boolean {
+  const keys = Object.keys(a) as (keyof Basis)[];
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => (key === "placement" ? a.placement.key === b.placement.key : a[key] === b[key]))
   );
+}
 
 /** The listeners of a configuration, with these in the place of those of their names; the same object when they are. */
 function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]): ProxyConfig["lds"] {
