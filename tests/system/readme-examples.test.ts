@@ -16,8 +16,10 @@ let walk: Walk;
 
 test.before(async () => {
   machine = await startMachine({
-    setUp: "mount -t proc proc /proc; mount -t tmpfs tmpfs /tmp; mount -t tmpfs tmpfs /dev/shm",
-    shell: ["env", "-i", "HOME=/tmp", `PATH=${bin}:${process.env.PATH}`, "bash", "-ec"],
+    // The checkout may be in /tmp, which the machine has for itself.
+    setUp: `mount --bind ${bin} /mnt
+      mount -t proc proc /proc; mount -t tmpfs tmpfs /tmp; mount -t tmpfs tmpfs /dev/shm`,
+    shell: ["env", "-i", "HOME=/tmp", `PATH=/mnt:${process.env.PATH}`, "bash", "-ec"],
   });
 });
 

@@ -5,7 +5,14 @@ import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
-import { anyPorts, type ControlPlane, runProgram, startControlPlane, startProgram } from "../support/executable.js";
+import {
+  anyPorts,
+  type ControlPlane,
+  put,
+  runProgram,
+  startControlPlane,
+  startProgram,
+} from "../support/executable.js";
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
@@ -100,7 +107,8 @@ test("are not given for half a request, nor to anyone on another address of this
   assert.not.ok(await canConnect(portOf(cp.tokens), outside ?? "127.0.0.2"));
 });
 
-test("are printed by kumactl, with an end only when one is asked for", () => {
+test("are printed by kumactl, with an end only when one is asked for", async () => {
+  assert.is(await put(cp.api, "/meshes/m", { type: "Mesh", name: "m" }), 201);
   const printed = ["--name=a", "--dataplane=a"].map((flag) => kumactl("generate", "dataplane-token", flag));
   for (const { status, stdout, stderr } of printed) {
     assert.equal([status, stderr], [0, ""]);
