@@ -238,12 +238,18 @@ test("mTLS goes off and on again while connections are made, without a restart a
   const outcomes = { through: 0, failed: 0 };
   const stop = { now: false };
   const traffic = (async () => {
+    const attempts: Promise<unknown>[] = [];
     while (!stop.now) {
-      await greeting(ports.out).then(
-        () => outcomes.through++,
-        () => outcomes.failed++,
+      // One that nobody answers must not keep the next one back.
+      attempts.push(
+        greeting(ports.out).then(
+          () => outcomes.through++,
+          () => outcomes.failed++,
+        ),
       );
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
+    await Promise.all(attempts);
   })();
   for (const enabled of [false, true, false, true]) {
     await stage.mtls(enabled);
