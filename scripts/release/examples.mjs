@@ -9,13 +9,23 @@ function isApplicable(file, text) {
   return typeof type === "string" && type !== "DataplaneOverview";
 }
 
-/** The documents that a README pipes into kumactl: `echo "…" | kumactl apply -f -`. */
+/** The beginning of the file names of a section's documents: `a-second-machine`, and `quickstart` for the quickstart. */
+const prefixOf = (heading) =>
+  heading.startsWith("Quickstart") ? "quickstart" : heading.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+
+/** The documents that a README pipes into kumactl, `echo "…" | kumactl apply -f -`; sections may apply the same name. */
 function piped(readme) {
-  return [...readme.matchAll(/^echo "(type: [^"]*)" \| kumactl apply -f -$/gm)].map(([, text]) => {
-    const name = /^name: (\S+)$/m.exec(text)?.[1];
-    if (name === undefined) throw new Error(`the README applies a document without a name: ${text}`);
-    return { name: `quickstart-${name}.yaml`, data: `${text}\n` };
-  });
+  const sections = readme.split(/^## /m).map((section) => ({
+    prefix: prefixOf(section.slice(0, section.indexOf("\n")).trim()),
+    section,
+  }));
+  return sections.flatMap(({ prefix, section }) =>
+    [...section.matchAll(/^echo "(type: [^"]*)" \| kumactl apply -f -$/gm)].map(([, text]) => {
+      const name = /^name: (\S+)$/m.exec(text)?.[1];
+      if (name === undefined) throw new Error(`the README applies a document without a name: ${text}`);
+      return { name: `${prefix}-${name}.yaml`, data: `${text}\n` };
+    }),
+  );
 }
 
 /** The examples as `{name, data}`; `documents` is the directory of the fixtures, `readme` the README's text. */

@@ -62,12 +62,14 @@ test("has the documents that can be applied as examples, and not the views", () 
   place("meshes.json", '{"items":[]}');
   place("overview.json", '{"type":"DataplaneOverview"}');
   place("web.yaml", "type: Dataplane\n");
-  const readme =
-    'Text\n\n```sh\necho "type: Dataplane\nname: redis-1\nmesh: default" | kumactl apply -f -\n\nkuma-dp run\n```\n';
+  const block = (name: string) =>
+    `Text\n\n\`\`\`sh\necho "type: Dataplane\nname: ${name}\nmesh: default" | kumactl apply -f -\n\nkuma-dp run\n\`\`\`\n`;
+  const readme = `## Quickstart on bare metal\n${block("redis-1")}\n## A second machine\n${block("redis-1")}`;
   assert.equal(examples(path.join(work, "documents"), readme), [
     { name: "mesh.json", data: '{"type":"Mesh","name":"a"}' },
     { name: "web.yaml", data: "type: Dataplane\n" },
     { name: "quickstart-redis-1.yaml", data: "type: Dataplane\nname: redis-1\nmesh: default\n" },
+    { name: "a-second-machine-redis-1.yaml", data: "type: Dataplane\nname: redis-1\nmesh: default\n" },
   ]);
 });
 
