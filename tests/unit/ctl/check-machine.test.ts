@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createServer } from "node:net";
+import { createInterface } from "node:readline";
 import * as assert from "uvu/assert";
 import { thisMachine } from "../../../src/ctl/check/machine.js";
-import { eventually } from "../../support/eventually.js";
 import { freePort } from "../../support/ports.js";
 import { suite } from "../../support/suite.js";
 
@@ -25,13 +26,16 @@ test("a free port stays free", async () => {
   assert.is(await machine.tryPort({ ...binding, host: "127.0.0.1" }), undefined);
 });
 
-/** A process of its own that listens where it is told, until the end of `act`. */
+/**
+ * A process of its own that listens on a port of `host` until the end of `act`. It picks the port
+ * and says so: `tryPort` binds the port for a moment, and must not be first.
+ */
 async function besideListener(host: string, act: (port: number, pid: number) => Promise<void>): Promise<void> {
-  const port = await freePort();
-  const child = spawn(process.execPath, ["-e", `require("net").createServer().listen(${port}, "${host}")`]);
+  const script = `const s = require("net").createServer().listen(0, "${host}", () => console.log(s.address().port))`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
   try {
-    await eventually("it listens", async () => (await machine.tryPort({ port, setting: "X" }))?.taken === true);
-    await act(port, child.pid ?? 0);
+    const [line] = await once(createInterface(child.stdout), "line");
+    await act(Number(line), child.pid ?? 0);
   } finally {
     child.kill("SIGKILL");
   }
