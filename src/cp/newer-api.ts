@@ -1,10 +1,11 @@
 import type { EnvoyApi } from "../envoy/raw/api.js";
 import { rawResourcesOf } from "../envoy/raw/readings.js";
 import type { Logger } from "../lib/logger.js";
-import type { ProxyTemplate } from "../resources/proxy-template.js";
+import { type ProxyTemplate, proxyTemplateType } from "../resources/proxy-template.js";
 import type { Stored } from "../store/store.js";
 import { untouched } from "../view/apply.js";
 import type { MeshView } from "../view/mesh-view.js";
+import { type PolicyTable, tableOf } from "../view/policies.js";
 import type { ViewFeed, ViewListener } from "../xds/feed.js";
 import type { BundledEnvoy } from "./checks/bundled-envoy.js";
 
@@ -32,15 +33,16 @@ export function followNewerApi({ feed, envoy, logger }: Options): NewerApi {
   const listeners = new Set<ViewListener>();
   /** Templates that an Envoy was looked for because of; whether there was one, their reading tells. */
   const asked = new WeakSet<Stored<ProxyTemplate>>();
-  const tables = new WeakMap<MeshView["policies"]["ProxyTemplate"], readonly Stored<ProxyTemplate>[]>();
+  const tables = new WeakMap<PolicyTable<ProxyTemplate>, readonly Stored<ProxyTemplate>[]>();
   let current: EnvoyApi | undefined;
 
   /** The templates of a mesh that our own API is not enough for. */
-  function demanding({ policies: { ProxyTemplate } }: MeshView): readonly Stored<ProxyTemplate>[] {
-    let found = tables.get(ProxyTemplate);
+  function demanding({ policies }: MeshView): readonly Stored<ProxyTemplate>[] {
+    const table = tableOf(policies, proxyTemplateType);
+    let found = tables.get(table);
     if (found === undefined) {
-      found = [...ProxyTemplate.byName.values()].filter((template) => rawResourcesOf(template, current).needNewer);
-      tables.set(ProxyTemplate, found);
+      found = [...table.byName.values()].filter((template) => rawResourcesOf(template, current).needNewer);
+      tables.set(table, found);
     }
     return found;
   }

@@ -12,10 +12,10 @@ import {
   ApiVersion,
   ConfigSourceSchema,
 } from "../../proto-gen/es/envoy/config/core/v3/config_source_pb.js";
-import type { HealthCheck } from "../resources/health-check.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 import { socketAddress } from "./address.js";
-import { duration, milliseconds } from "./durations.js";
+import type { Contributions, PolicyParameters } from "./contribution.js";
+import { duration } from "./durations.js";
 import { tcpKeepalive } from "./keepalive.js";
 import { memo } from "./memo.js";
 import { type EnvoyResource, encode } from "./resource.js";
@@ -91,9 +91,11 @@ export function serviceClusterName(destination: Tags): string {
   return `${service}{${texts.join(",")}}`;
 }
 
-/** All of a HealthCheck that a cluster depends on. */
-interface CheckConf {
-  readonly conf: HealthCheck["conf"] | undefined;
+/** A cluster of a service that is being made: what policies add to it. */
+export interface ClusterDraft {
+  readonly init: Init;
+  /** The revision of the proxy's bootstrap. */
+  readonly revision: number;
 }
 
 /** What a cluster of a service depends on. */
@@ -102,69 +104,26 @@ export interface ServiceClusterOptions extends CommonOptions {
   readonly service: string;
   /** With it, the identity of the service is verified. */
   readonly tls: TlsParameters | undefined;
-  readonly healthCheck: CheckConf | undefined;
+  readonly policies: PolicyParameters;
 }
 
-/**
- * A HealthCheck in Envoy's terms. Unhealthy endpoints get nothing, however many they are: with Envoy's default it would
- * send to all of them again once half are unhealthy.
- */
-function checks({ conf }: CheckConf, revision: number) {
-  const { activeChecks: active, passiveChecks: passive } = conf ?? {};
-  return {
-    ...(active === undefined
-      ? {}
-      : {
-          healthChecks: [
-            {
-              healthChecker: { case: "tcpHealthCheck" as const, value: {} },
-              interval: duration(milliseconds(active.interval)),
-              // By Envoy's default an endpoint that was not up yet is tried again after a minute while nothing is sent,
-              // and nothing is sent while no endpoint is well.
-              noTrafficInterval: duration(milliseconds(active.interval)),
-              timeout: duration(milliseconds(active.timeout)),
-              unhealthyThreshold: active.unhealthyThreshold ?? 0,
-              healthyThreshold: active.healthyThreshold ?? 0,
-            },
-          ],
+/** Makes the clusters of services: theirs are endpoints of the mesh, which arrive by EDS on the same stream. */
+export const serviceClusters = ({ addTo }: Pick<Contributions<never, ClusterDraft, never>, "addTo">) =>
+  memo((options: ServiceClusterOptions) => {
+    const { name, service, revision, tls, policies } = options;
+    const init: Init = {
+      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
+      edsClusterConfig: {
+        edsConfig: create(ConfigSourceSchema, {
+          resourceApiVersion: ApiVersion.V3,
+          configSourceSpecifier: { case: "ads", value: create(AggregatedConfigSourceSchema) },
         }),
-    ...(passive === undefined
-      ? {}
-      : {
-          outlierDetection: {
-            // Counts failures to connect, too.
-            consecutive5xx: passive.unhealthyThreshold ?? 0,
-            interval: duration(milliseconds(passive.penaltyInterval)),
-            baseEjectionTime: duration(milliseconds(passive.penaltyInterval)),
-            maxEjectionPercent: 100,
-            // Envoy would also eject endpoints for failing more often than others do, which nobody asked for.
-            ...(revision >= 1 ? { enforcingSuccessRate: 0 } : {}),
-          },
-        }),
-    commonLbConfig: {
-      healthyPanicThreshold: { value: 0 },
-      // For a second after an endpoint change Envoy else gathers changes of health, and goes on using what it has ejected.
-      ...(revision >= 1 ? { updateMergeWindow: duration(0) } : {}),
-    },
-  };
-}
-
-/** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
-export const serviceCluster = memo((options: ServiceClusterOptions) => {
-  const { name, service, revision, tls, healthCheck } = options;
-  const init: Init = {
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-    edsClusterConfig: {
-      edsConfig: create(ConfigSourceSchema, {
-        resourceApiVersion: ApiVersion.V3,
-        configSourceSpecifier: { case: "ads", value: create(AggregatedConfigSourceSchema) },
-      }),
-    },
-    ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
-    ...(healthCheck === undefined ? {} : checks(healthCheck, revision)),
-  };
-  return cluster(name, options, init, name);
-});
+      },
+      ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
+    };
+    addTo({ init, revision }, policies);
+    return cluster(name, options, init, name);
+  });
 
 /** A cluster without endpoints, for connections that a route sends nowhere: they are accepted and closed. */
 export const nowhereName = "nowhere";

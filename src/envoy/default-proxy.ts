@@ -1,12 +1,7 @@
-import { mayLogTo } from "../lib/log-directories.js";
-import { backendOf, backendsOf, loggedFile } from "../policy/logging.js";
-import { healthCheckOf, type LogRule, logRules, sharesOf } from "../policy/matching.js";
-import { permitted } from "../policy/permissions.js";
-import { rulePath } from "../resources/rules.js";
+import { sharesOf } from "../policy/matching.js";
 import { serviceTag } from "../resources/tags.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
-import { identifyingInbound, listenersOf } from "../view/proxy.js";
-import { isUsable, type Logging } from "./access-logs.js";
+import { listenersOf } from "../view/proxy.js";
 import { type AssignmentSource, assignment } from "./assignments.js";
 import {
   localCluster,
@@ -14,32 +9,25 @@ import {
   nowhereCluster,
   nowhereName,
   passThroughCluster,
-  serviceCluster,
   serviceClusterName,
+  serviceClusters,
 } from "./clusters.js";
-import { type Ignored, outsideText } from "./ignored.js";
-import { catchAllListener, inboundListener, outboundListener, type WeightedCluster } from "./listeners.js";
-import { inboundProblem, type OwnServers } from "./own-servers.js";
+import { contributionsOf, type Scope } from "./contribution.js";
+import type { ConfigDraft, PolicyEffect } from "./effects/effect.js";
+import type { ListenerKind, ListenerSubject, WeightedCluster } from "./listener-kinds/listener-kind.js";
+import { tcpProxy } from "./listener-kinds/tcp-proxy.js";
+import { catchAllListener, createListeners } from "./listeners.js";
+import { inboundProblem } from "./own-servers.js";
 import type { Placement } from "./placement.js";
-import type { EnvoyResource, ProxyTables } from "./resource.js";
+import type { EnvoyResource } from "./resource.js";
+import type { Surroundings } from "./surroundings.js";
 import type { SecretServer, TlsParameters } from "./tls.js";
 
-/** Settings of the control plane that go into what we generate, equal for all proxies. */
-export interface DefaultProxySettings {
-  readonly connectTimeoutMs: number;
-  /** Where proxies get their certificates; a mesh with mTLS can't be configured without. */
-  readonly secretServer: SecretServer | undefined;
-  /** Servers of the control plane that no proxy may listen in front of or lead to; none when left out. */
-  readonly ownServers?: OwnServers | undefined;
-}
-
-/** A configuration that is being made. */
-interface Draft {
-  readonly config: ProxyTables;
+/** A configuration that is being made, and what it is made from. */
+export interface Draft extends ConfigDraft {
   /** Services whose endpoints or policies went into it. */
   readonly services: Set<string>;
   readonly assignments: Map<string, AssignmentSource>;
-  readonly ignored: Ignored[];
 }
 
 const nowhere: WeightedCluster = { name: nowhereName, weight: 100 };
@@ -56,123 +44,90 @@ function tlsOf(mesh: MeshView, server: SecretServer | undefined, placement: Plac
   return { mesh: mesh.name, server, tokenPath, controlPlaneHost, revision } satisfies TlsParameters;
 }
 
-/** What there is to say of a rule that logs nothing. */
-function silentRule({ policy, index, backend }: LogRule): Ignored {
-  const path = rulePath(policy.spec, index);
-  return {
-    policy,
-    field: `${path === undefined ? "" : `${path}.`}conf.backend`,
-    reason:
-      backend === undefined
-        ? "the mesh has no default backend"
-        : `the mesh has no logging backend ${JSON.stringify(backend)}`,
-  };
-}
-
-/** Of a Dataplane none of whose inbounds can be used. */
-const nobody = { address: "-", service: "unknown" };
-
-/** How the connections to a service are logged, if they are: as far as the mesh has where to. */
-function loggingOf(
-  { policies, mesh }: MeshView,
-  { inbounds }: ProxyView,
-  service: string,
-  { logDirectories }: Placement,
-  ignored: Ignored[],
-): Logging | undefined {
-  const rules = logRules(policies, inbounds, service);
-  if (mesh === undefined || rules.length === 0) return undefined;
-  for (const rule of rules) if (backendOf(rule, mesh.spec) === undefined) ignored.push(silentRule(rule));
-  const backends = backendsOf(rules, mesh.spec).filter((backend) => {
-    const field = `logging.backends[${mesh.spec.logging?.backends?.indexOf(backend)}]`;
-    const file = loggedFile(backend);
-    if (!isUsable(backend)) ignored.push({ policy: mesh, field, reason: "no Envoy would take it" });
-    else if (file === undefined || mayLogTo(logDirectories, file)) return true;
-    else ignored.push({ policy: mesh, field: `${field}.file.path`, reason: outsideText(file) });
-    return false;
-  });
-  if (backends.length === 0) return undefined;
-  const source = identifyingInbound(inbounds) ?? nobody;
-  const traffic = { sourceAddress: source.address, sourceService: source.service, destinationService: service };
-  return { backends, traffic };
-}
+/**
+ * What effects may read of a proxy and its mesh.
+ * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
+ */
+export const scopeOf = (
+  proxy: ProxyView,
+  mesh: MeshView,
+  { secretServer }: Surroundings,
+  placement: Placement,
+): Scope => ({ proxy, mesh: mesh.mesh, placement, tls: tlsOf(mesh, secretServer, placement) });
 
 /** The inbounds that a proxy may have. The door refuses others, but they may have been stored before they were. */
-function allowedInbounds({ inbounds }: ProxyView, { ownServers }: DefaultProxySettings): ProxyView["inbounds"] {
+function allowedInbounds({ inbounds }: ProxyView, { ownServers }: Surroundings): ProxyView["inbounds"] {
   if (ownServers === undefined) return inbounds;
   const allowed = inbounds.filter((inbound) => inboundProblem(ownServers, inbound) === undefined);
   return allowed.length === inbounds.length ? inbounds : allowed;
 }
 
-/**
- * The listeners of a proxy's inbounds: all of its configuration that depends on permissions.
- * @throws as `addDefaultProxy` does
- */
-export function inboundListeners(
-  proxy: ProxyView,
-  mesh: MeshView,
-  settings: DefaultProxySettings,
-  placement: Placement,
-): EnvoyResource[] {
-  const binding = { bind: proxy.redirectPort === 0, revision: placement.bootstrapRevision };
-  const tls = tlsOf(mesh, settings.secretServer, placement);
-  return [...listenersOf(allowedInbounds(proxy, settings))].map((inbounds) => {
-    const [inbound] = inbounds;
-    const tags = inbounds.map((member) => member.tags);
-    const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
-    const { address, port, servicePort } = inbound;
-    return inboundListener({ address, port, ...binding, cluster: localClusterName(servicePort), protection });
-  });
+/** What Kuma's profile `default-proxy` has for a proxy, for these kinds of policies and listeners. */
+export interface DefaultProxy {
+  /** The listeners of a proxy's inbounds: all of its configuration that depends on policies for inbounds. */
+  inboundListeners(policies: MeshView["policies"], scope: Scope, surroundings: Surroundings): EnvoyResource[];
+  /** Adds all of it: names and contents are those of Kuma. */
+  add(draft: Draft, mesh: MeshView): void;
 }
 
-/**
- * Adds what Kuma's profile `default-proxy` has for a proxy: names and contents are those of Kuma.
- * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
- */
-export function addDefaultProxy(
-  { config: { cds, eds, lds }, services, assignments, ignored }: Draft,
-  proxy: ProxyView,
-  mesh: MeshView,
-  settings: DefaultProxySettings,
-  placement: Placement,
-): void {
-  const { connectTimeoutMs, secretServer } = settings;
-  const revision = placement.bootstrapRevision;
-  const common = { connectTimeoutMs, revision };
-  const redirected = proxy.redirectPort !== 0;
-  const tls = tlsOf(mesh, secretServer, placement);
+export function createDefaultProxy(effects: readonly PolicyEffect[], kinds: readonly ListenerKind[]): DefaultProxy {
+  const inbound = contributionsOf(effects, (effect) => effect.inbound);
+  const outbound = contributionsOf(effects, (effect) => effect.outbound);
+  const cluster = contributionsOf(effects, (effect) => effect.cluster);
+  const listeners = createListeners(kinds, { inbound, outbound });
+  const serviceCluster = serviceClusters(cluster);
+  const kindOf = (subject: ListenerSubject) => (kinds.find((kind) => kind.serves(subject)) ?? tcpProxy).name;
 
-  if (redirected) {
-    keep(cds, passThroughCluster(common));
-    keep(lds, catchAllListener({ port: proxy.redirectPort, revision }));
+  function inboundListeners(policies: MeshView["policies"], scope: Scope, surroundings: Surroundings): EnvoyResource[] {
+    const { proxy, placement } = scope;
+    const binding = { bind: proxy.redirectPort === 0, revision: placement.bootstrapRevision };
+    return [...listenersOf(allowedInbounds(proxy, surroundings))].map((inbounds) => {
+      const [{ address, port, servicePort }] = inbounds;
+      const tags = inbounds.map((member) => member.tags);
+      const kind = kindOf({ side: "inbound", tags });
+      const parameters = inbound.parametersOf(policies, tags, scope);
+      const cluster = localClusterName(servicePort);
+      return listeners.inbound({ address, port, ...binding, kind, cluster, policies: parameters });
+    });
   }
-  for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, settings))) {
-    keep(cds, localCluster({ ...common, servicePort }));
-  }
-  for (const listener of inboundListeners(proxy, mesh, settings, placement)) keep(lds, listener);
-  for (const { service, ...place } of proxy.outbounds) {
-    services.add(service);
-    const clusters: WeightedCluster[] = [];
-    for (const { weight, destination } of sharesOf(mesh.policies, proxy.inbounds, service)) {
-      const target = destination[serviceTag] ?? "";
-      const name = serviceClusterName(destination);
-      const check = healthCheckOf(mesh.policies, proxy.inbounds, target);
-      // Its selectors are not among what the cluster depends on.
-      const healthCheck = check === undefined ? undefined : { conf: check.conf };
-      services.add(target);
-      clusters.push({ name, weight });
-      keep(cds, serviceCluster({ ...common, name, service: target, tls, healthCheck }));
-      keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
-      assignments.set(name, { service: target, tags: destination });
+
+  function add(draft: Draft, mesh: MeshView): void {
+    const { proxy, placement, tls, services, assignments, surroundings } = draft;
+    const { cds, eds, lds } = draft.config;
+    const { policies } = mesh;
+    const revision = placement.bootstrapRevision;
+    const common = { connectTimeoutMs: surroundings.connectTimeoutMs, revision };
+    const redirected = proxy.redirectPort !== 0;
+
+    if (redirected) {
+      keep(cds, passThroughCluster(common));
+      keep(lds, catchAllListener({ port: proxy.redirectPort, revision }));
     }
-    const [first, ...others] = clusters;
-    if (first === undefined) keep(cds, nowhereCluster(common));
-    const logging = loggingOf(mesh, proxy, service, placement, ignored);
-    const { address, port } = place;
-    const binding = { bind: !redirected, revision };
-    keep(
-      lds,
-      outboundListener({ address, port, ...binding, service, clusters: [first ?? nowhere, ...others], logging }),
-    );
+    for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, surroundings))) {
+      keep(cds, localCluster({ ...common, servicePort }));
+    }
+    for (const listener of inboundListeners(policies, draft, surroundings)) keep(lds, listener);
+    for (const { service, address, port } of proxy.outbounds) {
+      services.add(service);
+      const clusters: WeightedCluster[] = [];
+      for (const { weight, destination } of sharesOf(policies, proxy.inbounds, service)) {
+        const target = destination[serviceTag] ?? "";
+        const name = serviceClusterName(destination);
+        services.add(target);
+        clusters.push({ name, weight });
+        const parameters = cluster.parametersOf(policies, target, draft);
+        keep(cds, serviceCluster({ ...common, name, service: target, tls, policies: parameters }));
+        keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
+        assignments.set(name, { service: target, tags: destination });
+      }
+      const [first, ...others] = clusters;
+      if (first === undefined) keep(cds, nowhereCluster(common));
+      const kind = kindOf({ side: "outbound", service });
+      const to = { service, clusters: [first ?? nowhere, ...others] as const };
+      const parameters = outbound.parametersOf(policies, service, draft);
+      keep(lds, listeners.outbound({ address, port, bind: !redirected, revision, kind, ...to, policies: parameters }));
+    }
   }
+
+  return { inboundListeners, add };
 }

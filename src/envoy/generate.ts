@@ -1,29 +1,23 @@
-import { mayLogTo } from "../lib/log-directories.js";
-import { templateCandidates } from "../policy/templates.js";
-import { contentOf, defaultProfile, type ProxyTemplate, profiles } from "../resources/proxy-template.js";
-import type { Stored } from "../store/store.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
-import type { Policies } from "../view/policies.js";
+import type { Policies, PolicyTable } from "../view/policies.js";
 import { type AssignmentSource, type AssignmentSources, reassigned } from "./assignments.js";
-import { addDefaultProxy, type DefaultProxySettings, inboundListeners } from "./default-proxy.js";
-import { type Ignored, outsideText } from "./ignored.js";
+import { createDefaultProxy, type Draft, scopeOf } from "./default-proxy.js";
+import type { PolicyEffect } from "./effects/effect.js";
+import { policyEffects } from "./effects/effects.js";
+import type { Ignored } from "./ignored.js";
+import { listenerKinds } from "./listener-kinds/listener-kinds.js";
 import { defaultPlacement, type Placement } from "./placement.js";
-import type { EnvoyApi } from "./raw/api.js";
-import { forbiddenAddresses } from "./raw/native.js";
-import { rawResourcesOf } from "./raw/readings.js";
 import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
+import type { Surroundings } from "./surroundings.js";
 
-/**
- * Policy types whose changes `renewed` takes into a configuration as it is. Every other type, also one that is added to
- * `Policies`, has a configuration made anew.
- */
-type Renewed = "TrafficPermission";
+export type { Surroundings } from "./surroundings.js";
 
-/** What a configuration was made from besides `Renewed` policies and endpoints; all of it is immutable. */
-interface Basis extends Surroundings, Omit<Policies, Renewed> {
+/** What a configuration was made from besides endpoints and what `renewed` takes in; all of it is immutable. */
+interface Basis extends Surroundings {
   readonly proxy: ProxyView;
   readonly mesh: MeshView["mesh"];
   readonly placement: Placement;
+  readonly tables: readonly PolicyTable[];
 }
 
 /** What one proxy is told, and what that was read from: a change of those concerns it. */
@@ -40,59 +34,41 @@ export interface Generated {
   readonly basis: Basis;
 }
 
-/** What a configuration depends on besides the mesh. */
-export interface Surroundings extends DefaultProxySettings {
-  /** Reads raw resources that the API which we carry along does not know enough for. */
-  readonly newerApi?: EnvoyApi | undefined;
-}
-
 /** The default of Kuma's clusters. */
 export const connectTimeoutMs = 5000;
 
-/** Without a template a proxy gets what we generate. */
-const usual: ReturnType<typeof contentOf> = { imports: [defaultProfile], resources: [] };
-
-function unknownImports(policy: Stored<ProxyTemplate>): Ignored[] {
-  return contentOf(policy.spec)
-    .imports.filter((profile) => !profiles.includes(profile))
-    .map((profile) => ({ policy, field: "imports", reason: `there is no profile ${JSON.stringify(profile)}` }));
-}
+/**
+ * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and what its Envoy says of itself. It
+ * consists of what the proxy's template imports and of the template's own resources.
+ * @param before what was made for the proxy last: what still holds of it is not made again
+ * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
+ */
+export type Generator = (
+  proxy: ProxyView,
+  mesh: MeshView,
+  surroundings: Surroundings,
+  placement?: Placement,
+  before?: Generated,
+) => Generated;
 
 /**
- * Adds a template's raw resources: the last one of a name counts, and all of them before what we generate. One that
- * writes a file where the proxy allows none is left out.
+ * Policies that are for listeners of inbounds and nothing else: `renewed` makes those anew each time. Every other type,
+ * also one without an effect, has a configuration made anew.
  */
-function addRaw(
-  { config, ignored }: { readonly config: ProxyTables; readonly ignored: Ignored[] },
-  policy: Stored<ProxyTemplate>,
-  { newerApi, ownServers }: Surroundings,
-  { logDirectories }: Placement,
-): void {
-  const { resources, unreadable } = rawResourcesOf(policy, newerApi);
-  for (const { kind, resource, files, addresses, field } of resources) {
-    const outside = files.find((file) => !mayLogTo(logDirectories, file));
-    const [forbidden] = ownServers === undefined ? [] : forbiddenAddresses(ownServers, addresses);
-    if (outside !== undefined) ignored.push({ policy, field, reason: outsideText(outside) });
-    else if (forbidden === undefined) config[kind].set(resource.name, resource);
-    else ignored.push({ policy, field, reason: `${forbidden.field}: ${forbidden.message}` });
-  }
-  for (const { field, reason } of unreadable) ignored.push({ policy, field, reason });
-}
+const isRenewed = ({ inbound, outbound, cluster, config }: PolicyEffect): boolean =>
+  inbound !== undefined && outbound === undefined && cluster === undefined && config === undefined;
 
-function basisOf(
-  proxy: ProxyView,
-  { mesh, policies: { TrafficPermission: _renewed, ...policies } }: MeshView,
-  surroundings: Surroundings,
-  placement: Placement,
-): Basis {
-  return { ...surroundings, ...policies, proxy, mesh, placement };
-}
+const sameMembers = (a: readonly unknown[], b: readonly unknown[]) =>
+  a === b || (a.length === b.length && a.every((member, index) => member === b[index]));
 
 function sameBasis(a: Basis, b: Basis): boolean {
   const keys = Object.keys(a) as (keyof Basis)[];
   return (
     keys.length === Object.keys(b).length &&
-    keys.every((key) => (key === "placement" ? a.placement.key === b.placement.key : a[key] === b[key]))
+    keys.every((key) => {
+      if (key === "placement") return a.placement.key === b.placement.key;
+      return key === "tables" ? sameMembers(a.tables, b.tables) : a[key] === b[key];
+    })
   );
 }
 
@@ -109,42 +85,54 @@ function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]):
   return changed ?? lds;
 }
 
-/** The same as made anew, when nothing but permissions and endpoints differs; tables that did not change stay the same. */
-function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, surroundings: Surroundings): Generated {
-  const { config, assignments, basis } = before;
-  const lds = relisted(config.lds, inboundListeners(proxy, mesh, surroundings, basis.placement));
-  return { ...before, config: reassigned({ ...config, lds }, assignments, mesh) };
+/** Generates configurations with these policies and kinds of listeners. */
+export function createGenerator(effects: readonly PolicyEffect[] = policyEffects, kinds = listenerKinds): Generator {
+  const defaultProxy = createDefaultProxy(effects, kinds);
+  const exempt = new Set(effects.filter(isRenewed).map(({ type }) => type.name));
+  const tables = new WeakMap<Policies, readonly PolicyTable[]>();
+
+  /** The tables that a configuration was made from, which all proxies of a mesh share. */
+  function tablesOf(policies: Policies): readonly PolicyTable[] {
+    let found = tables.get(policies);
+    if (found === undefined) {
+      found = Object.values(policies).filter(({ type }) => !exempt.has(type.name));
+      tables.set(policies, found);
+    }
+    return found;
+  }
+
+  /** The same as made anew, when nothing but policies for inbounds and endpoints differs; tables that did not change stay the same. */
+  function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, surroundings: Surroundings): Generated {
+    const { config, assignments, basis } = before;
+    const scope = scopeOf(proxy, mesh, surroundings, basis.placement);
+    const lds = relisted(config.lds, defaultProxy.inboundListeners(mesh.policies, scope, surroundings));
+    return { ...before, config: reassigned({ ...config, lds }, assignments, mesh) };
+  }
+
+  /** Adds what is generated, and what effects put around it: the first of them outermost. */
+  function addAll(draft: Draft, mesh: MeshView): void {
+    const around = effects.reduceRight(
+      (inner, { type, config }) => {
+        const table = mesh.policies[type.name];
+        return config === undefined || table === undefined ? inner : () => config(table, draft, inner);
+      },
+      () => defaultProxy.add(draft, mesh),
+    );
+    around();
+  }
+
+  return (proxy, mesh, surroundings, placement = defaultPlacement, before = undefined) => {
+    const basis: Basis = { ...surroundings, proxy, mesh: mesh.mesh, placement, tables: tablesOf(mesh.policies) };
+    if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
+    const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
+    const services = new Set<string>();
+    const assignments = new Map<string, AssignmentSource>();
+    const ignored: Ignored[] = [];
+    const scope = scopeOf(proxy, mesh, surroundings, placement);
+    addAll({ ...scope, config, services, assignments, ignored, surroundings }, mesh);
+    const offered = new Set(proxy.inbounds.map(({ service }) => service));
+    return { config, services, assignments, offered, ignored, basis };
+  };
 }
 
-/**
- * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and what its Envoy says of itself. It
- * consists of what the proxy's template imports and of the template's own resources.
- * @param before what was made for the proxy last: what still holds of it is not made again
- * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
- */
-export function generate(
-  proxy: ProxyView,
-  mesh: MeshView,
-  surroundings: Surroundings,
-  placement: Placement = defaultPlacement,
-  before?: Generated,
-): Generated {
-  const basis = basisOf(proxy, mesh, surroundings, placement);
-  if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
-  const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
-  const services = new Set<string>();
-  const assignments = new Map<string, AssignmentSource>();
-  const ignored: Ignored[] = [];
-  const template = templateCandidates(mesh.policies, proxy.inbounds)[0]?.policy;
-  const { imports } = template === undefined ? usual : contentOf(template.spec);
-
-  if (imports.includes(defaultProfile)) {
-    addDefaultProxy({ config, services, assignments, ignored }, proxy, mesh, surroundings, placement);
-  }
-  if (template !== undefined) {
-    ignored.push(...unknownImports(template));
-    addRaw({ config, ignored }, template, surroundings, placement);
-  }
-  const offered = new Set(proxy.inbounds.map(({ service }) => service));
-  return { config, services, assignments, offered, ignored, basis };
-}
+export const generate: Generator = createGenerator();

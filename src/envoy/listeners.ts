@@ -1,33 +1,13 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { anyPack } from "@bufbuild/protobuf/wkt";
-import type { FilterChainSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_components_pb.js";
+import { create } from "@bufbuild/protobuf";
 import { ListenerSchema } from "../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
-import {
-  TcpProxySchema,
-  UpstreamConnectMode,
-} from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
-import type { Permitted } from "../policy/permissions.js";
-import { accessLogs, type Logging } from "./access-logs.js";
 import { socketAddress } from "./address.js";
 import { passThroughName } from "./clusters.js";
+import type { Contributions, PolicyParameters } from "./contribution.js";
 import { listenerKeepalive } from "./keepalive.js";
+import type { ListenerDraft, ListenerKind } from "./listener-kinds/listener-kind.js";
+import { tcpProxy } from "./listener-kinds/tcp-proxy.js";
 import { memo } from "./memo.js";
 import { type EnvoyResource, encode } from "./resource.js";
-import { inboundTls, permissionFilter, type TlsParameters } from "./tls.js";
-
-/** A cluster that a listener sends connections to, and its share of them. */
-export interface WeightedCluster {
-  readonly name: string;
-  readonly weight: number;
-}
-
-/** Where a listener sends connections, and how its statistics are called. */
-interface Target {
-  readonly clusters: readonly [WeightedCluster, ...WeightedCluster[]];
-  readonly statPrefix: string;
-  /** What it logs each connection by, when that ends. */
-  readonly logging?: Logging;
-}
 
 interface Place {
   readonly address: string;
@@ -37,36 +17,6 @@ interface Place {
 /** Envoy writes `:` and `.` of a prefix in its own ways; underscores read the same everywhere. */
 const statName = (text: string) => text.replaceAll(/[:.]/g, "_");
 
-/**
- * By default the proxy connects to the service as soon as a client connects: whoever fails in the handshake would have
- * been noticed by the service, and could hold connections to it. Nothing is read before the handshake, so there is
- * nothing to keep meanwhile.
- */
-const afterHandshake = {
-  upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE,
-  maxEarlyDataBytes: 0,
-};
-
-function clusterSpecifier([first, ...others]: Target["clusters"]) {
-  if (others.length === 0) return { case: "cluster" as const, value: first.name };
-  return { case: "weightedClusters" as const, value: { clusters: [first, ...others] } };
-}
-
-function tcpProxy({ clusters, statPrefix, logging }: Target, guarded: boolean, revision: number) {
-  const proxy = create(TcpProxySchema, {
-    statPrefix,
-    clusterSpecifier: clusterSpecifier(clusters),
-    accessLog: logging === undefined ? [] : accessLogs(logging),
-    // Zero is "never"; by Envoy's default a connection that is silent for an hour is closed.
-    ...(revision >= 1 ? { idleTimeout: {} } : {}),
-    ...(guarded ? afterHandshake : {}),
-  });
-  return {
-    name: "envoy.filters.network.tcp_proxy",
-    configType: { case: "typedConfig" as const, value: anyPack(TcpProxySchema, proxy) },
-  };
-}
-
 /** What a listener does with its socket. */
 export interface Binding {
   readonly bind: boolean;
@@ -74,19 +24,31 @@ export interface Binding {
   readonly revision: number;
 }
 
-interface Options extends Binding {
+interface Options extends Binding, Pick<ListenerDraft, "clusters"> {
+  /** What its statistics are called after. */
+  readonly about: string;
+  readonly kind: ListenerKind;
   readonly useOriginalDst?: boolean;
-  /** What stands in the filter chain besides the proxy filter. */
-  readonly guard?: Guard;
 }
 
-interface Guard {
-  readonly filters: NonNullable<MessageInitShape<typeof FilterChainSchema>["filters"]>;
-  readonly transportSocket: NonNullable<MessageInitShape<typeof FilterChainSchema>["transportSocket"]>;
-}
-
-function listener(name: string, { address, port }: Place, target: Target, options: Options): EnvoyResource {
-  const { guard } = options;
+function listener(
+  name: string,
+  { address, port }: Place,
+  { about, kind, clusters, ...options }: Options,
+  addPolicies: (draft: ListenerDraft) => void = () => {},
+): EnvoyResource {
+  const draft: ListenerDraft = {
+    statName: statName(name),
+    statPrefix: statName(about),
+    clusters,
+    revision: options.revision,
+    filters: [],
+    accessLog: [],
+    transportSocket: undefined,
+    tcpProxy: {},
+  };
+  addPolicies(draft);
+  const { filters, transportSocket } = draft;
   const message = create(ListenerSchema, {
     name,
     address: socketAddress(address, port),
@@ -95,71 +57,67 @@ function listener(name: string, { address, port }: Place, target: Target, option
     enableReusePort: false,
     filterChains: [
       {
-        filters: [...(guard?.filters ?? []), tcpProxy(target, guard !== undefined, options.revision)],
-        ...(guard === undefined ? {} : { transportSocket: guard.transportSocket }),
+        filters: [...filters, kind.lastFilter(draft)],
+        ...(transportSocket === undefined ? {} : { transportSocket }),
       },
     ],
     ...(options.bind ? {} : { bindToPort: false }),
     ...(options.revision >= 1 && options.bind ? { socketOptions: [...listenerKeepalive] } : {}),
     ...(options.useOriginalDst === true ? { useOriginalDst: true } : {}),
   });
-  return encode(ListenerSchema, name, message, { clusters: target.clusters.map((cluster) => cluster.name) });
-}
-
-/** Who may use an inbound while mTLS is on, and how both sides prove who they are. */
-export interface Protection {
-  readonly tls: TlsParameters;
-  readonly permitted: Permitted;
-}
-
-function guardOf({ tls, permitted }: Protection, listenerName: string): Guard {
-  return {
-    filters: [permissionFilter(tls.mesh, statName(listenerName), permitted)],
-    transportSocket: inboundTls({ tls, permitted }),
-  };
+  return encode(ListenerSchema, name, message, { clusters: clusters.map((cluster) => cluster.name), kind: kind.words });
 }
 
 export const inboundListenerName = ({ address, port }: Place): string => `inbound:${address}:${port}`;
 export const outboundListenerName = ({ address, port }: Place): string => `outbound:${address}:${port}`;
 
-/** What a listener of an inbound depends on. */
-export interface InboundOptions extends Place, Binding {
-  readonly cluster: string;
-  /** Plaintext without it. */
-  readonly protection: Protection | undefined;
+/** What the listener of an inbound or of an outbound depends on. */
+interface ListenerOptions extends Place, Binding {
+  /** The name of its kind. */
+  readonly kind: string;
+  readonly policies: PolicyParameters;
 }
 
-/** Takes connections from the mesh and hands them to the service on this machine. */
-export const inboundListener = memo(({ address, port, bind, revision, cluster, protection }: InboundOptions) => {
-  const place = { address, port };
-  const name = inboundListenerName(place);
-  const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
-  const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
-  return listener(name, place, target, { bind, revision, ...guard });
-});
+/** What a listener of an inbound depends on. */
+export interface InboundOptions extends ListenerOptions {
+  readonly cluster: string;
+}
 
 /** What a listener of an outbound depends on. */
-export interface OutboundOptions extends Place, Binding {
+export interface OutboundOptions extends ListenerOptions {
   readonly service: string;
   /** Where connections go, by weight. */
-  readonly clusters: Target["clusters"];
-  readonly logging: Logging | undefined;
+  readonly clusters: ListenerDraft["clusters"];
 }
 
-/** Takes connections from the service on this machine and hands them to services of the mesh. */
-export const outboundListener = memo((options: OutboundOptions) => {
-  const { address, port, bind, revision, service, clusters, logging } = options;
-  const place = { address, port };
-  const target = { clusters, statPrefix: statName(service), ...(logging === undefined ? {} : { logging }) };
-  return listener(outboundListenerName(place), place, target, { bind, revision });
-});
+type Add = Pick<Contributions<never, ListenerDraft, never>, "addTo">;
+
+/** Makes the listeners of inbounds and outbounds, which are of some kind and have what policies add. */
+export function createListeners(
+  kinds: readonly ListenerKind[],
+  add: { readonly inbound: Add; readonly outbound: Add },
+) {
+  const kindOf = (name: string) => kinds.find((kind) => kind.name === name) ?? tcpProxy;
+  return {
+    /** Takes connections from the mesh and hands them to the service on this machine. */
+    inbound: memo(({ address, port, bind, revision, kind, cluster, policies }: InboundOptions) => {
+      const place = { address, port };
+      const clusters = [{ name: cluster, weight: 100 }] as const;
+      const options = { bind, revision, clusters, about: cluster, kind: kindOf(kind) };
+      return listener(inboundListenerName(place), place, options, (draft) => add.inbound.addTo(draft, policies));
+    }),
+    /** Takes connections from the service on this machine and hands them to services of the mesh. */
+    outbound: memo(({ address, port, bind, revision, kind, service, clusters, policies }: OutboundOptions) => {
+      const place = { address, port };
+      const options = { bind, revision, clusters, about: service, kind: kindOf(kind) };
+      return listener(outboundListenerName(place), place, options, (draft) => add.outbound.addTo(draft, policies));
+    }),
+  };
+}
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */
-export const catchAllListener = memo(({ port, revision }: { readonly port: number; readonly revision: number }) =>
-  listener(
-    "catch_all",
-    { address: "0.0.0.0", port },
-    { clusters: [{ name: passThroughName, weight: 100 }], statPrefix: passThroughName },
-    { bind: true, revision, useOriginalDst: true },
-  ),
-);
+export const catchAllListener = memo(({ port, revision }: { readonly port: number; readonly revision: number }) => {
+  const clusters = [{ name: passThroughName, weight: 100 }] as const;
+  const options = { bind: true, revision, clusters, about: passThroughName, kind: tcpProxy, useOriginalDst: true };
+  return listener("catch_all", { address: "0.0.0.0", port }, options);
+});

@@ -4,15 +4,20 @@ import { createWeakTable } from "./weak-table.js";
 
 type Primitive = string | number | boolean | undefined;
 
+/** Any value whose content a key can tell. */
+export type PlainValue = Primitive | readonly PlainValue[] | { readonly [field: string]: PlainValue };
+
 /** Values whose content a key can tell: primitives, arrays and records of them. */
-type Plain<T> = T extends Primitive
+type Plain<T> = [T] extends [PlainValue]
   ? T
-  : T extends ((...parameters: never) => unknown) | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | Uint8Array
-    ? never
-    : { readonly [K in keyof T]: Plain<T[K]> };
+  : T extends Primitive
+    ? T
+    : T extends ((...parameters: never) => unknown) | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | Uint8Array
+      ? never
+      : { readonly [K in keyof T]: Plain<T[K]> };
 
 /** Nothing for parameters that a key can tell; an argument that nobody can give for others. */
-type Unkeyable<P> = P extends Plain<P> ? [] : [never];
+export type Unkeyable<P> = [P] extends [Plain<P>] ? [] : [never];
 
 const hashes = new WeakMap<object, string>();
 
@@ -48,7 +53,8 @@ export function keyOf(value: unknown): string {
 
 /**
  * `make`, called once for equal parameters as long as somebody holds what it made. Declare the result beside its maker, at
- * the top of a module: then the parameters are all that the maker can read, and all of them are in the key.
+ * the top of a module or of a function that is given what never changes: then the parameters are all that the maker can
+ * read besides, and all of them are in the key.
  */
 export function memo<P, R extends object>(
   make: (parameters: P) => R,

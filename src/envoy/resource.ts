@@ -26,6 +26,8 @@ export interface EnvoyResource {
   readonly clusters: readonly string[];
   /** The name that a cluster asks for its endpoints by; undefined for one that does not learn them by EDS. */
   readonly edsName: string | undefined;
+  /** What `explain` says of the kind of a listener; nothing of a TCP proxy. */
+  readonly kind?: string | undefined;
   /** Comes from a ProxyTemplate: travels in a response of its own, so that it can't cost another resource. */
   readonly raw: boolean;
 }
@@ -68,7 +70,7 @@ export function encode<Desc extends DescMessage>(
   schema: Desc,
   name: string,
   message: MessageShape<Desc>,
-  about: Partial<Pick<EnvoyResource, "clusters" | "edsName" | "raw">> = {},
+  about: Partial<Pick<EnvoyResource, "clusters" | "edsName" | "kind" | "raw">> = {},
 ): EnvoyResource {
   const bytes = toBinary(schema, message);
   const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
@@ -81,6 +83,7 @@ export function encode<Desc extends DescMessage>(
     bytes,
     clusters: about.clusters ?? [],
     edsName: about.edsName,
+    kind: about.kind,
     raw: about.raw ?? false,
   };
   held.set(key, resource);

@@ -1,8 +1,7 @@
 import { durationNanos } from "../resources/duration.js";
-import type { HealthCheck } from "../resources/health-check.js";
-import type { Stored } from "../store/store.js";
+import { type HealthCheck, healthCheckType } from "../resources/health-check.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
-import { policiesFor } from "../view/policies.js";
+import { policiesFor, tableOf } from "../view/policies.js";
 import { matchesService } from "./selector.js";
 
 type ActiveChecks = NonNullable<NonNullable<HealthCheck["conf"]>["activeChecks"]>;
@@ -32,8 +31,9 @@ export function applicationChecks(
   { inbounds }: Pick<ProxyView, "inbounds">,
 ): ReadonlyMap<number, ApplicationCheck> {
   const found = new Map<number, ApplicationCheck>();
+  const table = tableOf(policies, healthCheckType);
   for (const { service, servicePort } of inbounds) {
-    for (const { spec } of policiesFor(policies, "HealthCheck", service) as readonly Stored<HealthCheck>[]) {
+    for (const { spec } of policiesFor(table, service)) {
       if (!(spec.destinations ?? []).some(({ match }) => matchesService(match, service))) continue;
       const check = checkOf(spec);
       const known = found.get(servicePort);

@@ -1,14 +1,13 @@
 import type { Steps } from "../lib/steps.js";
-import { rulesOf } from "../resources/rules.js";
+import type { PolicyTraits } from "../resources/policy-type.js";
 import type { Selectors } from "../resources/selector.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 import type { MeshView } from "../view/mesh-view.js";
-import type { PolicyType } from "../view/policies.js";
 import { type Match, matchesService, matchesTags } from "./selector.js";
 
 /** A policy, or a part of one, that changes nothing in the mesh as it is. */
 export interface IdlePolicy {
-  readonly type: PolicyType;
+  readonly type: string;
   readonly name: string;
   /** Why it has no effect, as the end of a sentence that begins with the policy. */
   readonly reason: string;
@@ -50,22 +49,18 @@ const exactly: Matches = (match = {}, { tags }) =>
   isEmpty(match) ||
   tags.some((own) => Object.entries(match).every(([key, value]) => Object.hasOwn(own, key) && own[key] === value));
 
-interface Part {
-  readonly selectors: Selectors | undefined;
-  readonly matches: Matches;
+/** Of whom and of what a policy's rules are; without sources they are of nobody in particular. */
+function endsOf({ level, literal }: PolicyTraits): { readonly source?: Matches; readonly destination: Matches } {
+  switch (level) {
+    case "dataplane":
+      return { destination: literal === true ? exactly : someInbound };
+    case "inbound":
+      return { source: someSource, destination: someInbound };
+    case "outbound":
+    case "destination":
+      return { source: someInbound, destination: someService };
+  }
 }
-
-/** What a policy is about: each rule's parts, of which all have to match something. */
-type Rules = readonly (readonly Part[])[];
-
-const ends = (
-  { sources, destinations }: { readonly sources?: Selectors; readonly destinations?: Selectors },
-  source: Matches,
-  destination: Matches,
-): readonly Part[] => [
-  { selectors: sources, matches: source },
-  { selectors: destinations, matches: destination },
-];
 
 function tagsText(match: Match): string {
   const tags = Object.entries(match ?? {});
@@ -73,14 +68,14 @@ function tagsText(match: Match): string {
 }
 
 /** The first selector without a match in each rule; undefined when one rule has all that it needs. */
-function unmatched(rules: Rules, population: Population): readonly Match[] | undefined {
+function unmatched(policy: PolicyTraits, spec: unknown, population: Population): readonly Match[] | undefined {
+  const { source, destination } = endsOf(policy);
   const missing: Match[] = [];
-  for (const parts of rules) {
-    const part = parts.find(
-      ({ selectors = [], matches }) => !selectors.some(({ match }) => matches(match, population)),
-    );
-    if (part === undefined) return undefined;
-    missing.push(part.selectors?.[0]?.match);
+  const lacks = (selectors: Selectors, matches: Matches) => !selectors.some(({ match }) => matches(match, population));
+  for (const { sources = [], destinations = [] } of policy.rules(spec)) {
+    if (source !== undefined && lacks(sources, source)) missing.push(sources[0]?.match);
+    else if (lacks(destinations, destination)) missing.push(destinations[0]?.match);
+    else return undefined;
   }
   return missing;
 }
@@ -92,31 +87,15 @@ export function* idlePolicies(mesh: MeshView): Steps<IdlePolicy[]> {
   const population = yield* populationOf(mesh);
   const idle: IdlePolicy[] = [];
 
-  function* look<Spec>(
-    type: PolicyType,
-    table: Iterable<{ readonly name: string; readonly spec: Spec }>,
-    rules: (spec: Spec) => Rules,
-  ): Steps<void> {
-    for (const { name, spec } of table) {
+  for (const { type, byName } of Object.values(policies)) {
+    for (const { name, spec } of byName.values()) {
       yield;
-      const missing = unmatched(rules(spec), population);
+      const missing = unmatched(type.policy, spec, population);
       if (missing === undefined) continue;
       const tags = [...new Set(missing.map(tagsText))].filter((text) => text !== "").slice(0, 3);
       const why = tags.length === 0 ? "it selects nothing" : `no dataplane has ${tags.join(" or ")}`;
-      idle.push({ type, name, reason: `concerns no dataplane: ${why}` });
+      idle.push({ type: type.name, name, reason: `concerns no dataplane: ${why}` });
     }
   }
-
-  yield* look("TrafficPermission", policies.TrafficPermission.byName.values(), (spec) =>
-    rulesOf<unknown>(spec).map((rule) => ends(rule, someSource, someInbound)),
-  );
-  yield* look("TrafficLog", policies.TrafficLog.byName.values(), (spec) =>
-    rulesOf<unknown>(spec).map((rule) => ends(rule, someInbound, someService)),
-  );
-  yield* look("TrafficRoute", policies.TrafficRoute.byName.values(), (spec) => [ends(spec, someInbound, someService)]);
-  yield* look("HealthCheck", policies.HealthCheck.byName.values(), (spec) => [ends(spec, someInbound, someService)]);
-  yield* look("ProxyTemplate", policies.ProxyTemplate.byName.values(), ({ selectors = [] }) => [
-    [{ selectors: selectors.length > 0 ? selectors : [{}], matches: exactly }],
-  ]);
   return idle.sort((a, b) => (`${a.type} ${a.name}` < `${b.type} ${b.name}` ? -1 : 1));
 }

@@ -1,11 +1,8 @@
-import type { HealthCheck } from "../resources/health-check.js";
-import { rulesOf } from "../resources/rules.js";
 import type { Selectors } from "../resources/selector.js";
 import type { Tags } from "../resources/tags.js";
-import type { TrafficLog } from "../resources/traffic-log.js";
-import type { TrafficRoute } from "../resources/traffic-route.js";
+import { trafficRouteType } from "../resources/traffic-route.js";
 import type { Stored } from "../store/store.js";
-import { type Policies, policiesFor } from "../view/policies.js";
+import { type Policies, type PolicyTable, policiesFor, tableOf } from "../view/policies.js";
 import { addRanks, bestMatch, compareRanks, type Match, matchesService, matchesTags, type Rank } from "./selector.js";
 
 /** The inbounds' tags of the proxy whose policies are looked for. */
@@ -24,11 +21,22 @@ interface Applicability {
   readonly rank: Rank;
 }
 
-/** A policy that applies to a proxy's connections to a service, unless another one is more specific. */
-export interface Candidate<Spec> extends Ranked<Spec>, Applicability {}
+/** A rule that is about something. */
+export interface RuleMatch<Spec = unknown, Conf = unknown> {
+  readonly policy: Stored<Spec>;
+  /** Its place among the policy's rules. */
+  readonly index: number;
+  readonly conf: Conf | undefined;
+  /** The selectors by which it is about that. */
+  readonly source: Match;
+  readonly destination: Match;
+}
+
+/** A rule that is about a proxy's connections to a service. */
+export interface Candidate<Spec = unknown, Conf = unknown> extends RuleMatch<Spec, Conf>, Applicability {}
 
 /** True when one inbound has all that the selector asks for; one without tags to ask for fits every proxy. */
-const matchesInbounds = (match: Match, inbounds: Inbounds): boolean =>
+export const matchesInbounds = (match: Match, inbounds: Inbounds): boolean =>
   match === undefined || Object.keys(match).length === 0 || inbounds.some(({ tags }) => matchesTags(match, tags));
 
 /** By a source that is the proxy and a destination that is the service; undefined when there is none. */
@@ -43,28 +51,28 @@ function applicability(
   return { source: source.match, destination: destination.match, rank: addRanks(source.rank, destination.rank) };
 }
 
-interface OutboundSpecs {
-  readonly TrafficRoute: TrafficRoute;
-  readonly HealthCheck: HealthCheck;
-}
-
 /**
- * The policies of a type that apply to a proxy's connections to a service, the one that wins first: the most specific,
- * and of equally specific ones the first by name.
+ * The rules of a type's policies that are about a proxy's connections to a service. Where one of them takes effect it
+ * comes first: the most specific, and of equally specific ones the first by name. Else they come in the order of the
+ * policies' names and of the rules.
  */
-export function candidates<Type extends keyof OutboundSpecs>(
-  policies: Policies,
-  type: Type,
+export function candidates<Spec, Conf>(
+  table: PolicyTable<Spec, Conf>,
   inbounds: Inbounds,
   service: string,
-): readonly Candidate<OutboundSpecs[Type]>[] {
-  const found: Candidate<OutboundSpecs[Type]>[] = [];
-  for (const policy of policiesFor(policies, type, service) as readonly Stored<OutboundSpecs[Type]>[]) {
-    const applies = applicability(policy.spec, inbounds, service);
-    if (applies !== undefined) found.push({ policy, ...applies });
+): readonly Candidate<Spec, Conf>[] {
+  const { policy: traits } = table.type;
+  const found: Candidate<Spec, Conf>[] = [];
+  for (const policy of policiesFor(table, service)) {
+    const rules = traits.rules(policy.spec);
+    for (let index = 0; index < rules.length; index++) {
+      const rule = rules[index] ?? {};
+      const applies = applicability(rule, inbounds, service);
+      if (applies !== undefined) found.push({ policy, index, conf: rule.conf, ...applies });
+    }
   }
   // The sort is stable, and they came in the order of their names.
-  return found.sort((a, b) => compareRanks(b.rank, a.rank));
+  return traits.combine === "one" ? found.sort((a, b) => compareRanks(b.rank, a.rank)) : found;
 }
 
 /** Where a share of the connections to a service goes. */
@@ -79,38 +87,9 @@ export interface Share {
  * is left when the route gives every destination a weight of zero.
  */
 export function sharesOf(policies: Policies, inbounds: Inbounds, service: string): readonly Share[] {
-  const [winner] = candidates(policies, "TrafficRoute", inbounds, service);
+  const [winner] = candidates(tableOf(policies, trafficRouteType), inbounds, service);
   if (winner === undefined) return [{ weight: 100, destination: { service } }];
-  return (winner.policy.spec.conf ?? [])
+  return (winner.conf ?? [])
     .map(({ weight = 0, destination = {} }) => ({ weight, destination }))
     .filter(({ weight }) => weight > 0);
-}
-
-/** The health check of a proxy's connections to a service. */
-export function healthCheckOf(policies: Policies, inbounds: Inbounds, service: string): HealthCheck | undefined {
-  return candidates(policies, "HealthCheck", inbounds, service)[0]?.policy.spec;
-}
-
-/** A rule by which the connections to a service are logged. */
-export interface LogRule {
-  readonly policy: Stored<TrafficLog>;
-  /** Its place among the policy's rules. */
-  readonly index: number;
-  /** Undefined: the mesh's default one. */
-  readonly backend: string | undefined;
-  /** The selectors by which it is about these connections. */
-  readonly source: Match;
-  readonly destination: Match;
-}
-
-/** Every rule that logs a proxy's connections to a service, in the order of the policies' names and of the rules. */
-export function logRules(policies: Policies, inbounds: Inbounds, service: string): readonly LogRule[] {
-  return policiesFor(policies, "TrafficLog", service).flatMap((policy) =>
-    rulesOf(policy.spec).flatMap((rule, index) => {
-      const applies = applicability(rule, inbounds, service);
-      if (applies === undefined) return [];
-      const { source, destination } = applies;
-      return [{ policy, index, backend: rule.conf?.backend || undefined, source, destination }];
-    }),
-  );
 }

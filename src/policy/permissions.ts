@@ -1,8 +1,7 @@
-import { rulesOf } from "../resources/rules.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
-import type { TrafficPermission } from "../resources/traffic-permission.js";
 import type { Stored } from "../store/store.js";
-import { anyService, type Policies, policiesFor } from "../view/policies.js";
+import { anyService, type PolicyTable, policiesFor } from "../view/policies.js";
+import type { RuleMatch } from "./matching.js";
 import { type Match, matchesTags } from "./selector.js";
 
 /** Who may connect to an inbound. */
@@ -12,49 +11,50 @@ export type Permitted =
   /** Proxies that are one of these services: sorted, each once; none at all means nobody. */
   | { readonly kind: "services"; readonly services: readonly string[] };
 
-/** A rule of a permission that lets a service connect to an inbound. */
-export interface Grant {
-  readonly policy: Stored<TrafficPermission>;
-  /** The rule's place among the policy's rules. */
-  readonly index: number;
-  /** Who is let in; `anyService` for every proxy of the mesh. */
+/** A rule that is about connections from a service to an inbound: one of a permission lets them in. */
+export interface Grant<Spec = unknown, Conf = unknown> extends RuleMatch<Spec, Conf> {
+  /** Whose connections they are; `anyService` for every proxy of the mesh. */
   readonly service: string;
-  /** The selectors by which it is about that service and this inbound. */
   readonly source: Tags;
-  readonly destination: Match;
 }
 
-type Visit = (
+type Visit<Spec, Conf> = (
   service: string,
-  policy: Stored<TrafficPermission>,
+  policy: Stored<Spec>,
   index: number,
+  conf: Conf | undefined,
   source: Tags,
   destination: Match,
 ) => void;
 
 /**
- * The rules of all permissions with a destination that matches one of these sets of tags. Of a source only its `service`
- * counts, which is all that a certificate proves; a source without one allows nobody.
+ * The rules of all policies of a type with a destination that matches one of these sets of tags. Of a source only its
+ * `service` counts, which is all that a certificate proves; a source without one means nobody.
  */
-function visitGrants(policies: Policies, inbounds: readonly Tags[], visit: Visit): void {
+function visitGrants<Spec, Conf>(
+  table: PolicyTable<Spec, Conf>,
+  inbounds: readonly Tags[],
+  visit: Visit<Spec, Conf>,
+): void {
+  const traits = table.type.policy;
   for (const tags of inbounds) {
-    for (const policy of policiesFor(policies, "TrafficPermission", tags[serviceTag] ?? "")) {
-      for (const [index, { sources = [], destinations = [] }] of rulesOf(policy.spec).entries()) {
+    for (const policy of policiesFor(table, tags[serviceTag] ?? "")) {
+      for (const [index, { sources = [], destinations = [], conf }] of traits.rules(policy.spec).entries()) {
         const destination = destinations.find(({ match }) => matchesTags(match, tags));
         if (destination === undefined) continue;
         for (const { match = {} } of sources) {
           const service = Object.hasOwn(match, serviceTag) ? match[serviceTag] : undefined;
-          if (service !== undefined && service !== "") visit(service, policy, index, match, destination.match);
+          if (service !== undefined && service !== "") visit(service, policy, index, conf, match, destination.match);
         }
       }
     }
   }
 }
 
-/** The services that TrafficPermissions allow to an inbound with any of these sets of tags. */
-export function permitted(policies: Policies, inbounds: readonly Tags[]): Permitted {
+/** The services that permissions allow to an inbound with any of these sets of tags. */
+export function permitted(table: PolicyTable, inbounds: readonly Tags[]): Permitted {
   const services = new Set<string>();
-  visitGrants(policies, inbounds, (service) => services.add(service));
+  visitGrants(table, inbounds, (service) => services.add(service));
   if (services.has(anyService)) return { kind: "anyone" };
   return { kind: "services", services: [...services].sort() };
 }
@@ -71,13 +71,16 @@ function textOf(source: Tags): string {
   return text;
 }
 
-/** Why those that `permitted` names are let in: every rule that does, in the order of the policies' names and of the rules. */
-export function grantsOf(policies: Policies, inbounds: readonly Tags[]): readonly Grant[] {
-  const grants = new Map<string, Grant>();
-  visitGrants(policies, inbounds, (service, policy, index, source, destination) => {
+/** Every rule that is about an inbound with any of these sets of tags, in the order of the policies' names and of the rules. */
+export function grantsOf<Spec, Conf>(
+  table: PolicyTable<Spec, Conf>,
+  inbounds: readonly Tags[],
+): readonly Grant<Spec, Conf>[] {
+  const grants = new Map<string, Grant<Spec, Conf>>();
+  visitGrants(table, inbounds, (service, policy, index, conf, source, destination) => {
     // Two services that share a listener may be let in by one rule.
     const key = `${policy.name} ${index} ${textOf(source)}`;
-    if (!grants.has(key)) grants.set(key, { policy, index, service, source, destination });
+    if (!grants.has(key)) grants.set(key, { policy, index, conf, service, source, destination });
   });
   return [...grants.values()].sort((a, b) =>
     a.policy.name === b.policy.name ? a.index - b.index : a.policy.name < b.policy.name ? -1 : 1,

@@ -1,6 +1,6 @@
 import type { Cause } from "../lib/errors.js";
 import { durationNanos } from "./duration.js";
-import { resourceType } from "./resource.js";
+import { policyType } from "./policy-type.js";
 import { duration, uint32 } from "./scalars.js";
 import { type Infer, object } from "./schema.js";
 import { selectorsSchema, validateSelectors } from "./selector.js";
@@ -73,11 +73,18 @@ function validate({ sources, destinations, conf }: HealthCheck): Cause[] {
   return causes;
 }
 
-export const healthCheckType = resourceType<HealthCheck>({
+export const healthCheckType = policyType({
   name: "HealthCheck",
   path: "health-checks",
   pathAliases: ["healthchecks"],
   cli: { singular: "healthcheck", plural: "healthchecks", aliases: ["health-check", "health-checks"] },
   schema: healthCheckSchema,
   validate,
+  policy: {
+    rules: (spec) => [spec],
+    level: "destination",
+    combine: "one",
+    field: "healthChecks",
+    sentence: (name) => `without those that HealthCheck ${name} finds unhealthy`,
+  },
 });

@@ -1,7 +1,7 @@
 import type { Cause } from "../lib/errors.js";
 import type { Steps } from "../lib/steps.js";
 import { handedIn, parseNativeResource } from "./native-resource.js";
-import { resourceType } from "./resource.js";
+import { policyType } from "./policy-type.js";
 import { text } from "./scalars.js";
 import { type Infer, limits, list, object } from "./schema.js";
 import { selectorsSchema, validateSelectors } from "./selector.js";
@@ -100,7 +100,7 @@ function warnings(spec: ProxyTemplate): string[] {
   ];
 }
 
-export const proxyTemplateType = resourceType<ProxyTemplate>({
+export const proxyTemplateType = policyType({
   name: "ProxyTemplate",
   path: "proxytemplates",
   pathAliases: ["proxy-templates"],
@@ -108,4 +108,12 @@ export const proxyTemplateType = resourceType<ProxyTemplate>({
   schema: proxyTemplateSchema,
   validation,
   warnings,
+  policy: {
+    // A template without selectors is for every proxy.
+    rules: ({ selectors = [] }) => [{ destinations: selectors.length > 0 ? selectors : [{}] }],
+    level: "dataplane",
+    combine: "one",
+    field: "proxyTemplates",
+    literal: true,
+  },
 });

@@ -4,6 +4,7 @@ import { dataplaneInsightType } from "./dataplane-insight.js";
 import { dataplaneOverviewType } from "./dataplane-overview.js";
 import { healthCheckType } from "./health-check.js";
 import { meshType } from "./mesh.js";
+import { isPolicyType, type PolicyType } from "./policy-type.js";
 import { proxyTemplateType } from "./proxy-template.js";
 import type { ResourceType } from "./resource.js";
 import { secretType } from "./secret.js";
@@ -13,6 +14,8 @@ import { trafficRouteType } from "./traffic-route.js";
 
 export interface Registry {
   readonly types: readonly ResourceType[];
+  /** Those of the types that are policies. */
+  readonly policies: readonly PolicyType[];
   byName(name: string): ResourceType | undefined;
   /** Of a segment of the API's path or an alias of it; internal types have none. */
   byPath(segment: string): ResourceType | undefined;
@@ -35,11 +38,21 @@ function index(types: readonly ResourceType[], words: (type: ResourceType) => re
 export function createRegistry(types: readonly ResourceType[]): Registry {
   return {
     types,
+    policies: types.filter(isPolicyType),
     byName: index(types, ({ name }) => [name]),
     byPath: index(types, ({ access, path, pathAliases }) => (access === "internal" ? [] : [path, ...pathAliases])),
     byCliWord: index(types, ({ cli }) => (cli === undefined ? [] : [cli.singular, cli.plural, ...cli.aliases])),
   };
 }
+
+/** Every policy there is. Each has its effect on Envoy in `envoy/effects`. */
+export const policyTypes = [
+  proxyTemplateType,
+  trafficPermissionType,
+  trafficLogType,
+  trafficRouteType,
+  healthCheckType,
+] as const;
 
 /** Every type of resource there is, in the order kumactl lists them. */
 export const registry: Registry = createRegistry([
@@ -48,10 +61,6 @@ export const registry: Registry = createRegistry([
   dataplaneInsightType,
   dataplaneHealthType,
   dataplaneOverviewType,
-  proxyTemplateType,
-  trafficPermissionType,
-  trafficLogType,
-  trafficRouteType,
-  healthCheckType,
+  ...policyTypes,
   secretType,
 ]);

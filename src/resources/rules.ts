@@ -3,7 +3,7 @@ import type { Steps } from "../lib/steps.js";
 import { requireElements, type Selectors, validateSelectors } from "./selector.js";
 
 /** From whom to whom, and for some types how. */
-interface Rule<Conf> {
+export interface Rule<Conf> {
   readonly sources?: Selectors;
   readonly destinations?: Selectors;
   readonly conf?: Conf;
@@ -32,6 +32,12 @@ export function rulePath(spec: Ruled<unknown>, index: number): string | undefine
   const written = flatRule(spec) === undefined ? index : index - 1;
   return written < 0 ? undefined : `rules[${written}]`;
 }
+
+/** The traits of policies that are written as rules, or as one flat rule. */
+export const ruled = <Spec extends Ruled<Conf>, Conf>() => ({
+  rules: (spec: Spec): readonly Rule<Conf>[] => rulesOf<Conf>(spec),
+  rulePath: (spec: Spec, index: number) => rulePath(spec, index),
+});
 
 function validateRule({ sources, destinations }: Rule<unknown>, prefix: string, causes: Cause[]): void {
   validateSelectors(sources, `${prefix}sources`, "withService", causes);

@@ -1,5 +1,6 @@
-import { resourceType } from "./resource.js";
-import { validateRules } from "./rules.js";
+import { backendOf, loggedFile } from "./logging.js";
+import { type Outcome, type PolicyFacts, policyType } from "./policy-type.js";
+import { ruled, validateRules } from "./rules.js";
 import { text } from "./scalars.js";
 import { type Infer, limits, list, object } from "./schema.js";
 import { selectorsSchema } from "./selector.js";
@@ -16,11 +17,31 @@ export const trafficLogSchema = object({ ...rule, rules: list(object(rule), limi
 /** Which connections are logged, and where to. Read it through `rulesOf`. */
 export type TrafficLog = Infer<typeof trafficLogSchema>;
 
-export const trafficLogType = resourceType<TrafficLog>({
+/** A rule logs nothing while the mesh has no backend for it, or the dataplane allows no log file there. */
+function outcome(conf: TrafficLog["conf"], { mesh, mayLogTo }: PolicyFacts): Outcome {
+  const found = backendOf(conf?.backend, mesh);
+  if (found === undefined) {
+    const why = conf?.backend ? `the Mesh has no logging backend "${conf.backend}"` : "the Mesh has no defaultBackend";
+    return { applies: false, reason: "no-backend", why: `logs nothing: ${why}` };
+  }
+  const backend = found.name ?? "";
+  const file = loggedFile(found);
+  if (file === undefined || mayLogTo(file)) return { backend, applies: true, reason: "all-apply" };
+  return { backend, applies: false, reason: "log-directory" };
+}
+
+export const trafficLogType = policyType({
   name: "TrafficLog",
   path: "traffic-logs",
   pathAliases: ["trafficlogs"],
   cli: { singular: "traffic-log", plural: "traffic-logs", aliases: ["trafficlog", "trafficlogs"] },
   schema: trafficLogSchema,
   validation: validateRules,
+  policy: {
+    ...ruled<TrafficLog, TrafficLog["conf"]>(),
+    level: "outbound",
+    combine: "all",
+    field: "trafficLogs",
+    outcome,
+  },
 });

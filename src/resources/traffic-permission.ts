@@ -1,6 +1,6 @@
 import { anyObject } from "./any-object.js";
-import { resourceType } from "./resource.js";
-import { rulesOf, validateRules } from "./rules.js";
+import { policyType } from "./policy-type.js";
+import { ruled, rulesOf, validateRules } from "./rules.js";
 import { type Infer, limits, list, object } from "./schema.js";
 import { selectorsSchema } from "./selector.js";
 import { serviceTag } from "./tags.js";
@@ -32,7 +32,7 @@ function warnings(spec: TrafficPermission): string[] {
   return [`of sources only "${serviceTag}" is enforced, so that ${tags} let every instance of the service pass`];
 }
 
-export const trafficPermissionType = resourceType<TrafficPermission>({
+export const trafficPermissionType = policyType({
   name: "TrafficPermission",
   path: "traffic-permissions",
   pathAliases: ["trafficpermissions"],
@@ -44,4 +44,11 @@ export const trafficPermissionType = resourceType<TrafficPermission>({
   schema: trafficPermissionSchema,
   validation: validateRules,
   warnings,
+  policy: {
+    ...ruled<TrafficPermission, unknown>(),
+    level: "inbound",
+    combine: "all",
+    field: "trafficPermissions",
+    needsMtls: true,
+  },
 });

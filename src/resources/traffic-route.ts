@@ -1,6 +1,6 @@
 import type { Cause } from "../lib/errors.js";
 import { atKey } from "./path.js";
-import { resourceType } from "./resource.js";
+import { policyType } from "./policy-type.js";
 import { uint32 } from "./scalars.js";
 import { type Infer, limits, list, object } from "./schema.js";
 import { requireElements, selectorsSchema, tagsSchema, validateSelectors, validateTags } from "./selector.js";
@@ -37,11 +37,12 @@ function validate({ sources, destinations, conf }: TrafficRoute): Cause[] {
   return causes;
 }
 
-export const trafficRouteType = resourceType<TrafficRoute>({
+export const trafficRouteType = policyType({
   name: "TrafficRoute",
   path: "traffic-routes",
   pathAliases: ["trafficroutes"],
   cli: { singular: "traffic-route", plural: "traffic-routes", aliases: ["trafficroute", "trafficroutes"] },
   schema: trafficRouteSchema,
   validate,
+  policy: { rules: (spec) => [spec], level: "outbound", combine: "one", field: "trafficRoutes" },
 });

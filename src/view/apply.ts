@@ -1,4 +1,5 @@
 import { Map as PersistentMap } from "immutable";
+import { own } from "../lib/own.js";
 import type { Dataplane } from "../resources/dataplane.js";
 import type { DataplaneHealth } from "../resources/dataplane-health.js";
 import type { Mesh } from "../resources/mesh.js";
@@ -6,7 +7,7 @@ import { authorityName, type Secret } from "../resources/secret.js";
 import type { Change, Key, Stored } from "../store/store.js";
 import { createService, sameEndpoints } from "./endpoints.js";
 import type { Endpoint, MeshView, View } from "./mesh-view.js";
-import { anyService, isPolicyType, noPolicies, type PolicyType, replacePolicy } from "./policies.js";
+import { anyService, noPolicies, type Policies, type PolicyTable, replacePolicy } from "./policies.js";
 import { offers, readProxy } from "./proxy.js";
 
 /** What a change touched in one mesh: who must be looked at again, and nobody else. */
@@ -32,12 +33,12 @@ export type TouchedMeshes = Map<string, Touched>;
 
 export const emptyView: View = PersistentMap<string, MeshView>();
 
-const emptyMesh = (name: string): MeshView => ({
+const emptyMesh = (name: string, policies: Policies): MeshView => ({
   name,
   mesh: undefined,
   proxies: PersistentMap(),
   services: PersistentMap(),
-  policies: noPolicies,
+  policies,
   down: PersistentMap(),
   authority: undefined,
 });
@@ -113,19 +114,19 @@ function withHealth(
 
 function withPolicy(
   view: MeshView,
-  type: PolicyType,
+  table: PolicyTable,
   name: string,
   stored: Stored | undefined,
   touched: Touched,
 ): MeshView {
-  const change = replacePolicy(view.policies, type, name, stored);
+  const change = replacePolicy(view.policies, table, name, stored);
   if (change === undefined) return view;
-  // Without mTLS a permission has no effect, and switching that on concerns every proxy anyway.
-  if (type !== "TrafficPermission" || view.mesh?.spec.mtls?.enabled === true) {
-    const told = change.told === "offering" ? touched.offered : touched.services;
+  // Switching mTLS on concerns every proxy anyway.
+  if (table.type.policy.needsMtls !== true || view.mesh?.spec.mtls?.enabled === true) {
+    const concerned = change.side === "inbound" ? touched.offered : touched.services;
     for (const service of change.services) {
       if (service === anyService) touched.everyone = true;
-      else told.add(service);
+      else concerned.add(service);
     }
   }
   return { ...view, policies: change.policies };
@@ -143,7 +144,8 @@ function replace(view: MeshView, key: Key, stored: Stored | undefined, touched: 
   }
   if (type === "Dataplane") return withProxy(view, name, stored as Stored<Dataplane> | undefined, touched());
   if (type === "DataplaneHealth") return withHealth(view, name, stored as Stored<DataplaneHealth> | undefined, touched);
-  if (isPolicyType(type)) return withPolicy(view, type, name, stored, touched());
+  const table = own(view.policies, type);
+  if (table !== undefined) return withPolicy(view, table, name, stored, touched());
   if (!isAuthority(key) || (stored === undefined && view.authority === undefined)) return view;
   touched().authority = true;
   return { ...view, authority: stored as Stored<Secret> | undefined };
@@ -156,8 +158,8 @@ const isBare = ({ mesh, proxies, policies, down, authority }: MeshView) =>
   proxies.isEmpty() &&
   Object.values(policies).every(({ byName }) => byName.isEmpty());
 
-function put(view: View, stored: Stored, touched: TouchedMeshes): View {
-  const mesh = view.get(stored.mesh) ?? emptyMesh(stored.mesh);
+function put(view: View, stored: Stored, touched: TouchedMeshes, none: Policies): View {
+  const mesh = view.get(stored.mesh) ?? emptyMesh(stored.mesh, none);
   const after = replace(mesh, stored, stored, () => touch(touched, stored.mesh));
   return after === mesh ? view : view.set(stored.mesh, after);
 }
@@ -179,7 +181,7 @@ function* keysOf({ name: mesh, mesh: own, proxies, policies, down, authority }: 
   if (own !== undefined) yield { type: "Mesh", mesh, name: mesh };
 }
 
-function replaceAll(view: View, resources: readonly Stored[], touched: TouchedMeshes): View {
+function replaceAll(view: View, resources: readonly Stored[], touched: TouchedMeshes, none: Policies): View {
   const text = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
   const listed = new Set(resources.map(text));
   let next = view;
@@ -187,17 +189,20 @@ function replaceAll(view: View, resources: readonly Stored[], touched: TouchedMe
     for (const key of keysOf(mesh)) if (!listed.has(text(key))) next = remove(next, key, touched);
   }
   // Versions are not compared: a record deleted and made again while we were away may carry the same one.
-  for (const stored of resources) next = put(next, stored, touched);
+  for (const stored of resources) next = put(next, stored, touched, none);
   return next;
 }
 
-/** The view after a change; what it touched is added to `touched`. */
-export function apply(view: View, change: Change, touched: TouchedMeshes): View {
+/**
+ * The view after a change; what it touched is added to `touched`.
+ * @param none the tables of a mesh without policies: they say which types of policies there are
+ */
+export function apply(view: View, change: Change, touched: TouchedMeshes, none = noPolicies): View {
   switch (change.kind) {
     case "listing":
-      return replaceAll(view, change.resources, touched);
+      return replaceAll(view, change.resources, touched, none);
     case "put":
-      return put(view, change.resource, touched);
+      return put(view, change.resource, touched, none);
     case "delete":
       return remove(view, change.key, touched);
   }

@@ -3,6 +3,7 @@ import type { Logger } from "../lib/logger.js";
 import type { Change } from "../store/store.js";
 import { apply, emptyView, type Touched, type TouchedMeshes } from "../view/apply.js";
 import type { View } from "../view/mesh-view.js";
+import { noPolicies, type Policies } from "../view/policies.js";
 import { type Coalescer, createCoalescer } from "./coalesce.js";
 
 /** Hears, for one mesh, what a burst of changes touched; the view already shows it. */
@@ -28,6 +29,8 @@ export interface ViewFeedOptions {
   readonly logger: Logger;
   /** Longest time that a burst of changes is gathered before anyone hears of it. */
   readonly coalesceMaxMs: number;
+  /** The tables of a mesh without policies, when they are not those of all types. */
+  readonly policies?: Policies;
 }
 
 const quietMs = 10;
@@ -39,6 +42,7 @@ const quietMs = 10;
  */
 export async function followChanges(options: ViewFeedOptions): Promise<ViewFeed> {
   const { changes, failed, logger, coalesceMaxMs, retryMs = { first: 100, max: 30_000 } } = options;
+  const { policies = noPolicies } = options;
   const listeners = new Set<ViewListener>();
   const touched: TouchedMeshes = new Map();
   const coalescers = new Map<string, Coalescer>();
@@ -76,14 +80,14 @@ export async function followChanges(options: ViewFeedOptions): Promise<ViewFeed>
   const first = changes(signal)[Symbol.asyncIterator]();
   const listing = await first.next();
   if (listing.done === true) throw new Error("the change feed ended before its first listing");
-  view = apply(view, listing.value, touched);
+  view = apply(view, listing.value, touched, policies);
   touched.clear();
 
   /** Applies changes until the feed ends. */
   async function follow(feed: AsyncIterator<Change>, applied: () => void): Promise<void> {
     try {
       for (let next = await feed.next(); next.done !== true; next = await feed.next()) {
-        view = apply(view, next.value, touched);
+        view = apply(view, next.value, touched, policies);
         applied();
         announce();
       }

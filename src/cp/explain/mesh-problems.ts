@@ -4,8 +4,6 @@ import type { Observations } from "../../policy/explain/observations.js";
 import type { Problem } from "../../policy/explain/problems.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import { idlePolicies } from "../../policy/idle-policies.js";
-import { backendOf } from "../../policy/logging.js";
-import { rulePath, rulesOf } from "../../resources/rules.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
 
@@ -94,18 +92,22 @@ function secretStreamProblem(
   };
 }
 
-function* withoutBackend({ mesh, policies }: MeshView): Steps<MeshProblem[]> {
+/** Rules that take effect nowhere in the mesh as it is. */
+function* ineffectiveRules({ mesh, policies }: MeshView): Steps<MeshProblem[]> {
+  const facts = { mesh: mesh?.spec ?? {}, mayLogTo: () => true };
   const problems: MeshProblem[] = [];
-  for (const { name, spec } of policies.TrafficLog.byName.values()) {
-    yield;
-    for (const [index, { conf }] of rulesOf(spec).entries()) {
-      const backend = conf?.backend || undefined;
-      if (backendOf({ backend }, mesh?.spec ?? {}) !== undefined) continue;
-      const where = rulePath(spec, index);
-      const rule = where === undefined ? "" : ` (${where})`;
-      const why =
-        backend === undefined ? "the Mesh has no defaultBackend" : `the Mesh has no logging backend "${backend}"`;
-      problems.push({ code: "no-backend", message: `TrafficLog "${name}"${rule} logs nothing: ${why}` });
+  for (const { type, byName } of Object.values(policies)) {
+    const { policy: traits } = type;
+    if (traits.outcome === undefined) continue;
+    for (const { name, spec } of byName.values()) {
+      yield;
+      for (const [index, { conf }] of traits.rules(spec).entries()) {
+        const { reason, why } = traits.outcome(conf, facts);
+        if (why === undefined) continue;
+        const where = traits.rulePath?.(spec, index);
+        const rule = where === undefined ? "" : ` (${where})`;
+        problems.push({ code: reason, message: `${type.name} "${name}"${rule} ${why}` });
+      }
     }
   }
   return problems;
@@ -141,7 +143,7 @@ export function* meshProblems(mesh: MeshView, options: MeshProblemsOptions): Ste
       }
     }
   }
-  problems.push(...(yield* withoutBackend(mesh)));
+  problems.push(...(yield* ineffectiveRules(mesh)));
   const idle = yield* idlePolicies(mesh);
   problems.push(
     ...idle.map(({ type, name, reason }) => ({ code: "idle-policy", message: `${type} "${name}" ${reason}` })),

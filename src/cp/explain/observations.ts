@@ -27,13 +27,14 @@ function deliveredOf(deliveries: readonly (Delivery | undefined)[]): Delivered {
   const [listener] = deliveries;
   if (listener?.wanted === undefined) return { state: "absent" };
   const raw = listener.wanted.raw ? ({ raw: true } as const) : {};
+  const kind = listener.wanted.kind === undefined ? {} : { kind: listener.wanted.kind };
   const refused = deliveries.find((delivery) => delivery?.state === "refused");
   if (refused !== undefined) {
     const earlier = refused.held === undefined ? {} : ({ earlier: true } as const);
-    return { state: "refused", reason: refused.reason ?? "", ...earlier, ...raw };
+    return { state: "refused", reason: refused.reason ?? "", ...earlier, ...kind, ...raw };
   }
   const all = deliveries.every((delivery) => delivery?.state === "acknowledged");
-  return { state: all ? "acknowledged" : "pending", ...raw };
+  return { state: all ? "acknowledged" : "pending", ...kind, ...raw };
 }
 
 function fromStream(stream: ProxyStream, names: readonly Name[]): Delivered {

@@ -1,6 +1,6 @@
 import type { Steps } from "../../lib/steps.js";
 import { inSlices } from "../../net/slices.js";
-import { backendOf } from "../../policy/logging.js";
+import { backendOf } from "../../resources/logging.js";
 import type { Mesh } from "../../resources/mesh.js";
 import { rulesOf } from "../../resources/rules.js";
 import type { TrafficLog } from "../../resources/traffic-log.js";
@@ -24,9 +24,8 @@ function* silenced(logs: readonly Stored[], spec: Mesh, before: Mesh): Steps<{ n
   for (const { name, spec: log } of logs) {
     for (const { conf } of rulesOf((log ?? {}) as TrafficLog)) {
       yield;
-      const rule = { backend: conf?.backend || undefined };
-      const logged = backendOf(rule, before);
-      if (logged === undefined || backendOf(rule, spec) !== undefined) continue;
+      const logged = backendOf(conf?.backend, before);
+      if (logged === undefined || backendOf(conf?.backend, spec) !== undefined) continue;
       names.add(name);
       backends.add(logged.name ?? "");
     }

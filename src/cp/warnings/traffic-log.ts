@@ -1,4 +1,4 @@
-import { backendOf } from "../../policy/logging.js";
+import { backendOf } from "../../resources/logging.js";
 import type { Mesh } from "../../resources/mesh.js";
 import { rulesOf } from "../../resources/rules.js";
 import type { TrafficLog } from "../../resources/traffic-log.js";
@@ -9,7 +9,7 @@ export const logWarnings: ChangeWarnings<TrafficLog> = async ({ key, spec }, sto
   const stored = await store.get({ type: "Mesh", mesh: key.mesh, name: key.mesh });
   const mesh = (stored?.spec ?? {}) as Mesh;
   const wanted = new Set(rulesOf(spec).map(({ conf }) => conf?.backend ?? ""));
-  const missing = [...wanted].filter((backend) => backendOf({ backend: backend || undefined }, mesh) === undefined);
+  const missing = [...wanted].filter((backend) => backendOf(backend, mesh) === undefined);
   const named = missing.filter((backend) => backend !== "");
   return [
     ...(missing.includes("")

@@ -1,5 +1,6 @@
 import { toggle } from "../../lib/cli.js";
 import { UserError } from "../../lib/errors.js";
+import type { PolicyType } from "../../resources/policy-type.js";
 import type { ApiClient } from "../api-client.js";
 import { connect } from "../connection.js";
 import { configDiffSchema, configDumpSchema, policiesSchema, readAnswer } from "../explain/answers.js";
@@ -20,10 +21,10 @@ interface Shown {
 const ask = (client: ApiClient, mesh: string, name: string, aspect: Aspect): Promise<unknown> =>
   aspect === "policies" ? client.dataplanePolicies(mesh, name) : client.dataplaneConfig(mesh, name, aspect === "diff");
 
-function show(aspect: Aspect, answer: unknown): Shown {
+function show(aspect: Aspect, answer: unknown, types: readonly PolicyType[]): Shown {
   switch (aspect) {
     case "policies":
-      return { text: policiesText(readAnswer(policiesSchema, answer)), remarks: [] };
+      return { text: policiesText(readAnswer(policiesSchema(types), answer), types), remarks: [] };
     case "config": {
       const { json, remarks } = configDumpText(readAnswer(configDumpSchema, answer));
       return { text: json, remarks };
@@ -49,38 +50,42 @@ function aspectOf({ policies, configDump, diff }: Flags): Aspect {
   throw new UserError("flag.missing", "one of --policies, --config-dump and --diff has to be given", { usage: true });
 }
 
-export const inspectDataplane = command({
-  path: "inspect dataplane",
-  summary: "Show which policies touch a Dataplane and why, or what its Envoy was told",
-  details:
-    "--config-dump prints what Envoy was sent last in the form of its own configuration, and beside it, on standard\n" +
-    "error, what it refuses. Private keys are never shown. With -o json or yaml the answer of the API is printed.",
-  examples: [
-    "kumactl inspect dataplane backend-1 --policies",
-    "kumactl inspect dataplane backend-1 --config-dump | jq .listeners",
-    "kumactl inspect dataplane backend-1 --diff",
-  ],
-  args: ["NAME"],
-  flags: {
-    output: outputFlag,
-    policies: toggle("policies", { help: "every policy that touches it, by inbound and outbound, and why it applies" }),
-    configDump: toggle("config-dump", { help: "what the Control Plane sent last, as Envoy JSON" }),
-    diff: toggle("diff", { help: "what Envoy has not acknowledged" }),
-  },
-  async run({ args: [name = ""], flags, globals, io, logLevel }) {
-    const format = parseFormat(flags.output);
-    const aspect = aspectOf(flags);
-    const { client } = await connect({ globals, io, logLevel });
-    const answer = await ask(client, globals.mesh, name, aspect).catch(async (error: unknown) => {
-      await requireMesh(client, globals.mesh);
-      throw error;
-    });
-    if (format !== "table") {
-      io.stdout.write(await renderValue(format, answer));
-      return;
-    }
-    const { text, remarks } = show(aspect, answer);
-    io.stdout.write(text);
-    for (const remark of remarks) io.stderr.write(`${remark}\n`);
-  },
-});
+/** `inspect dataplane`, which shows policies of these types. */
+export const inspectDataplane = (types: readonly PolicyType[]) =>
+  command({
+    path: "inspect dataplane",
+    summary: "Show which policies touch a Dataplane and why, or what its Envoy was told",
+    details:
+      "--config-dump prints what Envoy was sent last in the form of its own configuration, and beside it, on standard\n" +
+      "error, what it refuses. Private keys are never shown. With -o json or yaml the answer of the API is printed.",
+    examples: [
+      "kumactl inspect dataplane backend-1 --policies",
+      "kumactl inspect dataplane backend-1 --config-dump | jq .listeners",
+      "kumactl inspect dataplane backend-1 --diff",
+    ],
+    args: ["NAME"],
+    flags: {
+      output: outputFlag,
+      policies: toggle("policies", {
+        help: "every policy that touches it, by inbound and outbound, and why it applies",
+      }),
+      configDump: toggle("config-dump", { help: "what the Control Plane sent last, as Envoy JSON" }),
+      diff: toggle("diff", { help: "what Envoy has not acknowledged" }),
+    },
+    async run({ args: [name = ""], flags, globals, io, logLevel }) {
+      const format = parseFormat(flags.output);
+      const aspect = aspectOf(flags);
+      const { client } = await connect({ globals, io, logLevel });
+      const answer = await ask(client, globals.mesh, name, aspect).catch(async (error: unknown) => {
+        await requireMesh(client, globals.mesh);
+        throw error;
+      });
+      if (format !== "table") {
+        io.stdout.write(await renderValue(format, answer));
+        return;
+      }
+      const { text, remarks } = show(aspect, answer, types);
+      io.stdout.write(text);
+      for (const remark of remarks) io.stderr.write(`${remark}\n`);
+    },
+  });

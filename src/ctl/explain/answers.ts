@@ -1,5 +1,7 @@
 import { UserError } from "../../lib/errors.js";
+import { own } from "../../lib/own.js";
 import { anyObject } from "../../resources/any-object.js";
+import { explainedField, type PolicyLevel, type PolicyType } from "../../resources/policy-type.js";
 import { text as anyText, flag, uint32 } from "../../resources/scalars.js";
 import { decode, type Infer, list, map, type ObjectSchema, object, type Schema } from "../../resources/schema.js";
 import { oneLine } from "../one-line.js";
@@ -40,95 +42,120 @@ const policyMatch = object({
   as: text(),
 });
 
-export const policiesSchema = object({
-  mesh: text(),
-  dataplane: text(),
-  mtls: flag(),
-  proxyTemplates: list(policyMatch),
-  inbounds: list(
-    object({
-      address: text(),
-      port: uint32(),
-      tags: list(tags),
-      allowed: list(text()),
-      trafficPermissions: list(policyMatch),
-    }),
-  ),
-  outbounds: list(
-    object({
-      address: text(),
-      port: uint32(),
-      service: text(),
-      trafficRoutes: list(policyMatch),
-      shares: list(object({ weight: uint32(), destination: tags, healthChecks: list(policyMatch) })),
-      trafficLogs: list(policyMatch),
-    }),
-  ),
-});
+/** Fields that are read with `rowsOf` and `namesOf`: which there are, the types say. */
+type ByType = Readonly<Record<never, never>>;
 
-const listener = object({ state: text(), reason: text(), earlier: flag(), raw: flag() });
+const rows = (types: readonly PolicyType[], level: PolicyLevel): ByType =>
+  Object.fromEntries(
+    types.filter(({ policy }) => policy.level === level).map(({ policy }) => [policy.field, list(policyMatch)]),
+  );
+
+const names = (types: readonly PolicyType[], ...levels: readonly PolicyLevel[]): ByType =>
+  Object.fromEntries(explainedTypes(types, ...levels).map((type) => [explainedField(type), text()]));
+
+/** The types of policies that explanations name beside what takes effect. */
+export const explainedTypes = (types: readonly PolicyType[], ...levels: readonly PolicyLevel[]): PolicyType[] =>
+  types.filter(({ policy }) => policy.sentence !== undefined && levels.includes(policy.level));
+
+/** The policies of a type in a part of an answer that was read by `policiesSchema`. */
+export const rowsOf = ({ policy }: PolicyType, part: object): readonly PolicyMatch[] =>
+  own(part as Readonly<Record<string, readonly PolicyMatch[]>>, policy.field) ?? [];
+
+/** The names of those that take effect, in a part of an answer that was read by `trafficSchema`. */
+export const namesOf = (type: PolicyType, part: object): string | undefined =>
+  own(part as Readonly<Record<string, string>>, explainedField(type));
+
+export const policiesSchema = (types: readonly PolicyType[]) =>
+  object({
+    mesh: text(),
+    dataplane: text(),
+    mtls: flag(),
+    ...rows(types, "dataplane"),
+    inbounds: list(
+      object({
+        address: text(),
+        port: uint32(),
+        tags: list(tags),
+        allowed: list(text()),
+        ...rows(types, "inbound"),
+      }),
+    ),
+    outbounds: list(
+      object({
+        address: text(),
+        port: uint32(),
+        service: text(),
+        ...rows(types, "outbound"),
+        shares: list(object({ weight: uint32(), destination: tags, ...rows(types, "destination") })),
+      }),
+    ),
+  });
+
+const listener = object({ state: text(), reason: text(), earlier: flag(), kind: text(), raw: flag() });
 const certificate = object({ state: text(), notAfter: text(), reason: text(), outdated: flag() });
 
-export const trafficSchema = object({
-  mesh: text(),
-  from: text(),
-  to: text(),
-  mtls: flag(),
-  verdict: text(),
-  withMtls: text(),
-  connects: text(),
-  permissions: list(policyMatch),
-  problems: list(object({ code: text(), message: text(), dataplanes: list(text()) })),
-  sources: list(
-    object({
-      dataplane: text(),
-      online: flag(),
-      certificate,
-      outbounds: list(object({ address: text(), port: uint32(), listener })),
-      connects: text(),
-    }),
-  ),
-  routes: list(
-    object({
-      sources: list(text()),
-      services: list(text()),
-      route: policyMatch,
-      destinations: list(
-        object({
-          weight: uint32(),
-          destination: tags,
-          healthCheck: text(),
-          endpoints: list(
-            object({
-              dataplane: text(),
-              address: text(),
-              port: uint32(),
-              tags,
-              online: flag(),
-              certificate,
-              listener,
-              allowed: flag(),
-              permissions: list(object({ name: text(), rule: text() })),
-              connects: flag(),
-            }),
-          ),
-          connects: text(),
-        }),
-      ),
-      connects: text(),
-    }),
-  ),
-  advice: list(
-    object({
-      effect: text(),
-      apply: anyObject(),
-      delete: object({ type: text(), mesh: text(), name: text() }),
-      narrow: object({ type: text(), mesh: text(), name: text() }),
-      /** Of an older control plane, which proposes to delete what it should propose to narrow. */
-      alsoAllowsOthers: flag(),
-    }),
-  ),
-});
+export const trafficSchema = (types: readonly PolicyType[]) =>
+  object({
+    mesh: text(),
+    from: text(),
+    to: text(),
+    mtls: flag(),
+    verdict: text(),
+    withMtls: text(),
+    connects: text(),
+    permissions: list(policyMatch),
+    problems: list(object({ code: text(), message: text(), dataplanes: list(text()) })),
+    sources: list(
+      object({
+        dataplane: text(),
+        online: flag(),
+        certificate,
+        outbounds: list(object({ address: text(), port: uint32(), listener })),
+        connects: text(),
+      }),
+    ),
+    routes: list(
+      object({
+        sources: list(text()),
+        services: list(text()),
+        route: policyMatch,
+        ...names(types, "outbound"),
+        destinations: list(
+          object({
+            weight: uint32(),
+            destination: tags,
+            ...names(types, "destination", "inbound"),
+            endpoints: list(
+              object({
+                dataplane: text(),
+                address: text(),
+                port: uint32(),
+                tags,
+                online: flag(),
+                certificate,
+                listener,
+                allowed: flag(),
+                permissions: list(object({ name: text(), rule: text() })),
+                connects: flag(),
+              }),
+            ),
+            connects: text(),
+          }),
+        ),
+        connects: text(),
+      }),
+    ),
+    advice: list(
+      object({
+        effect: text(),
+        apply: anyObject(),
+        delete: object({ type: text(), mesh: text(), name: text() }),
+        narrow: object({ type: text(), mesh: text(), name: text() }),
+        /** Of an older control plane, which proposes to delete what it should propose to narrow. */
+        alsoAllowsOthers: flag(),
+      }),
+    ),
+  });
 
 /** An Envoy resource, which may have thousands of endpoints in it. */
 const resource = anyObject({ deepest: 200, largest: 10_000_000 });
@@ -178,8 +205,8 @@ export const configDiffSchema = object({
 });
 
 export type PolicyMatch = Infer<typeof policyMatch>;
-export type Policies = Infer<typeof policiesSchema>;
-export type Traffic = Infer<typeof trafficSchema>;
+export type Policies = Infer<ReturnType<typeof policiesSchema>>;
+export type Traffic = Infer<ReturnType<typeof trafficSchema>>;
 export type Certificate = Infer<typeof certificate>;
 export type Listener = Infer<typeof listener>;
 export type ConfigDump = Infer<typeof configDumpSchema>;

@@ -1,18 +1,27 @@
+import type { PolicyLevel, PolicyTraits, PolicyType } from "../../resources/policy-type.js";
 import { serviceTag } from "../../resources/tags.js";
 import { renderTable } from "../table.js";
-import type { Policies, PolicyMatch } from "./answers.js";
+import { type Policies, type PolicyMatch, rowsOf } from "./answers.js";
 import { appliesText, nameText, tagsText } from "./words.js";
 
 type Row = readonly string[];
 
-const rows = (type: string, matches: readonly PolicyMatch[] = []): Row[] =>
-  matches.map((match) => [
-    type,
-    nameText(match),
-    tagsText(match.source),
-    tagsText(match.destination),
-    appliesText(match) + (match.backend === undefined ? "" : `: to backend "${match.backend}"`),
-  ]);
+type Types = readonly PolicyType[];
+
+/** Those about things of a level, and of these those of which one takes effect or all do. */
+const of = (types: Types, level: PolicyLevel, combine?: PolicyTraits["combine"]): Types =>
+  types.filter(({ policy }) => policy.level === level && (combine ?? policy.combine) === policy.combine);
+
+const rows = (types: Types, part: object): Row[] =>
+  types.flatMap((type) => rowsOf(type, part).map((match) => row(type, match)));
+
+const row = ({ name }: PolicyType, match: PolicyMatch): Row => [
+  name,
+  nameText(match),
+  tagsText(match.source),
+  tagsText(match.destination),
+  appliesText(match) + (match.backend === undefined ? "" : `: to backend "${match.backend}"`),
+];
 
 function section(title: string, about: readonly string[], table: readonly Row[]): string {
   const titles = ["POLICY", "NAME", "SOURCE", "DESTINATION", "APPLIES"];
@@ -20,10 +29,9 @@ function section(title: string, about: readonly string[], table: readonly Row[])
   return `\n${title}\n${about.map((line) => `${line}\n`).join("")}${body}`;
 }
 
-function templates({ proxyTemplates = [] }: Policies): string {
-  if (proxyTemplates.length === 0) return "";
-  const table = proxyTemplates.map((match) => [nameText(match), tagsText(match.selector), appliesText(match)]);
-  return `\nProxyTemplates\n${renderTable(["NAME", "SELECTOR", "APPLIES"], table)}`;
+function ofDataplane(policies: Policies, type: PolicyType): string {
+  const table = rowsOf(type, policies).map((match) => [nameText(match), tagsText(match.selector), appliesText(match)]);
+  return table.length === 0 ? "" : `\n${type.name}s\n${renderTable(["NAME", "SELECTOR", "APPLIES"], table)}`;
 }
 
 function allowedText(allowed: readonly string[] = []): string {
@@ -31,30 +39,29 @@ function allowedText(allowed: readonly string[] = []): string {
   return `allowed to connect: ${allowed.includes("*") ? "everybody" : allowed.join(", ")}`;
 }
 
-function inbounds({ inbounds: all = [] }: Policies): string {
+function inbounds({ inbounds: all = [] }: Policies, types: Types): string {
   return all
-    .map(({ address = "", port = 0, tags = [], allowed, trafficPermissions }) =>
-      section(
-        `Inbound ${address}:${port}, ${tags.map(tagsText).join(" and ")}`,
-        [allowedText(allowed)],
-        rows("TrafficPermission", trafficPermissions),
-      ),
-    )
+    .map((inbound) => {
+      const { address = "", port = 0, tags = [], allowed } = inbound;
+      const title = `Inbound ${address}:${port}, ${tags.map(tagsText).join(" and ")}`;
+      return section(title, [allowedText(allowed)], rows(of(types, "inbound"), inbound));
+    })
     .join("");
 }
 
-function outbounds({ outbounds: all = [] }: Policies): string {
+function outbounds({ outbounds: all = [] }: Policies, types: Types): string {
   return all
-    .map(({ address = "", port = 0, service = "", trafficRoutes, shares = [], trafficLogs }) => {
+    .map((outbound) => {
+      const { address = "", port = 0, service = "", shares = [] } = outbound;
       const ways = shares.map(({ weight = 0, destination = {} }) => `weight ${weight}: ${tagsText(destination)}`);
-      const checked = new Map(shares.map((share) => [share.destination?.[serviceTag], share.healthChecks]));
+      const byService = new Map(shares.map((share) => [share.destination?.[serviceTag], share]));
       return section(
         `Outbound ${address}:${port} to ${service}`,
         ways.length === 0 ? ["connections are closed: no destination has any weight"] : ways,
         [
-          ...rows("TrafficRoute", trafficRoutes),
-          ...[...checked.values()].flatMap((checks) => rows("HealthCheck", checks)),
-          ...rows("TrafficLog", trafficLogs),
+          ...rows(of(types, "outbound", "one"), outbound),
+          ...[...byService.values()].flatMap((share) => rows(of(types, "destination"), share)),
+          ...rows(of(types, "outbound", "all"), outbound),
         ],
       );
     })
@@ -62,8 +69,11 @@ function outbounds({ outbounds: all = [] }: Policies): string {
 }
 
 /** Every policy that touches a dataplane, for people. */
-export function policiesText(policies: Policies): string {
+export function policiesText(policies: Policies, types: readonly PolicyType[]): string {
   const { mesh = "", dataplane = "", mtls = false } = policies;
   const off = mtls ? "" : "mTLS is off: everybody may connect, and TrafficPermissions have no effect\n";
-  return `Dataplane ${dataplane} in mesh ${mesh}\n${off}${templates(policies)}${inbounds(policies)}${outbounds(policies)}`;
+  const whole = of(types, "dataplane")
+    .map((type) => ofDataplane(policies, type))
+    .join("");
+  return `Dataplane ${dataplane} in mesh ${mesh}\n${off}${whole}${inbounds(policies, types)}${outbounds(policies, types)}`;
 }

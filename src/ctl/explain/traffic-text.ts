@@ -1,8 +1,9 @@
 import { own } from "../../lib/own.js";
+import type { PolicyLevel, PolicyType } from "../../resources/policy-type.js";
 import { paint } from "../color.js";
 import { renderTable } from "../table.js";
 import { adviceBlocks } from "./advice-text.js";
-import type { PolicyMatch, Traffic } from "./answers.js";
+import { explainedTypes, namesOf, type PolicyMatch, type Traffic } from "./answers.js";
 import { certificateText, listenerText, nameText, statusText, tagsText } from "./words.js";
 
 type Route = NonNullable<Traffic["routes"]>[number];
@@ -84,9 +85,18 @@ function endpointCells(endpoint: Endpoint, now: Date): string[] {
   ];
 }
 
-function destinationText({ weight = 0, destination, healthCheck, endpoints = [] }: Destination, now: Date): string {
-  const check = healthCheck === undefined ? "" : `, without those that HealthCheck ${healthCheck} finds unhealthy`;
-  const title = `weight ${weight}: ${tagsText(destination)}${check}\n`;
+/** What the policies that an explanation names do to a part of the connections. */
+function sentences(types: readonly PolicyType[], part: object, ...levels: readonly PolicyLevel[]): string[] {
+  return explainedTypes(types, ...levels).flatMap((type) => {
+    const names = namesOf(type, part);
+    return names === undefined ? [] : [type.policy.sentence?.(names) ?? ""];
+  });
+}
+
+function destinationText(part: Destination, now: Date, types: readonly PolicyType[]): string {
+  const { weight = 0, destination, endpoints = [] } = part;
+  const effects = sentences(types, part, "destination", "inbound").map((sentence) => `, ${sentence}`);
+  const title = `weight ${weight}: ${tagsText(destination)}${effects.join("")}\n`;
   if (endpoints.length === 0) return `${title}nobody offers it\n`;
   const { shown, rest } = shortened(endpoints);
   const titles = ["DATAPLANE", "ADDRESS", "TAGS", "VERDICT", "STATUS", "CERTIFICATE", "ENVOY"];
@@ -103,7 +113,7 @@ function destinationText({ weight = 0, destination, healthCheck, endpoints = [] 
 /** How many of the sources a route is for can be named in one line. */
 const mostNamed = 3;
 
-function routeText(route: Route, several: boolean, { to = "" }: Traffic, now: Date): string {
+function routeText(route: Route, several: boolean, to: string, now: Date, types: readonly PolicyType[]): string {
   const { sources = [], services = [], route: policy, destinations = [] } = route;
   const more = sources.length - mostNamed;
   const names = `${sources.slice(0, mostNamed).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
@@ -115,13 +125,19 @@ function routeText(route: Route, several: boolean, { to = "" }: Traffic, now: Da
   const body =
     destinations.length === 0
       ? "connections are closed: no destination has any weight\n"
-      : destinations.map((destination) => destinationText(destination, now)).join("");
-  return `\nTo ${to}${whose}, ${by}\n${body}`;
+      : destinations.map((destination) => destinationText(destination, now, types)).join("");
+  const effects = sentences(types, route, "outbound").map((sentence) => `${sentence}\n`);
+  return `\nTo ${to}${whose}, ${by}\n${effects.join("")}${body}`;
 }
 
 /** Whether and how traffic flows, and what to type to change it; for people. */
-export async function trafficText(traffic: Traffic, now: Date, color: boolean): Promise<string> {
-  const { permissions = [], routes = [] } = traffic;
+export async function trafficText(
+  traffic: Traffic,
+  now: Date,
+  color: boolean,
+  types: readonly PolicyType[],
+): Promise<string> {
+  const { to = "", permissions = [], routes = [] } = traffic;
   const blocks = await adviceBlocks(traffic);
   return [
     headline(traffic, color),
@@ -129,7 +145,7 @@ export async function trafficText(traffic: Traffic, now: Date, color: boolean): 
     ...permissions.map(permissionLine),
     problemLines(traffic),
     sourcesText(traffic, now),
-    ...routes.map((route) => routeText(route, routes.length > 1, traffic, now)),
+    ...routes.map((route) => routeText(route, routes.length > 1, to, now, types)),
     ...(blocks.length === 0 ? [] : ["\nWhat to type\n", ...blocks.map((block) => `\n${block}`)]),
   ].join("");
 }

@@ -46,9 +46,9 @@ export function certificateText({ state = "", notAfter = "", outdated = false }:
   return `until ${notAfter}, ${leftText(Date.parse(notAfter) - now.getTime())}${outdated ? ", for other services" : ""}`;
 }
 
-export function listenerText({ state = "", earlier = false, raw = false }: Listener = {}): string {
+export function listenerText({ state = "", kind, earlier = false, raw = false }: Listener = {}): string {
   const text = state === "unknown" ? "elsewhere" : state;
-  return `${text}${earlier ? ", has an earlier one" : ""}${raw ? ", from a ProxyTemplate" : ""}`;
+  return `${text}${kind === undefined ? "" : `, ${kind}`}${earlier ? ", has an earlier one" : ""}${raw ? ", from a ProxyTemplate" : ""}`;
 }
 
 export const statusText = (online = false): string => (online ? "Online" : "Offline");

@@ -1,8 +1,9 @@
 import { toJson } from "../../resources/envelope.js";
 import { rulesOf } from "../../resources/rules.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
-import type { TrafficPermission } from "../../resources/traffic-permission.js";
+import { type TrafficPermission, trafficPermissionType } from "../../resources/traffic-permission.js";
 import type { MeshView } from "../../view/mesh-view.js";
+import { tableOf } from "../../view/policies.js";
 import type { PermissionMatch } from "./explanation.js";
 
 /** What to change to get another verdict. */
@@ -27,7 +28,7 @@ const longestName = 100;
 
 /** A name that no permission of the mesh has yet. */
 function freeName({ policies }: MeshView, wanted: string): string {
-  const { byName } = policies.TrafficPermission;
+  const { byName } = tableOf(policies, trafficPermissionType);
   const name = wanted.toLowerCase().replaceAll(/[^0-9a-z_-]/g, "-");
   const numbered = (number: number): string => {
     const end = number === 1 ? "" : `-${number}`;
@@ -38,7 +39,7 @@ function freeName({ policies }: MeshView, wanted: string): string {
 }
 
 function missing(mesh: MeshView, from: string, to: string): Advice {
-  const type = "TrafficPermission";
+  const { name: type } = trafficPermissionType;
   const match = (service: string) => [{ match: { [serviceTag]: service } }];
   const spec: TrafficPermission = { rules: [{ sources: match(from), destinations: match(to) }] };
   const name = freeName(mesh, `${from}-to-${to}`);
@@ -78,8 +79,8 @@ export function adviceFor(mesh: MeshView, { mtls, from, denying, to, permissions
   if (!mtls) return [...allowing, enforcing(mesh)];
   const names = new Set(permissions.filter(({ applies }) => applies).map(({ name }) => name));
   const denials = [...names].map((name): Advice => {
-    const spec = mesh.policies.TrafficPermission.byName.get(name)?.spec ?? {};
-    const permission = { type: "TrafficPermission", mesh: mesh.name, name };
+    const spec = tableOf(mesh.policies, trafficPermissionType).byName.get(name)?.spec ?? {};
+    const permission = { type: trafficPermissionType.name, mesh: mesh.name, name };
     const alone = to.some((service) => concernsOnly(spec, from, service));
     return { effect: "deny", ...(alone ? { delete: permission } : { narrow: permission }) };
   });

@@ -1,9 +1,9 @@
-import { rulesOf } from "../../resources/rules.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
+import { trafficPermissionType } from "../../resources/traffic-permission.js";
 import type { Endpoint, MeshView } from "../../view/mesh-view.js";
-import { anyService, policiesFor } from "../../view/policies.js";
+import { anyService, type PolicyTable, policiesFor, tableOf } from "../../view/policies.js";
 import { servicesOf } from "../../view/proxy.js";
-import { grantMatch, type PolicyMatch, ruleOf } from "../dataplane-policies.js";
+import { inboundRows, type PolicyMatch, ruleMatch, ruleOf } from "../dataplane-policies.js";
 import { type Grant, grantsOf } from "../permissions.js";
 import { type Match, matchesService, matchesTags } from "../selector.js";
 import { type Certificate, certificateOf } from "./certificate.js";
@@ -17,6 +17,8 @@ interface Instance {
   readonly online: boolean;
   readonly certificate: Certificate | undefined;
   readonly listener: Delivered | undefined;
+  /** The tags of all inbounds behind the listener. */
+  readonly tags: readonly Tags[];
   readonly grants: readonly Grant[];
   /** Whether a connection gets through that is allowed. */
   readonly working: boolean;
@@ -30,6 +32,8 @@ export interface Destinations {
   wouldAllow(destination: Tags, services: readonly string[]): boolean;
   /** The permissions that let the services in, and those that are for other instances of the destination. */
   permissions(destination: Tags, services: readonly string[], from: string): PermissionMatch[];
+  /** The policies for inbounds that take effect on connections from the services to one of the instances. */
+  inEffect(table: PolicyTable, destination: Tags, services: readonly string[]): PolicyMatch[];
 }
 
 const lets = ({ service }: Grant, services: readonly string[]) => service === anyService || services.includes(service);
@@ -42,6 +46,8 @@ export function listens(listener: Delivered | undefined): boolean {
 
 export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Observations): Destinations {
   const { policies } = mesh;
+  const permissions = tableOf(policies, trafficPermissionType);
+  const facts = { mesh: mesh.mesh?.spec ?? {}, mayLogTo: () => true };
   const grants = new Map<string, readonly Grant[]>();
   const instances = new Map<string, readonly Instance[]>();
 
@@ -49,7 +55,7 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
     const key = JSON.stringify(listener);
     let found = grants.get(key);
     if (found === undefined) {
-      found = grantsOf(policies, listener);
+      found = grantsOf(permissions, listener);
       grants.set(key, found);
     }
     return found;
@@ -62,14 +68,16 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
     const services = proxy === undefined ? [] : servicesOf(proxy);
     const certificate = mtls ? certificateOf(observed, services, observations.now) : undefined;
     const listener = observed.online ? observations.inbound(dataplane, endpoint) : undefined;
-    const shared = proxy?.inbounds.filter((own) => own.address === address && own.port === port);
+    const shared = proxy?.inbounds.filter((own) => own.address === address && own.port === port) ?? [];
+    const tags = shared.map((own) => own.tags);
     return {
       dataplane,
       endpoint,
       online: observed.online,
       certificate,
       listener,
-      grants: grantsFor((shared ?? []).map(({ tags }) => tags)),
+      tags,
+      grants: grantsFor(tags),
       working:
         endpoint.down !== true && listens(listener) && (certificate === undefined || certificate.state === "live"),
     };
@@ -114,13 +122,14 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
           ...(listener === undefined ? {} : { listener }),
           ...(endpoint.down === true ? { down: endpoint.down } : {}),
           allowed,
-          permissions: [...named.values()].map(({ policy, index }) => ({
-            name: policy.name,
-            ...ruleOf(policy.spec, index),
-          })),
+          permissions: [...named.values()].map((match) => ({ name: match.policy.name, ...ruleOf(permissions, match) })),
           connects: allowed && working,
         };
       }),
+    inEffect: (table, destination, services) =>
+      instancesOf(destination).flatMap(({ tags }) =>
+        inboundRows(table, tags, facts).filter(({ applies, source }) => applies && names(source, services)),
+      ),
     wouldAllow: (destination, services) => grantsFor([destination]).some((grant) => lets(grant, services)),
     permissions(destination, services, from) {
       /** A selector belongs to one rule: with the two of a grant it is known which one that is. */
@@ -134,27 +143,38 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
       return [...found.values()].flatMap((grants) =>
         [...grants.values()].map((grant) => {
           const as = grant.service === anyService || grant.service === from ? {} : { as: grant.service };
-          return { ...grantMatch(grant, mtls), ...as };
+          return { ...ruleMatch(permissions, grant, facts), ...as };
         }),
       );
     },
   };
 }
 
+/** True when a source means one of the services. */
+function names(match: Match, services: readonly string[]): boolean {
+  const named = match !== undefined && Object.hasOwn(match, serviceTag) ? match[serviceTag] : undefined;
+  return named !== undefined && (named === anyService || services.includes(named));
+}
+
 /** The rules that would let the services in if the destination had other tags: for want of which they don't get in. */
 function nearMisses({ policies }: MeshView, destination: Tags, services: readonly string[]): PolicyMatch[] {
   const service = destination[serviceTag] ?? "";
-  const names = (match: Match) => {
-    const named = match !== undefined && Object.hasOwn(match, serviceTag) ? match[serviceTag] : undefined;
-    return named !== undefined && (named === anyService || services.includes(named));
-  };
-  return policiesFor(policies, "TrafficPermission", service).flatMap(({ name, spec }) =>
-    rulesOf(spec).flatMap(({ sources = [], destinations = [] }, index) => {
-      const source = sources.find(({ match }) => names(match));
+  const table = tableOf(policies, trafficPermissionType);
+  return policiesFor(table, service).flatMap((policy) =>
+    table.type.policy.rules(policy.spec).flatMap(({ sources = [], destinations = [] }, index) => {
+      const source = sources.find(({ match }) => names(match, services));
       const other = destinations.find(({ match }) => matchesService(match, service));
       if (source === undefined || other === undefined) return [];
       const how = { applies: false, reason: "other-tags" } as const;
-      return [{ name, ...ruleOf(spec, index), source: source.match ?? {}, destination: other.match ?? {}, ...how }];
+      return [
+        {
+          name: policy.name,
+          ...ruleOf(table, { policy, index }),
+          source: source.match ?? {},
+          destination: other.match ?? {},
+          ...how,
+        },
+      ];
     }),
   );
 }

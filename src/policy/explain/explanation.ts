@@ -48,7 +48,10 @@ export interface EndpointExplanation extends Place {
   readonly connects: boolean;
 }
 
-/** Where a share of the connections goes. */
+/**
+ * Where a share of the connections goes. Beside `healthCheck` stand the names of other policies that take effect on them,
+ * by the fields of those of their types which have a sentence for it.
+ */
 export interface DestinationExplanation {
   readonly weight: number;
   readonly destination: Tags;
@@ -58,7 +61,10 @@ export interface DestinationExplanation {
   readonly connects: Outcome;
 }
 
-/** The way that connections take from dataplanes for which the same policies apply. */
+/**
+ * The way that connections take from dataplanes for which the same policies apply; with the names of other policies for
+ * outbounds that take effect on them, as in `DestinationExplanation`.
+ */
 export interface RouteExplanation {
   /** Their names; none when no dataplane offers the source service, and this is how it would be. */
   readonly sources: readonly string[];

@@ -19,6 +19,8 @@ export interface Delivered {
   readonly reason?: string;
   /** Envoy has an earlier content of what it refused. */
   readonly earlier?: true;
+  /** What there is to say of its kind; nothing of a listener that hands on TCP connections. */
+  readonly kind?: string;
   /** A ProxyTemplate put something else in its place, which nobody reads here. */
   readonly raw?: true;
 }

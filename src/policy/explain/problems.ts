@@ -1,8 +1,10 @@
+import { backendsOf, loggedFile } from "../../resources/logging.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
+import { trafficLogType } from "../../resources/traffic-log.js";
 import type { MeshView } from "../../view/mesh-view.js";
+import { tableOf } from "../../view/policies.js";
 import { unreachableInbounds } from "../../view/proxy.js";
-import { backendsOf, loggedFile } from "../logging.js";
-import { type Inbounds, logRules } from "../matching.js";
+import { candidates, type Inbounds } from "../matching.js";
 import type { Certificate } from "./certificate.js";
 import type {
   DestinationExplanation,
@@ -230,10 +232,11 @@ function ofSources(mesh: MeshView, { from, to, sources }: ProblemFacts): Problem
 /** Files that TrafficLogs name and sources don't allow: connections get through, and nobody sees them. */
 function ofLogs({ mesh, policies }: MeshView, { to, sources, loggers }: ProblemFacts): Problem[] {
   const silent = new Map<string, string[]>();
+  const table = tableOf(policies, trafficLogType);
   for (const { dataplane } of sources) {
     const logger = loggers.get(dataplane);
     if (logger?.mayLogTo === undefined || mesh === undefined) continue;
-    for (const backend of backendsOf(logRules(policies, logger.inbounds, to), mesh.spec)) {
+    for (const backend of backendsOf(candidates(table, logger.inbounds, to), mesh.spec)) {
       const file = loggedFile(backend);
       if (file === undefined || logger.mayLogTo(file)) continue;
       const what = `are not logged by backend "${backend.name ?? ""}": no log file "${file}" is allowed there`;

@@ -1,7 +1,10 @@
+import { explainedField, type PolicyFacts } from "../../resources/policy-type.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
+import { trafficRouteType } from "../../resources/traffic-route.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";
+import { type PolicyTable, tableOf } from "../../view/policies.js";
 import { servicesOf } from "../../view/proxy.js";
-import { contestOf } from "../dataplane-policies.js";
+import { contestOf, outboundRows, type PolicyMatch } from "../dataplane-policies.js";
 import { candidates, type Inbounds, type Share, sharesOf } from "../matching.js";
 import { adviceFor } from "./advice.js";
 import { certificateOf } from "./certificate.js";
@@ -27,22 +30,48 @@ interface Group {
   readonly services: readonly string[];
   readonly inbounds: Inbounds;
   readonly shares: readonly Share[];
+  readonly besides: ReturnType<typeof besides>;
+}
+
+/** The policies of a mesh that `explain` has a sentence of, by their level. */
+function explainedTables({ policies }: MeshView, ...levels: readonly PolicyTable["type"]["policy"]["level"][]) {
+  return Object.values(policies).filter(({ type: { policy } }) => policy.sentence && levels.includes(policy.level));
+}
+
+/** The names of those that take effect, by the field that `explain` has for them. */
+function named(tables: readonly PolicyTable[], rowsOf: (table: PolicyTable) => readonly PolicyMatch[]) {
+  const fields: Record<string, string> = {};
+  for (const table of tables) {
+    const names = new Set(rowsOf(table).flatMap(({ applies, name }) => (applies ? [name] : [])));
+    if (names.size > 0) fields[explainedField(table.type)] = [...names].join(", ");
+  }
+  return fields;
+}
+
+/** What `explain` says besides the route: of the connections to the service, and of those to each destination. */
+function besides(mesh: MeshView, inbounds: Inbounds, to: string, shares: readonly Share[]) {
+  const facts: PolicyFacts = { mesh: mesh.mesh?.spec ?? {}, mayLogTo: () => true };
+  const about = (service: string) => (table: PolicyTable) => outboundRows(table, inbounds, service, facts);
+  const tables = explainedTables(mesh, "destination");
+  return {
+    outbound: named(explainedTables(mesh, "outbound"), about(to)),
+    destinations: shares.map(({ destination }) => named(tables, about(destination[serviceTag] ?? ""))),
+  };
 }
 
 /** Dataplanes together that connect as the same services and by the same policies: usually all instances of a service. */
-function groupsOf({ policies }: MeshView, sources: readonly ProxyView[], from: string, to: string): Group[] {
-  const wayOf = (inbounds: Inbounds) => ({ inbounds, shares: sharesOf(policies, inbounds, to) });
+function groupsOf(mesh: MeshView, sources: readonly ProxyView[], from: string, to: string): Group[] {
+  const wayOf = (inbounds: Inbounds) => {
+    const shares = sharesOf(mesh.policies, inbounds, to);
+    return { inbounds, shares, besides: besides(mesh, inbounds, to, shares) };
+  };
   if (sources.length === 0) return [{ sources: [], services: [from], ...wayOf([{ tags: { [serviceTag]: from } }]) }];
   const groups = new Map<string, Group>();
   for (const proxy of sources) {
     const services = servicesOf(proxy);
     const way = wayOf(proxy.inbounds);
-    const [route] = candidates(policies, "TrafficRoute", proxy.inbounds, to);
-    const checks = way.shares.map(
-      ({ destination }) =>
-        candidates(policies, "HealthCheck", proxy.inbounds, destination[serviceTag] ?? "")[0]?.policy.name,
-    );
-    const key = JSON.stringify([services, route?.policy.name, route?.source, checks]);
+    const [route] = candidates(tableOf(mesh.policies, trafficRouteType), proxy.inbounds, to);
+    const key = JSON.stringify([services, route?.policy.name, route?.source, way.besides]);
     const known = groups.get(key);
     if (known === undefined) groups.set(key, { sources: [proxy], services, ...way });
     else known.sources.push(proxy);
@@ -63,16 +92,17 @@ interface Facts {
   readonly destinations: Destinations;
 }
 
-function routeOf({ mesh: { policies }, to, destinations }: Facts, group: Group): RouteExplanation {
+function routeOf({ mesh, to, destinations }: Facts, group: Group): RouteExplanation {
   const { sources, services, inbounds, shares } = group;
-  const [route] = contestOf(candidates(policies, "TrafficRoute", inbounds, to));
-  const explained = shares.map(({ weight, destination }): DestinationExplanation => {
-    const [check] = candidates(policies, "HealthCheck", inbounds, destination[serviceTag] ?? "");
+  const [route] = contestOf(candidates(tableOf(mesh.policies, trafficRouteType), inbounds, to));
+  const inboundTables = explainedTables(mesh, "inbound");
+  const explained = shares.map(({ weight, destination }, index): DestinationExplanation => {
     const endpoints = destinations.endpoints(destination, services);
     return {
       weight,
       destination,
-      ...(check === undefined ? {} : { healthCheck: check.policy.name }),
+      ...group.besides.destinations[index],
+      ...named(inboundTables, (table) => destinations.inEffect(table, destination, services)),
       endpoints,
       connects: together(endpoints.map(({ connects }) => (connects ? "always" : "never"))),
     };
@@ -81,6 +111,7 @@ function routeOf({ mesh: { policies }, to, destinations }: Facts, group: Group):
     sources: sources.map(({ name }) => name),
     services,
     ...(route === undefined ? {} : { route }),
+    ...group.besides.outbound,
     destinations: explained,
     connects: together(explained.map(({ connects }) => connects)),
   };

@@ -12,6 +12,7 @@ import { trafficText } from "../../../src/ctl/explain/traffic-text.js";
 import { dataplanePolicies } from "../../../src/policy/dataplane-policies.js";
 import type { Delivered, Observations } from "../../../src/policy/explain/observations.js";
 import { explainTraffic } from "../../../src/policy/explain/traffic.js";
+import { policyTypes } from "../../../src/resources/registry.js";
 import { decode } from "../../../src/resources/schema.js";
 import type { Stored } from "../../../src/store/store.js";
 import { match, policyMesh } from "../../support/explained-meshes.js";
@@ -143,10 +144,14 @@ const sent = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 for (const [name, [resources, oddities]] of Object.entries(situations)) {
   test(`the text of an explanation: ${name}`, async () => {
     const answer = sent(explained(resources, oddities));
-    assert.equal(decode(trafficSchema, answer, "strict").unknown, [], "kumactl knows all that the API tells");
+    assert.equal(
+      decode(trafficSchema(policyTypes), answer, "strict").unknown,
+      [],
+      "kumactl knows all that the API tells",
+    );
     const { actual, expected } = golden(
       `explain-${name}.txt`,
-      await trafficText(readAnswer(trafficSchema, answer), now, false),
+      await trafficText(readAnswer(trafficSchema(policyTypes), answer), now, false, policyTypes),
     );
     assert.is(actual, expected);
   });
@@ -154,7 +159,12 @@ for (const [name, [resources, oddities]] of Object.entries(situations)) {
 
 test("colours are the verdict's", async () => {
   const [resources] = situations.denied ?? [[]];
-  const text = await trafficText(readAnswer(trafficSchema, sent(explained(resources))), now, true);
+  const text = await trafficText(
+    readAnswer(trafficSchema(policyTypes), sent(explained(resources))),
+    now,
+    true,
+    policyTypes,
+  );
   assert.match(text, "\u001b[31mDENIED\u001b[39m\n");
 });
 
@@ -166,10 +176,10 @@ test("the text of a dataplane's policies", () => {
     const mesh = meshViewOf(...resources);
     const proxy = mesh.proxies.get("web-1");
     const answer = sent(proxy && dataplanePolicies(mesh, proxy));
-    assert.equal(decode(policiesSchema, answer, "strict").unknown, []);
+    assert.equal(decode(policiesSchema(policyTypes), answer, "strict").unknown, []);
     const { actual, expected } = golden(
       `inspect-dataplane-${name}.txt`,
-      policiesText(readAnswer(policiesSchema, answer)),
+      policiesText(readAnswer(policiesSchema(policyTypes), answer), policyTypes),
     );
     assert.is(actual, expected);
   }

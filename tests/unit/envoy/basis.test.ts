@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import { type Generated, generate } from "../../../src/envoy/generate.js";
 import { kinds } from "../../../src/envoy/resource.js";
 import type { MeshView, ProxyView } from "../../../src/view/mesh-view.js";
-import { noPolicies, type PolicyType } from "../../../src/view/policies.js";
+import { noPolicies, type PolicyTable } from "../../../src/view/policies.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
@@ -33,14 +33,17 @@ function proxyOf(view: MeshView, name: string): ProxyView {
 const versions = ({ config }: Generated) =>
   kinds.flatMap((kind) => [...config[kind].values()].map(({ name, version }) => `${kind} ${name} ${version}`)).sort();
 
-const exempt: ReadonlySet<PolicyType> = new Set<PolicyType>(["TrafficPermission"]);
+const exempt: ReadonlySet<string> = new Set(["TrafficPermission"]);
 
-for (const type of Object.keys(noPolicies) as PolicyType[]) {
+for (const type of Object.keys(noPolicies)) {
   test(`${type}: a change makes it anew, unless it is taken into what was made`, () => {
     const before = mesh();
     const proxy = proxyOf(before, "client-1");
     const made = generate(proxy, before, surroundings);
-    const after = { ...before, policies: { ...before.policies, [type]: { ...before.policies[type] } } };
+    const after = {
+      ...before,
+      policies: { ...before.policies, [type]: { ...(before.policies[type] as PolicyTable) } },
+    };
     assert.is(generate(proxy, after, surroundings, undefined, made).basis !== made.basis, !exempt.has(type));
   });
 }
@@ -54,7 +57,7 @@ test("a change of permissions or of endpoints is taken in as if all were made an
       const proxy = name === "client-1" ? proxyOf(before, name) : proxyOf(after, name);
       const made = generate(proxyOf(before, name), before, surroundings);
       const anew = generate(proxy, { ...after, mesh: before.mesh }, surroundings);
-      const policies = { ...before.policies, TrafficPermission: after.policies.TrafficPermission };
+      const policies = { ...before.policies, TrafficPermission: after.policies.TrafficPermission as PolicyTable };
       const renewed = generate(proxy, { ...after, mesh: before.mesh, policies }, surroundings, undefined, made);
       assert.equal(versions(renewed), versions(anew), name);
       if (name === "client-1") assert.is(renewed.basis, made.basis);

@@ -3,8 +3,9 @@ import { RBAC_Action } from "../../../proto-gen/es/envoy/config/rbac/v3/rbac_pb.
 import type { RBAC } from "../../../proto-gen/es/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
 import { generate } from "../../../src/envoy/generate.js";
 import { grantsOf, permitted } from "../../../src/policy/permissions.js";
-import type { TrafficPermission } from "../../../src/resources/traffic-permission.js";
+import { type TrafficPermission, trafficPermissionType } from "../../../src/resources/traffic-permission.js";
 import type { MeshView } from "../../../src/view/mesh-view.js";
+import { tableOf } from "../../../src/view/policies.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
@@ -102,7 +103,7 @@ for (const [title, specs, allowed, inbounds = [redis]] of cases) {
   test(`${title}: ${allowed === "anyone" ? allowed : `[${allowed}]`}`, () => {
     const { policies } = meshViewOf(...specs.map((spec, index) => permission(`p-${index}`, spec)), meshRecord());
     const expected = allowed === "anyone" ? { kind: allowed } : { kind: "services", services: allowed };
-    assert.equal(permitted(policies, inbounds), expected);
+    assert.equal(permitted(tableOf(policies, trafficPermissionType), inbounds), expected);
   });
 }
 
@@ -116,11 +117,9 @@ test("every rule that lets somebody in is named once, with the selectors by whic
     meshRecord(),
   );
   const dev = { service: "redis-2", env: "dev" };
-  const found = grantsOf(policies, [redis, dev]).map(({ policy, index, service, source, destination }) => [
-    `${policy.name} ${index} ${service}`,
-    source,
-    destination,
-  ]);
+  const found = grantsOf(tableOf(policies, trafficPermissionType), [redis, dev]).map(
+    ({ policy, index, service, source, destination }) => [`${policy.name} ${index} ${service}`, source, destination],
+  );
   assert.equal(found, [
     ["a 0 web", { service: "web", version: "9" }, { service: "redis" }],
     ["a 0 web", { service: "web" }, { service: "redis" }],

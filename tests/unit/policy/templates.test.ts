@@ -1,7 +1,8 @@
 import * as assert from "uvu/assert";
+import { dataplaneCandidates } from "../../../src/policy/dataplane-candidates.js";
 import { standings } from "../../../src/policy/ranking.js";
-import { templateCandidates } from "../../../src/policy/templates.js";
-import type { ProxyTemplate } from "../../../src/resources/proxy-template.js";
+import { type ProxyTemplate, proxyTemplateType } from "../../../src/resources/proxy-template.js";
+import { tableOf } from "../../../src/view/policies.js";
 import { meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
@@ -44,8 +45,8 @@ for (const [title, templates, names, inbounds = [web]] of cases) {
       return stored("ProxyTemplate", name, { selectors } satisfies ProxyTemplate);
     });
     const { policies } = meshViewOf(meshRecord(), ...records);
-    const found = templateCandidates(
-      policies,
+    const found = dataplaneCandidates(
+      tableOf(policies, proxyTemplateType),
       inbounds.map((tags) => ({ tags })),
     );
     assert.is(found.map(({ policy }) => policy.name).join(), names);

@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import type { Change, Stored } from "../../../src/store/store.js";
 import { apply, emptyView, type TouchedMeshes, untouched } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
-import { noPolicies, policiesFor } from "../../../src/view/policies.js";
+import { noPolicies, type PolicyTable, policiesFor } from "../../../src/view/policies.js";
 import { dataplane, meshRecord, stored } from "../../support/mesh-view.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
@@ -112,8 +112,14 @@ for (const [title, before, changes, touched] of cases) {
   test(`touches nobody else: ${title}`, () => assert.is(after(start(...before), ...changes).touched, touched));
 }
 
+function tableOf(view: View, type: string): PolicyTable {
+  const table = (view.get("m")?.policies ?? noPolicies)[type];
+  if (table === undefined) throw new Error(`there is no type ${type}`);
+  return table;
+}
+
 const names = (view: View, type: "TrafficPermission" | "ProxyTemplate", service: string) =>
-  policiesFor(view.get("m")?.policies ?? noPolicies, type, service).map(({ name }) => name);
+  policiesFor(tableOf(view, type), service).map(({ name }) => name);
 
 test("the policies of a service are those that name it or leave it open, by name, each once", () => {
   const view = start(
@@ -134,7 +140,7 @@ test("the policies of a service are those that name it or leave it open, by name
 test("a policy is read as it was written last, and under no service that it named before", () => {
   const view = after(start(permission("p", "redis")), put({ ...permission("p", "mysql"), version: 2 })).view;
   assert.equal(names(view, "TrafficPermission", "redis"), []);
-  const [found] = policiesFor(view.get("m")?.policies ?? noPolicies, "TrafficPermission", "mysql");
+  const [found] = policiesFor(tableOf(view, "TrafficPermission"), "mysql");
   assert.is(found?.version, 2);
 });
 
