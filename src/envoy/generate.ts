@@ -1,5 +1,5 @@
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
-import type { Policies, PolicyTable } from "../view/policies.js";
+import { type Policies, type PolicyTable, tableOf } from "../view/policies.js";
 import { type AssignmentSource, type AssignmentSources, reassigned } from "./assignments.js";
 import { createDefaultProxy, type Draft, scopeOf } from "./default-proxy.js";
 import type { PolicyEffect } from "./effects/effect.js";
@@ -89,6 +89,7 @@ function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]):
 export function createGenerator(effects: readonly PolicyEffect[] = policyEffects, kinds = listenerKinds): Generator {
   const defaultProxy = createDefaultProxy(effects, kinds);
   const exempt = new Set(effects.filter(isRenewed).map(({ type }) => type.name));
+  const around = effects.filter(({ config }) => config !== undefined);
   const tables = new WeakMap<Policies, readonly PolicyTable[]>();
 
   /** The tables that a configuration was made from, which all proxies of a mesh share. */
@@ -110,15 +111,10 @@ export function createGenerator(effects: readonly PolicyEffect[] = policyEffects
   }
 
   /** Adds what is generated, and what effects put around it: the first of them outermost. */
-  function addAll(draft: Draft, mesh: MeshView): void {
-    const around = effects.reduceRight(
-      (inner, { type, config }) => {
-        const table = mesh.policies[type.name];
-        return config === undefined || table === undefined ? inner : () => config(table, draft, inner);
-      },
-      () => defaultProxy.add(draft, mesh),
-    );
-    around();
+  function addAll(draft: Draft, mesh: MeshView, from = 0): void {
+    const effect = around[from];
+    if (effect === undefined) defaultProxy.add(draft, mesh);
+    else effect.config?.(tableOf(mesh.policies, effect.type), draft, () => addAll(draft, mesh, from + 1));
   }
 
   return (proxy, mesh, surroundings, placement = defaultPlacement, before = undefined) => {

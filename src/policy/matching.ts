@@ -68,7 +68,9 @@ export function candidates<Spec, Conf>(
     for (let index = 0; index < rules.length; index++) {
       const rule = rules[index] ?? {};
       const applies = applicability(rule, inbounds, service);
-      if (applies !== undefined) found.push({ policy, index, conf: rule.conf, ...applies });
+      if (applies === undefined) continue;
+      const { source, destination, rank } = applies;
+      found.push({ policy, index, conf: rule.conf, source, destination, rank });
     }
   }
   // The sort is stable, and they came in the order of their names.

@@ -42,9 +42,14 @@ export interface Rank {
 }
 
 export function rankOf(match: Match): Rank {
-  const values = Object.values(match ?? {});
-  const wildcard = values.filter((value) => value === anyValue).length;
-  return { exact: values.length - wildcard, wildcard };
+  let exact = 0;
+  let wildcard = 0;
+  for (const key in match) {
+    if (!Object.hasOwn(match, key)) continue;
+    if (match[key] === anyValue) wildcard += 1;
+    else exact += 1;
+  }
+  return { exact, wildcard };
 }
 
 export const addRanks = (a: Rank, b: Rank): Rank => ({
