@@ -11,6 +11,7 @@ import { startHttpServer } from "../net/http-server.js";
 import { httpLimitNames } from "../net/limits.js";
 import { bindError } from "../net/listen.js";
 import { allowedOrigins } from "../net/origins.js";
+import { meshType } from "../resources/mesh.js";
 import { registry } from "../resources/registry.js";
 import type { Store } from "../store/store.js";
 import { followChanges, type ViewFeed } from "../xds/feed.js";
@@ -75,7 +76,7 @@ async function furnish(store: Store, authorities: Authorities, settings: Setting
     ensureDefaultMesh(store, settings.defaultMesh, authorities),
   ]);
   // Meshes of a store that an older version wrote, or whose creation was cut short, get theirs now.
-  for (const { name } of await store.list("Mesh")) {
+  for (const { name } of await store.list(meshType)) {
     if (await authorities.ensure(name)) {
       logger.info("made the certificate authority that was missing", { mesh: name });
     }

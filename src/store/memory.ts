@@ -50,7 +50,7 @@ export function createMemoryStore(registry: Registry): Store {
     },
     async deleteMesh(mesh) {
       assertMesh(mesh);
-      const gone = registry.types.flatMap(({ name }) => mirror.list(name, mesh));
+      const gone = registry.types.flatMap((type) => mirror.list(type, mesh));
       for (const stored of gone.sort((a, b) => Number(b.type === "Mesh") - Number(a.type === "Mesh"))) remove(stored);
     },
     async tryWrite() {},

@@ -1,4 +1,4 @@
-import type { Resource } from "../resources/resource.js";
+import type { Resource, ResourceType } from "../resources/resource.js";
 
 /** What identifies a stored resource. A Mesh has `mesh === name`. */
 export interface Key {
@@ -42,7 +42,7 @@ export interface Store {
   /** Those of the keys that exist, in any order. */
   getAll(keys: readonly Key[]): Promise<readonly Stored[]>;
   /** All resources of a type, of one mesh when given. */
-  list(type: string, mesh?: string): Promise<readonly Stored[]>;
+  list<Spec>(type: ResourceType<Spec>, mesh?: string): Promise<readonly Stored<Spec>[]>;
   /** @throws StoreError `already-exists` */
   create(resource: Resource): Promise<Stored>;
   /**

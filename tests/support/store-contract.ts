@@ -1,7 +1,11 @@
 import * as assert from "uvu/assert";
+import { dataplaneType } from "../../src/resources/dataplane.js";
+import { dataplaneInsightType } from "../../src/resources/dataplane-insight.js";
+import { meshType } from "../../src/resources/mesh.js";
 import type { Resource } from "../../src/resources/resource.js";
 import { type Change, type Key, type Store, StoreError } from "../../src/store/store.js";
 import { suite } from "./suite.js";
+import { typeNamed } from "./type-named.js";
 
 const key = (type: string, mesh: string, name: string): Key => ({ type, mesh, name });
 const mesh = (name: string): Resource => ({ ...key("Mesh", name, name), spec: {} });
@@ -109,8 +113,8 @@ export function storeContract(
 
   test("what was never created is absent, and that is no error", async () => {
     assert.is(await store.get(key("Dataplane", "default", "a")), undefined);
-    assert.equal(await store.list("Dataplane"), []);
-    assert.equal(await store.list("Dataplane", "ghost"), []);
+    assert.equal(await store.list(dataplaneType), []);
+    assert.equal(await store.list(dataplaneType, "ghost"), []);
   });
 
   test("a resource is known by type, mesh and name together", async () => {
@@ -127,9 +131,9 @@ export function storeContract(
     for (const resource of [dataplane("a", "one"), dataplane("b", "one"), dataplane("c", "two"), insight("d", "one")]) {
       await store.create(resource);
     }
-    assert.equal(names(await store.list("Dataplane")), ["a", "b", "c"]);
-    assert.equal(names(await store.list("Dataplane", "one")), ["a", "b"]);
-    assert.equal(names(await store.list("DataplaneInsight", "two")), []);
+    assert.equal(names(await store.list(dataplaneType)), ["a", "b", "c"]);
+    assert.equal(names(await store.list(dataplaneType, "one")), ["a", "b"]);
+    assert.equal(names(await store.list(dataplaneInsightType, "two")), []);
   });
 
   test("a resource that is there cannot be created again, and stays as it was", async () => {
@@ -159,7 +163,7 @@ export function storeContract(
     await store.delete(dataplane("a"));
     assert.is(await refusal(store.update(dataplane("a"), version)), "conflict");
     assert.is(await refusal(store.update(dataplane("b"), 0)), "conflict");
-    assert.equal(await store.list("Dataplane"), []);
+    assert.equal(await store.list(dataplaneType), []);
   });
 
   test("of many updates at once that began with the same version, one wins", async () => {
@@ -219,15 +223,16 @@ export function storeContract(
     for (const resource of [mesh("one"), dataplane("a", "one"), insight("a", "one")]) await store.create(resource);
     for (const resource of [mesh("two"), dataplane("a", "two")]) await store.create(resource);
     await store.deleteMesh("one");
-    for (const type of ["Mesh", "Dataplane", "DataplaneInsight"]) assert.equal(await store.list(type, "one"), []);
-    assert.equal(names(await store.list("Mesh")), ["two"]);
-    assert.equal(names(await store.list("Dataplane")), ["a"]);
+    for (const type of ["Mesh", "Dataplane", "DataplaneInsight"].map(typeNamed))
+      assert.equal(await store.list(type, "one"), []);
+    assert.equal(names(await store.list(meshType)), ["two"]);
+    assert.equal(names(await store.list(dataplaneType)), ["a"]);
   });
 
   test("deleting a mesh clears leftovers whose mesh record is gone, and is no error when nothing is left", async () => {
     await store.create(dataplane("a", "one"));
     await store.deleteMesh("one");
-    assert.equal(await store.list("Dataplane"), []);
+    assert.equal(await store.list(dataplaneType), []);
     await store.deleteMesh("one");
   });
 
@@ -377,7 +382,7 @@ export function storeContract(
     await Promise.all(writers);
     await store.create(dataplane("last"));
     while (!known.has("last")) apply(await feed.next());
-    const stored = await store.list("Dataplane");
+    const stored = await store.list(dataplaneType);
     assert.is(stored.length, 37);
     assert.equal(
       [...known].sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -392,7 +397,7 @@ export function storeContract(
     for (let round = 0; round < 3; round++) await store.tryWrite();
     await Promise.all([store.tryWrite(), store.tryWrite(), store.create(dataplane("a"))]);
     assert.equal(await feed.lines(1), ["put Dataplane default/a"]);
-    assert.equal(await store.list("WriteTest"), []);
+    assert.equal(await store.list({ ...dataplaneType, name: "WriteTest" }), []);
     await store.create(dataplane("b"));
     assert.equal(await feed.lines(1), ["put Dataplane default/b"]);
   });

@@ -1,4 +1,5 @@
 import * as assert from "uvu/assert";
+import { dataplaneType } from "../../src/resources/dataplane.js";
 import type { OpenOptions } from "../../src/store/postgres/open.js";
 import { StoreError } from "../../src/store/store.js";
 import { eventually } from "../support/eventually.js";
@@ -80,7 +81,7 @@ test("a read sees what another instance wrote before it, without waiting for the
   for (let round = 0; round < 50; round++) {
     const { version } = await a.store.create(dataplane(`r-${round}`));
     assert.is((await b.store.get(dataplane(`r-${round}`)))?.version, version);
-    assert.is((await b.store.list("Dataplane")).length, round + 1);
+    assert.is((await b.store.list(dataplaneType)).length, round + 1);
   }
 });
 

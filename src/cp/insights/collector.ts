@@ -1,5 +1,5 @@
 import type { Logger } from "../../lib/logger.js";
-import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import type { ProxyId } from "../../xds/node.js";
 
@@ -14,8 +14,7 @@ export interface CollectorOptions {
 }
 
 /** When the last proxy of a Dataplane went; undefined while one is connected, and when none ever was. */
-function offlineSince(insight: Stored): number | undefined {
-  const subscriptions = (insight.spec as DataplaneInsight).subscriptions ?? [];
+function offlineSince({ spec: { subscriptions = [] } }: Stored<DataplaneInsight>): number | undefined {
   if (subscriptions.length === 0) return undefined;
   const times = subscriptions.map(({ disconnectTime }) => Date.parse(disconnectTime ?? ""));
   // An open one has none, which makes the latest of them no time at all.
@@ -36,7 +35,7 @@ export async function collectOffline({
   now = () => new Date(),
 }: CollectorOptions): Promise<void> {
   const before = now().getTime() - ageMs;
-  for (const insight of await store.list("DataplaneInsight")) {
+  for (const insight of await store.list(dataplaneInsightType)) {
     const since = offlineSince(insight);
     if (since === undefined || since > before) continue;
     const { mesh, name } = insight;

@@ -2,7 +2,7 @@ import type { Sql } from "postgres";
 import { sleep } from "../../lib/deadline.js";
 import type { Logger } from "../../lib/logger.js";
 import type { Registry } from "../../resources/registry.js";
-import type { Resource } from "../../resources/resource.js";
+import type { Resource, ResourceType } from "../../resources/resource.js";
 import { frozen } from "../frozen.js";
 import type { Mirror } from "../mirror.js";
 import { assertMesh, type Key, type Store, type Stored, StoreError, type Write } from "../store.js";
@@ -143,9 +143,9 @@ export function createStore(surroundings: Surroundings): Store {
     if (found !== undefined) remember(keys, found);
   }
 
-  async function listQuiet(type: string, mesh: string | undefined): Promise<void> {
+  async function listQuiet(type: ResourceType, mesh: string | undefined): Promise<void> {
     const before = mirror.list(type, mesh);
-    const found = await fetch(() => connections.inBatches(batch, (sql) => selectType(sql, type, mesh)));
+    const found = await fetch(() => connections.inBatches(batch, (sql) => selectType(sql, type.name, mesh)));
     if (found !== undefined) remember(before, found);
   }
 
@@ -186,8 +186,8 @@ export function createStore(surroundings: Surroundings): Store {
     },
     get: async (key) => (await getAll([key]))[0],
     getAll,
-    async list(type, mesh) {
-      await (isQuiet(type) ? listQuiet(type, mesh) : freshen());
+    async list<Spec>(type: ResourceType<Spec>, mesh?: string) {
+      await (isQuiet(type.name) ? listQuiet(type, mesh) : freshen());
       return mirror.list(type, mesh);
     },
     async create(resource) {
@@ -223,7 +223,7 @@ export function createStore(surroundings: Surroundings): Store {
     async deleteMesh(mesh) {
       assertMesh(mesh);
       await write({ type: "Mesh", mesh, name: mesh }, (sql) => deleteMesh(sql, mesh));
-      for (const type of quietTypes) mirror.list(type, mesh).forEach(noteGone);
+      for (const type of registry.types) if (isQuiet(type.name)) mirror.list(type, mesh).forEach(noteGone);
     },
     async tryWrite() {
       await write(rehearsed, (sql) => rehearse(sql, rehearsed));

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import { closeAbandoned, followInstances } from "../../../src/cp/insights/abandoned.js";
 import { collectOffline } from "../../../src/cp/insights/collector.js";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
 import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
 import { aloneOnStore, type InstanceObserver } from "../../../src/store/instances.js";
@@ -8,6 +9,7 @@ import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
+import { typeNamed } from "../../support/type-named.js";
 import { silent } from "./stage.js";
 
 const test = suite("what control planes and dataplanes leave behind");
@@ -113,7 +115,7 @@ test("dataplanes that went long ago are deleted with their insights; others stay
   });
   await store.create({ type: "Dataplane", mesh: "default", name: "without-insight", spec: {} });
   await collectOffline({ store, ageMs: 3_600_000, isOpenHere, logger: silent, now });
-  const names = async (type: string) => (await store.list(type)).map(({ name }) => name).sort();
+  const names = async (type: string) => (await store.list(typeNamed(type))).map(({ name }) => name).sort();
   assert.equal(await names("Dataplane"), ["just-gone", "never-came", "there", "without-insight"]);
   assert.equal(await names("DataplaneInsight"), ["just-gone", "never-came", "there"]);
 });
@@ -132,7 +134,7 @@ test("a dataplane that comes back while the list is read is not deleted", async 
     },
   };
   await collectOffline({ store: racing, ageMs: 1_000, isOpenHere, logger: silent, now });
-  assert.is((await store.list("Dataplane")).length, 1);
+  assert.is((await store.list(dataplaneType)).length, 1);
 });
 
 test("a dataplane with an open stream is not deleted, whatever its insight says, nor one that opens at the last moment", async () => {
@@ -152,7 +154,7 @@ test("a dataplane with an open stream is not deleted, whatever its insight says,
   };
   const options = { store: racing, ageMs: 1_000, logger: silent, now };
   await collectOffline({ ...options, isOpenHere: ({ mesh, name }) => mesh === "default" && open.has(name) });
-  assert.equal((await store.list("Dataplane")).map(({ name }) => name).sort(), ["a", "b"]);
+  assert.equal((await store.list(dataplaneType)).map(({ name }) => name).sort(), ["a", "b"]);
 });
 
 test.run();

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { allowedOrigins } from "../../../src/net/origins.js";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
@@ -206,7 +207,7 @@ test("a resource whose mesh is deleted while it is written, and leaves nothing o
   });
   const answer = await api.put("/meshes/default/dataplanes/a", dataplane("a"));
   assert.is(answer.status, 400);
-  assert.equal(await store.list("Dataplane"), []);
+  assert.equal(await store.list(dataplaneType), []);
 });
 
 test("writes while the store is away, and says when to come back", async () => {

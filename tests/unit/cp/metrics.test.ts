@@ -5,6 +5,7 @@ import { createMetrics, eventLoopLags } from "../../../src/cp/metrics/metrics.js
 import { both } from "../../../src/cp/metrics/observers.js";
 import { generate } from "../../../src/envoy/generate.js";
 import { defaultPlacement } from "../../../src/envoy/placement.js";
+import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { StreamObserver } from "../../../src/xds/observer.js";
@@ -113,7 +114,7 @@ test("a measured store does what the store does, and tells of each operation, re
   ]);
   assert.is((first as { version: number }).version, 1);
   assert.is((second as { kind: string }).kind, "conflict");
-  assert.is((await store.list("Mesh")).length, 1);
+  assert.is((await store.list(meshType)).length, 1);
   await store.delete(insight);
   await store.deleteMesh("m");
   assert.is(await store.get(mesh), undefined);

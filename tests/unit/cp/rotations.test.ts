@@ -12,6 +12,7 @@ import {
 import { createRoot } from "../../../src/identity/root.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { DataplaneInsight, MtlsInsight } from "../../../src/resources/dataplane-insight.js";
+import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { Secret } from "../../../src/resources/secret.js";
 import { aloneOnStore } from "../../../src/store/instances.js";
@@ -62,7 +63,7 @@ async function open({
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
   const authorities = createAuthorities(store, { keyType, lifeMs: day }, logger);
-  if ((await store.list("Mesh")).length === 0) {
+  if ((await store.list(meshType)).length === 0) {
     await authorities.ensure("m");
     for (const resource of [meshRecord(mtls), dataplane("p", {}), dataplane("q", {})]) await store.create(resource);
   }

@@ -5,7 +5,7 @@ import { beginRotation, decodeDocument, encodeDocument } from "../../../src/iden
 import { createRoot } from "../../../src/identity/root.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { registry } from "../../../src/resources/registry.js";
-import type { Secret } from "../../../src/resources/secret.js";
+import { type Secret, secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, type Stored, StoreError } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
@@ -118,7 +118,7 @@ test("an authority is taken back, and it is no error when somebody else did", as
   await authorities.discard("demo");
   await authorities.discard("demo");
   assert.equal(
-    (await store.list("Secret")).map(({ name }) => name),
+    (await store.list(secretType)).map(({ name }) => name),
     ["builtinca.other"],
   );
 });

@@ -1,4 +1,5 @@
 import * as assert from "uvu/assert";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { storeContract } from "../../support/store-contract.js";
@@ -15,7 +16,7 @@ test("lists are in the order of creation, and an update keeps the place", async 
   for (const name of ["c", "a", "b"]) await store.create(dataplane(name));
   await store.update(dataplane("c", { networking: {} }), 1);
   assert.equal(
-    (await store.list("Dataplane")).map(({ name }) => name),
+    (await store.list(dataplaneType)).map(({ name }) => name),
     ["c", "a", "b"],
   );
 });
