@@ -41,8 +41,8 @@ export async function collectOffline({
     const { mesh, name } = insight;
     if (isOpenHere({ mesh, name })) continue;
     // Read again right before: a proxy may have come back since the list was read.
-    const present = await store.get(insight);
-    if (present === undefined || present.version !== insight.version || isOpenHere({ mesh, name })) continue;
+    const present = (await store.get(insight)) as typeof insight | undefined;
+    if (present === undefined || offlineSince(present) !== since || isOpenHere({ mesh, name })) continue;
     const dataplane: Key = { type: "Dataplane", mesh, name };
     await store.delete(dataplane).catch(ignoreAbsence);
     await store.delete(insight).catch(ignoreAbsence);

@@ -6,9 +6,10 @@ import type { Resource, ResourceType } from "../../resources/resource.js";
 import { frozen } from "../frozen.js";
 import type { Mirror } from "../mirror.js";
 import { assertMesh, type Key, type Store, type Stored, StoreError, type Write } from "../store.js";
+import { versionOf } from "../version.js";
 import type { Connections } from "./connections.js";
 import { DatabaseFailure } from "./failure.js";
-import { type ResourceRow, readRow, specText } from "./rows.js";
+import { numberOf, type ResourceRow, readRow, specText } from "./rows.js";
 import { quietTypes } from "./schema.js";
 import {
   deleteMesh,
@@ -78,8 +79,9 @@ export function createStore(surroundings: Surroundings): Store {
   }
 
   /** What was written of types that do not feed goes into the mirror by ourselves. */
-  function note(resource: Resource, version: number): Stored {
+  function note(resource: Resource, number: number): Stored {
     const { type, mesh, name, spec } = resource;
+    const version = versionOf(number);
     const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(JSON.parse(specText(spec))), version });
     if (isQuiet(type)) mirror.apply({ kind: "put", sequence: mirror.sequence, resource: stored });
     return stored;
@@ -87,7 +89,7 @@ export function createStore(surroundings: Surroundings): Store {
 
   function noteGone({ type, mesh, name }: Key): void {
     if (!isQuiet(type)) return;
-    mirror.apply({ kind: "delete", sequence: mirror.sequence, key: { type, mesh, name }, version: 0 });
+    mirror.apply({ kind: "delete", sequence: mirror.sequence, key: { type, mesh, name } });
   }
 
   /** After this the mirror is what the database was at the call, or what was known of it before it was lost. */
@@ -170,7 +172,7 @@ export function createStore(surroundings: Surroundings): Store {
           type,
           mesh,
           name,
-          version,
+          version: version && numberOf(version),
           spec: specText(spec),
         })),
       );
@@ -196,7 +198,7 @@ export function createStore(surroundings: Surroundings): Store {
       return note(resource, row.version);
     },
     async update(resource, version) {
-      const [row] = await write(resource, (sql) => update(sql, resource, version));
+      const [row] = await write(resource, (sql) => update(sql, resource, numberOf(version)));
       if (row === undefined) throw new StoreError("conflict", resource);
       return note(resource, row.version);
     },

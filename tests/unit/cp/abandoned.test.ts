@@ -7,6 +7,7 @@ import { registry } from "../../../src/resources/registry.js";
 import { aloneOnStore, type InstanceObserver } from "../../../src/store/instances.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 import { typeNamed } from "../../support/type-named.js";
@@ -61,7 +62,7 @@ test("who is beaten to an insight looks at it once more", async () => {
       beaten = true;
       const stored = await store.get(write.resource);
       const subscriptions = [open("1", "cp-gone"), open("2", "cp-gone")];
-      await store.update({ ...write.resource, spec: { subscriptions } }, stored?.version ?? 0);
+      await store.update({ ...write.resource, spec: { subscriptions } }, stored?.version ?? versionOf(0));
       return [new StoreError("conflict", write.resource)];
     },
   };

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import { dataplaneType } from "../../../src/resources/dataplane.js";
 import { secretType } from "../../../src/resources/secret.js";
+import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
 import { typeNamed } from "../../support/type-named.js";
 import { dataplane, fields, stage, words } from "./stage.js";
@@ -151,7 +152,7 @@ test("a Dataplane that is applied unchanged is written while its connected proxy
 
   const stored = await api.store.get(insight);
   const gone = { id: "1", status, disconnectTime: "2026-01-01T00:00:00Z" };
-  await api.store.update({ ...insight, spec: { subscriptions: [gone] } }, stored?.version ?? 0);
+  await api.store.update({ ...insight, spec: { subscriptions: [gone] } }, stored?.version ?? versionOf(0));
   const settled = await versions();
   await api.put("/meshes/default/dataplanes/a", dataplane("a"));
   assert.is(await versions(), settled, "what a stream that is gone refused no longer counts");

@@ -8,6 +8,7 @@ import { registry } from "../../../src/resources/registry.js";
 import { type Secret, secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, type Stored, StoreError } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
 import { day, keyTypes, rootEntry } from "./stage.js";
 
@@ -29,7 +30,7 @@ async function secretOf(store: Store): Promise<Stored<Secret>> {
 
 const withValue = (value: unknown): Stored<Secret> => ({
   ...key,
-  version: 1,
+  version: versionOf(1),
   spec: value === undefined ? {} : { value: Buffer.from(JSON.stringify(value)).toString("base64") },
 });
 
