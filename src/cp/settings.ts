@@ -22,8 +22,9 @@ import {
 import { grpcLimits } from "../net/grpc-limits.js";
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
+import { storeKinds } from "../store/kinds.js";
 import { effectiveDocument, effectiveEnvironment } from "./ineffective.js";
-import { postgresContradictions, postgresTable } from "./postgres-settings.js";
+import { chosenKind, type StoreKinds, settingsOf, storeTypeSetting, unusedSettings } from "./store-settings.js";
 
 function setting<T>(
   path: string,
@@ -38,17 +39,6 @@ function setting<T>(
 
 /** Whom the HTTP API takes changes from: programs on this machine, or everyone. */
 type ChangesFrom = "localhost" | "none";
-
-const storeType: Parser<"memory" | "postgres"> = (raw, name) => {
-  if (raw === "memory" || raw === "postgres") return raw;
-  if (raw === "kubernetes") {
-    throw new UserError(
-      "setting.invalid",
-      `${name} is "${raw}", a store that this version doesn't have yet; use "memory" or "postgres"`,
-    );
-  }
-  throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory or postgres`);
-};
 
 const environment: Parser<"universal"> = (raw, name) => {
   if (raw === "universal") return raw;
@@ -100,279 +90,279 @@ const hour = 3_600_000;
 const asHours = (milliseconds: number) =>
   milliseconds > 0 && milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
 
-/** Every setting of kuma-cp. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
-export const table = {
-  environment: setting(
-    "environment",
-    "KUMA_ENVIRONMENT",
-    "universal",
-    environment,
-    "Where the control plane runs; Kubernetes mode is not in this version yet.",
-  ),
-  advertisedHostname: setting(
-    "general.advertisedHostname",
-    "KUMA_GENERAL_ADVERTISED_HOSTNAME",
-    "localhost",
-    Object.assign(host, { takesEmpty: true }),
-    "Host name or IP address under which dataplanes and kumactl reach this control plane; with the default, other " +
-      "machines are given the address by which they asked for their bootstrap.",
-  ),
-  storeType: setting<"memory" | "postgres">(
-    "store.type",
-    "KUMA_STORE_TYPE",
-    "memory",
-    storeType,
-    "Where resources are kept: memory or postgres.",
-  ),
-  ...postgresTable,
-  pollingInterval: setting(
-    "discovery.universal.pollingInterval",
-    "KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
-    1000,
-    durationSetting(10),
-    "How often the database is asked for changes where it can't announce them, behind a transaction pooler.",
-    asSeconds,
-  ),
-  dataplaneCleanupAge: setting(
-    "runtime.universal.dataplaneCleanupAge",
-    "KUMA_RUNTIME_UNIVERSAL_DATAPLANE_CLEANUP_AGE",
-    0,
-    durationSetting(),
-    "How long a dataplane that was connected may be offline before it is deleted; 0s means for ever.",
-    asHours,
-  ),
-  apiPort: setting("apiServer.port", "KUMA_API_SERVER_PORT", 5681, port, "Port of the HTTP API."),
-  apiInterface: setting(
-    "apiServer.interface",
-    "KUMA_API_SERVER_INTERFACE",
-    "0.0.0.0",
-    ipAddress,
-    "Address that the HTTP API listens on.",
-  ),
-  apiReadOnly: setting(
-    "apiServer.readOnly",
-    "KUMA_API_SERVER_READ_ONLY",
-    false,
-    bool,
-    "Whether the HTTP API refuses to change anything.",
-  ),
-  corsAllowedDomains: setting<readonly string[]>(
-    "apiServer.corsAllowedDomains",
-    "KUMA_API_SERVER_CORS_ALLOWED_DOMAINS",
-    [],
-    list,
-    "Origins, or regular expressions (RE2) of origins, of other sites that may use the HTTP API from a browser.",
-  ),
-  apiAuthnType: setting<ChangesFrom>(
-    "apiServer.authn.type",
-    "KUMA_API_SERVER_AUTHN_TYPE",
-    "localhost",
-    oneOf("localhost", "none"),
-    "Who may change resources: localhost, the control plane's own machine only, or none, whoever reaches the port.",
-  ),
-  bootstrapPort: setting(
-    "bootstrapServer.port",
-    "KUMA_BOOTSTRAP_SERVER_PORT",
-    5682,
-    port,
-    "Port of the server that gives kuma-dp its Envoy bootstrap.",
-  ),
-  adminAddress: setting(
-    "bootstrapServer.params.adminAddress",
-    "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ADDRESS",
-    "127.0.0.1",
-    ipAddress,
-    "Address of Envoy's admin server.",
-  ),
-  adminPort: setting(
-    "bootstrapServer.params.adminPort",
-    "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_PORT",
-    0,
-    port,
-    "Port of Envoy's admin server when kuma-dp asks for none; 0 means no port.",
-  ),
-  adminAccessLogPath: setting(
-    "bootstrapServer.params.adminAccessLogPath",
-    "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ACCESS_LOG_PATH",
-    "/dev/null",
-    filled("a path"),
-    "File that Envoy's admin server logs requests to.",
-  ),
-  xdsHost: setting(
-    "bootstrapServer.params.xdsHost",
-    "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST",
-    "",
-    hostOrNone,
-    "Host that Envoys connect to for xDS; empty means the advertised hostname.",
-  ),
-  xdsPortForEnvoy: setting(
-    "bootstrapServer.params.xdsPort",
-    "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT",
-    0,
-    port,
-    "Port that Envoys connect to for xDS; 0 means the port of the xDS server.",
-  ),
-  xdsConnectTimeout: setting(
-    "bootstrapServer.params.xdsConnectTimeout",
-    "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_CONNECT_TIMEOUT",
-    1000,
-    durationSetting(1),
-    "How long Envoy waits for a connection to the xDS server.",
-    asSeconds,
-  ),
-  xdsPort: setting("xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT", 5678, port, "Port of the xDS server."),
-  maxFirstRequestBytes: setting(
-    "xdsServer.maxFirstRequestBytes",
-    "KUMA_XDS_SERVER_MAX_FIRST_REQUEST_BYTES",
-    grpcLimits.first_message.value as number,
-    int(65_536, grpcLimits.message.value),
-    "Longest first request of a discovery stream; it names all clusters that a proxy has kept, some 70 bytes each.",
-  ),
-  maxOpeningConnections: setting(
-    "xdsServer.maxOpeningConnections",
-    "KUMA_XDS_SERVER_MAX_OPENING_CONNECTIONS",
-    grpcLimits.connections_per_address.value as number,
-    int(1, 65_536),
-    "Connections of one address to the xDS or SDS server that have not sent a valid request; others wait for their turn.",
-  ),
-  diagnosticsPort: setting(
-    "xdsServer.diagnosticsPort",
-    "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
-    5680,
-    port,
-    "Port of /healthy, /ready and /metrics.",
-  ),
-  refreshInterval: setting(
-    "xdsServer.dataplaneConfigurationRefreshInterval",
-    "KUMA_XDS_SERVER_DATAPLANE_CONFIGURATION_REFRESH_INTERVAL",
-    1000,
-    durationSetting(1),
-    "Bound on how long changes are gathered before proxies hear of them (never more than 100ms).",
-    asSeconds,
-  ),
-  statusFlushInterval: setting(
-    "xdsServer.dataplaneStatusFlushInterval",
-    "KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL",
-    1000,
-    durationSetting(1),
-    "How often the state of discovery streams is written to DataplaneInsights.",
-    asSeconds,
-  ),
-  sdsPort: setting(
-    "sdsServer.grpcPort",
-    "KUMA_SDS_SERVER_GRPC_PORT",
-    5677,
-    port,
-    "Port of the SDS server, which gives dataplanes their certificates.",
-  ),
-  sdsTlsCertFile: setting(
-    "sdsServer.tlsCertFile",
-    "KUMA_SDS_SERVER_TLS_CERT_FILE",
-    "",
-    str,
-    "Certificate of the SDS server, in PEM; empty means one that is made at the first start and kept in the store.",
-  ),
-  sdsTlsKeyFile: setting(
-    "sdsServer.tlsKeyFile",
-    "KUMA_SDS_SERVER_TLS_KEY_FILE",
-    "",
-    str,
-    "Key of that certificate, in PEM.",
-  ),
-  tokenServerEnabled: {
-    path: "dataplaneTokenServer.enabled",
-    // The second is what Kuma's sample file called it.
-    env: ["KUMA_DATAPLANE_TOKEN_SERVER_ENABLED", "KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED"],
-    default: true as boolean,
-    parse: bool,
-    sentence: "Whether there is a token server; without it the SDS server believes every dataplane its name.",
-  },
-  tokenLocalPort: setting(
-    "dataplaneTokenServer.local.port",
-    "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
-    5679,
-    port,
-    "Port of the token server on 127.0.0.1.",
-  ),
-  tokenLocalSecretsTokenFile: setting(
-    "dataplaneTokenServer.local.secretsTokenFile",
-    "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE",
-    "",
-    str,
-    "File with the token that lets `kumactl export --secrets` read all keys on this machine, made at the first start; empty means nobody.",
-  ),
-  tokenPublicEnabled: setting(
-    "dataplaneTokenServer.public.enabled",
-    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED",
-    false,
-    bool,
-    "Whether tokens are also given to other machines: over HTTPS, to known client certificates.",
-  ),
-  tokenPublicInterface: setting(
-    "dataplaneTokenServer.public.interface",
-    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_INTERFACE",
-    "",
-    str,
-    "Address that the public token server listens on.",
-  ),
-  tokenPublicPort: setting(
-    "dataplaneTokenServer.public.port",
-    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_PORT",
-    0,
-    port,
-    "Port of the public token server; 0 means that of the local one.",
-  ),
-  tokenPublicTlsCertFile: setting(
-    "dataplaneTokenServer.public.tlsCertFile",
-    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_CERT_FILE",
-    "",
-    str,
-    "Certificate of the public token server, in PEM.",
-  ),
-  tokenPublicTlsKeyFile: setting(
-    "dataplaneTokenServer.public.tlsKeyFile",
-    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_KEY_FILE",
-    "",
-    str,
-    "Key of that certificate, in PEM.",
-  ),
-  tokenPublicClientCertsDir: setting(
-    "dataplaneTokenServer.public.clientCertsDir",
-    "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR",
-    "",
-    str,
-    "Directory with the certificates of clients that may ask the public token server, in files that end in .pem.",
-  ),
-  caKeyType: setting<KeyType>(
-    "ca.builtin.keyType",
-    "KUMA_CA_BUILTIN_KEY_TYPE",
-    "ecdsa-p256",
-    oneOf("ecdsa-p256", "rsa-2048"),
-    "Kind of the keys that new built-in certificate authorities and their workloads have: ecdsa-p256 or rsa-2048.",
-  ),
-  workloadCertValidity: setting(
-    "ca.builtin.workloadCertValidity",
-    "KUMA_CA_BUILTIN_WORKLOAD_CERT_VALIDITY",
-    720 * hour,
-    // Certificates count whole seconds.
-    durationSetting(1000),
-    "How long a workload's certificate is valid; it is renewed after four fifths of that.",
-    asHours,
-  ),
-  defaultMesh: setting<Mesh>(
-    "defaults.mesh",
-    "KUMA_DEFAULTS_MESH",
-    meshType.defaults({}),
-    meshDocument,
-    'The Mesh "default" of a new installation, as YAML.',
-    (spec) => ({ type: "Mesh", name: "default", ...spec }),
-  ),
-} satisfies SettingsTable;
+/** Every setting of kuma-cp with these stores. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
+export const tableWith = (kinds: StoreKinds) =>
+  ({
+    environment: setting(
+      "environment",
+      "KUMA_ENVIRONMENT",
+      "universal",
+      environment,
+      "Where the control plane runs; Kubernetes mode is not in this version yet.",
+    ),
+    advertisedHostname: setting(
+      "general.advertisedHostname",
+      "KUMA_GENERAL_ADVERTISED_HOSTNAME",
+      "localhost",
+      Object.assign(host, { takesEmpty: true }),
+      "Host name or IP address under which dataplanes and kumactl reach this control plane; with the default, other " +
+        "machines are given the address by which they asked for their bootstrap.",
+    ),
+    storeType: storeTypeSetting(kinds),
+    ...settingsOf(kinds),
+    pollingInterval: setting(
+      "discovery.universal.pollingInterval",
+      "KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
+      1000,
+      durationSetting(10),
+      "How often the database is asked for changes where it can't announce them, behind a transaction pooler.",
+      asSeconds,
+    ),
+    dataplaneCleanupAge: setting(
+      "runtime.universal.dataplaneCleanupAge",
+      "KUMA_RUNTIME_UNIVERSAL_DATAPLANE_CLEANUP_AGE",
+      0,
+      durationSetting(),
+      "How long a dataplane that was connected may be offline before it is deleted; 0s means for ever.",
+      asHours,
+    ),
+    apiPort: setting("apiServer.port", "KUMA_API_SERVER_PORT", 5681, port, "Port of the HTTP API."),
+    apiInterface: setting(
+      "apiServer.interface",
+      "KUMA_API_SERVER_INTERFACE",
+      "0.0.0.0",
+      ipAddress,
+      "Address that the HTTP API listens on.",
+    ),
+    apiReadOnly: setting(
+      "apiServer.readOnly",
+      "KUMA_API_SERVER_READ_ONLY",
+      false,
+      bool,
+      "Whether the HTTP API refuses to change anything.",
+    ),
+    corsAllowedDomains: setting<readonly string[]>(
+      "apiServer.corsAllowedDomains",
+      "KUMA_API_SERVER_CORS_ALLOWED_DOMAINS",
+      [],
+      list,
+      "Origins, or regular expressions (RE2) of origins, of other sites that may use the HTTP API from a browser.",
+    ),
+    apiAuthnType: setting<ChangesFrom>(
+      "apiServer.authn.type",
+      "KUMA_API_SERVER_AUTHN_TYPE",
+      "localhost",
+      oneOf("localhost", "none"),
+      "Who may change resources: localhost, the control plane's own machine only, or none, whoever reaches the port.",
+    ),
+    bootstrapPort: setting(
+      "bootstrapServer.port",
+      "KUMA_BOOTSTRAP_SERVER_PORT",
+      5682,
+      port,
+      "Port of the server that gives kuma-dp its Envoy bootstrap.",
+    ),
+    adminAddress: setting(
+      "bootstrapServer.params.adminAddress",
+      "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ADDRESS",
+      "127.0.0.1",
+      ipAddress,
+      "Address of Envoy's admin server.",
+    ),
+    adminPort: setting(
+      "bootstrapServer.params.adminPort",
+      "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_PORT",
+      0,
+      port,
+      "Port of Envoy's admin server when kuma-dp asks for none; 0 means no port.",
+    ),
+    adminAccessLogPath: setting(
+      "bootstrapServer.params.adminAccessLogPath",
+      "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ACCESS_LOG_PATH",
+      "/dev/null",
+      filled("a path"),
+      "File that Envoy's admin server logs requests to.",
+    ),
+    xdsHost: setting(
+      "bootstrapServer.params.xdsHost",
+      "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST",
+      "",
+      hostOrNone,
+      "Host that Envoys connect to for xDS; empty means the advertised hostname.",
+    ),
+    xdsPortForEnvoy: setting(
+      "bootstrapServer.params.xdsPort",
+      "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT",
+      0,
+      port,
+      "Port that Envoys connect to for xDS; 0 means the port of the xDS server.",
+    ),
+    xdsConnectTimeout: setting(
+      "bootstrapServer.params.xdsConnectTimeout",
+      "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_CONNECT_TIMEOUT",
+      1000,
+      durationSetting(1),
+      "How long Envoy waits for a connection to the xDS server.",
+      asSeconds,
+    ),
+    xdsPort: setting("xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT", 5678, port, "Port of the xDS server."),
+    maxFirstRequestBytes: setting(
+      "xdsServer.maxFirstRequestBytes",
+      "KUMA_XDS_SERVER_MAX_FIRST_REQUEST_BYTES",
+      grpcLimits.first_message.value as number,
+      int(65_536, grpcLimits.message.value),
+      "Longest first request of a discovery stream; it names all clusters that a proxy has kept, some 70 bytes each.",
+    ),
+    maxOpeningConnections: setting(
+      "xdsServer.maxOpeningConnections",
+      "KUMA_XDS_SERVER_MAX_OPENING_CONNECTIONS",
+      grpcLimits.connections_per_address.value as number,
+      int(1, 65_536),
+      "Connections of one address to the xDS or SDS server that have not sent a valid request; others wait for their turn.",
+    ),
+    diagnosticsPort: setting(
+      "xdsServer.diagnosticsPort",
+      "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
+      5680,
+      port,
+      "Port of /healthy, /ready and /metrics.",
+    ),
+    refreshInterval: setting(
+      "xdsServer.dataplaneConfigurationRefreshInterval",
+      "KUMA_XDS_SERVER_DATAPLANE_CONFIGURATION_REFRESH_INTERVAL",
+      1000,
+      durationSetting(1),
+      "Bound on how long changes are gathered before proxies hear of them (never more than 100ms).",
+      asSeconds,
+    ),
+    statusFlushInterval: setting(
+      "xdsServer.dataplaneStatusFlushInterval",
+      "KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL",
+      1000,
+      durationSetting(1),
+      "How often the state of discovery streams is written to DataplaneInsights.",
+      asSeconds,
+    ),
+    sdsPort: setting(
+      "sdsServer.grpcPort",
+      "KUMA_SDS_SERVER_GRPC_PORT",
+      5677,
+      port,
+      "Port of the SDS server, which gives dataplanes their certificates.",
+    ),
+    sdsTlsCertFile: setting(
+      "sdsServer.tlsCertFile",
+      "KUMA_SDS_SERVER_TLS_CERT_FILE",
+      "",
+      str,
+      "Certificate of the SDS server, in PEM; empty means one that is made at the first start and kept in the store.",
+    ),
+    sdsTlsKeyFile: setting(
+      "sdsServer.tlsKeyFile",
+      "KUMA_SDS_SERVER_TLS_KEY_FILE",
+      "",
+      str,
+      "Key of that certificate, in PEM.",
+    ),
+    tokenServerEnabled: {
+      path: "dataplaneTokenServer.enabled",
+      // The second is what Kuma's sample file called it.
+      env: ["KUMA_DATAPLANE_TOKEN_SERVER_ENABLED", "KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED"],
+      default: true as boolean,
+      parse: bool,
+      sentence: "Whether there is a token server; without it the SDS server believes every dataplane its name.",
+    },
+    tokenLocalPort: setting(
+      "dataplaneTokenServer.local.port",
+      "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
+      5679,
+      port,
+      "Port of the token server on 127.0.0.1.",
+    ),
+    tokenLocalSecretsTokenFile: setting(
+      "dataplaneTokenServer.local.secretsTokenFile",
+      "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE",
+      "",
+      str,
+      "File with the token that lets `kumactl export --secrets` read all keys on this machine, made at the first start; empty means nobody.",
+    ),
+    tokenPublicEnabled: setting(
+      "dataplaneTokenServer.public.enabled",
+      "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED",
+      false,
+      bool,
+      "Whether tokens are also given to other machines: over HTTPS, to known client certificates.",
+    ),
+    tokenPublicInterface: setting(
+      "dataplaneTokenServer.public.interface",
+      "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_INTERFACE",
+      "",
+      str,
+      "Address that the public token server listens on.",
+    ),
+    tokenPublicPort: setting(
+      "dataplaneTokenServer.public.port",
+      "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_PORT",
+      0,
+      port,
+      "Port of the public token server; 0 means that of the local one.",
+    ),
+    tokenPublicTlsCertFile: setting(
+      "dataplaneTokenServer.public.tlsCertFile",
+      "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_CERT_FILE",
+      "",
+      str,
+      "Certificate of the public token server, in PEM.",
+    ),
+    tokenPublicTlsKeyFile: setting(
+      "dataplaneTokenServer.public.tlsKeyFile",
+      "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_TLS_KEY_FILE",
+      "",
+      str,
+      "Key of that certificate, in PEM.",
+    ),
+    tokenPublicClientCertsDir: setting(
+      "dataplaneTokenServer.public.clientCertsDir",
+      "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR",
+      "",
+      str,
+      "Directory with the certificates of clients that may ask the public token server, in files that end in .pem.",
+    ),
+    caKeyType: setting<KeyType>(
+      "ca.builtin.keyType",
+      "KUMA_CA_BUILTIN_KEY_TYPE",
+      "ecdsa-p256",
+      oneOf("ecdsa-p256", "rsa-2048"),
+      "Kind of the keys that new built-in certificate authorities and their workloads have: ecdsa-p256 or rsa-2048.",
+    ),
+    workloadCertValidity: setting(
+      "ca.builtin.workloadCertValidity",
+      "KUMA_CA_BUILTIN_WORKLOAD_CERT_VALIDITY",
+      720 * hour,
+      // Certificates count whole seconds.
+      durationSetting(1000),
+      "How long a workload's certificate is valid; it is renewed after four fifths of that.",
+      asHours,
+    ),
+    defaultMesh: setting<Mesh>(
+      "defaults.mesh",
+      "KUMA_DEFAULTS_MESH",
+      meshType.defaults({}),
+      meshDocument,
+      'The Mesh "default" of a new installation, as YAML.',
+      (spec) => ({ type: "Mesh", name: "default", ...spec }),
+    ),
+  }) satisfies SettingsTable;
+
+export const table = tableWith(storeKinds);
 
 export type Settings = Values<typeof table>;
+export type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
 
 export interface ReadSettings {
   readonly settings: Settings;
+  /** What the settings are the values of. */
+  readonly table: Table;
   readonly origins: Resolved<typeof table>["origins"];
   readonly warnings: readonly string[];
 }
@@ -384,32 +374,26 @@ export interface ReadSettings {
 export function readSettings(
   file: { readonly path: string; readonly text: string } | undefined,
   env: Readonly<Record<string, string | undefined>>,
+  kinds: StoreKinds = storeKinds,
 ): ReadSettings {
+  const table = tableWith(kinds);
+  const known = new Set(Object.values(table).flatMap((one) => one.env));
   const environment = effectiveEnvironment(env, known);
   const document = effectiveDocument(file === undefined ? {} : parseFile(file));
   const { values, origins, warnings } = resolveSettings(table, {
     env: environment.rest,
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
   });
-  const problems = contradictions(values);
+  const problems = contradictions(values, kinds);
   if (problems.length > 0) throw new UserError("settings.invalid", `Invalid configuration: ${problems.join("; ")}`);
-  const idle = unusedPostgres(values, origins);
-  return { settings: values, origins, warnings: [...document.warnings, ...environment.warnings, ...idle, ...warnings] };
+  const unused = unusedSettings(kinds, table, { values, origins });
+  return {
+    settings: values,
+    table,
+    origins,
+    warnings: [...document.warnings, ...environment.warnings, ...unused, ...warnings],
+  };
 }
-
-/** Who sets where the database is, and not that it is to be used, has forgotten something. */
-function unusedPostgres(settings: Settings, origins: ReadSettings["origins"]): string[] {
-  if (settings.storeType === "postgres") return [];
-  const keys = Object.keys(postgresTable) as (keyof typeof postgresTable)[];
-  // A file with every setting at its default asks for nothing.
-  const set = keys.filter((key) => origins[key] !== "default" && settings[key] !== postgresTable[key].default);
-  if (set.length === 0) return [];
-  return [
-    `${set.map(variable).join(", ")} without effect: ${variable("storeType")} is ${settings.storeType}, not postgres`,
-  ];
-}
-
-const known: ReadonlySet<string> = new Set(Object.values(table).flatMap(({ env }) => env));
 
 /** The name under which the documentation sets it. */
 const variable = (key: keyof Settings): string => table[key].env[0] ?? table[key].path;
@@ -425,7 +409,7 @@ const neededByPublic = {
 } as const;
 
 /** Settings that are right each on its own and wrong together. */
-function contradictions(settings: Settings): string[] {
+function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   const problems: string[] = [];
   if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
     problems.push(`${variable("sdsTlsCertFile")} and ${variable("sdsTlsKeyFile")} have to be given together`);
@@ -433,7 +417,7 @@ function contradictions(settings: Settings): string[] {
   if (settings.tokenLocalSecretsTokenFile !== "" && !settings.tokenServerEnabled) {
     problems.push(`${variable("tokenLocalSecretsTokenFile")} needs ${variable("tokenServerEnabled")} to be true`);
   }
-  if (settings.storeType === "postgres") problems.push(...postgresContradictions(settings));
+  problems.push(...chosenKind(kinds, settings).contradictions(settings));
   if (!settings.tokenPublicEnabled) return problems;
   const cause = `because ${variable("tokenPublicEnabled")} is true`;
   if (!settings.tokenServerEnabled) problems.push(`${variable("tokenServerEnabled")} has to be true, ${cause}`);
@@ -451,28 +435,28 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
   }
 }
 
-type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
-
 /** A setting's value as YAML and JSON show it; secrets are masked. */
 export function shown(key: keyof Settings, settings: Settings, from: Table = table): unknown {
   return from[key].secret === true ? mask : shownOpenly(key, settings, from);
 }
 
 /** The same of defaults, none of which is a secret. */
-export const shownDefault = (key: keyof Settings, defaults: Settings): unknown => shownOpenly(key, defaults, table);
+export const shownDefault = (key: keyof Settings, defaults: Settings, from: Table): unknown =>
+  shownOpenly(key, defaults, from);
 
 function shownOpenly(key: keyof Settings, settings: Settings, from: Table): unknown {
   const { show } = from[key];
   return show === undefined ? settings[key] : show(settings[key]);
 }
 
-export const settingKeys = Object.keys(table) as readonly (keyof Settings)[];
+export const keysOf = (from: Table) => Object.keys(from) as readonly (keyof Settings)[];
+export const settingKeys = keysOf(table);
 
 /** The settings as the YAML file would hold them, secrets masked. */
 export function settingsDocument(settings: Settings, from: Table = table): Record<string, unknown> {
   const document: Record<string, unknown> = {};
-  for (const key of settingKeys) {
-    const parts = table[key].path.split(".");
+  for (const key of keysOf(from)) {
+    const parts = from[key].path.split(".");
     const last = parts.pop() ?? "";
     let place = document;
     for (const part of parts) {

@@ -1,6 +1,9 @@
 import type { Registry } from "../resources/registry.js";
 import type { Resource } from "../resources/resource.js";
 import { frozenCopy } from "./frozen.js";
+import { aloneOnStore } from "./instances.js";
+import { storeKind } from "./kind.js";
+import { alwaysLeads } from "./leadership.js";
 import { createMirror } from "./mirror.js";
 import { assertMesh, type Key, type Store, type Stored, StoreError } from "./store.js";
 import { tokenOf, type Version, versionOf } from "./version.js";
@@ -62,3 +65,15 @@ export function createMemoryStore(registry: Registry): Store {
     },
   };
 }
+
+/** This process's own memory. */
+export const memoryKind = storeKind({
+  name: "memory",
+  settings: {},
+  notice: "the memory store forgets everything when this process ends",
+  open: async (_settings, { registry, instanceId }) => ({
+    store: createMemoryStore(registry),
+    instances: aloneOnStore(instanceId),
+    leadership: alwaysLeads,
+  }),
+});

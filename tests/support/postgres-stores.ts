@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { createLogger } from "../../src/lib/logger.js";
 import { registry } from "../../src/resources/registry.js";
-import { type OpenedStore, type OpenOptions, openPostgresStore } from "../../src/store/postgres/open.js";
+import type { OpenedStore } from "../../src/store/kind.js";
+import { type OpenOptions, openPostgresStore } from "../../src/store/postgres/open.js";
 import type { Change, Key, Store, Stored } from "../../src/store/store.js";
 import type { Address } from "./postgres.js";
 

@@ -1,5 +1,6 @@
 import type { Logger } from "../../lib/logger.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
+import type { Leadership } from "../../store/leadership.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import type { ProxyId } from "../../xds/node.js";
 
@@ -55,14 +56,17 @@ export async function collectOffline({
   }
 }
 
-/** Collects for as long as it is not closed; how often follows from the age. */
-export function startCollector(options: CollectorOptions): { close(): void } {
+/** Collects for as long as it is not closed and this control plane leads; how often follows from the age. */
+export function startCollector(options: CollectorOptions & { readonly leadership: Leadership }): { close(): void } {
   const intervalMs = Math.min(60_000, Math.max(1_000, options.ageMs / 10));
   let collecting = false;
+  async function collect(): Promise<void> {
+    if (await options.leadership.leads()) await collectOffline(options);
+  }
   const timer = setInterval(() => {
     if (collecting || !options.store.available) return;
     collecting = true;
-    collectOffline(options)
+    collect()
       .catch((error: unknown) => options.logger.error("could not collect offline dataplanes", { error }))
       .finally(() => {
         collecting = false;

@@ -1,7 +1,13 @@
 import { formatDuration } from "../../lib/durations.js";
+import { storeKinds } from "../../store/kinds.js";
 import { type Check, success, unless } from "./check.js";
 import type { CheckContext } from "./context.js";
 import { settingAt, timeAt } from "./control-plane.js";
+
+function repairOf(type: string): string {
+  const { repair } = storeKinds.find(({ name }) => name === type) ?? {};
+  return repair === undefined ? "" : `: ${repair}`;
+}
 
 const store: Check = {
   id: "store",
@@ -15,9 +21,7 @@ const store: Check = {
     return {
       result: "error",
       reasons: [`no change can be stored, and what dataplanes report is lost meanwhile: ${problem}`],
-      fix:
-        "mend what the reason names: for PostgreSQL, that it runs, is the primary and not read-only, has disk space left " +
-        "and lets the user of KUMA_STORE_POSTGRES_USER write; kuma-cp goes on by itself once it can write",
+      fix: `mend what the reason names${repairOf(type)}; kuma-cp goes on by itself once it can write`,
     };
   },
 };
