@@ -377,9 +377,10 @@ export function readSettings(
   kinds: StoreKinds = storeKinds,
 ): ReadSettings {
   const table = tableWith(kinds);
-  const known = new Set(Object.values(table).flatMap((one) => one.env));
-  const environment = effectiveEnvironment(env, known);
-  const document = effectiveDocument(file === undefined ? {} : parseFile(file));
+  const rows = Object.values(table);
+  const environment = effectiveEnvironment(env, new Set(rows.flatMap((row) => row.env)));
+  const paths = rows.map(({ path }) => path);
+  const document = effectiveDocument(file === undefined ? {} : parseFile(file), paths);
   const { values, origins, warnings } = resolveSettings(table, {
     env: environment.rest,
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),

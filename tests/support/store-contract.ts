@@ -3,6 +3,7 @@ import { dataplaneType } from "../../src/resources/dataplane.js";
 import { dataplaneInsightType } from "../../src/resources/dataplane-insight.js";
 import { meshType } from "../../src/resources/mesh.js";
 import type { Resource } from "../../src/resources/resource.js";
+import type { OpenedStore } from "../../src/store/kind.js";
 import { type Change, type Key, type Store, StoreError } from "../../src/store/store.js";
 import { type Version, versionOf } from "../../src/store/version.js";
 import { suite } from "./suite.js";
@@ -81,20 +82,22 @@ function follow(store: Store): Feed {
   };
 }
 
-/** What every store has to do; `open` gives an empty one, which the contract closes. */
+/** What every store has to do, and what it offers beside; `open` gives an empty one, which the contract closes. */
 export function storeContract(
   name: string,
-  open: () => Promise<Store> | Store,
+  open: () => Promise<OpenedStore>,
   { before, after, ...needs }: Parameters<typeof suite>[1] & { before?: () => unknown; after?: () => unknown } = {},
 ): void {
   const test = suite(`the store contract: ${name}`, needs);
   if (before !== undefined) test.before(before);
   if (after !== undefined) test.after(after);
+  let opened: OpenedStore;
   let store: Store;
   const feeds: Feed[] = [];
 
   test.before.each(async () => {
-    store = await open();
+    opened = await open();
+    ({ store } = opened);
   });
   test.after.each(async () => {
     for (const feed of feeds.splice(0)) await feed.abort();
@@ -405,6 +408,12 @@ export function storeContract(
     assert.equal(await store.list({ ...dataplaneType, name: "WriteTest" }), []);
     await store.create(dataplane("b"));
     assert.equal(await feed.lines(1), ["put Dataplane default/b"]);
+  });
+
+  test("the control plane that opened it is known to run, and leads while it is alone", async () => {
+    const { own, running } = opened.instances;
+    assert.equal(await running(), new Set([own]));
+    assert.is(await opened.leadership.leads(), true);
   });
 
   test("two who follow see the same changes, and one who stops does not stop the other", async () => {

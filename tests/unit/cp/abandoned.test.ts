@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { closeAbandoned, followInstances } from "../../../src/cp/insights/abandoned.js";
-import { collectOffline } from "../../../src/cp/insights/collector.js";
+import { collectOffline, startCollector } from "../../../src/cp/insights/collector.js";
 import { dataplaneType } from "../../../src/resources/dataplane.js";
 import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
@@ -156,6 +156,26 @@ test("a dataplane with an open stream is not deleted, whatever its insight says,
   const options = { store: racing, ageMs: 1_000, logger: silent, now };
   await collectOffline({ ...options, isOpenHere: ({ mesh, name }) => mesh === "default" && open.has(name) });
   assert.equal((await store.list(dataplaneType)).map(({ name }) => name).sort(), ["a", "b"]);
+});
+
+test("of the control planes that share a store, only the one that leads deletes dataplanes", async () => {
+  const store = await storeWith({ a: [closed("1", "2019-01-01T00:00:00Z")] });
+  let [leading, asked] = [false, 0];
+  const leadership = {
+    leads: async () => {
+      asked += 1;
+      return leading;
+    },
+  };
+  const collector = startCollector({ store, leadership, ageMs: 1_000, isOpenHere, logger: silent, now });
+  try {
+    await eventually("it asks each time", () => asked >= 2);
+    assert.is((await store.list(dataplaneType)).length, 1);
+    leading = true;
+    await eventually("it deletes", async () => (await store.list(dataplaneType)).length === 0);
+  } finally {
+    collector.close();
+  }
 });
 
 test.run();

@@ -3,10 +3,7 @@ import { dataplaneType } from "../../../src/resources/dataplane.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { versionOf } from "../../../src/store/version.js";
-import { storeContract } from "../../support/store-contract.js";
 import { suite } from "../../support/suite.js";
-
-storeContract("memory", () => createMemoryStore(registry));
 
 const test = suite("the memory store");
 
