@@ -1,10 +1,11 @@
 import { formatDuration } from "../../lib/durations.js";
-import { storeKinds } from "../../store/kinds.js";
 import { type Check, success, unless } from "./check.js";
 import type { CheckContext } from "./context.js";
 import { settingAt, timeAt } from "./control-plane.js";
 
-function repairOf(type: string): string {
+/** What to look at in a store of this type, after a colon; nothing for one that this kumactl does not know. */
+async function repairOf(type: string): Promise<string> {
+  const { storeKinds } = await import("../../store/kinds.js");
   const { repair } = storeKinds.find(({ name }) => name === type) ?? {};
   return repair === undefined ? "" : `: ${repair}`;
 }
@@ -21,7 +22,7 @@ const store: Check = {
     return {
       result: "error",
       reasons: [`no change can be stored, and what dataplanes report is lost meanwhile: ${problem}`],
-      fix: `mend what the reason names${repairOf(type)}; kuma-cp goes on by itself once it can write`,
+      fix: `mend what the reason names${await repairOf(type)}; kuma-cp goes on by itself once it can write`,
     };
   },
 };
