@@ -1,5 +1,5 @@
 import type { Logger } from "../lib/logger.js";
-import { registry } from "../resources/registry.js";
+import type { Registry } from "../resources/registry.js";
 import type { OpenedStore } from "../store/kind.js";
 import type { Settings } from "./settings.js";
 import { chosenKind, type StoreKinds } from "./store-settings.js";
@@ -11,6 +11,7 @@ import { chosenKind, type StoreKinds } from "./store-settings.js";
 export function openStore(
   settings: Settings,
   kinds: StoreKinds,
+  registry: Registry,
   instanceId: string,
   logger: Logger,
   signal: AbortSignal,

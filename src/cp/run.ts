@@ -1,6 +1,10 @@
 import { randomUUID } from "node:crypto";
 import path from "node:path";
-import { connectTimeoutMs, generate } from "../envoy/generate.js";
+import type { PolicyEffect } from "../envoy/effects/effect.js";
+import { policyEffects } from "../envoy/effects/effects.js";
+import { connectTimeoutMs, createGenerator } from "../envoy/generate.js";
+import type { ListenerKind } from "../envoy/listener-kinds/listener-kind.js";
+import { listenerKinds } from "../envoy/listener-kinds/listener-kinds.js";
 import { type Authorities, createAuthorities } from "../identity/authorities.js";
 import { ensureSigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
@@ -12,9 +16,10 @@ import { httpLimitNames } from "../net/limits.js";
 import { bindError } from "../net/listen.js";
 import { allowedOrigins } from "../net/origins.js";
 import { meshType } from "../resources/mesh.js";
-import { registry } from "../resources/registry.js";
+import { type Registry, registry } from "../resources/registry.js";
 import { storeKinds } from "../store/kinds.js";
 import type { Store } from "../store/store.js";
+import { emptyPolicies } from "../view/policies.js";
 import { followChanges, type ViewFeed } from "../xds/feed.js";
 import { xdsLimits } from "../xds/limits.js";
 import { startXdsServer, type XdsServer } from "../xds/server.js";
@@ -86,18 +91,32 @@ async function furnish(store: Store, authorities: Authorities, settings: Setting
   return signingKey;
 }
 
+/** What a control plane grows by, each a list of values. */
+interface Kinds {
+  /** The stores that `storeType` may name. */
+  readonly stores: StoreKinds;
+  readonly registry: Registry;
+  /** Of the policies in the registry. */
+  readonly effects: readonly PolicyEffect[];
+  readonly listeners: readonly ListenerKind[];
+}
+
+const ours: Kinds = { stores: storeKinds, registry, effects: policyEffects, listeners: listenerKinds };
+
 /**
  * Starts all servers in the documented order: health first, the others once the store has been listed.
  * @param signal ends the wait for a store that is not there yet
- * @param kinds the stores that `storeType` may name
+ * @param more the kinds of something, where they are others than those of this program
  * @throws UserError when a port can't be had; whatever was started until then has been stopped
  */
 export async function startControlPlane(
   settings: Settings,
   logger: Logger,
   signal: AbortSignal,
-  kinds: StoreKinds = storeKinds,
+  more: Partial<Kinds> = {},
 ): Promise<ControlPlane> {
+  const kinds = { ...ours, ...more };
+  const generate = createGenerator(kinds.effects, kinds.listeners);
   const servers: { close(): Promise<void> }[] = [];
   const stops: (() => Promise<void>)[] = [];
   const state: { ready: boolean; store?: Store; view?: ViewFeed } = { ready: false };
@@ -131,7 +150,7 @@ export async function startControlPlane(
     stops.push(() => health.close());
 
     const instanceId = randomUUID();
-    const opened = await openStore(settings, kinds, instanceId, logger.child("store"), signal);
+    const opened = await openStore(settings, kinds.stores, kinds.registry, instanceId, logger.child("store"), signal);
     const { instances, leadership } = opened;
     const store = measuredStore(opened.store, metrics);
     state.store = store;
@@ -161,6 +180,7 @@ export async function startControlPlane(
 
     const view = await followChanges({
       changes: store.changes,
+      policies: emptyPolicies(kinds.registry.policies),
       failed: metrics.feedFailed,
       logger: logger.child("view"),
       coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
@@ -293,7 +313,7 @@ export async function startControlPlane(
       logger: logger.child("api-server"),
       incidents: httpIncidents("api"),
       handler: apiHandler({
-        registry,
+        registry: kinds.registry,
         checks: specChecks(own.current, envoy),
         store,
         guard,
@@ -301,7 +321,7 @@ export async function startControlPlane(
         version: build.version,
         readOnly: settings.apiReadOnly,
         catalogue,
-        config: settingsDocument(settings, tableWith(kinds)),
+        config: settingsDocument(settings, tableWith(kinds.stores)),
         authorities,
         rotations,
         status: createStatus({

@@ -106,7 +106,7 @@ test("what steers a terminal is escaped in messages and values, in both formats"
   for (const format of ["text", "json"] as const) {
     const lines: string[] = [];
     const logger = createLogger({ name: "n", level: "info", format, write: (line) => void lines.push(line) });
-    logger.info("m\u001b\u009b\u202e", { reason: "r\u001b\u009b\u2028\ufeff", ["k\u009b"]: "v" });
+    logger.info("m\u001b\u009b\u202e", { reason: "r\u001b\u009b\u2028\ufeff", "k\u009b": "v" });
     assert.not.match(lines.join(""), /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
     assert.ok(lines[0]?.includes("m\\u001b\\u009b\\u202e"));
     assert.ok(lines[0]?.includes('"r\\u001b\\u009b\\u2028\\ufeff"'));

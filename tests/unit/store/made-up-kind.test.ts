@@ -91,7 +91,7 @@ test("settings that could be another's are refused where the table is made", () 
 test("a control plane keeps its resources in it", async () => {
   const logger = createLogger({ name: "kuma-cp", level: "off" });
   const { settings } = readSettings(undefined, env, kinds);
-  const cp = await startControlPlane(settings, logger, new AbortController().signal, kinds);
+  const cp = await startControlPlane(settings, logger, new AbortController().signal, { stores: kinds });
   try {
     const api = `http://127.0.0.1:${cp.ports.api}`;
     const mesh = { type: "Mesh", name: "m" };
