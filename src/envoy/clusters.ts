@@ -59,10 +59,10 @@ function cluster(
   edsName?: string,
 ): EnvoyResource {
   const message = create(ClusterSchema, {
+    connectTimeout: duration(connectTimeoutMs),
     ...(revision >= 1 ? everywhere : {}),
     ...init,
     name,
-    connectTimeout: duration(connectTimeoutMs),
   });
   return encode(ClusterSchema, name, message, { edsName });
 }
