@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Cause } from "../lib/errors.js";
 
@@ -10,8 +11,10 @@ export interface HttpRequest {
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** IP address at the other end of the connection; empty when it is gone already. */
+  /** IP address at the other end of the connection, an IPv4 address never in IPv6 form; empty when it is gone already. */
   readonly peer: string;
+  /** What the client presented in its TLS handshake, as far as the server asks for certificates. */
+  readonly clientCertificate?: X509Certificate | undefined;
   /** The address of this machine that the client connected to; absent when the connection is gone already. */
   readonly localAddress?: string | undefined;
 }
@@ -28,14 +31,14 @@ export interface HttpReply {
 
 export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
 
-/** What stands around a server's endpoints: it may answer in their place. */
+/** What is wrapped around a server, before it is known what a request is for; see `EndpointLayer` for what comes after. */
 export type Layer = (handler: HttpHandler) => HttpHandler;
 
 /** Why a request was not let in: an unknown host, a foreign address, a proxy in between, a client that is too old. */
 export type Refusal = "host" | "address" | "proxy" | "old";
 
 /** The handler inside of all layers; the first is the outermost. */
-export function layered(layers: readonly Layer[], handler: HttpHandler): HttpHandler {
+export function layered<Handler>(layers: readonly ((handler: Handler) => Handler)[], handler: Handler): Handler {
   return layers.reduceRight((inner, layer) => layer(inner), handler);
 }
 
@@ -77,20 +80,4 @@ export function methodNotAllowed(method: string, allowed: readonly string[]): Ht
 export function pathNotFound(path: string, suggestion?: string): HttpReply {
   const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
   return errorReply(404, "Not found", `There is nothing at "${path}"${hint}`);
-}
-
-/**
- * Serves a fixed table: path → method → handler. Paths take an optional trailing slash, HEAD is answered like GET,
- * an unknown path is 404 and a known one with another method 405.
- */
-export function route(table: Readonly<Record<string, Readonly<Record<string, HttpHandler>>>>): HttpHandler {
-  const paths = new Map(Object.entries(table));
-  return (request) => {
-    const path = request.path.length > 1 && request.path.endsWith("/") ? request.path.slice(0, -1) : request.path;
-    const methods = paths.get(path);
-    if (methods === undefined) return pathNotFound(request.path);
-    const method = request.method === "HEAD" && methods.GET !== undefined ? "GET" : request.method;
-    const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
-    return handler === undefined ? methodNotAllowed(request.method, Object.keys(methods)) : handler(request);
-  };
 }

@@ -62,17 +62,17 @@ export const errors = {
 
   crossSite: (): HttpReply => errorReply(403, titles.process, "Cross-site request refused"),
 
-  notAcceptable: (): HttpReply => errorReply(406, "Not acceptable", "Answers are application/json"),
+  notAcceptable: (produced: string): HttpReply => errorReply(406, "Not acceptable", `Answers are ${produced}`),
 
   unsupportedMediaType: (sent: string): HttpReply =>
     errorReply(415, "Unsupported media type", `Send the resource as application/json, not as ${sent}`),
 
-  storeUnavailable: (title: Title, reason: string | undefined): HttpReply =>
+  storeUnavailable: (title: string, reason: string | undefined): HttpReply =>
     errorReply(503, title, "Store is not available", {
       causes: reason === undefined ? [] : [{ field: "store", message: reason }],
       headers: { "Retry-After": retryAfterSeconds },
     }),
 
   /** Anything unexpected is a bug of ours: the cause is logged, never sent. */
-  internal: (title: Title): HttpReply => errorReply(500, title, "Internal Server Error"),
+  internal: (title: string): HttpReply => errorReply(500, title, "Internal Server Error"),
 } as const;

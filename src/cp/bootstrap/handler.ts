@@ -1,6 +1,7 @@
 import { dump } from "js-yaml";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
+import { serveEndpoints } from "../../net/endpoints.js";
 import {
   errorReply,
   type HttpHandler,
@@ -8,7 +9,6 @@ import {
   type HttpRequest,
   jsonReply,
   type Refusal,
-  route,
 } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
 import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
@@ -36,17 +36,38 @@ export interface BootstrapOptions {
 }
 
 const notGenerated = "Could not generate a bootstrap";
+const noStatus = "Could not tell the status of a dataplane";
 
 /** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a Dataplane that is registered. */
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
   const tellOnce = noteFirst(options);
-  const catalogue = () => jsonReply(200, options.catalogue);
   const noteOld = createOldLog(options.logger);
-  return route({
-    "/bootstrap": { POST: (request) => bootstrap(options, { tellOnce, noteOld }, request) },
-    "/dataplane-status": { GET: ({ query }) => status(options, query) },
-    "/catalogue": { GET: catalogue },
-    "/catalog": { GET: catalogue },
+  return serveEndpoints({
+    layers: [],
+    endpoints: [
+      {
+        methods: ["POST"],
+        path: "/bootstrap",
+        title: notGenerated,
+        access: "read",
+        handle: ({ request }) => bootstrap(options, { tellOnce, noteOld }, request),
+      },
+      {
+        methods: ["GET"],
+        path: "/dataplane-status",
+        title: noStatus,
+        access: "read",
+        handle: ({ request }) => status(options, request.query),
+      },
+      {
+        methods: ["GET"],
+        path: "/catalogue",
+        aliases: ["/catalog"],
+        title: "Could not retrieve the catalogue",
+        access: "read",
+        handle: () => jsonReply(200, options.catalogue),
+      },
+    ],
   });
 }
 
@@ -69,7 +90,7 @@ async function status({ store, logger }: BootstrapOptions, query: string): Promi
     return await dataplaneStatus(store, query);
   } catch (error) {
     logger.error("could not tell the status of a dataplane", { error });
-    return errorReply(500, "Could not tell the status of a dataplane", "Internal Server Error");
+    return errorReply(500, noStatus, "Internal Server Error");
   }
 }
 
