@@ -22,11 +22,25 @@ export interface HttpRequest {
 /** Pieces of a long body, each made when the client has taken those before it. */
 export type BodyPieces = AsyncIterable<Buffer>;
 
+/** Where the pieces of a live body go. */
+export interface LiveSink {
+  /** Sends a piece; a client that takes too little of what it is sent is cut off. Nothing happens after the end. */
+  send(piece: string | Buffer): void;
+  /** Ends the body once the client has taken what was sent. */
+  end(): void;
+}
+
+/**
+ * A body that goes on for as long as somebody reads it, such as server-sent events. It begins to send when it is called,
+ * and returns what stops it, which is called once: whether the client went, the server stops or the body ended.
+ */
+export type LiveBody = (sink: LiveSink) => () => void;
+
 export interface HttpReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Of pieces the client is told no length: they are sent in chunks. */
-  readonly body?: string | Buffer | BodyPieces;
+  readonly body?: string | Buffer | BodyPieces | LiveBody;
 }
 
 export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;

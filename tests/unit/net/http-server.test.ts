@@ -88,6 +88,23 @@ test("take trailing slashes, answer HEAD like GET, and say what they don't have"
   assert.is((await fetch(`${url}/constructor`)).status, 404);
 });
 
+test("show their endpoints who asks: an IPv4 address as such on a socket for both kinds, and no certificate", async () => {
+  const seen: unknown[] = [];
+  const server = await startHttpServer({
+    port: 0,
+    setting: "TEST_PORT",
+    layers: [],
+    handler({ peer, localAddress, clientCertificate }) {
+      seen.push(peer, localAddress?.endsWith("127.0.0.1"), clientCertificate);
+      return { status: 200 };
+    },
+    logger,
+  });
+  running.add(server);
+  await fetch(`http://127.0.0.1:${server.port}/`);
+  assert.equal(seen, ["127.0.0.1", true, undefined]);
+});
+
 test("answer 500 without a word about what happened inside", async () => {
   const { port } = await serve();
   const answer = await fetch(`http://127.0.0.1:${port}/broken`);
