@@ -5,8 +5,8 @@ import { type ApiTable, apiTable } from "../../../src/cp/api/endpoints.js";
 import { apiHandler } from "../../../src/cp/api/handler.js";
 import { createRenderer } from "../../../src/cp/api/rendering.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
-import { serveEndpoints } from "../../../src/net/endpoints.js";
-import { jsonReply, type LiveSink } from "../../../src/net/exchange.js";
+import { type EndpointLayer, serveEndpoints } from "../../../src/net/endpoints.js";
+import { errorReply, jsonReply, type LiveSink } from "../../../src/net/exchange.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
 import { localChangesOnly } from "../../../src/net/local-changes.js";
 import { allowedOrigins } from "../../../src/net/origins.js";
@@ -64,12 +64,13 @@ const extended: ApiTable = {
   writers: [...apiTable.writers, forecasts],
 };
 
+const local: readonly EndpointLayer[] = [localChangesOnly({ remedy: "Do this" })];
 const servers: HttpServer[] = [];
 test.after.each(async () => {
   for (const server of servers.splice(0)) await server.close();
 });
 
-async function serve({ readOnly = false } = {}) {
+async function serve({ readOnly = false, layers = local } = {}) {
   const store = createMemoryStore(registry);
   const handler = apiHandler(
     {
@@ -83,7 +84,7 @@ async function serve({ readOnly = false } = {}) {
       catalogue: {},
       config: {},
       ...authorityOptions(store),
-      layers: [localChangesOnly({ remedy: "Do this" })],
+      layers,
     },
     extended,
   );
@@ -175,6 +176,36 @@ test("may go on for as long as its client reads", async () => {
   }
   leaving.abort();
   await eventually("nobody blows any more", () => gusts.size === 0);
+});
+
+test("is guarded and recorded by layers that know what was asked for and what became of it", async () => {
+  const records: string[] = [];
+  const record: EndpointLayer = (handler) => async (call) => {
+    const reply = await handler(call);
+    const { endpoint, parameters, request } = call;
+    records.push([request.peer, endpoint?.access, endpoint?.path, parameters.mesh, reply.status].join(" "));
+    return reply;
+  };
+  const knownOnly: EndpointLayer = (handler) => (call) =>
+    call.endpoint?.path === "/" || call.request.headers.authorization === "Bearer known"
+      ? handler(call)
+      : errorReply(401, call.endpoint?.title ?? "Not allowed", "Log in");
+  const { ask } = await serve({ layers: [record, knownOnly] });
+  const known = { authorization: "Bearer known" };
+  await ask("GET", "/");
+  await ask("GET", "/meshes/m/weather");
+  await ask("GET", "/meshes/m/weather", known);
+  await ask("PATCH", "/meshes/m/weather/rain", known);
+  await ask("GET", "/nowhere");
+  await ask("GET", "/nowhere", known);
+  assert.equal(records, [
+    "127.0.0.1 read /  200",
+    "127.0.0.1 read /meshes/{mesh}/weather m 401",
+    "127.0.0.1 read /meshes/{mesh}/weather m 200",
+    "127.0.0.1 write /meshes/{mesh}/weather/{name} m 201",
+    "127.0.0.1    401",
+    "127.0.0.1    404",
+  ]);
 });
 
 /** True when a store of this kind can be read and nothing else: the type checker says so, before any test runs. */

@@ -19,19 +19,29 @@ let sinks = new Set<LiveSink>();
 let begun = 0;
 let stopped = 0;
 
-const live: HttpHandler = ({ path }) => ({
-  status: 200,
-  headers: { "Content-Type": "text/event-stream" },
-  body(sink) {
-    begun += 1;
-    if (path === "/broken") throw new Error("secret inside");
-    sinks.add(sink);
-    return () => {
-      sinks.delete(sink);
-      stopped += 1;
-    };
-  },
-});
+/** Lets the answers to `/late` begin. */
+let release = () => {};
+
+const live: HttpHandler = async ({ path }) => {
+  if (path === "/late") {
+    await new Promise<void>((resolve) => {
+      release = resolve;
+    });
+  }
+  return {
+    status: 200,
+    headers: { "Content-Type": "text/event-stream" },
+    body(sink) {
+      begun += 1;
+      if (path === "/broken") throw new Error("secret inside");
+      sinks.add(sink);
+      return () => {
+        sinks.delete(sink);
+        stopped += 1;
+      };
+    },
+  };
+};
 
 async function serve(idleMs = 60_000): Promise<HttpServer> {
   const server = await startHttpServer({
@@ -72,6 +82,7 @@ const send = (text: string) => {
 
 test.before.each(() => {
   refused = [];
+  release = () => {};
   sinks = new Set();
   begun = 0;
   stopped = 0;
@@ -196,6 +207,34 @@ test("end when the server stops, those of clients that never read included", asy
   await server.close();
   await client.until(/before\r\n0\r\n\r\n$/);
   await eventually("they are stopped", () => stopped === 2);
+});
+
+test("end at once when they begin while the server stops", async () => {
+  const server = await serve();
+  const before = release;
+  const client = open(server, { path: "/late" });
+  await eventually("it waits", () => release !== before);
+  const closed = server.close();
+  release();
+  await closed;
+  await client.until(/^HTTP\/1\.1 200 [\s\S]*\r\n0\r\n\r\n$/);
+  assert.equal([begun, stopped], [1, 1]);
+});
+
+test("never begin for a client that is gone by then", async () => {
+  const server = await serve();
+  const before = release;
+  const client = open(server, { path: "/late" });
+  await eventually("it waits", () => release !== before);
+  const other = open(server);
+  await eventually("it is open", () => sinks.size === 1);
+  client.socket.resetAndDestroy();
+  // What came after it on the loopback was read, so that its end was, too.
+  other.socket.destroy();
+  await eventually("the other one is gone", () => stopped === 1);
+  release();
+  await open(server).until(/^HTTP\/1\.1 200/);
+  assert.equal([begun, sinks.size], [2, 1]);
 });
 
 test("that fail as they begin close the connection and cost nothing after that", async () => {
