@@ -43,7 +43,7 @@ export function resourceReads({ registry, store, renderer }: ReadContext): reado
       async handle({ request, parameters: { mesh } }: ListCall) {
         const page = parsePage(request.query, titles.list);
         if (page !== undefined && "status" in page) return page;
-        const members = await store.list(type.name, mesh);
+        const members = await store.list(type, mesh);
         if (page !== undefined) {
           return renderedReply(await renderer.page(onPage(members, page), pageEnd(request, page, members.length)));
         }

@@ -73,7 +73,7 @@ export function secretsEndpoints(options: SecretsOptions): readonly Endpoint[] {
 }
 
 async function list({ store, logger }: SecretsOptions): Promise<HttpReply> {
-  const secrets = await store.list(secretType.name);
+  const secrets = await store.list(secretType);
   logger.info("gave all secrets to a client that knows their token", { count: secrets.length });
   return jsonReply(200, { items: secrets.map(toJson) });
 }

@@ -10,6 +10,7 @@ import { errorReply, jsonReply, type LiveSink } from "../../../src/net/exchange.
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
 import { localChangesOnly } from "../../../src/net/local-changes.js";
 import { allowedOrigins } from "../../../src/net/origins.js";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/store.js";
@@ -26,7 +27,7 @@ const weather = ({ store }: ReadContext) => [
     path: "/meshes/{mesh}/weather",
     title: "Could not tell the weather",
     async handle({ parameters: { mesh } }) {
-      const dataplanes = await store.list("Dataplane", mesh);
+      const dataplanes = await store.list(dataplaneType, mesh);
       if (mesh === "stormy") throw new Error("lightning inside");
       return jsonReply(200, { mesh, outlook: dataplanes.length === 0 ? "calm" : "busy" });
     },
@@ -142,7 +143,7 @@ test("needs its access: one that writes is for this machine, and no other site's
   assert.equal([forwarded.status, /own machine only/.test(forwarded.text)], [403, true]);
   assert.is((await ask("GET", "/meshes/m/weather", { "x-forwarded-for": "192.0.2.1" })).status, 200);
   assert.is((await ask("PATCH", path, { origin: "http://evil.example" })).status, 403);
-  assert.equal(await store.list("Dataplane", "m"), []);
+  assert.equal(await store.list(dataplaneType, "m"), []);
   assert.is((await ask("PATCH", path)).status, 201);
   assert.match((await ask("GET", "/meshes/m/weather")).text, /busy/);
   const readOnly = await serve({ readOnly: true });
