@@ -8,6 +8,7 @@ import { hostPort } from "../lib/host.js";
 import type { Logger } from "../lib/logger.js";
 import type { Incidents } from "../net/incidents.js";
 import { bindError } from "../net/listen.js";
+import { frozen } from "../store/frozen.js";
 import type { Store } from "../store/store.js";
 import type { ViewFeed } from "../xds/feed.js";
 import type { Authenticate } from "../xds/identities.js";
@@ -125,6 +126,7 @@ export async function startSecrets(options: SecretsOptions): Promise<{
   });
   const address = { target: hostPort(host, server.port), root: tls.cert };
   const verifiedName = certificateNames(tls.cert, host) ? host : firstName(tls.cert);
-  if (!isHostUnset(settings) || verifiedName === undefined) return { server, address, certificate };
-  return { server, address: { ...address, byHost: { port: server.port, verifiedName } }, certificate };
+  const byHost = !isHostUnset(settings) || verifiedName === undefined ? undefined : { port: server.port, verifiedName };
+  // Frozen: every TLS context has it in its key.
+  return { server, address: frozen(byHost === undefined ? address : { ...address, byHost }), certificate };
 }

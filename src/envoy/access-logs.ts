@@ -6,7 +6,6 @@ import { accessLogFifo } from "../lib/config-dir-files.js";
 import { parseLogFormat } from "../resources/log-format.js";
 import type { kumaOperators } from "../resources/log-operators.js";
 import type { LoggingBackend } from "../resources/mesh.js";
-import type { Ingredient } from "./ingredients.js";
 
 /** What a line says of a connection that Envoy can't know. */
 export interface LoggedTraffic {
@@ -104,11 +103,3 @@ export interface Logging {
 
 export const accessLogs = ({ backends, traffic }: Logging): AccessLog[] =>
   backends.map((backend) => accessLog(backend, traffic)).filter((log) => log !== undefined);
-
-/** All that access logs are made from. */
-export function loggingIngredients(logging: Logging | undefined): readonly Ingredient[] {
-  if (logging === undefined) return [0];
-  const { backends, traffic } = logging;
-  const { sourceAddress, sourceService, destinationService } = traffic;
-  return [backends.length, ...backends, sourceAddress, sourceService, destinationService];
-}

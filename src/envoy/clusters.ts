@@ -16,10 +16,10 @@ import type { HealthCheck } from "../resources/health-check.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 import { socketAddress } from "./address.js";
 import { duration, milliseconds } from "./durations.js";
-import { type Ingredient, madeOnce } from "./ingredients.js";
 import { tcpKeepalive } from "./keepalive.js";
+import { memo } from "./memo.js";
 import { type EnvoyResource, encode } from "./resource.js";
-import { outboundTls, type TlsParameters, tlsIngredients } from "./tls.js";
+import { outboundTls, type TlsParameters } from "./tls.js";
 
 type Init = MessageInitShape<typeof ClusterSchema>;
 
@@ -52,41 +52,35 @@ const everywhere = {
   upstreamConnectionOptions: create(UpstreamConnectionOptionsSchema, { tcpKeepalive }),
 };
 
-/** A cluster of this name; what is in it follows from the other ingredients. */
 function cluster(
   name: string,
   { connectTimeoutMs, revision }: CommonOptions,
-  ingredients: readonly Ingredient[],
-  init: () => Init,
+  init: Init,
   edsName?: string,
 ): EnvoyResource {
-  return madeOnce(["cluster", name, connectTimeoutMs, revision, ...ingredients], () => {
-    const message = create(ClusterSchema, {
-      ...(revision >= 1 ? everywhere : {}),
-      ...init(),
-      name,
-      connectTimeout: duration(connectTimeoutMs),
-    });
-    return encode(ClusterSchema, name, message, { edsName });
+  const message = create(ClusterSchema, {
+    ...(revision >= 1 ? everywhere : {}),
+    ...init,
+    name,
+    connectTimeout: duration(connectTimeoutMs),
   });
+  return encode(ClusterSchema, name, message, { edsName });
 }
 
 export const localClusterName = (servicePort: number): string => `localhost:${servicePort}`;
 
 /** The service behind an inbound, on this machine. */
-export function localCluster(servicePort: number, common: CommonOptions): EnvoyResource {
-  const name = localClusterName(servicePort);
-  return cluster(name, common, ["local", servicePort], () => {
-    const endpoint = { address: socketAddress("127.0.0.1", servicePort) };
-    return {
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-      loadAssignment: {
-        clusterName: name,
-        endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: endpoint } }] }],
-      },
-    };
+export const localCluster = memo((options: CommonOptions & { readonly servicePort: number }) => {
+  const name = localClusterName(options.servicePort);
+  const endpoint = { address: socketAddress("127.0.0.1", options.servicePort) };
+  return cluster(name, options, {
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: endpoint } }] }],
+    },
   });
-}
+});
 
 /** `<service>`, or `<service>{k1=v1,k2=v2}` for those of its endpoints that have these tags, sorted by key. */
 export function serviceClusterName(destination: Tags): string {
@@ -97,19 +91,25 @@ export function serviceClusterName(destination: Tags): string {
   return `${service}{${texts.join(",")}}`;
 }
 
-/** What a cluster of a service depends on besides its name. */
+/** All of a HealthCheck that a cluster depends on. */
+interface CheckConf {
+  readonly conf: HealthCheck["conf"] | undefined;
+}
+
+/** What a cluster of a service depends on. */
 export interface ServiceClusterOptions extends CommonOptions {
+  readonly name: string;
   readonly service: string;
   /** With it, the identity of the service is verified. */
   readonly tls: TlsParameters | undefined;
-  readonly healthCheck: HealthCheck | undefined;
+  readonly healthCheck: CheckConf | undefined;
 }
 
 /**
  * A HealthCheck in Envoy's terms. Unhealthy endpoints get nothing, however many they are: with Envoy's default it would
  * send to all of them again once half are unhealthy.
  */
-function checks({ conf }: HealthCheck, revision: number) {
+function checks({ conf }: CheckConf, revision: number) {
   const { activeChecks: active, passiveChecks: passive } = conf ?? {};
   return {
     ...(active === undefined
@@ -150,11 +150,9 @@ function checks({ conf }: HealthCheck, revision: number) {
 }
 
 /** A service of the mesh, whose endpoints arrive by EDS on the same stream. */
-export function serviceCluster(name: string, options: ServiceClusterOptions): EnvoyResource {
-  const { service, revision, tls, healthCheck } = options;
-  const checked = healthCheck !== undefined;
-  const ingredients = ["service", service, checked, healthCheck?.conf, ...tlsIngredients(tls)];
-  const init = (): Init => ({
+export const serviceCluster = memo((options: ServiceClusterOptions) => {
+  const { name, service, revision, tls, healthCheck } = options;
+  const init: Init = {
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: {
       edsConfig: create(ConfigSourceSchema, {
@@ -164,26 +162,26 @@ export function serviceCluster(name: string, options: ServiceClusterOptions): En
     },
     ...(tls === undefined ? {} : { transportSocket: outboundTls(tls, service) }),
     ...(healthCheck === undefined ? {} : checks(healthCheck, revision)),
-  });
-  return cluster(name, options, ingredients, init, name);
-}
+  };
+  return cluster(name, options, init, name);
+});
 
 /** A cluster without endpoints, for connections that a route sends nowhere: they are accepted and closed. */
 export const nowhereName = "nowhere";
 
-export function nowhereCluster(common: CommonOptions): EnvoyResource {
-  return cluster(nowhereName, common, ["nowhere"], () => ({
+export const nowhereCluster = memo((common: CommonOptions) =>
+  cluster(nowhereName, common, {
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
     loadAssignment: { clusterName: nowhereName },
-  }));
-}
+  }),
+);
 
 export const passThroughName = "pass_through";
 
 /** Where redirected connections to addresses outside the mesh go on to. */
-export function passThroughCluster(common: CommonOptions): EnvoyResource {
-  return cluster(passThroughName, common, ["pass through"], () => ({
+export const passThroughCluster = memo((common: CommonOptions) =>
+  cluster(passThroughName, common, {
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
     lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
-  }));
-}
+  }),
+);

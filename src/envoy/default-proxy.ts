@@ -120,7 +120,8 @@ export function inboundListeners(
     const [inbound] = inbounds;
     const tags = inbounds.map((member) => member.tags);
     const protection = tls === undefined ? undefined : { tls, permitted: permitted(mesh.policies, tags) };
-    return inboundListener(inbound, localClusterName(inbound.servicePort), binding, protection);
+    const { address, port, servicePort } = inbound;
+    return inboundListener({ address, port, ...binding, cluster: localClusterName(servicePort), protection });
   });
 }
 
@@ -143,10 +144,10 @@ export function addDefaultProxy(
 
   if (redirected) {
     keep(cds, passThroughCluster(common));
-    keep(lds, catchAllListener(proxy.redirectPort, revision));
+    keep(lds, catchAllListener({ port: proxy.redirectPort, revision }));
   }
   for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, settings))) {
-    keep(cds, localCluster(servicePort, common));
+    keep(cds, localCluster({ ...common, servicePort }));
   }
   for (const listener of inboundListeners(proxy, mesh, settings, placement)) keep(lds, listener);
   for (const { service, ...place } of proxy.outbounds) {
@@ -155,17 +156,23 @@ export function addDefaultProxy(
     for (const { weight, destination } of sharesOf(mesh.policies, proxy.inbounds, service)) {
       const target = destination[serviceTag] ?? "";
       const name = serviceClusterName(destination);
-      const healthCheck = healthCheckOf(mesh.policies, proxy.inbounds, target);
+      const check = healthCheckOf(mesh.policies, proxy.inbounds, target);
+      // Its selectors are not among what the cluster depends on.
+      const healthCheck = check === undefined ? undefined : { conf: check.conf };
       services.add(target);
       clusters.push({ name, weight });
-      keep(cds, serviceCluster(name, { ...common, service: target, tls, healthCheck }));
+      keep(cds, serviceCluster({ ...common, name, service: target, tls, healthCheck }));
       keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
       assignments.set(name, { service: target, tags: destination });
     }
     const [first, ...others] = clusters;
     if (first === undefined) keep(cds, nowhereCluster(common));
     const logging = loggingOf(mesh, proxy, service, placement, ignored);
+    const { address, port } = place;
     const binding = { bind: !redirected, revision };
-    keep(lds, outboundListener(place, service, [first ?? nowhere, ...others], binding, logging));
+    keep(
+      lds,
+      outboundListener({ address, port, ...binding, service, clusters: [first ?? nowhere, ...others], logging }),
+    );
   }
 }

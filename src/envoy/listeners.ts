@@ -7,13 +7,13 @@ import {
   UpstreamConnectMode,
 } from "../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { Permitted } from "../policy/permissions.js";
-import { accessLogs, type Logging, loggingIngredients } from "./access-logs.js";
+import { accessLogs, type Logging } from "./access-logs.js";
 import { socketAddress } from "./address.js";
 import { passThroughName } from "./clusters.js";
-import { type Ingredient, madeOnce } from "./ingredients.js";
 import { listenerKeepalive } from "./keepalive.js";
+import { memo } from "./memo.js";
 import { type EnvoyResource, encode } from "./resource.js";
-import { inboundTls, permissionFilter, permittedIngredients, type TlsParameters, tlsIngredients } from "./tls.js";
+import { inboundTls, permissionFilter, type TlsParameters } from "./tls.js";
 
 /** A cluster that a listener sends connections to, and its share of them. */
 export interface WeightedCluster {
@@ -112,59 +112,54 @@ export interface Protection {
   readonly permitted: Permitted;
 }
 
-const protectionIngredients = (protection: Protection | undefined): readonly Ingredient[] =>
-  protection === undefined ? [] : [...tlsIngredients(protection.tls), ...permittedIngredients(protection.permitted)];
-
 function guardOf({ tls, permitted }: Protection, listenerName: string): Guard {
   return {
     filters: [permissionFilter(tls.mesh, statName(listenerName), permitted)],
-    transportSocket: inboundTls(tls, permitted),
+    transportSocket: inboundTls({ tls, permitted }),
   };
 }
 
 export const inboundListenerName = ({ address, port }: Place): string => `inbound:${address}:${port}`;
 export const outboundListenerName = ({ address, port }: Place): string => `outbound:${address}:${port}`;
 
-/** Takes connections from the mesh and hands them to the service on this machine; plaintext without `protection`. */
-export function inboundListener(
-  place: Place,
-  cluster: string,
-  { bind, revision }: Binding,
-  protection: Protection | undefined,
-): EnvoyResource {
-  const { address, port } = place;
-  const ingredients = ["inbound", address, port, cluster, bind, revision, ...protectionIngredients(protection)];
-  return madeOnce(ingredients, () => {
-    const name = inboundListenerName(place);
-    const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
-    const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
-    return listener(name, place, target, { bind, revision, ...guard });
-  });
+/** What a listener of an inbound depends on. */
+export interface InboundOptions extends Place, Binding {
+  readonly cluster: string;
+  /** Plaintext without it. */
+  readonly protection: Protection | undefined;
 }
 
-/** Takes connections from the service on this machine and hands them to services of the mesh, by weight. */
-export function outboundListener(
-  place: Place,
-  service: string,
-  clusters: Target["clusters"],
-  { bind, revision }: Binding,
-  logging: Logging | undefined,
-): EnvoyResource {
-  const { address, port } = place;
-  const shares = clusters.flatMap(({ name, weight }) => [name, weight]);
-  const ingredients = ["outbound", address, port, service, bind, revision, ...loggingIngredients(logging), ...shares];
-  return madeOnce(ingredients, () => {
-    const target = { clusters, statPrefix: statName(service), ...(logging === undefined ? {} : { logging }) };
-    return listener(outboundListenerName(place), place, target, { bind, revision });
-  });
+/** Takes connections from the mesh and hands them to the service on this machine. */
+export const inboundListener = memo(({ address, port, bind, revision, cluster, protection }: InboundOptions) => {
+  const place = { address, port };
+  const name = inboundListenerName(place);
+  const guard = protection === undefined ? {} : { guard: guardOf(protection, name) };
+  const target = { clusters: [{ name: cluster, weight: 100 }], statPrefix: statName(cluster) } as const;
+  return listener(name, place, target, { bind, revision, ...guard });
+});
+
+/** What a listener of an outbound depends on. */
+export interface OutboundOptions extends Place, Binding {
+  readonly service: string;
+  /** Where connections go, by weight. */
+  readonly clusters: Target["clusters"];
+  readonly logging: Logging | undefined;
 }
+
+/** Takes connections from the service on this machine and hands them to services of the mesh. */
+export const outboundListener = memo((options: OutboundOptions) => {
+  const { address, port, bind, revision, service, clusters, logging } = options;
+  const place = { address, port };
+  const target = { clusters, statPrefix: statName(service), ...(logging === undefined ? {} : { logging }) };
+  return listener(outboundListenerName(place), place, target, { bind, revision });
+});
 
 /** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */
-export function catchAllListener(port: number, revision: number): EnvoyResource {
-  return listener(
+export const catchAllListener = memo(({ port, revision }: { readonly port: number; readonly revision: number }) =>
+  listener(
     "catch_all",
     { address: "0.0.0.0", port },
     { clusters: [{ name: passThroughName, weight: 100 }], statPrefix: passThroughName },
     { bind: true, revision, useOriginalDst: true },
-  );
-}
+  ),
+);

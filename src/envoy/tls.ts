@@ -1,5 +1,5 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Any, AnySchema, anyPack } from "@bufbuild/protobuf/wkt";
+import { AnySchema, anyPack } from "@bufbuild/protobuf/wkt";
 import {
   ApiConfigSource_ApiType,
   ApiVersion,
@@ -26,10 +26,9 @@ import {
 } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { type StringMatcher, StringMatcherSchema } from "../../proto-gen/es/envoy/type/matcher/v3/string_pb.js";
 import { hostPort } from "../lib/host.js";
-import { createLately } from "../lib/lately.js";
 import type { Permitted } from "../policy/permissions.js";
 import { meshUri, serviceUri } from "../resources/spiffe.js";
-import { type Ingredient, keyOf } from "./ingredients.js";
+import { memoOfRecent } from "./memo.js";
 
 /**
  * How proxies reach the secret discovery server. Equal for all proxies with a token that reach it by the same host, and
@@ -73,10 +72,6 @@ export interface TlsParameters {
  * that we promise: the rest is for Envoy's work.
  */
 const secretPatienceMs = 500;
-
-/** All that these parameters are, for what is made by them. */
-export const tlsIngredients = (tls: TlsParameters | undefined): readonly Ingredient[] =>
-  tls === undefined ? [] : [tls.mesh, tls.server, tls.tokenPath, tls.controlPlaneHost, tls.revision];
 
 const fileCredentials = "envoy.grpc_credentials.file_based_metadata";
 
@@ -195,22 +190,18 @@ function commonContext(parameters: TlsParameters, accepted: SubjectAltNameMatche
 
 const transportSocketName = "envoy.transport_sockets.tls";
 
-export const permittedIngredients = (permitted: Permitted): readonly Ingredient[] =>
-  permitted.kind === "anyone" ? [permitted.kind] : [permitted.kind, ...permitted.services];
-
 /** The instances of a service have listeners of their own, and one context. */
-const downstreamContexts = createLately<Any>(256);
+const downstreamContext = memoOfRecent(256, ({ tls, permitted }: { tls: TlsParameters; permitted: Permitted }) => {
+  const context = create(DownstreamTlsContextSchema, {
+    commonTlsContext: commonContext(tls, peers(tls.mesh, permitted)),
+    requireClientCertificate: true,
+  });
+  return anyPack(DownstreamTlsContextSchema, context);
+});
 
 /** The transport socket of an inbound: both sides present certificates, and only permitted services pass. */
-export function inboundTls(parameters: TlsParameters, permitted: Permitted) {
-  const ingredients = [...tlsIngredients(parameters), ...permittedIngredients(permitted)];
-  const value = downstreamContexts(keyOf(ingredients), () => {
-    const context = create(DownstreamTlsContextSchema, {
-      commonTlsContext: commonContext(parameters, peers(parameters.mesh, permitted)),
-      requireClientCertificate: true,
-    });
-    return anyPack(DownstreamTlsContextSchema, context);
-  });
+export function inboundTls(parameters: { readonly tls: TlsParameters; readonly permitted: Permitted }) {
+  const value = downstreamContext(parameters);
   return { name: transportSocketName, configType: { case: "typedConfig" as const, value } };
 }
 
@@ -249,13 +240,13 @@ function rules(mesh: string, permitted: Permitted): Rules {
 }
 
 /** The rules are the larger part of a filter, and the same for all instances of a service. */
-const encodedRules = createLately<Uint8Array>(256);
+const encodedRules = memoOfRecent(256, ({ mesh, permitted }: { mesh: string; permitted: Permitted }) =>
+  toBinary(RBACSchema, create(RBACSchema, { rules: rules(mesh, permitted) })),
+);
 
 /** The network filter that lets permitted services pass. */
 export function permissionFilter(mesh: string, statPrefix: string, permitted: Permitted) {
-  const common = encodedRules(keyOf([mesh, ...permittedIngredients(permitted)]), () =>
-    toBinary(RBACSchema, create(RBACSchema, { rules: rules(mesh, permitted) })),
-  );
+  const common = encodedRules({ mesh, permitted });
   // Messages that are encoded one after the other are one message with the fields of both.
   const own = toBinary(RBACSchema, create(RBACSchema, { statPrefix }));
   const value = new Uint8Array(common.length + own.length);
