@@ -33,7 +33,9 @@ const longestPauseMs = 60_000;
  */
 export async function watchListeners(options: ListenerWatchOptions): Promise<void> {
   const { admin, report, interval, signal, now = () => performance.now(), random = Math.random } = options;
-  const pauses = backoff({ first: interval, max: longestPauseMs, random });
+  // What is wrong is reported as often, at least, as that nothing is.
+  const max = Math.max(interval, Math.min(options.reassure, longestPauseMs));
+  const pauses = backoff({ first: interval, max, random });
   let known = 0;
   let due = 0;
   let told = "";

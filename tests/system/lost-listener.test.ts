@@ -1,8 +1,17 @@
+import { once } from "node:events";
+import net from "node:net";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
-import { put } from "../support/executable.js";
+import { type ControlPlane, put, startControlPlane } from "../support/executable.js";
 import { openCheck } from "../support/kumactl-check.js";
-import { greeting, type MeshStage, openMeshStage, reaches, type Sidecar } from "../support/mesh-stage.js";
+import {
+  type Application,
+  greeting,
+  type MeshStage,
+  openMeshStage,
+  reaches,
+  type Sidecar,
+} from "../support/mesh-stage.js";
 import { freePort, occupy } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
@@ -75,6 +84,30 @@ const template = (service: string, ...resources: readonly string[]) =>
     },
   });
 
+const page = async (port: number) => (await fetch(`http://127.0.0.1:${port}/`)).text();
+
+/** The settings by which another control plane has the ports of this one. */
+const samePorts = (cp: ControlPlane) => ({
+  KUMA_API_SERVER_PORT: new URL(cp.api).port,
+  KUMA_BOOTSTRAP_SERVER_PORT: new URL(cp.bootstrap).port,
+  KUMA_XDS_SERVER_GRPC_PORT: String(cp.xdsPort),
+  KUMA_SDS_SERVER_GRPC_PORT: String(cp.sdsPort),
+});
+
+/** A connection to an application of the stage that has been greeted. */
+async function openConnection(port: number) {
+  const socket = net.connect(port, "127.0.0.1");
+  const next = () => once(socket, "data").then(([chunk]) => String(chunk));
+  await next();
+  return {
+    echo(text: string) {
+      socket.write(text);
+      return next();
+    },
+    end: () => socket.destroy(),
+  };
+}
+
 test("a port that is taken while its listener warms up is named with the reason, and served once it is free", async () => {
   const app = await stage.application("first");
   const [port, inbound] = [await freePort(), await freePort()];
@@ -108,10 +141,111 @@ test("a port that is taken while its listener warms up is named with the reason,
   for (let index = 0; index < 5; index++) assert.is(await greeting(inbound), "first");
 
   await free();
-  const page = async () => (await fetch(`http://127.0.0.1:${port}/`)).text();
-  await eventually("it is served", async () => (await page()) === "late");
+  await eventually("it is served", async () => (await page(port)) === "late");
   await eventually("the message goes", () => refusals() === "");
   await check.until(stage.cp.api, "configuration", "success");
+});
+
+test("it is found again by a control plane that was restarted, to which Envoy claims to have it", async () => {
+  const app = await stage.application("second");
+  const [port, inbound] = [await freePort(), await freePort()];
+  const resources = async () => {
+    await stage.apply("second-1", {
+      inbound: [{ interface: `127.0.0.1:${inbound}:${app.port}`, tags: { service: "second" } }],
+    });
+    await template("second", httpListener("late", port), routes("late"));
+  };
+  await stage.apply("second-1", {
+    inbound: [{ interface: `127.0.0.1:${inbound}:${app.port}`, tags: { service: "second" } }],
+  });
+  await template("second", httpListener("late", port));
+  const sidecar = await stage.sidecar("second-1", { token: "", env: { KUMA_DATAPLANE_STATUS_INTERVAL: "1s" } });
+  await reaches(inbound, "second");
+  await eventually("it warms up", async () => (await stateIn(sidecar, "late")) === "warming");
+  const free = await occupy(port);
+  await resources();
+  await eventually("the loss is shown", () => /"second-1" refuses LDS resource "late"/.test(refusals()));
+
+  const ports = samePorts(stage.cp);
+  await stage.cp.kill();
+  stage.cp = await startControlPlane(ports);
+  await resources();
+  await eventually("the loss is shown again", () => /"second-1" refuses LDS resource "late"/.test(refusals()));
+  await free();
+  await eventually("it is served", async () => (await page(port)) === "late");
+  await eventually("the message goes", () => refusals() === "");
+});
+
+/**
+ * A sidecar without a token whose second inbound can't be listened on: when mTLS goes on, its listeners wait for the
+ * certificate for half a second. On a busy machine the port may be taken too late, and then the next sidecar is tried.
+ */
+async function deprived(app: Application) {
+  for (let attempt = 1; attempt <= 5; attempt++) {
+    const dataplane = `third-${attempt}`;
+    const [first, second] = [await freePort(), await freePort()];
+    const inbound = (port: number) => ({ interface: `127.0.0.1:${port}:${app.port}`, tags: { service: "third" } });
+    const listener = `inbound:127.0.0.1:${second}`;
+    await stage.apply(dataplane, { inbound: [inbound(first)] });
+    const sidecar = await stage.sidecar(dataplane, { token: "" });
+    await reaches(first, "third");
+    await stage.mtls(true);
+    await stage.apply(dataplane, { inbound: [inbound(first), inbound(second)] });
+    await eventually("it is bound", async () => (await stateIn(sidecar, listener)) !== "none");
+    const free = await occupy(second).catch(() => undefined);
+    await eventually("it has warmed up", async () => (await stateIn(sidecar, listener)) !== "warming");
+    if (free !== undefined && (await stateIn(sidecar, listener)) === "none") {
+      return { dataplane, sidecar, listener, port: second, free };
+    }
+    await free?.();
+    await sidecar.stop();
+    await stage.mtls(false);
+  }
+  throw new Error("no port could be taken while its listener warmed up");
+}
+
+test("an inbound that waits for its certificate while its port is taken is named by inspect and check", async () => {
+  const { dataplane, sidecar, listener, port, free } = await deprived(await stage.application("third"));
+  const named = new RegExp(`"${dataplane}" refuses LDS resource "${listener}": .*cannot (listen|bind)`);
+  await eventually("inspect dataplanes names it", () => named.test(refusals()));
+  const finding = await check.until(stage.cp.api, "configuration", "error");
+  assert.match(finding.reason ?? "", new RegExp(`${dataplane}.*"${listener}": .*cannot (listen|bind)`));
+  const diff = stage.kumactl("inspect", "dataplane", dataplane, "--diff");
+  assert.match(`${diff.stdout}${diff.stderr}`, /cannot (listen|bind)/);
+
+  await free();
+  await eventually("Envoy listens", async () => (await stateIn(sidecar, listener)) === "active");
+  await eventually("the message goes", () => refusals() === "");
+  assert.is(await stage.mtls(false), 200);
+  await reaches(port, "third");
+});
+
+test("a stranger's reports cost a sidecar nothing but the same listeners again, and nothing of that stays", async () => {
+  const app = await stage.application("fourth");
+  const inbound = await freePort();
+  await stage.apply("fourth-1", {
+    inbound: [{ interface: `127.0.0.1:${inbound}:${app.port}`, tags: { service: "fourth" } }],
+  });
+  await stage.sidecar("fourth-1", { token: "" });
+  await reaches(inbound, "fourth");
+  const report = async (body: unknown) => {
+    const method = "POST";
+    const response = await fetch(`${stage.cp.bootstrap}/dataplane-status`, { method, body: JSON.stringify(body) });
+    const answer = (await response.json()) as { readonly connected?: boolean; readonly missing?: readonly string[] };
+    return { status: response.status, ...answer };
+  };
+  const lie = { mesh: "default", name: "fourth-1", listeners: [] };
+  const socket = await openConnection(inbound);
+  const first = await report(lie);
+  assert.equal([first.status, first.missing], [200, [`inbound:127.0.0.1:${inbound}`]]);
+  for (let index = 0; index < 200; index++) await report(lie);
+  assert.equal(await report({ ...lie, name: "ghost" }), { status: 200, connected: false });
+  assert.is((await report({ ...lie, listeners: ["x".repeat(2 * 1024 * 1024)] })).status, 413);
+  assert.is((await report({ ...lie, listeners: 5 })).status, 400);
+  await eventually("Envoy has acknowledged it again", () => refusals() === "");
+  assert.is(await socket.echo("still here\n"), "still here\n");
+  socket.end();
+  for (let index = 0; index < 5; index++) assert.is(await greeting(inbound), "fourth");
 });
 
 test.run();
