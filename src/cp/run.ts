@@ -270,6 +270,7 @@ export async function startControlPlane(
         hostUnset: isHostUnset(settings),
         catalogue,
         findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
+        listeners: { compare: xds.compareListeners, reported: metrics.listenersReported },
         refused: metrics.requestRefused,
       }),
     });

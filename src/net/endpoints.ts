@@ -9,10 +9,11 @@ import {
 import { createPathTree, parameterNames } from "./path-tree.js";
 
 /**
- * The right that an endpoint needs. `read` is everyone's who reaches the port; `view-secrets` comes with a token; the
- * others are for the administrator of the machine, where the settings say so.
+ * The right that an endpoint needs. Everyone who reaches the port has `read`, and `proxy`, by which a kuma-dp asks and
+ * reports what concerns its Dataplane; `view-secrets` comes with a token; the others are for the administrator of the
+ * machine, where the settings say so.
  */
-export type Access = "read" | "view-secrets" | "write" | "rotate" | "generate-token";
+export type Access = "read" | "proxy" | "view-secrets" | "write" | "rotate" | "generate-token";
 
 /** The parameters of a path by their names, percent-decoded. */
 export type PathParameters = Readonly<Record<string, string | undefined>>;

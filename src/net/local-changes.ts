@@ -9,13 +9,13 @@ export interface LocalChangesOptions {
   readonly refused?: (reason: Refusal) => void;
 }
 
-/** Rights by which nothing changes. */
-const reading: ReadonlySet<Access> = new Set(["read", "view-secrets"]);
+/** Rights that the administrator of the machine shares with others. */
+const shared: ReadonlySet<Access> = new Set(["read", "proxy", "view-secrets"]);
 /** Methods that change nothing, wherever they go. */
 const readingMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 
 const changes = ({ endpoint, request }: Call) =>
-  endpoint === undefined ? !readingMethods.has(request.method) : !reading.has(endpoint.access);
+  endpoint === undefined ? !readingMethods.has(request.method) : !shared.has(endpoint.access);
 
 /** Header lines that a proxy adds: the peer is the proxy then, and whoever sent the request is unknown. */
 const proxyHeaders = new Set(["forwarded", "via", "x-real-ip"]);

@@ -1,6 +1,6 @@
 import type { Cause } from "../../lib/errors.js";
 import type { Logger } from "../../lib/logger.js";
-import type { Access, Call, Endpoint, ParametersOf, PathParameters } from "../../net/endpoints.js";
+import type { Call, Endpoint, ParametersOf, PathParameters } from "../../net/endpoints.js";
 import type { HttpReply } from "../../net/exchange.js";
 import type { Registry } from "../../resources/registry.js";
 import type { Store } from "../../store/store.js";
@@ -67,13 +67,13 @@ type WriteMethod = "POST" | "PUT" | "PATCH" | "DELETE";
 /** An endpoint of the API that shows something. It is made from a ReadContext alone. */
 export interface ReadEndpoint extends Endpoint {
   readonly methods: typeof readMethods;
-  readonly access: Extract<Access, "read">;
+  readonly access: "read";
 }
 
 /** An endpoint of the API that changes something: never by GET, and never for everyone. */
 export interface WriteEndpoint extends Endpoint {
   readonly methods: readonly WriteMethod[];
-  readonly access: Exclude<Access, ReadEndpoint["access"] | "view-secrets">;
+  readonly access: "write" | "rotate";
 }
 
 interface Described<Path extends string, Parameters> {

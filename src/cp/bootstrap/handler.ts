@@ -16,6 +16,7 @@ import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
 import { hostAsked } from "./host-asked.js";
+import { type ListenerReportOptions, listenerReport, reportTitle } from "./listener-report.js";
 import { createOldLog, isOldKumaDp, type NoteOld, tooOldDocument } from "./old-kuma-dp.js";
 import { parseBootstrapRequest } from "./request.js";
 import { dataplaneStatus } from "./status.js";
@@ -31,6 +32,8 @@ export interface BootstrapOptions {
   /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
   readonly catalogue: unknown;
   readonly findDuplicate: FindDuplicate;
+  /** Takes what kuma-dps report of the listeners of their Envoys. */
+  readonly listeners: Omit<ListenerReportOptions, "crossSite">;
   /** Hears of a kuma-dp that is too old. */
   readonly refused?: (reason: Refusal) => void;
 }
@@ -49,15 +52,22 @@ export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
         methods: ["POST"],
         path: "/bootstrap",
         title: notGenerated,
-        access: "read",
+        access: "proxy",
         handle: ({ request }) => bootstrap(options, { tellOnce, noteOld }, request),
       },
       {
         methods: ["GET"],
         path: "/dataplane-status",
         title: noStatus,
-        access: "read",
+        access: "proxy",
         handle: ({ request }) => status(options, request.query),
+      },
+      {
+        methods: ["POST"],
+        path: "/dataplane-status",
+        title: reportTitle,
+        access: "proxy",
+        handle: ({ request }) => listenerReport({ ...options.listeners, crossSite: options.guard.refuses }, request),
       },
       {
         methods: ["GET"],
