@@ -1,0 +1,56 @@
+/** What a message is filled in with. `reason` takes whatever was thrown below: its message is shown. */
+export type Parameters<Name extends string> = {
+  readonly [N in Name]: N extends "reason" ? unknown : string | number;
+};
+
+/** A message between its parameters. */
+export interface Template<Name extends string = string> {
+  readonly texts: readonly string[];
+  readonly names: readonly Name[];
+}
+
+/** An error by which a program ends. */
+export interface Failure<Name extends string = string> {
+  readonly exitCode: number;
+  /** The command line itself was wrong: the program shows the usage as well. */
+  readonly usage: boolean;
+  readonly message: Template<Name>;
+}
+
+type Tag<Entry extends Record<"message", Template>> = <Name extends string = never>(
+  texts: TemplateStringsArray,
+  ...names: Name[]
+) => Omit<Entry, "message"> & { readonly message: Template<Name> };
+
+/** A message as a template literal whose values are the names of parameters; a line break and its indentation are one space. */
+export function template<Name extends string = never>(texts: TemplateStringsArray, ...names: Name[]): Template<Name> {
+  return { texts: texts.map((text) => text.replace(/\n +/g, " ")), names };
+}
+
+/** Anything that ends a program but a wrong command line. */
+export const failure: Tag<Failure> = (texts, ...names) => ({
+  exitCode: 1,
+  usage: false,
+  message: template(texts, ...names),
+});
+
+/** A wrong command line. */
+export const misuse: Tag<Failure> = (texts, ...names) => ({
+  exitCode: 1,
+  usage: true,
+  message: template(texts, ...names),
+});
+
+/** What to print of anything that was thrown, in one line and without a stack. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Node's connection failures to several addresses come as an AggregateError with an empty message.
+  if (error.message === "" && error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  return error.message;
+}
+
+/** The message with its parameters filled in. */
+export function filled({ texts, names }: Template, parameters: Readonly<Record<string, unknown>>): string {
+  const values = names.map((name) => messageOf(parameters[name]));
+  return texts.map((text, index) => `${text}${values[index] ?? ""}`).join("");
+}
