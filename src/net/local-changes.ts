@@ -35,7 +35,6 @@ export function localChangesOnly({ remedy, refused }: LocalChangesOptions): Laye
     const reason = reading.has(request.method) ? undefined : strangeness(request);
     if (reason === undefined) return handler(request);
     refused?.(reason.kind);
-    const details = `Changes are taken from the control plane's own machine only; ${reason.text}. ${remedy}`;
-    return errorReply(403, "Not allowed", details);
+    return errorReply("http.remote", { problem: reason.text, remedy });
   };
 }

@@ -1,5 +1,6 @@
 import { commandLineErrors } from "./command-line.js";
 import type { Parameters, Template } from "./entry.js";
+import { httpErrors, tokenRequestErrors } from "./http.js";
 import { identityErrors } from "./identity.js";
 import { kumactlErrors } from "./kumactl.js";
 import { resourceErrors } from "./resources.js";
@@ -7,8 +8,8 @@ import { serverErrors } from "./servers.js";
 import { settingsErrors } from "./settings.js";
 import { sidecarErrors } from "./sidecar.js";
 
-/** The catalogue, by area: an area is a file, and a line here. */
-const areas = [
+/** What ends a program, by area: an area is a table of its own, and a line here. */
+const failing = [
   commandLineErrors,
   settingsErrors,
   serverErrors,
@@ -18,21 +19,32 @@ const areas = [
   sidecarErrors,
 ] as const;
 
+/** What HTTP servers answer, by area. */
+const replying = [httpErrors, tokenRequestErrors] as const;
+
 /** The ids that several areas have. */
 export type Repeated<Areas, Seen = never> = Areas extends readonly [infer First, ...infer Others]
   ? (keyof First & Seen) | Repeated<Others, keyof First | Seen>
   : never;
-type Distinct<Areas, Ids extends never = never> = [Areas, Ids];
-type Areas = Distinct<typeof areas, Repeated<typeof areas>>[0];
+type None<Ids extends never> = Ids;
+export type Unambiguous = None<Repeated<[...typeof failing, ...typeof replying]>>;
 
-type Merged<Union> = (Union extends unknown ? (area: Union) => void : never) extends (area: infer All) => void
+type Merged<Areas extends readonly object[]> = (
+  Areas[number] extends infer Area
+    ? Area extends unknown
+      ? (area: Area) => void
+      : never
+    : never
+) extends (area: infer All) => void
   ? All
   : never;
 
 /** Every user-facing error by its id, which is stable: tests and callers compare it, never the wording. */
-export const failures: Merged<Areas[number]> = Object.assign({}, ...areas);
+export const failures: Merged<typeof failing> = Object.assign({}, ...failing);
+export const replies: Merged<typeof replying> = Object.assign({}, ...replying);
 
 export type FailureId = keyof typeof failures;
+export type ReplyId = keyof typeof replies;
 
 /** The parameters of a template. */
 export type ParametersOf<Of> = Of extends Template<infer Name> ? Parameters<Name> : never;

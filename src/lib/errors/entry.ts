@@ -17,6 +17,14 @@ export interface Failure<Name extends string = string> {
   readonly message: Template<Name>;
 }
 
+/** An error that an HTTP server answers. */
+export interface Reply<Name extends string = string> {
+  readonly status: number;
+  /** What could not be done; a parameter where several things can't. */
+  readonly title: string | undefined;
+  readonly message: Template<Name>;
+}
+
 type Tag<Entry extends Record<"message", Template>> = <Name extends string = never>(
   texts: TemplateStringsArray,
   ...names: Name[]
@@ -40,6 +48,13 @@ export const misuse: Tag<Failure> = (texts, ...names) => ({
   usage: true,
   message: template(texts, ...names),
 });
+
+/** An error reply with this status, and with a title that is always the same or comes as a parameter. */
+export function reply(status: number): Tag<Reply & { readonly title: undefined }>;
+export function reply(status: number, title: string): Tag<Reply & { readonly title: string }>;
+export function reply(status: number, title?: string): Tag<Reply> {
+  return (texts, ...names) => ({ status, title, message: template(texts, ...names) });
+}
 
 /** What to print of anything that was thrown, in one line and without a stack. */
 export function messageOf(error: unknown): string {
