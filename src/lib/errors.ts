@@ -1,4 +1,4 @@
-import { type FailureId, failures, type ParametersOf } from "./errors/catalogue.js";
+import { type FailureId, failures, type Given, type ParametersOf } from "./errors/catalogue.js";
 import { contexts } from "./errors/contexts.js";
 import { filled } from "./errors/entry.js";
 
@@ -16,10 +16,6 @@ interface Details {
   readonly cause?: unknown;
 }
 
-type Arguments<Of> = keyof ParametersOf<Of> extends never
-  ? [parameters?: ParametersOf<Of>, details?: Details]
-  : [parameters: ParametersOf<Of>, details?: Details];
-
 /** An error meant for the user: shown as its message, never with a stack. Whatever else is thrown is a bug. */
 export class UserError extends Error {
   readonly id: FailureId;
@@ -33,7 +29,10 @@ export class UserError extends Error {
   }
 
   /** The error of the catalogue that has this id. */
-  static of<Id extends FailureId>(id: Id, ...rest: Arguments<(typeof failures)[Id]["message"]>): UserError {
+  static of<Id extends FailureId>(
+    id: Id,
+    ...rest: Given<ParametersOf<(typeof failures)[Id]["message"]>, [details?: Details]>
+  ): UserError {
     const [parameters = {}, details = {}] = rest;
     const cause = "reason" in parameters && parameters.reason instanceof Error ? parameters.reason : undefined;
     return new UserError(id, filled(failures[id].message, parameters), { cause, ...details });

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { type ParametersOf, type ReplyId, replies } from "../lib/errors/catalogue.js";
+import { type Given, type ParametersOf, type ReplyId, replies } from "../lib/errors/catalogue.js";
 import { filled } from "../lib/errors/entry.js";
 import type { Cause } from "../lib/errors.js";
 
@@ -63,15 +63,15 @@ interface ErrorOptions {
 type Entry<Id extends ReplyId> = (typeof replies)[Id];
 type ErrorParameters<Id extends ReplyId> = ParametersOf<Entry<Id>["message"]> &
   (Entry<Id>["title"] extends string ? unknown : { readonly title: string });
-type ErrorArguments<Id extends ReplyId> = keyof ErrorParameters<Id> extends never
-  ? [parameters?: ErrorParameters<Id>, options?: ErrorOptions]
-  : [parameters: ErrorParameters<Id>, options?: ErrorOptions];
 
 /**
  * The error of the catalogue that has this id, in the one error body of all our HTTP servers:
  * `{title, details, causes?}`; `causes` is left out when empty.
  */
-export function errorReply<Id extends ReplyId>(id: Id, ...rest: ErrorArguments<Id>): HttpReply {
+export function errorReply<Id extends ReplyId>(
+  id: Id,
+  ...rest: Given<ErrorParameters<Id>, [options?: ErrorOptions]>
+): HttpReply {
   const [parameters = {}, { causes = [], headers } = {}] = rest;
   const { status, title = "title" in parameters ? parameters.title : "", message } = replies[id];
   const details = filled(message, { ...parameters });

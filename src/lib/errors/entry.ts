@@ -25,6 +25,20 @@ export interface Reply<Name extends string = string> {
   readonly message: Template<Name>;
 }
 
+/** An error by which a gRPC call ends. */
+export interface Ending<Name extends string = string> {
+  readonly code:
+    | "invalidArgument"
+    | "deadlineExceeded"
+    | "notFound"
+    | "resourceExhausted"
+    | "unimplemented"
+    | "internal"
+    | "unavailable"
+    | "unauthenticated";
+  readonly message: Template<Name>;
+}
+
 type Tag<Entry extends Record<"message", Template>> = <Name extends string = never>(
   texts: TemplateStringsArray,
   ...names: Name[]
@@ -55,6 +69,11 @@ export function reply(status: number, title: string): Tag<Reply & { readonly tit
 export function reply(status: number, title?: string): Tag<Reply> {
   return (texts, ...names) => ({ status, title, message: template(texts, ...names) });
 }
+
+/** The end of a gRPC call with this status. */
+export const ending =
+  (code: Ending["code"]): Tag<Ending> =>
+  (texts, ...names) => ({ code, message: template(texts, ...names) });
 
 /** What to print of anything that was thrown, in one line and without a stack. */
 export function messageOf(error: unknown): string {
