@@ -11,7 +11,7 @@ import type { Ports } from "./battle.js";
 import { openHonestClients, openHonestMesh } from "./honest.js";
 import { longestMs, measureReadiness, percentile } from "./readiness.js";
 import type { Tally } from "./tally.js";
-import { bounds, followVitals } from "./vitals.js";
+import { bounds, followVitals, restingProblem } from "./vitals.js";
 
 /** How many times as long as a bare server kuma-cp may take. */
 const mostRatio = 5;
@@ -60,6 +60,8 @@ export async function openFuzzStage(tally: Tally): Promise<Stage<Flood>> {
   const honest = await openHonestClients(cp);
   await honest.served();
   const openFiles = vitals.openFiles();
+  /** Resident memory after each flood. */
+  const floods: number[] = [];
 
   const nameOf = (flood: Flood) => flood.attacks.map(({ name, port }) => `${name} (${port})`).join(" + ");
 
@@ -116,6 +118,7 @@ export async function openFuzzStage(tally: Tally): Promise<Stage<Flood>> {
     async step(flood) {
       try {
         await step(flood);
+        floods.push(vitals.memory());
       } catch (error) {
         // Its last words may still be on their way.
         await Promise.race([cp.ended, new Promise((resolve) => setTimeout(resolve, 300))]);
@@ -134,10 +137,10 @@ export async function openFuzzStage(tally: Tally): Promise<Stage<Flood>> {
     async settle() {
       await eventually("open files come back", () => vitals.openFiles() <= openFiles + bounds.openFilesAtRest, restMs);
       await eventually(
-        `memory comes back under ${bounds.memoryAtRest / 1e6} MB`,
+        "memory comes to rest",
         () => {
-          const now = vitals.memory();
-          if (now > bounds.memoryAtRest) throw new Error(`${Math.round(now / 1e6)} MB`);
+          const problem = restingProblem(vitals.memory(), floods);
+          if (problem !== undefined) throw new Error(problem);
           return true;
         },
         restMs,

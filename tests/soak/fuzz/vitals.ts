@@ -5,7 +5,7 @@ import type { Running } from "../../support/executable.js";
 export const bounds = {
   /** Resident memory at any time. */
   memory: 600e6,
-  /** Resident memory once every hostile connection is gone. */
+  /** Resident memory once every hostile connection is gone, after at most `shortRun` floods. */
   memoryAtRest: 350e6,
   /** Open files above those at the start, once every hostile connection is gone. */
   openFilesAtRest: 10,
@@ -14,6 +14,31 @@ export const bounds = {
   /** Log of one flood. */
   log: 2e6,
 };
+
+const shortRun = 100;
+/** From this many floods on, the second half of a run may take at most so many times the memory of the first. */
+const longRun = 400;
+const mostGrowth = 1.25;
+
+/**
+ * What is wrong with the memory of a process that came to rest; undefined when nothing is. After a short run it has to
+ * be given back. A long run ends with garbage that V8 leaves alone: its memory reducer, which collects while a process
+ * is idle, stops after two collections and starts again only when more than 1.1 times as much is committed. There the
+ * memory has to level off.
+ * @param now resident memory, in bytes
+ * @param floods resident memory after each flood
+ */
+export function restingProblem(now: number, floods: readonly number[]): string | undefined {
+  if (now <= bounds.memoryAtRest) return undefined;
+  if (floods.length <= shortRun) return `${megabytes(now)} at rest, over ${megabytes(bounds.memoryAtRest)}`;
+  if (floods.length < longRun) return undefined;
+  const half = Math.floor(floods.length / 2);
+  const [first, second] = [Math.max(...floods.slice(0, half)), Math.max(...floods.slice(half))];
+  if (second <= first * mostGrowth) return undefined;
+  return `${megabytes(second)} in the second half of ${floods.length} floods, ${megabytes(first)} in the first`;
+}
+
+const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
 
 /** What the log of a control plane that works never says; what it says of a lying peer is not among it. */
 const signsOfABug: readonly RegExp[] = [
@@ -59,8 +84,6 @@ export function followVitals({ child, output }: Running): Vitals {
       throw error;
     }
   }
-
-  const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
 
   return {
     memory,
