@@ -1,5 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import { type Given, type ParametersOf, type ReplyId, replies } from "../lib/errors/catalogue.js";
+import { filled } from "../lib/errors/entry.js";
 import type { Cause } from "../lib/errors.js";
 
 /** A request whose body has been read completely, within the server's limit. */
@@ -70,28 +72,38 @@ export function renderedReply(body: NonNullable<HttpReply["body"]>): HttpReply {
   return { status: 200, headers: jsonHeaders, body };
 }
 
-/** The one error body of all our HTTP servers: `{title, details, causes?}`; `causes` is left out when empty. */
-export function errorReply(
-  status: number,
-  title: string,
-  details: string,
-  options: { readonly causes?: readonly Cause[]; readonly headers?: Readonly<Record<string, string>> } = {},
+interface ErrorOptions {
+  readonly causes?: readonly Cause[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+type Entry<Id extends ReplyId> = (typeof replies)[Id];
+type ErrorParameters<Id extends ReplyId> = ParametersOf<Entry<Id>["message"]> &
+  (Entry<Id>["title"] extends string ? unknown : { readonly title: string });
+
+/**
+ * The error of the catalogue that has this id, in the one error body of all our HTTP servers:
+ * `{title, details, causes?}`; `causes` is left out when empty.
+ */
+export function errorReply<Id extends ReplyId>(
+  id: Id,
+  ...rest: Given<ErrorParameters<Id>, [options?: ErrorOptions]>
 ): HttpReply {
-  const causes = options.causes ?? [];
+  const [parameters = {}, { causes = [], headers } = {}] = rest;
+  const { status, title = "title" in parameters ? parameters.title : "", message } = replies[id];
+  const details = filled(message, { ...parameters });
   const reply = jsonReply(status, causes.length > 0 ? { title, details, causes } : { title, details });
-  return options.headers === undefined ? reply : { ...reply, headers: { ...jsonHeaders, ...options.headers } };
+  return headers === undefined ? reply : { ...reply, headers: { ...jsonHeaders, ...headers } };
 }
 
 /** 405: the path exists, the method does not; `allowed` become the `Allow` header. */
 export function methodNotAllowed(method: string, allowed: readonly string[]): HttpReply {
   const list = allowed.join(", ");
-  return errorReply(405, "Method not allowed", `${method} is not possible here; possible: ${list || "nothing"}`, {
-    headers: { Allow: list },
-  });
+  return errorReply("http.method", { method, methods: list || "nothing" }, { headers: { Allow: list } });
 }
 
 /** 404 for a path that no server of ours has. */
 export function pathNotFound(path: string, suggestion?: string): HttpReply {
   const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
-  return errorReply(404, "Not found", `There is nothing at "${path}"${hint}`);
+  return errorReply("http.path", { path, hint });
 }

@@ -227,12 +227,9 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-const tooLarge = (limit: number): HttpReply =>
-  errorReply(413, "Could not process a resource", `The body is larger than ${limit} bytes`);
-const failure = errorReply(500, "Internal Server Error", "Internal Server Error");
-const noRoom = errorReply(503, "Could not process a resource", "Too many clients have not finished their bodies", {
-  headers: { "Retry-After": "5" },
-});
+const tooLarge = (limit: number): HttpReply => errorReply("http.body-size", { limit });
+const failure = errorReply("http.internal", { title: "Internal Server Error" });
+const noRoom = errorReply("http.unfinished", {}, { headers: { "Retry-After": "5" } });
 
 /**
  * Answers and ends the connection, but only after the client had a chance to stop sending: closing a socket
@@ -262,10 +259,10 @@ function refuseBody(request: IncomingMessage, response: ServerResponse, reply: H
 }
 
 const connectionErrors: ReadonlyMap<string, HttpReply> = new Map([
-  ["HPE_HEADER_OVERFLOW", errorReply(431, "Request header too large", "Send fewer or shorter header lines")],
-  ["ERR_HTTP_REQUEST_TIMEOUT", errorReply(408, "Request timeout", "The request did not arrive in time")],
+  ["HPE_HEADER_OVERFLOW", errorReply("http.head-size")],
+  ["ERR_HTTP_REQUEST_TIMEOUT", errorReply("http.timeout")],
 ]);
-const malformed = errorReply(400, "Malformed request", "This is not an HTTP/1.1 request");
+const malformed = errorReply("http.malformed");
 
 function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) {

@@ -24,9 +24,7 @@ const pieceBytes = 512;
 /** By then the system asks whether a client that takes everything and says nothing is still there. */
 const keepAliveMs = 30_000;
 
-const noPlace = errorReply(503, "Too many open streams", "Close some of those that are open, or try again later", {
-  headers: { "Retry-After": "5" },
-});
+const noPlace = errorReply("http.streams", {}, { headers: { "Retry-After": "5" } });
 
 export function createLiveBodies({ guard, incidents, idleMs }: LiveBodiesOptions): LiveBodies {
   const open = new Set<() => void>();

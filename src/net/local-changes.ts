@@ -41,7 +41,6 @@ export function localChangesOnly({ remedy, refused }: LocalChangesOptions): Endp
     const reason = changes(call) ? strangeness(call.request) : undefined;
     if (reason === undefined) return handler(call);
     refused?.(reason.kind);
-    const details = `Changes are taken from the control plane's own machine only; ${reason.text}. ${remedy}`;
-    return errorReply(403, "Not allowed", details);
+    return errorReply("http.remote", { problem: reason.text, remedy });
   };
 }

@@ -32,9 +32,7 @@ function replyTo<T>(title: Title, answer: Answer<T>): HttpReply {
   if (answer.kind === "found") return jsonReply(200, answer.value);
   const { field, message } = answer;
   const named = field === "mesh" || field === "name";
-  return errorReply(named ? 404 : 400, title, named ? "Not found" : "Request is not valid", {
-    causes: [{ field, message }],
-  });
+  return errorReply(named ? "request.absent" : "request.invalid", { title }, { causes: [{ field, message }] });
 }
 
 /** What was sent last, or with `diff=true` what is not acknowledged. */
@@ -55,6 +53,6 @@ async function explainTraffic(diagnosis: Diagnosis, mesh: string, query: string)
   const causes = Object.entries({ from, to })
     .filter(([, service]) => service === "")
     .map(([field]) => ({ field, message: `is missing: name a service, as in explain?from=web&to=backend` }));
-  if (causes.length > 0) return errorReply(400, titles.explainTraffic, "Request is not valid", { causes });
+  if (causes.length > 0) return errorReply("request.invalid", { title: titles.explainTraffic }, { causes });
   return replyTo(titles.explainTraffic, await diagnosis.traffic(mesh, from, to));
 }

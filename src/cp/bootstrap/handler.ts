@@ -100,7 +100,7 @@ async function status({ store, logger }: BootstrapOptions, query: string): Promi
     return await dataplaneStatus(store, query);
   } catch (error) {
     logger.error("could not tell the status of a dataplane", { error });
-    return errorReply(500, noStatus, "Internal Server Error");
+    return errorReply("http.internal", { title: noStatus });
   }
 }
 
@@ -115,12 +115,12 @@ async function bootstrap(
   request: HttpRequest,
 ): Promise<HttpReply> {
   if (options.guard.refuses(request.headers)) {
-    return errorReply(403, notGenerated, "Cross-site request refused");
+    return errorReply("http.cross-site", { title: notGenerated });
   }
   const parsed = parseBootstrapRequest(request.body);
-  if (parsed.kind === "malformed") return errorReply(400, notGenerated, `The body is not valid JSON: ${parsed.reason}`);
-  if (parsed.kind === "invalid")
-    return errorReply(400, notGenerated, "Request is not valid", { causes: parsed.causes });
+  const title = notGenerated;
+  if (parsed.kind === "malformed") return errorReply("request.not-json", { title, reason: parsed.reason });
+  if (parsed.kind === "invalid") return errorReply("request.invalid", { title }, { causes: parsed.causes });
   const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = parsed.request;
   if (isOldKumaDp(request.headers)) {
     noteOld({ mesh, name, peer: request.peer });
@@ -130,9 +130,8 @@ async function bootstrap(
   try {
     const stored = await options.store.get({ type: "Dataplane", mesh, name });
     if (stored === undefined) {
-      return errorReply(404, "Could not find a Dataplane", `There is no Dataplane "${name}" in mesh "${mesh}"`, {
-        causes: [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }],
-      });
+      const causes = [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }];
+      return errorReply("request.dataplane", { name, mesh }, { causes });
     }
     const host = options.hostUnset ? hostAsked(request) : undefined;
     if (host !== undefined) tellOnce(host);
@@ -150,6 +149,6 @@ async function bootstrap(
     return yamlReply(document, duplicate === undefined ? {} : { Warning: warningHeader([duplicate]) });
   } catch (error) {
     options.logger.error("could not generate a bootstrap", { mesh, name, error });
-    return errorReply(500, notGenerated, "Internal Server Error");
+    return errorReply("http.internal", { title });
   }
 }

@@ -60,12 +60,12 @@ export function listenerReport(
 ): HttpReply {
   if (crossSite(headers)) {
     reported("cross_site");
-    return errorReply(403, reportTitle, "Cross-site request refused");
+    return errorReply("http.cross-site", { title: reportTitle });
   }
   const report = parse(body);
   if (!("listeners" in report)) {
     reported("invalid");
-    return errorReply(400, reportTitle, "Request is not valid", { causes: report });
+    return errorReply("request.invalid", { title: reportTitle }, { causes: report });
   }
   const { mesh, name, listeners } = report;
   const compared = compare({ mesh, name }, listeners);

@@ -32,7 +32,7 @@ export const tokenEndpoint = (options: TokenOptions): Endpoint => ({
 function issue({ key, guard, logger, now }: TokenOptions, { headers, body }: HttpRequest): HttpReply {
   if (guard.refuses(headers)) return plain(403, "Cross-site request refused");
   const parsed = parseTokenRequest(body);
-  if (parsed.kind === "refused") return plain(400, parsed.reason);
+  if (parsed.kind === "refused") return plain(parsed.status, parsed.reason);
   const token = issueToken(key, parsed.request, now());
   logger.info("issued a token", { ...parsed.request });
   return plain(200, token);

@@ -36,20 +36,20 @@ export function secretsEndpoints(options: SecretsOptions): readonly Endpoint[] {
 
   const guarded = (title: string, act: (request: HttpRequest) => Promise<HttpReply>): Endpoint["handle"] => {
     return async ({ request }) => {
-      if (guard.refuses(request.headers)) return errorReply(403, title, "Cross-site request refused");
+      if (guard.refuses(request.headers)) return errorReply("http.cross-site", { title });
       if (!knows(request.headers)) {
         logger.info("somebody asked for secrets without their token", { method: request.method });
         const headers = { "WWW-Authenticate": "Bearer" };
-        return errorReply(401, title, "The token of the secrets is missing or wrong", { headers });
+        return errorReply("request.secrets-token", { title }, { headers });
       }
       try {
         return await act(request);
       } catch (error) {
         if (error instanceof StoreError && error.kind === "unavailable") {
-          return errorReply(503, title, "Store is not available");
+          return errorReply("request.store", { title });
         }
         logger.error(title, { error });
-        return errorReply(500, title, "Internal Server Error");
+        return errorReply("http.internal", { title });
       }
     };
   };
@@ -80,7 +80,7 @@ async function list({ store, logger }: SecretsOptions): Promise<HttpReply> {
 
 async function put({ store, logger }: SecretsOptions, { body }: HttpRequest): Promise<HttpReply> {
   const read = readSecret(body);
-  if (typeof read === "string") return errorReply(400, writeTitle, read);
+  if (typeof read === "string") return errorReply("request.secret", { title: writeTitle, problem: read });
   const { key, spec } = read;
   const resource = { ...key, spec };
   for (let tries = 1; ; tries++) {

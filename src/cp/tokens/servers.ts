@@ -108,12 +108,13 @@ export async function startTokenServers({
 function publicBinding({ tokenPublicInterface: host, tokenPublicPort }: Settings, localPort: number): Binding {
   const port = tokenPublicPort || localPort;
   if (port === localPort && coversLoopback.has(host)) {
-    throw new UserError(
-      "port.unavailable",
-      `The public token server can't listen on ${host}, port ${port}, because the local one has that port on ` +
-        `${localHost}. Change ${variables.publicPort}, or narrow ${variables.publicInterface} to an address that other ` +
-        "machines use",
-    );
+    throw UserError.of("port.shared", {
+      host,
+      port,
+      localHost,
+      portSetting: variables.publicPort,
+      interfaceSetting: variables.publicInterface,
+    });
   }
   return {
     port,

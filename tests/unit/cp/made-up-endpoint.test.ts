@@ -190,7 +190,7 @@ test("is guarded and recorded by layers that know what was asked for and what be
   const knownOnly: EndpointLayer = (handler) => (call) =>
     call.endpoint?.path === "/" || call.request.headers.authorization === "Bearer known"
       ? handler(call)
-      : errorReply(401, call.endpoint?.title ?? "Not allowed", "Log in");
+      : errorReply("request.secrets-token", { title: call.endpoint?.title ?? "Not allowed" });
   const { ask } = await serve({ layers: [record, knownOnly] });
   const known = { authorization: "Bearer known" };
   await ask("GET", "/");
