@@ -42,7 +42,7 @@ export async function send({ method, url, body, authorization, timeout, client }
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
       const reason = signal.aborted ? `no answer within ${timeout / 1000}s` : messageOf(error);
-      reject(new UserError("http.unreachable", reason, { cause: error }));
+      reject(UserError.of("http.unreachable", { reason }, { cause: error }));
     };
     const outgoing = request(url, { ...options, ...trust }, (response) => {
       const chunks: Buffer[] = [];

@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 
 export interface Health {
   /** Envoy's process is there. */
@@ -22,7 +22,7 @@ async function listen(server: Server, port: number): Promise<void> {
 
 /**
  * Serves `GET /healthy` and `GET /ready` on all interfaces: 200 or 503, other paths 404. Answers come out of this
- * process, so a probe starts none. Throws UserError("health.port") when the port cannot be had.
+ * process, so a probe starts none. Throws UserError("port.health") when the port cannot be had.
  */
 export async function serveHealth(port: number, health: Health): Promise<HealthServer> {
   const { createServer } = await import("node:http");
@@ -51,9 +51,7 @@ export async function serveHealth(port: number, health: Health): Promise<HealthS
   try {
     await listen(server, port);
   } catch (error) {
-    throw new UserError("health.port", `could not listen on --health-port ${port}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw UserError.of("port.health", { port, reason: error });
   }
   const address = server.address();
   return {

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { parseRequestHead } from "./http-head.js";
 
 export interface EchoServer {
@@ -48,11 +48,11 @@ async function listen(server: Server, port: number): Promise<void> {
     server.once("error", reject);
     server.listen({ port, backlog }, resolve);
   }).catch((error: unknown) => {
-    throw new UserError("echo.port", `could not listen on port ${port}: ${messageOf(error)}`, { cause: error });
+    throw UserError.of("port.echo", { port, reason: error });
   });
 }
 
-/** Starts the echo service on all interfaces. Throws UserError("echo.port") when the port cannot be had. */
+/** Starts the echo service on all interfaces. Throws UserError("port.echo") when the port cannot be had. */
 export async function startEcho(port: number, log: (line: string) => void): Promise<EchoServer> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {

@@ -3,19 +3,22 @@ import type { Generated } from "../envoy/generate.js";
 import type { Placement } from "../envoy/placement.js";
 import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
+import { callError } from "../net/grpc-status.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
 import { unreachableInbounds } from "../view/proxy.js";
 import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
+import type { ListenerComparison } from "./lost-listeners.js";
 import type { ProxyId } from "./node.js";
 import { createProxyIndex, type Indexed, noSources } from "./proxy-index.js";
 import type { Session } from "./session.js";
 import { createSlices } from "./slices.js";
 
 /** A stream as this index sees it. */
-export interface Client extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries"> {
+export interface Client
+  extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries" | "compareListeners"> {
   readonly id: ProxyId;
   /** When it began. */
   readonly since: Date;
@@ -84,6 +87,14 @@ export interface Proxies {
   streams(id: ProxyId): readonly ProxyStream[];
   /** Connected proxies whose Dataplane does not exist. */
   unregistered(): readonly Unregistered[];
+  /**
+   * Takes note of the listeners that a proxy's Envoy has, by name. Which of its streams is that Envoy's can't be told: what
+   * another one has is sent to it again, and changes nothing there. Undefined when the proxy isn't connected.
+   */
+  compareListeners(
+    id: ProxyId,
+    present: ReadonlySet<string>,
+  ): Pick<ListenerComparison, "missing" | "pending"> | undefined;
 }
 
 /** No slice of work keeps the event loop longer than this. */
@@ -223,12 +234,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       const groups = index.get(id)?.groups;
       const most = xdsLimits.placements.value;
       if (groups === undefined || groups.has(placement.key) || groups.size < most) return;
-      throw new LimitExceeded(
-        "placements",
-        `streams of ${id.mesh}.${id.name} that are open name ${most} different places for its token, its logs and its ` +
-          "control plane (dataplaneTokenPath, logDirectories, controlPlaneHost and bootstrapRevision of the node's " +
-          "metadata), and more are not taken at a time",
-      );
+      throw new LimitExceeded("placements", callError("xds.placements", { proxy: `${id.mesh}.${id.name}`, most }));
     },
     join(client) {
       let entry = index.get(client.id);
@@ -268,6 +274,15 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
         const times = [...clients].map(({ since }) => since.getTime());
         return { id, since: new Date(Math.min(...times)) };
       }),
+    compareListeners(id, present) {
+      const entry = index.get(id);
+      if (entry === undefined) return undefined;
+      const all = [...entry.clients].map((client) => client.compareListeners(present));
+      return {
+        missing: [...new Set(all.flatMap(({ missing }) => missing))],
+        pending: all.some(({ pending }) => pending),
+      };
+    },
     streams: (id) =>
       [...(index.get(id)?.clients ?? [])].map((client) => ({
         since: client.since,

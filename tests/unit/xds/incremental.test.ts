@@ -113,6 +113,7 @@ function open() {
       },
       resumed: false,
       retry() {},
+      compareListeners: () => ({ missing: [], fresh: [], pending: false }),
       configure: (config) => void configs.set(name, config),
       delivery: () => undefined,
       deliveries: () => [],
