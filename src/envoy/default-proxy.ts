@@ -37,11 +37,24 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
+const frozenServers = new WeakMap<SecretServer, SecretServer>();
+
+/** An equal one that is frozen: cache keys hold its hash then, in place of its certificate. */
+function frozen(server: SecretServer): SecretServer {
+  let known = frozenServers.get(server);
+  if (known === undefined) {
+    const { byHost } = server;
+    known = Object.freeze(byHost === undefined ? { ...server } : { ...server, byHost: Object.freeze({ ...byHost }) });
+    frozenServers.set(server, known);
+  }
+  return known;
+}
+
 function tlsOf(mesh: MeshView, server: SecretServer | undefined, placement: Placement) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
   const { tokenPath, controlPlaneHost, bootstrapRevision: revision } = placement;
-  return { mesh: mesh.name, server, tokenPath, controlPlaneHost, revision } satisfies TlsParameters;
+  return { mesh: mesh.name, server: frozen(server), tokenPath, controlPlaneHost, revision } satisfies TlsParameters;
 }
 
 /**
