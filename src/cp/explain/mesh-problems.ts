@@ -1,7 +1,7 @@
 import type { Steps } from "../../lib/steps.js";
 import { certificateOf } from "../../policy/explain/certificate.js";
 import type { Observations } from "../../policy/explain/observations.js";
-import type { Problem } from "../../policy/explain/problems.js";
+import type { Problem } from "../../policy/explain/problem.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import { idlePolicies } from "../../policy/idle-policies.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";

@@ -2,7 +2,7 @@ import type { UserError } from "../../lib/errors.js";
 import type { Binding } from "../../net/listen.js";
 import type { UnregisteredProxy } from "../api-client.js";
 import type { AuthorityStatus } from "../authority.js";
-import type { ProxyState } from "./proxy.js";
+import type { MeshState, ProxyState } from "./proxy.js";
 import type { ControlPlaneStatus } from "./status.js";
 
 /** What the user asked for. */
@@ -53,11 +53,6 @@ export interface Index {
   readonly version: string;
   /** How far its clock is ahead of ours (behind: negative) in milliseconds; undefined when it tells no time. */
   readonly ahead: number | undefined;
-}
-
-export interface MeshState {
-  readonly name: string;
-  readonly mtls: boolean;
 }
 
 /** What the control plane finds wrong in a mesh. */

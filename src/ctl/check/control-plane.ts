@@ -7,8 +7,8 @@ import { collectionPath } from "../api-client.js";
 import type { Connection } from "../connection.js";
 import type { Answer } from "../http.js";
 import { isLoopback } from "../loopback.js";
-import type { ControlPlane, FoundProblem, Index, MeshState, Scope } from "./context.js";
-import { type ProxyState, readProxy } from "./proxy.js";
+import type { ControlPlane, FoundProblem, Index, Scope } from "./context.js";
+import { type MeshState, type ProxyState, readProxy } from "./proxy.js";
 import { readStatus } from "./status.js";
 
 export const isKuma = ({ status, tagline }: Index): boolean => status === 200 && tagline === "Kuma";

@@ -8,7 +8,11 @@ import {
 } from "../../resources/dataplane-overview.js";
 import { fromJson } from "../../resources/envelope.js";
 import { type Refused, refusedIn } from "../refusals.js";
-import type { MeshState } from "./context.js";
+
+export interface MeshState {
+  readonly name: string;
+  readonly mtls: boolean;
+}
 
 /** What is known of a dataplane's proxy. */
 export interface ProxyState {

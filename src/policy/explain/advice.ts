@@ -4,25 +4,7 @@ import { serviceTag, type Tags } from "../../resources/tags.js";
 import { type TrafficPermission, trafficPermissionType } from "../../resources/traffic-permission.js";
 import type { MeshView } from "../../view/mesh-view.js";
 import { tableOf } from "../../view/policies.js";
-import type { PermissionMatch } from "./explanation.js";
-
-/** What to change to get another verdict. */
-export interface Advice {
-  /** `enforce` switches mTLS on, without which permissions have no effect. */
-  readonly effect: "allow" | "deny" | "enforce";
-  /** A resource to apply, as in files. */
-  readonly apply?: Readonly<Record<string, unknown>>;
-  /** A resource to delete: it allows nothing else. */
-  readonly delete?: ResourceName;
-  /** A resource whose selectors have to be narrowed: other traffic that it allows would end with it. */
-  readonly narrow?: ResourceName;
-}
-
-interface ResourceName {
-  readonly type: string;
-  readonly mesh: string;
-  readonly name: string;
-}
+import type { Advice, PermissionMatch } from "./explanation.js";
 
 const longestName = 100;
 

@@ -1,10 +1,9 @@
 import type { Tags } from "../../resources/tags.js";
 import type { PolicyMatch } from "../dataplane-policies.js";
-import type { Advice } from "./advice.js";
 import type { Certificate } from "./certificate.js";
 import type { Delivered, Place } from "./observations.js";
 import type { Outcome } from "./outcome.js";
-import type { Problem } from "./problems.js";
+import type { Problem } from "./problem.js";
 
 /** Whether something is allowed: to all instances, to some of them, or to none. */
 export type Verdict = "allowed" | "partial" | "denied";
@@ -75,6 +74,24 @@ export interface RouteExplanation {
   /** None at all: the route sends connections nowhere. */
   readonly destinations: readonly DestinationExplanation[];
   readonly connects: Outcome;
+}
+
+/** What to change to get another verdict. */
+export interface Advice {
+  /** `enforce` switches mTLS on, without which permissions have no effect. */
+  readonly effect: "allow" | "deny" | "enforce";
+  /** A resource to apply, as in files. */
+  readonly apply?: Readonly<Record<string, unknown>>;
+  /** A resource to delete: it allows nothing else. */
+  readonly delete?: ResourceName;
+  /** A resource whose selectors have to be narrowed: other traffic that it allows would end with it. */
+  readonly narrow?: ResourceName;
+}
+
+interface ResourceName {
+  readonly type: string;
+  readonly mesh: string;
+  readonly name: string;
 }
 
 /** Whether and how one service's connections reach another one. */
