@@ -1,3 +1,5 @@
+import { isJsonObject } from "../lib/json.js";
+
 /** Settings of Kuma 0.3 that this version takes without effect, so that its configuration files keep working. */
 interface Ineffective {
   /** A YAML path and everything below it. */
@@ -37,12 +39,9 @@ export function effectiveEnvironment(env: Environment, known: ReadonlySet<string
   return { rest: Object.fromEntries(rest), warnings };
 }
 
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /** A configuration file's document without the parts that have no effect, and a warning for each. */
 export function effectiveDocument(document: unknown): Effective<unknown> {
-  if (!isMap(document)) return { rest: document, warnings: [] };
+  if (!isJsonObject(document)) return { rest: document, warnings: [] };
   const warnings: string[] = [];
   const prune = (node: Record<string, unknown>, prefix: string): Record<string, unknown> => {
     const kept: [string, unknown][] = [];
@@ -50,7 +49,7 @@ export function effectiveDocument(document: unknown): Effective<unknown> {
       const path = prefix + key;
       const entry = ineffective.find((known) => known.path === path);
       if (entry !== undefined) warnings.push(`${path} has no effect: ${entry.reason}`);
-      else if (!isMap(value) || !ineffective.some((known) => known.path.startsWith(`${path}.`)))
+      else if (!isJsonObject(value) || !ineffective.some((known) => known.path.startsWith(`${path}.`)))
         kept.push([key, value]);
       else {
         // A branch that only held parts without effect is not a setting of ours: left empty it would be unknown.

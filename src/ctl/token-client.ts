@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { messageOf, UserError } from "../lib/errors.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
 import type { Context } from "./config-file.js";
 import { excerpt } from "./foreign.js";
@@ -15,13 +16,9 @@ export interface TokenApi {
   readonly publicUrl: string;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
 export function readTokenApi(catalogue: unknown): TokenApi {
-  const apis = isObject(catalogue) && isObject(catalogue.apis) ? catalogue.apis : {};
-  const { localUrl, publicUrl } = isObject(apis.dataplaneToken) ? apis.dataplaneToken : {};
+  const apis = isJsonObject(catalogue) && isJsonObject(catalogue.apis) ? catalogue.apis : {};
+  const { localUrl, publicUrl } = isJsonObject(apis.dataplaneToken) ? apis.dataplaneToken : {};
   const word = (value: unknown) => (typeof value === "string" ? value : "");
   return { localUrl: word(localUrl), publicUrl: word(publicUrl) };
 }
@@ -113,12 +110,8 @@ const isToken = (text: string) => text.length <= longestToken && /^[\x21-\x7e]+$
 
 /** Whether a token says of itself that it has no end; false for one that can't be read. */
 function neverExpires(token: string): boolean {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
-    return isObject(claims) && !("exp" in claims);
-  } catch {
-    return false;
-  }
+  const claims = parseJsonObject(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+  return claims !== undefined && !("exp" in claims);
 }
 
 /** A token for one dataplane, without a line break. */

@@ -1,5 +1,6 @@
 import { backoff, sleep } from "../lib/deadline.js";
 import { messageOf, UserError } from "../lib/errors.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
 import { readWarningHeader } from "../net/warning-header.js";
 import { type Answer, exchange, isTrustFailure } from "./http-exchange.js";
@@ -79,35 +80,23 @@ export async function ask(
   return answer;
 }
 
-/** The JSON object in a text; undefined when there is none. */
-export function parseJson(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    // Not JSON is an answer too: it came from somebody else.
-    return undefined;
-  }
-}
-
 /** An answer is shown in one line, and not more of it than a person reads. */
 const longestShown = 1_000;
 export const shown = (text: string) => visible(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
 
 /** Our error body as one sentence; undefined when the answer is a stranger's. */
 function ourError(answer: Answer): string | undefined {
-  const body = parseJson(answer.body);
+  const body = parseJsonObject(answer.body);
   if (typeof body?.title !== "string") return undefined;
   const { title, details } = body;
   return shown(typeof details === "string" && details !== "" ? `${title} (${details})` : title);
 }
 
 function bootstrapUrlIn(catalogue: Answer): URL | undefined {
-  const apis = parseJson(catalogue.body)?.apis;
-  if (typeof apis !== "object" || apis === null || !("bootstrap" in apis)) return undefined;
-  const { bootstrap } = apis;
-  if (typeof bootstrap !== "object" || bootstrap === null || !("url" in bootstrap)) return undefined;
-  const url = typeof bootstrap.url === "string" ? URL.parse(bootstrap.url) : null;
+  const apis = parseJsonObject(catalogue.body)?.apis;
+  const bootstrap = isJsonObject(apis) ? apis.bootstrap : undefined;
+  const written = isJsonObject(bootstrap) ? bootstrap.url : undefined;
+  const url = typeof written === "string" ? URL.parse(written) : null;
   return url === null || !/^https?:$/.test(url.protocol) ? undefined : at(url.href, "/bootstrap");
 }
 

@@ -1,4 +1,5 @@
-import { ask, at, type ControlPlane, lookUp, parseJson, shown } from "./bootstrap-client.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
+import { ask, at, type ControlPlane, lookUp, shown } from "./bootstrap-client.js";
 
 /** What the control plane says of a dataplane whose proxy runs. */
 export interface DataplaneStatus {
@@ -11,11 +12,11 @@ export interface DataplaneStatus {
 const statusPath = "/dataplane-status";
 
 function readStatus(body: string): DataplaneStatus | undefined {
-  const document = parseJson(body);
+  const document = parseJsonObject(body);
   if (typeof document?.known !== "boolean") return undefined;
   const { known, refusal } = document;
-  if (typeof refusal !== "object" || refusal === null) return { known, refusal: undefined };
-  const { time, reason }: { time?: unknown; reason?: unknown } = refusal;
+  if (!isJsonObject(refusal)) return { known, refusal: undefined };
+  const { time, reason } = refusal;
   return { known, refusal: { time: shown(String(time)), reason: shown(String(reason)) } };
 }
 

@@ -1,6 +1,7 @@
 import type { TokenRequest } from "../../identity/tokens.js";
 import { parseDuration } from "../../lib/durations.js";
 import { messageOf } from "../../lib/errors.js";
+import { isJsonObject } from "../../lib/json.js";
 import { nearest } from "../../lib/suggest.js";
 import { nameCauses } from "../../resources/name.js";
 
@@ -26,7 +27,7 @@ export function parseTokenRequest(body: Buffer): ParsedRequest {
   } catch (error) {
     return refused(`the body is not valid JSON (${messageOf(error)}); expected for example ${example}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isJsonObject(value)) {
     return refused(`the body has to be an object such as ${example}`);
   }
   const unknown = Object.keys(value).find((field) => !fields.includes(field));
@@ -36,7 +37,7 @@ export function parseTokenRequest(body: Buffer): ParsedRequest {
       `unknown field ${JSON.stringify(unknown)}${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
     );
   }
-  const { name = "", mesh = "", validFor } = value as Readonly<Record<string, unknown>>;
+  const { name = "", mesh = "", validFor } = value;
   for (const [field, text] of Object.entries({ name, mesh })) {
     if (typeof text !== "string" && text !== null) return refused(`${field} has to be text`);
     if (text === "" || text === null) return refused(`${field} cannot be empty`);

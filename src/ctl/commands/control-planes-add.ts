@@ -1,6 +1,7 @@
 import path from "node:path";
 import { text, toggle } from "../../lib/cli.js";
 import { messageOf, UserError } from "../../lib/errors.js";
+import { parseJsonObject } from "../../lib/json.js";
 import { type Config, type Context, configLocation, loadConfig, saveConfig } from "../config-file.js";
 import { command } from "../globals.js";
 import { below, parseAddress, send } from "../http.js";
@@ -70,13 +71,7 @@ async function probe(url: URL): Promise<void> {
   if (answer.status !== 200) {
     throw new UserError("control-plane.silent", `Control Plane API Server is not responding: status ${answer.status}`);
   }
-  let index: unknown;
-  try {
-    index = JSON.parse(answer.body);
-  } catch {
-    index = undefined;
-  }
-  if (typeof index !== "object" || index === null || !("tagline" in index) || index.tagline !== "Kuma") {
+  if (parseJsonObject(answer.body)?.tagline !== "Kuma") {
     throw new UserError("control-plane.foreign", "provided address is not a valid Kuma Control Plane API Server");
   }
 }
