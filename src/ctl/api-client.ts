@@ -2,12 +2,13 @@ import { type Cause, messageOf, UserError } from "../lib/errors.js";
 import { isJsonObject, parseJson } from "../lib/json.js";
 import type { Logger } from "../lib/logger.js";
 import { visible } from "../lib/visible.js";
+import type { Answer } from "../net/http-client.js";
 import { readWarningHeader } from "../net/warning-header.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type AuthorityStatus, readAuthority } from "./authority.js";
 import { foreignAnswer, foreignProtocol } from "./foreign.js";
-import { type Answer, below, type Request, send } from "./http.js";
+import { below, type Request, send } from "./http.js";
 import { droppedWarnings, kumaVersion, olderError } from "./older.js";
 
 const resourceTimeout = 60_000;

@@ -1,8 +1,8 @@
 import { UserError } from "../lib/errors.js";
 import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
+import type { Answer } from "../net/http-client.js";
 import { type Difference, differences } from "./diff.js";
-import type { Answer } from "./http.js";
 
 /** The version that the index of a Kuma control plane names; undefined for the answer of any other server. */
 export function kumaVersion({ status, body }: Answer): string | undefined {

@@ -2,8 +2,8 @@ import { backoff, sleep } from "../lib/deadline.js";
 import { messageOf, UserError } from "../lib/errors.js";
 import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
+import { type Answer, exchange } from "../net/http-client.js";
 import { readWarningHeader } from "../net/warning-header.js";
-import { type Answer, exchange, isTrustFailure } from "./http-exchange.js";
 
 /** What the control plane is told about this proxy. */
 export interface BootstrapRequest {
@@ -36,7 +36,7 @@ export interface Retry {
   readonly warned: (sentence: string) => void;
 }
 
-const requestTimeout = 10_000;
+const timeout = 10_000;
 const bodyLimit = 4 * 1024 * 1024;
 
 /** The control plane cannot be reached or says that the failure is its own: worth another attempt. */
@@ -46,6 +46,17 @@ class Unavailable extends Error {}
 export function at(base: string, path: string): URL {
   // Whatever path the user's URL has is replaced.
   return new URL(path, base);
+}
+
+/** True for failures of certificate checks: trying again cannot help, another CA file or address can. */
+function isTrustFailure(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return (
+    code.startsWith("ERR_TLS_CERT") ||
+    code.startsWith("CERT_") ||
+    code.includes("SELF_SIGNED_CERT") ||
+    code.startsWith("UNABLE_TO_")
+  );
 }
 
 /**
@@ -59,11 +70,11 @@ export async function ask(
   signal: AbortSignal,
   body?: string,
 ): Promise<Answer> {
-  const target = cp.ca === undefined ? { url } : { url, ca: cp.ca };
-  const payload = body === undefined ? {} : { body, contentType: "application/json" };
+  const tls = cp.ca === undefined ? {} : { tls: { ca: cp.ca } };
+  const payload = body === undefined ? {} : { body };
   let answer: Answer;
   try {
-    answer = await exchange({ method, target, timeout: requestTimeout, limit: bodyLimit, signal, ...payload });
+    answer = await exchange({ method, target: url, timeout, limit: bodyLimit, signal, ...tls, ...payload });
   } catch (error) {
     signal.throwIfAborted();
     const reason = messageOf(error);
@@ -167,7 +178,7 @@ export async function fetchBootstrap(
   for (;;) {
     try {
       const answer = await attempt(cp, body, signal);
-      for (const sentence of readWarningHeader(answer.warning)) retry.warned(visible(sentence));
+      for (const sentence of readWarningHeader(answer.headers.warning)) retry.warned(visible(sentence));
       return answer.body;
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;

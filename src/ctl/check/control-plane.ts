@@ -1,11 +1,11 @@
 import { UserError } from "../../lib/errors.js";
 import { isJsonObject, parseJson } from "../../lib/json.js";
+import type { Answer } from "../../net/http-client.js";
 import { dataplaneOverviewType } from "../../resources/dataplane-overview.js";
 import { fromJson } from "../../resources/envelope.js";
 import { type Mesh, meshType } from "../../resources/mesh.js";
 import { collectionPath } from "../api-client.js";
 import type { Connection } from "../connection.js";
-import type { Answer } from "../http.js";
 import { isLoopback } from "../loopback.js";
 import type { ControlPlane, FoundProblem, Index, MeshState, Scope } from "./context.js";
 import { type ProxyState, readProxy } from "./proxy.js";
