@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { EnvoyResource, XdsKind } from "../envoy/resource.js";
 import { createLately } from "../lib/lately.js";
+import { shortHash } from "../lib/short-hash.js";
 
 /** One discovery response before it is encoded for the wire. */
 export interface Response {
@@ -19,7 +19,7 @@ export function contentHash(kind: XdsKind, resources: readonly EnvoyResource[], 
   let content: string = kind;
   for (const { name, version } of resources) content += `\n+${name}\n${version}`;
   for (const name of removed) content += `\n-${name}`;
-  return hashes(content, () => createHash("sha256").update(content).digest("base64url").slice(0, 22));
+  return hashes(content, () => shortHash(content));
 }
 
 /** Content that was told lately is told under the same number to whoever was not told that number before. */
