@@ -1,4 +1,4 @@
-import { createLately } from "../lib/lately.js";
+import { createLruCache } from "../lib/lru-cache.js";
 import { shortHash } from "../lib/short-hash.js";
 import { createWeakTable } from "./weak-table.js";
 
@@ -71,6 +71,6 @@ export function memoOfRecent<P, R>(
   make: (parameters: P) => R,
   ..._unkeyable: Unkeyable<P>
 ): (parameters: P) => R {
-  const recent = createLately<R>(most);
+  const recent = createLruCache<R>(most);
   return (parameters) => recent(keyOf(parameters), () => make(parameters));
 }
