@@ -6,7 +6,7 @@ import { visible } from "../lib/visible.js";
 import type { Context } from "./config-file.js";
 import { excerpt } from "./foreign.js";
 import { below, parseAddress, type Request, send } from "./http.js";
-import { isLoopback } from "./loopback.js";
+import { resolvesToLoopback } from "./loopback.js";
 
 const timeout = 10_000;
 
@@ -53,7 +53,7 @@ export async function findTokenServer(api: TokenApi, address: URL, context: Cont
     );
   }
   // Only on its own machine is the local token server within reach.
-  const local = await isLoopback(address.hostname).catch((error: unknown) => {
+  const local = await resolvesToLoopback(address.hostname).catch((error: unknown) => {
     throw refuse(messageOf(error));
   });
   if (local) return { url: endpointUrl(api.localUrl) };

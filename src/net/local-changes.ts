@@ -1,4 +1,4 @@
-import { loopback } from "./addresses.js";
+import { loopback } from "../lib/addresses.js";
 import { errorReply, type HttpRequest, type Layer, type Refusal } from "./exchange.js";
 
 export interface LocalChangesOptions {

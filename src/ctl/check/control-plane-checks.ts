@@ -1,6 +1,6 @@
 import { formatDuration } from "../../lib/durations.js";
 import { messageOf, UserError } from "../../lib/errors.js";
-import { isLoopback } from "../loopback.js";
+import { resolvesToLoopback } from "../loopback.js";
 import { type Check, failure, type Outcome, success, unless } from "./check.js";
 import type { CheckContext } from "./context.js";
 import { isKuma, settingAt } from "./control-plane.js";
@@ -126,7 +126,7 @@ const exposure: Check = {
     // Control planes of before this setting take changes from everyone.
     const set = settingAt(settings, "apiServer.authn.type");
     const guarded = (await withMtls(context)).map((name) => `"${name}"`);
-    const open = (set ?? "none") === "none" && !(await isLoopback(address));
+    const open = (set ?? "none") === "none" && !(await resolvesToLoopback(address));
     const reason =
       `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${guarded.join(", ")}: ` +
       "anyone who reaches it can write a TrafficPermission";
@@ -152,7 +152,7 @@ const authentication: Check = {
     const reason =
       `the HTTP API listens on ${address} without authentication: whoever reaches it can change every resource, and by ` +
       "that run programs on every sidecar's host";
-    return unless((await isLoopback(address)) ? [] : [reason], {
+    return unless((await resolvesToLoopback(address)) ? [] : [reason], {
       result: "warning",
       fix: "set KUMA_API_SERVER_AUTHN_TYPE=localhost, or narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1",
     });

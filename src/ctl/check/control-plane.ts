@@ -6,7 +6,7 @@ import { fromJson } from "../../resources/envelope.js";
 import { type Mesh, meshType } from "../../resources/mesh.js";
 import { collectionPath } from "../api-client.js";
 import type { Connection } from "../connection.js";
-import { isLoopback } from "../loopback.js";
+import { resolvesToLoopback } from "../loopback.js";
 import type { ControlPlane, FoundProblem, Index, MeshState, Scope } from "./context.js";
 import { type ProxyState, readProxy } from "./proxy.js";
 import { readStatus } from "./status.js";
@@ -116,7 +116,7 @@ export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Sc
     address: async () => (await connection()).address,
     isLocal: once(async () => {
       try {
-        return await isLoopback((await connection()).address.hostname);
+        return await resolvesToLoopback((await connection()).address.hostname);
       } catch {
         // A configuration without an address, or a host without one: whatever it means, it is not this machine.
         return false;

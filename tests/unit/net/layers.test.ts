@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import * as assert from "uvu/assert";
-import { loopback } from "../../../src/net/addresses.js";
+import { loopback } from "../../../src/lib/addresses.js";
 import { createSiteGuard, knownHostsOnly } from "../../../src/net/cross-site.js";
 import { type HttpReply, type HttpRequest, type Layer, layered } from "../../../src/net/exchange.js";
 import { localChangesOnly } from "../../../src/net/local-changes.js";
