@@ -45,7 +45,7 @@ export interface RotationOptions {
   readonly authorities: Authorities;
   readonly keyType: KeyType;
   /** How long certificates live, in milliseconds. */
-  readonly lifeMs: number;
+  readonly validityMs: number;
   readonly logger: Logger;
   /** How far insights may be behind what happens, in milliseconds: no rotation goes on before they can have caught up. */
   readonly insightsLagMs?: number;
@@ -79,7 +79,7 @@ const longestTimerMs = 3_600_000;
 const lookMs = 1_000;
 
 export function createRotations(options: RotationOptions): Rotations {
-  const { store, feed, authorities, keyType, lifeMs, logger, insightsLagMs = 0 } = options;
+  const { store, feed, authorities, keyType, validityMs, logger, insightsLagMs = 0 } = options;
   const timers = options.timers ?? realTimers;
   const now = options.now ?? Date.now;
   const looks = new Map<string, unknown>();
@@ -131,7 +131,7 @@ export function createRotations(options: RotationOptions): Rotations {
     const { document } = state;
     const { rotation } = document;
     if (rotation === undefined) {
-      const longer = withLife(document, lifeMs);
+      const longer = withLife(document, validityMs);
       if (longer !== undefined) await write(mesh, longer, "certificates live longer from now on");
       return;
     }
@@ -147,7 +147,7 @@ export function createRotations(options: RotationOptions): Rotations {
       look(mesh.name, Math.max(behind, lookMs));
       return;
     }
-    const switched = switchSigning(document, lifeMs, new Date(now()));
+    const switched = switchSigning(document, validityMs, new Date(now()));
     await write(mesh, switched, "every dataplane trusts the new root, which signs from now on");
   }
 

@@ -61,7 +61,7 @@ async function open({
 }: Options = {}) {
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
-  const authorities = createAuthorities(store, { keyType, lifeMs: day }, logger);
+  const authorities = createAuthorities(store, { keyType, validityMs: day }, logger);
   if ((await store.list("Mesh")).length === 0) {
     await authorities.ensure("m");
     for (const resource of [meshRecord(mtls), dataplane("p", {}), dataplane("q", {})]) await store.create(resource);
@@ -73,7 +73,7 @@ async function open({
     feed,
     authorities,
     keyType,
-    lifeMs: day,
+    validityMs: day,
     logger,
     timers: time.timers,
     now: time.now,
@@ -511,7 +511,7 @@ test("notes at the start that certificates live longer than they did, and nothin
   await settle();
   assert.is((await store.get(key))?.version, 1);
   first.rotations.close();
-  const longer = await open({ store, options: { lifeMs: 3 * day } });
+  const longer = await open({ store, options: { validityMs: 3 * day } });
   await eventually("the longer life is noted", async () => (await longer.document()).longestLifeMs === 3 * day);
   longer.rotations.close();
   const { version } = (await store.get(key)) ?? {};
