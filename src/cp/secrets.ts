@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { SecretServer as SecretServerAddress } from "../envoy/tls.js";
+import type { SecretServerAddress } from "../envoy/tls.js";
 import type { Authorities } from "../identity/authorities.js";
 import { certificateNames, ensureSdsCertificate, firstName, type ServerPair } from "../identity/sds-certificate.js";
 import type { SigningKey } from "../identity/signing-key.js";

@@ -22,13 +22,13 @@ import { catchAllListener, inboundListener, outboundListener, type WeightedClust
 import { inboundProblem, type OwnServers } from "./own-servers.js";
 import type { Placement } from "./placement.js";
 import type { EnvoyResource, ProxyTables } from "./resource.js";
-import type { SecretServer, TlsParameters } from "./tls.js";
+import type { SecretServerAddress, TlsParameters } from "./tls.js";
 
 /** Settings of the control plane that go into what we generate, equal for all proxies. */
 export interface DefaultProxySettings {
   readonly connectTimeoutMs: number;
   /** Where proxies get their certificates; a mesh with mTLS can't be configured without. */
-  readonly secretServer: SecretServer | undefined;
+  readonly secretServer: SecretServerAddress | undefined;
   /** Servers of the control plane that no proxy may listen in front of or lead to; none when left out. */
   readonly ownServers?: OwnServers | undefined;
 }
@@ -49,7 +49,7 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-function tlsOf(mesh: MeshView, server: SecretServer | undefined, placement: Placement) {
+function tlsOf(mesh: MeshView, server: SecretServerAddress | undefined, placement: Placement) {
   if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
   const { tokenPath, controlPlaneHost, bootstrapRevision: revision } = placement;
