@@ -35,7 +35,7 @@ export function countConnections(stats: string): number {
 }
 
 /** The restart epoch in the answer of /server_info; undefined unless that Envoy serves. */
-export function readEpoch(serverInfo: string): number | undefined {
+function readEpoch(serverInfo: string): number | undefined {
   const info: { state?: unknown; command_line_options?: { restart_epoch?: unknown } } = JSON.parse(serverInfo);
   const epoch = info.command_line_options?.restart_epoch;
   return info.state === "LIVE" && typeof epoch === "number" ? epoch : undefined;

@@ -14,7 +14,7 @@ const loggingBackend = object({
   tcp: object({ address: text() }),
 });
 
-export const meshSchema = object({
+const meshSchema = object({
   mtls: object({
     enabled: flag(),
     ca: object({ builtin: empty, provided: empty }),

@@ -14,8 +14,6 @@ import { trafficRouteType } from "./traffic-route.js";
 export interface Registry {
   readonly types: readonly ResourceType[];
   byName(name: string): ResourceType | undefined;
-  /** Of a segment of the API's path or an alias of it; internal types have none. */
-  byPath(segment: string): ResourceType | undefined;
   /** Of a singular, a plural or an alias of either. */
   byCliWord(word: string): ResourceType | undefined;
 }
@@ -33,10 +31,11 @@ function index(types: readonly ResourceType[], words: (type: ResourceType) => re
 }
 
 export function createRegistry(types: readonly ResourceType[]): Registry {
+  // Throws for two types with one path.
+  index(types, ({ access, path, pathAliases }) => (access === "internal" ? [] : [path, ...pathAliases]));
   return {
     types,
     byName: index(types, ({ name }) => [name]),
-    byPath: index(types, ({ access, path, pathAliases }) => (access === "internal" ? [] : [path, ...pathAliases])),
     byCliWord: index(types, ({ cli }) => (cli === undefined ? [] : [cli.singular, cli.plural, ...cli.aliases])),
   };
 }

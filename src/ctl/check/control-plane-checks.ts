@@ -60,7 +60,7 @@ const kuma: Check = {
 const release = (version: string) => /^v?(\d+\.\d+)\./.exec(version)?.[1];
 
 /** Patches of one release work together; nothing is known of other releases. */
-export function versionOutcome(own: string, theirs: string): Outcome {
+function versionOutcome(own: string, theirs: string): Outcome {
   if (own === theirs) return success(own);
   const reason = `the control plane is ${theirs === "" ? "of an unknown version" : theirs}, kumactl is ${own}`;
   const compatible = release(own) !== undefined && release(own) === release(theirs);
@@ -83,7 +83,7 @@ const notableMs = 10_000;
 const backdatingMs = 60_000;
 
 /** `ahead`: how far the control plane's clock is ahead at least, in milliseconds. */
-export function clockOutcome(ahead: number | undefined): Outcome {
+function clockOutcome(ahead: number | undefined): Outcome {
   if (ahead === undefined) return success("the control plane does not tell the time");
   const difference = Math.abs(ahead);
   if (difference < notableMs) return success();

@@ -124,10 +124,6 @@ export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading 
  * What is wrong with a raw resource, the rules that Envoy's API states for values among it; empty when nothing is.
  * @param own servers that it may not lead to
  */
-export const checkRaw = (text: string, api?: EnvoyApi, own?: OwnServers): readonly RawProblem[] =>
-  finish(checkRawInSteps(text, api, own));
-
-/** As `checkRaw`, in steps. */
 export function* checkRawInSteps(
   text: string,
   api: EnvoyApi = builtInApi(),

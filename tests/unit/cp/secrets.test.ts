@@ -7,7 +7,6 @@ import { secretsHandler } from "../../../src/cp/tokens/secrets.js";
 import { secretsToken } from "../../../src/cp/tokens/secrets-token.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
@@ -34,7 +33,7 @@ async function ask(method: string, headers: IncomingHttpHeaders, body: unknown =
   const handle = secretsHandler({
     store: of,
     token,
-    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: () => false, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
   });
   const text = typeof body === "string" ? body : JSON.stringify(body);

@@ -5,7 +5,6 @@ import { ensureSigningKey, type SigningKey } from "../../../src/identity/signing
 import { verifyToken } from "../../../src/identity/tokens.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
@@ -23,7 +22,7 @@ test.before(async () => {
 async function ask(body: unknown, { method = "POST", path = "/tokens", headers = {} as IncomingHttpHeaders } = {}) {
   const handle = tokenHandler({
     key,
-    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: () => false, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
     now: () => now,
   });

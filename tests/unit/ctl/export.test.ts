@@ -4,7 +4,6 @@ import { renderTemplate, verbatim } from "../../../src/ctl/template.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { startHttpServer } from "../../../src/net/http-server.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { Store } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
@@ -27,7 +26,7 @@ test.after(() => home.remove());
 /** A control plane that gives its secrets to who knows the token. */
 async function controlPlane(): Promise<ControlPlane> {
   let store: Store | undefined;
-  const guard = createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" });
+  const guard = createSiteGuard({ allowed: () => false, advertisedHostname: "localhost" });
   const server = await startHttpServer({
     layers: [],
     port: 0,

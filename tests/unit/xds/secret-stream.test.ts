@@ -4,12 +4,12 @@ import { envoy as discovery } from "../../../proto-gen/envelope/envoy/service/di
 import { google } from "../../../proto-gen/envelope/google/rpc/status.js";
 import { typeUrls } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
-import { unframed } from "../../../src/net/grpc-frame.js";
 import type { GrpcCall } from "../../../src/net/grpc-server.js";
 import { uncounted } from "../../../src/net/incidents.js";
 import type { Authenticate, AuthorityState } from "../../../src/xds/identities.js";
 import type { ProxyId } from "../../../src/xds/node.js";
 import { bundleVersion, serveSecrets } from "../../../src/xds/secret-stream.js";
+import { unframed } from "../../support/discovery-request.js";
 import { createFakeTime } from "../../support/fake-time.js";
 import { suite } from "../../support/suite.js";
 import { redis, viewOf } from "./meshes.js";
