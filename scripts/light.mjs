@@ -17,7 +17,8 @@ function reached({ inputs }, entry, follow) {
 
 /**
  * Refuses a bundle in which a light program can come to load heavy packages, or in which the door loads
- * more than lib at once: one static import is enough to undo the lazy imports of the same module.
+ * more than lib at once: one static import is enough to undo the lazy imports of the same module. The kinds of store are
+ * known to whoever reads settings: what one of them needs to be opened must not come with the list.
  * `metafile` is esbuild's, of src/main.ts.
  */
 export function assertLight(metafile) {
@@ -26,7 +27,12 @@ export function assertLight(metafile) {
       if (heavy.test(file)) throw new Error(`${entry} reaches ${file} through ${importer}: only kuma-cp may load it`);
     }
   }
-  for (const [file, importer] of reached(metafile, "src/main.ts", (kind) => kind !== "dynamic-import")) {
+  const atOnce = (kind) => kind !== "dynamic-import";
+  for (const [file, importer] of reached(metafile, "src/store/kinds.ts", atOnce)) {
+    if (!file.startsWith("node_modules/")) continue;
+    throw new Error(`the list of stores would load ${file}, through ${importer}: a kind opens by import()`);
+  }
+  for (const [file, importer] of reached(metafile, "src/main.ts", atOnce)) {
     if (/^(src\/(main\.ts$|lib\/)|node:|<define:)/.test(file)) continue;
     throw new Error(`every program would load ${file} at start, through ${importer}: import it lazily`);
   }

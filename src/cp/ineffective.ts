@@ -39,18 +39,21 @@ export function effectiveEnvironment(env: Environment, known: ReadonlySet<string
   return { rest: Object.fromEntries(rest), warnings };
 }
 
-/** A configuration file's document without the parts that have no effect, and a warning for each. */
-export function effectiveDocument(document: unknown): Effective<unknown> {
+/**
+ * A configuration file's document without the parts that have no effect, and a warning for each; a part that has some of
+ * the settings at `known` paths has an effect.
+ */
+export function effectiveDocument(document: unknown, known: readonly string[]): Effective<unknown> {
   if (!isJsonObject(document)) return { rest: document, warnings: [] };
+  const idle = ineffective.filter(({ path }) => !known.some((one) => `${one}.`.startsWith(`${path}.`)));
   const warnings: string[] = [];
   const prune = (node: Record<string, unknown>, prefix: string): Record<string, unknown> => {
     const kept: [string, unknown][] = [];
     for (const [key, value] of Object.entries(node)) {
       const path = prefix + key;
-      const entry = ineffective.find((known) => known.path === path);
+      const entry = idle.find((part) => part.path === path);
       if (entry !== undefined) warnings.push(`${path} has no effect: ${entry.reason}`);
-      else if (!isJsonObject(value) || !ineffective.some((known) => known.path.startsWith(`${path}.`)))
-        kept.push([key, value]);
+      else if (!isJsonObject(value) || !idle.some((part) => part.path.startsWith(`${path}.`))) kept.push([key, value]);
       else {
         // A branch that only held parts without effect is not a setting of ours: left empty it would be unknown.
         const below = prune(value, `${path}.`);

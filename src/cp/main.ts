@@ -29,6 +29,8 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   const { readSettings, settingsDocument } = await import("./settings.js");
   const { startControlPlane } = await import("./run.js");
   const { abortOnSignal, stopOnSignal } = await import("./signals.js");
+  const { chosenKind } = await import("./store-settings.js");
+  const { storeKinds } = await import("../store/kinds.js");
 
   const file = configFile === undefined ? undefined : await readFile(configFile);
   const { settings, warnings } = readSettings(file, io.env);
@@ -50,7 +52,8 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   start.release();
   const { ports } = controlPlane;
   const host = settings.advertisedHostname;
-  if (settings.storeType === "memory") logger.info("the memory store forgets everything when this process ends");
+  const { notice } = chosenKind(storeKinds, settings);
+  if (notice !== undefined) logger.info(notice);
   io.stdout.write(
     `The control plane is ready.\n` +
       `  HTTP API   http://${hostPort(host, ports.api)}\n` +

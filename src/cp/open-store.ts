@@ -1,40 +1,20 @@
 import type { Logger } from "../lib/logger.js";
 import { registry } from "../resources/registry.js";
-import { aloneOnStore, type Instances } from "../store/instances.js";
-import { createMemoryStore } from "../store/memory.js";
-import type { Store } from "../store/store.js";
-import { postgresOptions } from "./postgres-settings.js";
+import type { OpenedStore } from "../store/kind.js";
 import type { Settings } from "./settings.js";
-
-export interface OpenStore {
-  readonly store: Store;
-  readonly instances: Instances;
-}
+import { chosenKind, type StoreKinds } from "./store-settings.js";
 
 /**
  * Opens the store that the settings name, and waits for it.
  * @throws UserError for a store that no waiting makes usable
  */
-export async function openStore(
+export function openStore(
   settings: Settings,
+  kinds: StoreKinds,
   instanceId: string,
   logger: Logger,
   signal: AbortSignal,
-): Promise<OpenStore> {
-  switch (settings.storeType) {
-    case "memory":
-      return { store: createMemoryStore(registry), instances: aloneOnStore(instanceId) };
-    case "postgres": {
-      const { openPostgresStore } = await import("../store/postgres/open.js");
-      return openPostgresStore({
-        postgres: await postgresOptions(settings),
-        registry,
-        logger,
-        instanceId,
-        migrate: settings.postgresMigrate,
-        pollingIntervalMs: settings.pollingInterval,
-        signal,
-      });
-    }
-  }
+): Promise<OpenedStore> {
+  const context = { registry, logger, instanceId, pollingIntervalMs: settings.pollingInterval, signal };
+  return chosenKind(kinds, settings).open(settings, context);
 }

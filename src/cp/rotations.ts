@@ -10,7 +10,7 @@ import {
 import type { KeyType } from "../identity/key-pair.js";
 import { createRoot } from "../identity/root.js";
 import type { Logger } from "../lib/logger.js";
-import type { DataplaneInsight } from "../resources/dataplane-insight.js";
+import { type DataplaneInsight, dataplaneInsightType } from "../resources/dataplane-insight.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, type Stored, StoreError } from "../store/store.js";
 import type { MeshView } from "../view/mesh-view.js";
@@ -106,7 +106,7 @@ export function createRotations(options: RotationOptions): Rotations {
   async function untrusting(mesh: MeshView, state: Ready): Promise<string[]> {
     if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
     const version = bundleVersion(state);
-    const insights = (await store.list("DataplaneInsight", mesh.name)) as readonly Stored<DataplaneInsight>[];
+    const insights = await store.list(dataplaneInsightType, mesh.name);
     return insights
       .filter(({ name, spec }) => mesh.proxies.has(name) && isConnected(spec) && spec.mTLS?.trustedRoots !== version)
       .map(({ name }) => name)

@@ -11,7 +11,9 @@ import { startHttpServer } from "../net/http-server.js";
 import { httpLimitNames } from "../net/limits.js";
 import { bindError } from "../net/listen.js";
 import { allowedOrigins } from "../net/origins.js";
+import { meshType } from "../resources/mesh.js";
 import { registry } from "../resources/registry.js";
+import { storeKinds } from "../store/kinds.js";
 import type { Store } from "../store/store.js";
 import { followChanges, type ViewFeed } from "../xds/feed.js";
 import { xdsLimits } from "../xds/limits.js";
@@ -42,8 +44,9 @@ import { patiently } from "./patience.js";
 import { createRecentRefusals } from "./recent-refusals.js";
 import { createRotations } from "./rotations.js";
 import { hostForEnvoy, isHostUnset, startSecrets } from "./secrets.js";
-import { originsVariable, type Settings, settingsDocument } from "./settings.js";
+import { originsVariable, type Settings, settingsDocument, tableWith } from "./settings.js";
 import { createStatus } from "./status.js";
+import type { StoreKinds } from "./store-settings.js";
 import { startTokenServers } from "./tokens/servers.js";
 
 /** A running control plane. */
@@ -75,7 +78,7 @@ async function furnish(store: Store, authorities: Authorities, settings: Setting
     ensureDefaultMesh(store, settings.defaultMesh, authorities),
   ]);
   // Meshes of a store that an older version wrote, or whose creation was cut short, get theirs now.
-  for (const { name } of await store.list("Mesh")) {
+  for (const { name } of await store.list(meshType)) {
     if (await authorities.ensure(name)) {
       logger.info("made the certificate authority that was missing", { mesh: name });
     }
@@ -86,12 +89,14 @@ async function furnish(store: Store, authorities: Authorities, settings: Setting
 /**
  * Starts all servers in the documented order: health first, the others once the store has been listed.
  * @param signal ends the wait for a store that is not there yet
+ * @param kinds the stores that `storeType` may name
  * @throws UserError when a port can't be had; whatever was started until then has been stopped
  */
 export async function startControlPlane(
   settings: Settings,
   logger: Logger,
   signal: AbortSignal,
+  kinds: StoreKinds = storeKinds,
 ): Promise<ControlPlane> {
   const servers: { close(): Promise<void> }[] = [];
   const stops: (() => Promise<void>)[] = [];
@@ -126,8 +131,9 @@ export async function startControlPlane(
     stops.push(() => health.close());
 
     const instanceId = randomUUID();
-    const { store: opened, instances } = await openStore(settings, instanceId, logger.child("store"), signal);
-    const store = measuredStore(opened, metrics);
+    const opened = await openStore(settings, kinds, instanceId, logger.child("store"), signal);
+    const { instances, leadership } = opened;
+    const store = measuredStore(opened.store, metrics);
     state.store = store;
     stops.push(() => store.close());
     const { caKeyType: keyType, workloadCertValidity: validityMs } = settings;
@@ -145,6 +151,7 @@ export async function startControlPlane(
     if (settings.dataplaneCleanupAge > 0) {
       const collector = startCollector({
         store,
+        leadership,
         ageMs: settings.dataplaneCleanupAge,
         isOpenHere: (proxy) => insights.openSince(proxy).length > 0,
         logger: logger.child("insights"),
@@ -263,6 +270,7 @@ export async function startControlPlane(
         hostUnset: isHostUnset(settings),
         catalogue,
         findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
+        listeners: { compare: xds.compareListeners, reported: metrics.listenersReported },
         refused: metrics.requestRefused,
       }),
     });
@@ -294,7 +302,7 @@ export async function startControlPlane(
         version: build.version,
         readOnly: settings.apiReadOnly,
         catalogue,
-        config: settingsDocument(settings),
+        config: settingsDocument(settings, tableWith(kinds)),
         authorities,
         rotations,
         status: createStatus({

@@ -1,22 +1,23 @@
 import { dump } from "js-yaml";
 import {
+  keysOf,
   type ReadSettings,
   type Settings,
-  settingKeys,
   settingsDocument,
   shown,
   shownDefault,
-  table,
+  type Table,
+  table as usualTable,
 } from "./settings.js";
 
 const inline = (value: unknown) => (typeof value === "string" && value !== "" ? value : JSON.stringify(value));
 
 /** Every setting, its value and where that came from, in aligned columns. */
-export function settingsTable({ settings, origins }: ReadSettings): string {
-  const rows = settingKeys.map((key) => [
+export function settingsTable({ settings, table, origins }: ReadSettings): string {
+  const rows = keysOf(table).map((key) => [
     table[key].path,
     table[key].env.join(", "),
-    inline(shown(key, settings)),
+    inline(shown(key, settings, table)),
     origins[key],
   ]);
   const lines = [["SETTING", "VARIABLE", "VALUE", "FROM"], ...rows];
@@ -27,16 +28,16 @@ export function settingsTable({ settings, origins }: ReadSettings): string {
 }
 
 /** The settings as a configuration file. */
-export function settingsYaml({ settings }: ReadSettings): string {
-  return dump(settingsDocument(settings), { noRefs: true, lineWidth: -1 });
+export function settingsYaml({ settings, table }: ReadSettings): string {
+  return dump(settingsDocument(settings, table), { noRefs: true, lineWidth: -1 });
 }
 
 type Branch = Map<string, Branch | keyof Settings>;
 
 /** A configuration file with every setting at its default, and above each what it is for. */
-export function exampleYaml(defaults: Settings): string {
+export function exampleYaml(defaults: Settings, table: Table = usualTable): string {
   const root: Branch = new Map();
-  for (const key of settingKeys) {
+  for (const key of keysOf(table)) {
     const parts = table[key].path.split(".");
     const last = parts.pop() ?? "";
     let place = root;
@@ -48,27 +49,30 @@ export function exampleYaml(defaults: Settings): string {
     }
     place.set(last, key);
   }
-  return branchText(root, "", defaults);
+  return branchText(root, "", defaults, table);
 }
 
-function branchText(branch: Branch, indent: string, defaults: Settings): string {
+function branchText(branch: Branch, indent: string, defaults: Settings, table: Table): string {
   return [...branch]
     .map(([name, node]) => {
-      if (node instanceof Map) return `${indent}${name}:\n${branchText(node, `${indent}  `, defaults)}`;
+      if (node instanceof Map) return `${indent}${name}:\n${branchText(node, `${indent}  `, defaults, table)}`;
       const { sentence, env } = table[node];
-      const value = dump({ [name]: shownDefault(node, defaults) }, { lineWidth: -1 }).replaceAll(/^(?=.)/gm, indent);
+      const value = dump({ [name]: shownDefault(node, defaults, table) }, { lineWidth: -1 }).replaceAll(
+        /^(?=.)/gm,
+        indent,
+      );
       return `${indent}# ${sentence}\n${indent}# Variable: ${env.join(", ")}\n${value}`;
     })
     .join("");
 }
 
 /** The settings as the table of the README. */
-export function settingsMarkdown(defaults: Settings): string {
+export function settingsMarkdown(defaults: Settings, table: Table = usualTable): string {
   const cell = (text: string) => text.replaceAll("|", "\\|");
-  const rows = settingKeys.map((key) => {
+  const rows = keysOf(table).map((key) => {
     const { path, env, sentence } = table[key];
     const variables = env.map((name) => `\`${name}\``).join(", ");
-    return `| \`${path}\` | ${variables} | \`${inline(shownDefault(key, defaults))}\` | ${cell(sentence)} |\n`;
+    return `| \`${path}\` | ${variables} | \`${inline(shownDefault(key, defaults, table))}\` | ${cell(sentence)} |\n`;
   });
   return `| YAML key | variable | default | what it is for |\n|---|---|---|---|\n${rows.join("")}`;
 }

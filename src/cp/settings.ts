@@ -22,8 +22,9 @@ import {
 import { grpcLimits } from "../net/grpc-limits.js";
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
+import { storeKinds } from "../store/kinds.js";
 import { effectiveDocument, effectiveEnvironment } from "./ineffective.js";
-import { postgresContradictions, postgresTable } from "./postgres-settings.js";
+import { chosenKind, type StoreKinds, settingsOf, storeTypeSetting, unusedSettings } from "./store-settings.js";
 
 function setting<T>(
   path: string,
@@ -38,17 +39,6 @@ function setting<T>(
 
 /** Whom the HTTP API takes changes from: programs on this machine, or everyone. */
 type ChangesFrom = "localhost" | "none";
-
-const storeType: Parser<"memory" | "postgres"> = (raw, name) => {
-  if (raw === "memory" || raw === "postgres") return raw;
-  if (raw === "kubernetes") {
-    throw new UserError(
-      "setting.invalid",
-      `${name} is "${raw}", a store that this version doesn't have yet; use "memory" or "postgres"`,
-    );
-  }
-  throw new UserError("setting.invalid", `${name} is "${raw}": Type should be either memory or postgres`);
-};
 
 const environment: Parser<"universal"> = (raw, name) => {
   if (raw === "universal") return raw;
@@ -100,8 +90,8 @@ const hour = 3_600_000;
 const asHours = (milliseconds: number) =>
   milliseconds > 0 && milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
 
-/** Every setting of kuma-cp. Names and defaults are Kuma 0.3's; what nothing reads is not here. */
-export const table = {
+// Names and defaults are Kuma 0.3's; what nothing reads is not here.
+const beforeStores = {
   environment: setting(
     "environment",
     "KUMA_ENVIRONMENT",
@@ -117,14 +107,9 @@ export const table = {
     "Host name or IP address under which dataplanes and kumactl reach this control plane; with the default, other " +
       "machines are given the address by which they asked for their bootstrap.",
   ),
-  storeType: setting<"memory" | "postgres">(
-    "store.type",
-    "KUMA_STORE_TYPE",
-    "memory",
-    storeType,
-    "Where resources are kept: memory or postgres.",
-  ),
-  ...postgresTable,
+} satisfies SettingsTable;
+
+const afterStores = {
   pollingInterval: setting(
     "discovery.universal.pollingInterval",
     "KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
@@ -369,10 +354,23 @@ export const table = {
   ),
 } satisfies SettingsTable;
 
+/** Every setting of kuma-cp with these stores, in the order in which they are shown. */
+export const tableWith = (kinds: StoreKinds) => ({
+  ...beforeStores,
+  storeType: storeTypeSetting(kinds),
+  ...settingsOf(kinds),
+  ...afterStores,
+});
+
+export const table = tableWith(storeKinds);
+
 export type Settings = Values<typeof table>;
+export type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
 
 export interface ReadSettings {
   readonly settings: Settings;
+  /** What the settings are the values of. */
+  readonly table: Table;
   readonly origins: Resolved<typeof table>["origins"];
   readonly warnings: readonly string[];
 }
@@ -384,32 +382,27 @@ export interface ReadSettings {
 export function readSettings(
   file: { readonly path: string; readonly text: string } | undefined,
   env: Readonly<Record<string, string | undefined>>,
+  kinds: StoreKinds = storeKinds,
 ): ReadSettings {
-  const environment = effectiveEnvironment(env, known);
-  const document = effectiveDocument(file === undefined ? {} : parseFile(file));
+  const table = tableWith(kinds);
+  const rows = Object.values(table);
+  const environment = effectiveEnvironment(env, new Set(rows.flatMap((row) => row.env)));
+  const paths = rows.map(({ path }) => path);
+  const document = effectiveDocument(file === undefined ? {} : parseFile(file), paths);
   const { values, origins, warnings } = resolveSettings(table, {
     env: environment.rest,
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
   });
-  const problems = contradictions(values);
+  const problems = contradictions(values, kinds);
   if (problems.length > 0) throw new UserError("settings.invalid", `Invalid configuration: ${problems.join("; ")}`);
-  const idle = unusedPostgres(values, origins);
-  return { settings: values, origins, warnings: [...document.warnings, ...environment.warnings, ...idle, ...warnings] };
+  const unused = unusedSettings(kinds, table, { values, origins });
+  return {
+    settings: values,
+    table,
+    origins,
+    warnings: [...document.warnings, ...environment.warnings, ...unused, ...warnings],
+  };
 }
-
-/** Who sets where the database is, and not that it is to be used, has forgotten something. */
-function unusedPostgres(settings: Settings, origins: ReadSettings["origins"]): string[] {
-  if (settings.storeType === "postgres") return [];
-  const keys = Object.keys(postgresTable) as (keyof typeof postgresTable)[];
-  // A file with every setting at its default asks for nothing.
-  const set = keys.filter((key) => origins[key] !== "default" && settings[key] !== postgresTable[key].default);
-  if (set.length === 0) return [];
-  return [
-    `${set.map(variable).join(", ")} without effect: ${variable("storeType")} is ${settings.storeType}, not postgres`,
-  ];
-}
-
-const known: ReadonlySet<string> = new Set(Object.values(table).flatMap(({ env }) => env));
 
 /** The name under which the documentation sets it. */
 const variable = (key: keyof Settings): string => table[key].env[0] ?? table[key].path;
@@ -425,7 +418,7 @@ const neededByPublic = {
 } as const;
 
 /** Settings that are right each on its own and wrong together. */
-function contradictions(settings: Settings): string[] {
+function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   const problems: string[] = [];
   if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
     problems.push(`${variable("sdsTlsCertFile")} and ${variable("sdsTlsKeyFile")} have to be given together`);
@@ -433,7 +426,7 @@ function contradictions(settings: Settings): string[] {
   if (settings.tokenLocalSecretsTokenFile !== "" && !settings.tokenServerEnabled) {
     problems.push(`${variable("tokenLocalSecretsTokenFile")} needs ${variable("tokenServerEnabled")} to be true`);
   }
-  if (settings.storeType === "postgres") problems.push(...postgresContradictions(settings));
+  problems.push(...chosenKind(kinds, settings).contradictions(settings));
   if (!settings.tokenPublicEnabled) return problems;
   const cause = `because ${variable("tokenPublicEnabled")} is true`;
   if (!settings.tokenServerEnabled) problems.push(`${variable("tokenServerEnabled")} has to be true, ${cause}`);
@@ -451,28 +444,28 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
   }
 }
 
-type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
-
 /** A setting's value as YAML and JSON show it; secrets are masked. */
 export function shown(key: keyof Settings, settings: Settings, from: Table = table): unknown {
   return from[key].secret === true ? mask : shownOpenly(key, settings, from);
 }
 
 /** The same of defaults, none of which is a secret. */
-export const shownDefault = (key: keyof Settings, defaults: Settings): unknown => shownOpenly(key, defaults, table);
+export const shownDefault = (key: keyof Settings, defaults: Settings, from: Table): unknown =>
+  shownOpenly(key, defaults, from);
 
 function shownOpenly(key: keyof Settings, settings: Settings, from: Table): unknown {
   const { show } = from[key];
   return show === undefined ? settings[key] : show(settings[key]);
 }
 
-export const settingKeys = Object.keys(table) as readonly (keyof Settings)[];
+export const keysOf = (from: Table) => Object.keys(from) as readonly (keyof Settings)[];
+export const settingKeys = keysOf(table);
 
 /** The settings as the YAML file would hold them, secrets masked. */
 export function settingsDocument(settings: Settings, from: Table = table): Record<string, unknown> {
   const document: Record<string, unknown> = {};
-  for (const key of settingKeys) {
-    const parts = table[key].path.split(".");
+  for (const key of keysOf(from)) {
+    const parts = from[key].path.split(".");
     const last = parts.pop() ?? "";
     let place = document;
     for (const part of parts) {

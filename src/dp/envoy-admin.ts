@@ -12,6 +12,10 @@ export interface EnvoyAdmin {
   reopenLogs(): Promise<void>;
   /** True once Envoy is initialised and serves. */
   live(): Promise<boolean>;
+  /** How many listeners it could not create since it started, those that it refused included. */
+  listenerFailures(): Promise<number>;
+  /** The names of its listeners, those that warm up included. */
+  listeners(): Promise<readonly string[]>;
   /** The restart epoch of the Envoy that answers, once it serves; undefined before. */
   epoch(): Promise<number | undefined>;
 }
@@ -32,6 +36,36 @@ export function countConnections(stats: string): number {
     sum += Number(match?.[2]);
   }
   return sum;
+}
+
+/** Unused counters, which are most, are left out early: with a thousand services this costs Envoy a tenth. */
+const failuresPath = "/stats?usedonly&type=Counters&filter=listener_create_failure";
+
+/** Reads one counter out of Envoy's stats text; 0 when it is left out. */
+export function readListenerFailures(stats: string): number {
+  const [, count] = /^listener_manager\.listener_create_failure: (\d+)$/m.exec(stats) ?? [];
+  return Number(count ?? 0);
+}
+
+const states = "active_state.version_info,warming_state.version_info";
+const listenersPath = `/config_dump?resource=dynamic_listeners&mask=name,${states}`;
+
+/**
+ * The listeners that serve or warm up in the answer of /config_dump; those that only drain are not among them.
+ * @throws when it isn't such an answer: taken for a list of none, it would have all of them sent again
+ */
+export function readListeners(dump: string): readonly string[] {
+  const { configs = [] }: { configs?: unknown } = JSON.parse(dump);
+  if (!Array.isArray(configs)) throw new Error("Envoy's admin answered /config_dump without a list");
+  const names: string[] = [];
+  for (const config of configs as readonly unknown[]) {
+    const listener = typeof config === "object" && config !== null ? { ...config } : {};
+    const { name, active_state, warming_state }: { name?: unknown; active_state?: unknown; warming_state?: unknown } =
+      listener;
+    if (typeof name !== "string") throw new Error("Envoy's admin answered /config_dump with a listener without a name");
+    if (active_state !== undefined || warming_state !== undefined) names.push(name);
+  }
+  return names;
 }
 
 /** The restart epoch in the answer of /server_info; undefined unless that Envoy serves. */
@@ -63,6 +97,8 @@ export function envoyAdmin(address: AdminAddress): EnvoyAdmin {
     reopenLogs: async () => {
       await expectOk("POST", "/reopen_logs");
     },
+    listenerFailures: async () => readListenerFailures(await expectOk("GET", failuresPath)),
+    listeners: async () => readListeners(await expectOk("GET", listenersPath)),
     epoch: async () => readEpoch(await expectOk("GET", "/server_info")),
     live: async () => (await ask("GET", "/ready")).status === 200,
   };

@@ -14,6 +14,7 @@ import { controlSignals, type OnSignal } from "./executed.js";
 import { closeKeptFifo, type Inherited, inheritedRun, presentBootstrap, replaceEnvoy } from "./handover.js";
 import { serveHealth } from "./health.js";
 import { hotRestartObstacle, hotRestartVersion, prepareHotRestart, removeSharedMemory } from "./hot-restart.js";
+import { watchListeners } from "./listener-watch.js";
 import { releaseStartUpMemory } from "./memory.js";
 import { type RecordedEnvoy, writePidRecord } from "./orphan.js";
 import { hasTerminal, type ProcessTable, processTable } from "./process-facts.js";
@@ -23,7 +24,7 @@ import { createReopening } from "./reopening.js";
 import { givenToken, keepToken, presentToken } from "./run-token.js";
 import type { Settings } from "./settings.js";
 import { followStatus } from "./status.js";
-import { askStatus } from "./status-client.js";
+import { askStatus, reportListeners } from "./status-client.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
 import { misdirection, unreachable, type XdsServer } from "./xds-server.js";
@@ -57,6 +58,7 @@ interface Context {
 
 const stopMarginMs = 3000;
 const connectionPollMs = 200;
+const listenerPollMs = 5000;
 /** An Envoy that fails this soon is asked whether it can run here at all. */
 const neverRanMs = 2000;
 const diagnosisMs = 700;
@@ -146,6 +148,30 @@ function heedStatus({ settings, machine, logger }: Context, signal: AbortSignal)
     troubled: machine.notice,
     recovered: (what) => logger.info(what),
     failed: (error) => logger.debug("the control plane was not asked for the status of the dataplane", { error }),
+    signal,
+  });
+}
+
+/** Reports listeners that Envoy could not create for as long as this dataplane runs. */
+function heedListeners({ settings, machine, logger }: Context, held: Held, signal: AbortSignal): void {
+  const { mesh, name, statusInterval } = settings;
+  void watchListeners({
+    // Between two Envoys, and from the start of a stop, what it lacks means nothing.
+    admin: () => (held.supervisor?.state().name === "running" ? held.admin : undefined),
+    report: async (listeners) => reportListeners(controlPlane(settings), { mesh, name }, listeners, signal),
+    interval: listenerPollMs,
+    reassure: statusInterval,
+    lost: (listeners) =>
+      machine.notice(
+        `Envoy has lost listeners that it had acknowledged: ${listeners.join(", ")}. It could not listen on their ` +
+          "addresses, most likely because another process does; the control plane sends them again until it can",
+      ),
+    recovered: () => logger.info("Envoy has all listeners again"),
+    unsupported: () =>
+      logger.info(
+        "Envoy could not create a listener, and the control plane is of a release that takes no report of that",
+      ),
+    failed: (error) => logger.debug("the listeners of Envoy were not reported", { error }),
     signal,
   });
 }
@@ -253,6 +279,7 @@ async function live(context: Context, held: Held, ends: Ends): Promise<number> {
   held.admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
   held.supervisor = superviseEnvoy(context, held, ends, child);
   heedStatus(context, over);
+  heedListeners(context, held, over);
   if (stop.aborted) held.supervisor.signal();
   ends.changed();
   return untilEnd(held, binary, startedAt);
@@ -275,6 +302,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   const token = presentToken(settings, configDir, machine.notice);
   if (token !== undefined) keepToken(context, token, configDir, ends.over);
   heedStatus(context, ends.over);
+  heedListeners(context, held, ends.over);
   const binary = findEnvoy(settings.binaryPath, machine.place);
   const { envoy } = inherited;
 

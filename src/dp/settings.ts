@@ -129,7 +129,9 @@ export const table = {
     env: ["KUMA_DATAPLANE_STATUS_INTERVAL"],
     default: 60_000,
     parse: durationSetting(1),
-    sentence: "How often the control plane is asked whether it still knows the Dataplane and accepts its token.",
+    sentence:
+      "How often the control plane is asked whether it still knows the Dataplane and accepts its token, and is told the " +
+      "listeners of an Envoy that could not create one.",
   },
   binaryPath: {
     path: "dataplaneRuntime.binaryPath",

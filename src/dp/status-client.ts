@@ -1,3 +1,4 @@
+import { UserError } from "../lib/errors.js";
 import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { ask, at, type ControlPlane, lookUp, shown } from "./bootstrap-client.js";
 
@@ -18,6 +19,50 @@ function readStatus(body: string): DataplaneStatus | undefined {
   if (!isJsonObject(refusal)) return { known, refusal: undefined };
   const { time, reason } = refusal;
   return { known, refusal: { time: shown(String(time)), reason: shown(String(reason)) } };
+}
+
+/** What the control plane makes of the listeners that an Envoy has. */
+export interface ListenerVerdict {
+  /** Whether this control plane serves the proxy; where there are several it may be another one. */
+  readonly connected: boolean;
+  /** Listeners that Envoy acknowledged and does not have. */
+  readonly missing: readonly string[];
+  /** Envoy has not answered yet what it was sent last. */
+  readonly pending: boolean;
+}
+
+function readVerdict(body: string): ListenerVerdict | undefined {
+  const document = parseJsonObject(body);
+  if (typeof document?.connected !== "boolean") return undefined;
+  const { connected, missing, pending } = document;
+  const names = Array.isArray(missing) ? missing.slice(0, mostShown).map((name: unknown) => shown(String(name))) : [];
+  return { connected, missing: names, pending: pending === true };
+}
+
+/** Names of listeners in one sentence. */
+const mostShown = 20;
+
+/**
+ * Tells the control plane which listeners Envoy has. Undefined when it is of a release that doesn't ask for that.
+ * @throws when it can't be reached, or refuses the report
+ */
+export async function reportListeners(
+  cp: ControlPlane,
+  { mesh, name }: { readonly mesh: string; readonly name: string },
+  listeners: readonly string[],
+  signal: AbortSignal,
+): Promise<ListenerVerdict | undefined> {
+  const body = JSON.stringify({ mesh, name, listeners });
+  const direct =
+    cp.kind === "bootstrap-server" ? await ask("POST", at(cp.url, statusPath), cp, signal, body) : undefined;
+  // As with the bootstrap, the address may be the API server's.
+  const answer =
+    direct === undefined || direct.status === 404
+      ? await ask("POST", at((await lookUp(cp, [], signal)).href, statusPath), cp, signal, body)
+      : direct;
+  if (answer.status === 200) return readVerdict(answer.body);
+  if (answer.status === 404 || answer.status === 405) return undefined;
+  throw new UserError("listener-report.refused", `the control plane answered the report with status ${answer.status}`);
 }
 
 /**

@@ -19,6 +19,7 @@ export const dataplaneOverviewType = resourceType<DataplaneOverview>({
   path: "dataplanes+insights",
   pathAliases: ["dataplane+insights"],
   access: "read",
+  kubernetes: undefined,
   feeds: false,
   schema: dataplaneOverviewSchema,
 });

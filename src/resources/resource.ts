@@ -23,6 +23,12 @@ export interface CliWords {
   readonly aliases: readonly string[];
 }
 
+/** The custom resource that holds a type in Kubernetes, of the group kuma.io. */
+export interface CustomResource {
+  readonly plural: string;
+  readonly scope: "Cluster" | "Namespaced";
+}
+
 /** Everything the program knows about one type of resource: routes, commands, tables and stores follow from it. */
 export interface ResourceType<Spec = unknown> {
   readonly name: string;
@@ -33,6 +39,8 @@ export interface ResourceType<Spec = unknown> {
   /** `read`: written by the control plane only. `internal`: no API reaches it. */
   readonly access: "full" | "read" | "internal";
   readonly cli: CliWords | undefined;
+  /** Undefined for what Kubernetes keeps in no custom resource. By default it follows from `path` and `scope`. */
+  readonly kubernetes: CustomResource | undefined;
   /** Whether changes travel in the store's change feed. */
   readonly feeds: boolean;
   readonly schema: ObjectSchema<Spec>;
@@ -61,7 +69,7 @@ type Required = "name" | "path" | "schema";
 export function resourceType<Spec>(
   special: Pick<ResourceType<Spec>, Required> & Partial<Omit<ResourceType<Spec>, Required>>,
 ): ResourceType<Spec> {
-  const { validate = () => [] } = special;
+  const { validate = () => [], path, scope = "mesh" } = special;
   const {
     validation = function* (spec: Spec) {
       yield;
@@ -69,10 +77,11 @@ export function resourceType<Spec>(
     },
   } = special;
   return {
-    scope: "mesh",
+    scope,
     pathAliases: [],
     access: "full",
     cli: undefined,
+    kubernetes: { plural: path.replaceAll("-", ""), scope: scope === "global" ? "Cluster" : "Namespaced" },
     feeds: true,
     defaults: (spec) => spec,
     validate: (spec) => finish(validation(spec)),

@@ -17,5 +17,7 @@ export const secretType = resourceType<Secret>({
   name: "Secret",
   path: "secrets",
   access: "internal",
+  // Kubernetes has Secrets of its own.
+  kubernetes: undefined,
   schema: secretSchema,
 });

@@ -1,29 +1,34 @@
 import type { Registry } from "../resources/registry.js";
 import type { Resource } from "../resources/resource.js";
 import { frozenCopy } from "./frozen.js";
+import { aloneOnStore } from "./instances.js";
+import { storeKind } from "./kind.js";
+import { alwaysLeads } from "./leadership.js";
 import { createMirror } from "./mirror.js";
 import { assertMesh, type Key, type Store, type Stored, StoreError } from "./store.js";
+import { tokenOf, type Version, versionOf } from "./version.js";
 
 /** Keeps resources in this process, in insertion order; they are lost when it ends. */
 export function createMemoryStore(registry: Registry): Store {
   const mirror = createMirror(registry, "creation");
 
-  function put(resource: Resource, version: number): Stored {
-    const { type, mesh, name } = resource;
-    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozenCopy(resource.spec), version });
+  function put(resource: Resource, number: number): Stored {
+    const { type, mesh, name, spec } = resource;
+    const stored: Stored = Object.freeze({ type, mesh, name, spec: frozenCopy(spec), version: versionOf(number) });
     mirror.apply({ kind: "put", sequence: mirror.sequence + 1, resource: stored });
     return stored;
   }
 
-  function remove({ type, mesh, name, version }: Stored): void {
-    mirror.apply({ kind: "delete", sequence: mirror.sequence + 1, key: { type, mesh, name }, version });
+  function remove({ type, mesh, name }: Stored): void {
+    mirror.apply({ kind: "delete", sequence: mirror.sequence + 1, key: { type, mesh, name } });
   }
 
-  function write(resource: Resource, version: number | undefined): Stored {
+  function write(resource: Resource, version: Version | undefined): Stored {
     const present = mirror.get(resource);
     if (version === undefined && present !== undefined) throw new StoreError("already-exists", resource);
     if (version !== undefined && present?.version !== version) throw new StoreError("conflict", resource);
-    return put(resource, version === undefined ? 1 : version + 1);
+    // The version of what is present is a number of ours.
+    return put(resource, version === undefined ? 1 : (tokenOf(version) as number) + 1);
   }
 
   return {
@@ -50,7 +55,7 @@ export function createMemoryStore(registry: Registry): Store {
     },
     async deleteMesh(mesh) {
       assertMesh(mesh);
-      const gone = registry.types.flatMap(({ name }) => mirror.list(name, mesh));
+      const gone = registry.types.flatMap((type) => mirror.list(type, mesh));
       for (const stored of gone.sort((a, b) => Number(b.type === "Mesh") - Number(a.type === "Mesh"))) remove(stored);
     },
     async tryWrite() {},
@@ -60,3 +65,15 @@ export function createMemoryStore(registry: Registry): Store {
     },
   };
 }
+
+/** This process's own memory. */
+export const memoryKind = storeKind({
+  name: "memory",
+  settings: {},
+  notice: "the memory store forgets everything when this process ends",
+  open: async (_settings, { registry, instanceId }) => ({
+    store: createMemoryStore(registry),
+    instances: aloneOnStore(instanceId),
+    leadership: alwaysLeads,
+  }),
+});

@@ -1,4 +1,5 @@
 import type { Registry } from "../resources/registry.js";
+import type { ResourceType } from "../resources/resource.js";
 import type { Change, Key, Stored } from "./store.js";
 
 interface Watcher {
@@ -14,7 +15,7 @@ export interface Mirror {
   /** Of the last change. */
   readonly sequence: number;
   get(key: Key): Stored | undefined;
-  list(type: string, mesh?: string): readonly Stored[];
+  list<Spec>(type: ResourceType<Spec>, mesh?: string): readonly Stored<Spec>[];
   /** Takes a change in and announces it, unless its type is one that does not feed. */
   apply(change: Change): void;
   /** The feed from now on, beginning with all that is known. */
@@ -83,7 +84,7 @@ export function createMirror(registry: Registry, order: "creation" | "name"): Mi
       return sequence;
     },
     get: (key) => types.get(key.type)?.get(place(key)),
-    list(type, mesh) {
+    list<Spec>({ name: type }: ResourceType<Spec>, mesh?: string) {
       let known = lists.get(type);
       if (known === undefined) {
         known = new Map();
@@ -95,7 +96,8 @@ export function createMirror(registry: Registry, order: "creation" | "name"): Mi
         if (order === "name") members = [...members].sort(byName);
         known.set(mesh, members);
       }
-      return members;
+      // A store holds specs in the form of their type only.
+      return members as readonly Stored<Spec>[];
     },
     apply(change) {
       sequence = change.sequence;

@@ -1,4 +1,5 @@
-import type { Resource } from "../resources/resource.js";
+import type { Resource, ResourceType } from "../resources/resource.js";
+import type { Version } from "./version.js";
 
 /** What identifies a stored resource. A Mesh has `mesh === name`. */
 export interface Key {
@@ -7,9 +8,9 @@ export interface Key {
   readonly name: string;
 }
 
-/** A resource as it lies in a store; `version` grows with each update and is never serialised to users. */
+/** A resource as it lies in a store; each write gives it another `version`, which is never serialised to users. */
 export interface Stored<Spec = unknown> extends Resource<Spec> {
-  readonly version: number;
+  readonly version: Version;
 }
 
 /**
@@ -20,12 +21,12 @@ export type Change =
   /** Replaces everything known: comes first, and again whenever continuity was lost. */
   | { readonly kind: "listing"; readonly sequence: number; readonly resources: readonly Stored[] }
   | { readonly kind: "put"; readonly sequence: number; readonly resource: Stored }
-  | { readonly kind: "delete"; readonly sequence: number; readonly key: Key; readonly version: number };
+  | { readonly kind: "delete"; readonly sequence: number; readonly key: Key };
 
 /** One of several writes: a creation, or the update of the version that was read. */
 export interface Write {
   readonly resource: Resource;
-  readonly version: number | undefined;
+  readonly version: Version | undefined;
 }
 
 /**
@@ -42,14 +43,14 @@ export interface Store {
   /** Those of the keys that exist, in any order. */
   getAll(keys: readonly Key[]): Promise<readonly Stored[]>;
   /** All resources of a type, of one mesh when given. */
-  list(type: string, mesh?: string): Promise<readonly Stored[]>;
+  list<Spec>(type: ResourceType<Spec>, mesh?: string): Promise<readonly Stored<Spec>[]>;
   /** @throws StoreError `already-exists` */
   create(resource: Resource): Promise<Stored>;
   /**
    * Writes over the version that was read.
    * @throws StoreError `conflict` when the stored version differs or the record is gone
    */
-  update(resource: Resource, version: number): Promise<Stored>;
+  update(resource: Resource, version: Version): Promise<Stored>;
   /**
    * Several writes of different resources in one go, each by itself: the outcomes are in the order of the writes, and
    * a refused one is the StoreError that it would have thrown.

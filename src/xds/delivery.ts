@@ -32,7 +32,7 @@ export interface Delivery {
 
 function heldBy({ held }: Subscription, name: string, resource: EnvoyResource | undefined): Held | undefined {
   const found = held.get(name);
-  if (found === undefined || found.version === "") return undefined;
+  if (found === undefined || found.version === "" || found.lost) return undefined;
   return found.resource === undefined && found.version === resource?.version ? { ...found, resource } : found;
 }
 

@@ -27,7 +27,8 @@ export function wanted(subscription: Subscription, config: ProxyConfig, name: st
 function differs(subscription: Subscription, resource: EnvoyResource): boolean {
   const { name, version } = resource;
   if (subscription.owed.has(name)) return true;
-  if (subscription.held.get(name)?.version === version) return false;
+  const held = subscription.held.get(name);
+  if (held?.version === version && !held.lost) return false;
   const refusal = subscription.refused.get(name);
   return refusal?.version !== version || refusal.again;
 }

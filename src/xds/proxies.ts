@@ -9,13 +9,15 @@ import { unreachableInbounds } from "../view/proxy.js";
 import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
+import type { ListenerComparison } from "./lost-listeners.js";
 import type { ProxyId } from "./node.js";
 import { createProxyIndex, type Indexed, noSources } from "./proxy-index.js";
 import type { Session } from "./session.js";
 import { createSlices } from "./slices.js";
 
 /** A stream as this index sees it. */
-export interface Client extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries"> {
+export interface Client
+  extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries" | "compareListeners"> {
   readonly id: ProxyId;
   /** When it began. */
   readonly since: Date;
@@ -84,6 +86,14 @@ export interface Proxies {
   streams(id: ProxyId): readonly ProxyStream[];
   /** Connected proxies whose Dataplane does not exist. */
   unregistered(): readonly Unregistered[];
+  /**
+   * Takes note of the listeners that a proxy's Envoy has, by name. Which of its streams is that Envoy's can't be told: what
+   * another one has is sent to it again, and changes nothing there. Undefined when the proxy isn't connected.
+   */
+  compareListeners(
+    id: ProxyId,
+    present: ReadonlySet<string>,
+  ): Pick<ListenerComparison, "missing" | "pending"> | undefined;
 }
 
 /** No slice of work keeps the event loop longer than this. */
@@ -268,6 +278,15 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
         const times = [...clients].map(({ since }) => since.getTime());
         return { id, since: new Date(Math.min(...times)) };
       }),
+    compareListeners(id, present) {
+      const entry = index.get(id);
+      if (entry === undefined) return undefined;
+      const all = [...entry.clients].map((client) => client.compareListeners(present));
+      return {
+        missing: [...new Set(all.flatMap(({ missing }) => missing))],
+        pending: all.some(({ pending }) => pending),
+      };
+    },
     streams: (id) =>
       [...(index.get(id)?.clients ?? [])].map((client) => ({
         since: client.since,

@@ -15,27 +15,39 @@ export interface Retries {
 
 const firstPauseMs = 1000;
 const longestPauseMs = 60_000;
+/** Shorter than this, the time without a refusal doesn't shorten the pauses: reports of kuma-dp can't make them short. */
+const calmMs = 60_000;
 
 /** One timer at most, and none for a client that refuses nothing. */
 export function createRetries(session: Pick<Session, "retriable" | "retry">, timers: Timers): Retries {
   const pauses = backoff({ first: firstPauseMs, max: longestPauseMs });
   let timer: unknown;
+  /** Since when nothing has been refused; undefined while something is, and before the first refusal. */
+  let calmSince: number | undefined;
 
-  function stop(): void {
+  function cancel(): void {
     if (timer !== undefined) timers.clear(timer);
     timer = undefined;
+  }
+
+  function stop(): void {
+    cancel();
     pauses.reset();
   }
 
   function follow(): void {
-    if (!session.retriable()) stop();
-    else if (timer === undefined) {
-      timer = timers.set(() => {
-        timer = undefined;
-        session.retry();
-        follow();
-      }, pauses.next());
+    if (!session.retriable()) {
+      cancel();
+      calmSince ??= timers.now();
+      return;
     }
+    if (calmSince !== undefined && timers.now() - calmSince >= calmMs) pauses.reset();
+    calmSince = undefined;
+    timer ??= timers.set(() => {
+      timer = undefined;
+      session.retry();
+      follow();
+    }, pauses.next());
   }
 
   return {

@@ -7,13 +7,15 @@ import { createHealthServer, type HealthObserver, silentHealth } from "./health-
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import { createOldApi } from "./old-api.js";
-import { createProxies, type Generate, type ProxyStream, type Unregistered } from "./proxies.js";
+import { createProxies, type Generate, type Proxies, type ProxyStream, type Unregistered } from "./proxies.js";
 import { createSotw } from "./sotw.js";
 import { type Protocol, serveStream } from "./stream.js";
 
 export interface XdsServer extends GrpcServer {
   /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */
   streams(proxy: ProxyId): readonly ProxyStream[];
+  /** Compares the listeners that a proxy's Envoy has with those that it acknowledged; see `Proxies`. */
+  readonly compareListeners: Proxies["compareListeners"];
   /** Whether the proxy has a health stream with this control plane. */
   reportsHealth(proxy: ProxyId): boolean;
   /** The proxies connected to this control plane whose Dataplane does not exist. */
@@ -86,6 +88,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
     port: server.port,
     calls: () => server.calls() - health.open,
     streams: proxies.streams,
+    compareListeners: proxies.compareListeners,
     reportsHealth: health.has,
     unregistered: proxies.unregistered,
     close() {

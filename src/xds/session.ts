@@ -2,6 +2,7 @@ import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, typeUrls, type
 import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
+import { type ListenerComparison, noteLost } from "./lost-listeners.js";
 import { mayPass } from "./passing-refusal.js";
 import { contentHash, type Response } from "./response.js";
 import {
@@ -55,6 +56,11 @@ export interface Session {
   retriable(): boolean;
   /** Sends once more what `retriable` is about. */
   retry(): void;
+  /**
+   * Takes note of the listeners that the client really has, by name. Those that it acknowledged and lost count as refused
+   * for a reason that may pass; nothing is sent before `retry`.
+   */
+  compareListeners(present: ReadonlySet<string>): ListenerComparison;
   /** How one resource of its configuration stands; undefined when it knows of none by that name. */
   delivery(kind: XdsKind, name: string): Delivery | undefined;
   /** How all resources stand, measured by a configuration that it may not have been given yet. */
@@ -273,6 +279,10 @@ export function createSession(events: SessionEvents): Session {
     retry() {
       for (const subscription of subscriptions.values()) retryRefused(subscription);
       step();
+    },
+    compareListeners(present) {
+      if (config === undefined) return { missing: [], fresh: [], pending: false };
+      return noteLost(of("lds"), config, present);
     },
     delivery: (kind, name) => (config === undefined ? undefined : deliveryOf(of(kind), config, name)),
     deliveries: (present) => [...subscriptions.values()].flatMap((subscription) => deliveriesOf(subscription, present)),

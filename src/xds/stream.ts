@@ -43,6 +43,9 @@ interface Surroundings {
   readonly now: () => Date;
 }
 
+/** Names of listeners in one line of the log. */
+const mostLogged = 20;
+
 /** Serves one aggregated stream. */
 export function serveStream(
   call: GrpcCall,
@@ -137,6 +140,16 @@ export function serveStream(
           report();
         },
         retry: () => retries.retry(),
+        compareListeners(present) {
+          const comparison = session.compareListeners(present);
+          const { fresh } = comparison;
+          if (fresh.length > 0) {
+            const listeners = fresh.slice(0, mostLogged);
+            logger.error("proxy lost listeners that it had acknowledged", { ...proxy, count: fresh.length, listeners });
+          }
+          report();
+          return comparison;
+        },
         delivery: session.delivery,
         deliveries: session.deliveries,
       };

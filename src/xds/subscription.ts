@@ -9,6 +9,8 @@ export interface Held {
   readonly clusters: readonly string[];
   /** Unknown for what it brought along, unless that is what it should have. */
   readonly resource: EnvoyResource | undefined;
+  /** The client dropped it after it had acknowledged it, and may still name it when it connects again. */
+  readonly lost?: true;
 }
 
 /** Stands for "the client knows that there is no such resource". */

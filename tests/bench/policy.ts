@@ -10,6 +10,7 @@ import { createPlacement } from "../../src/envoy/placement.js";
 import { builtInApi } from "../../src/envoy/raw/api.js";
 import { kinds, typeUrls } from "../../src/envoy/resource.js";
 import type { Stored } from "../../src/store/store.js";
+import { versionOf } from "../../src/store/version.js";
 import { apply, emptyView } from "../../src/view/apply.js";
 import type { MeshView, View } from "../../src/view/mesh-view.js";
 
@@ -30,7 +31,13 @@ const outbounds = 10;
 const measured = 300;
 const changes = 3;
 
-const stored = (type: string, name: string, spec: unknown): Stored => ({ type, mesh: "m", name, spec, version: 1 });
+const stored = (type: string, name: string, spec: unknown): Stored => ({
+  type,
+  mesh: "m",
+  name,
+  spec,
+  version: versionOf(1),
+});
 const service = (index: number) => `service-${index}`;
 const select = (index: number) => [{ match: { service: service(index) } }];
 

@@ -6,6 +6,7 @@ import type { Mesh } from "../../src/resources/mesh.js";
 import { contentOf, type ProxyTemplate } from "../../src/resources/proxy-template.js";
 import { registry } from "../../src/resources/registry.js";
 import type { Stored } from "../../src/store/store.js";
+import { versionOf } from "../../src/store/version.js";
 import { checkRaw } from "./check-raw.js";
 
 /** What came of a document at the API's door. */
@@ -34,7 +35,7 @@ function admit(document: Readonly<Record<string, unknown>>): Admission {
     ...raw.flatMap(({ resource = "" }) => checkRaw(resource)).map(({ field, message }) => ({ field, message })),
   ];
   const mesh = type.scope === "global" ? name : (envelope.mesh ?? "");
-  return { stored: { type: type.name, mesh, name, spec, version: 1 }, causes };
+  return { stored: { type: type.name, mesh, name, spec, version: versionOf(1) }, causes };
 }
 
 /** Those of the documents that the API lets in. */

@@ -1,5 +1,6 @@
 import type { TrafficPermission } from "../../src/resources/traffic-permission.js";
 import type { Stored } from "../../src/store/store.js";
+import { versionOf } from "../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes } from "../../src/view/apply.js";
 import type { MeshView } from "../../src/view/mesh-view.js";
 
@@ -9,7 +10,7 @@ export const stored = (type: string, name: string, spec: unknown = {}, version =
   mesh: "m",
   name,
   spec,
-  version,
+  version: versionOf(version),
 });
 
 export const meshRecord = (mtls = true): Stored =>

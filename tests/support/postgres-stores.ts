@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { createLogger } from "../../src/lib/logger.js";
 import { registry } from "../../src/resources/registry.js";
-import { type OpenedStore, type OpenOptions, openPostgresStore } from "../../src/store/postgres/open.js";
-import type { Change, Key, Store } from "../../src/store/store.js";
+import type { OpenedStore } from "../../src/store/kind.js";
+import { type OpenOptions, openPostgresStore } from "../../src/store/postgres/open.js";
+import type { Change, Key, Store, Stored } from "../../src/store/store.js";
 import type { Address } from "./postgres.js";
 
 export interface TestStore extends OpenedStore {
@@ -69,8 +70,7 @@ export function follow(store: Store): Follower {
   const changes: Change[] = [];
   let listings = 0;
   const controller = new AbortController();
-  const put = ({ spec, version, ...key }: Key & { readonly spec: unknown; readonly version: number }) =>
-    known.set(keyText(key), `${version} ${JSON.stringify(spec)}`);
+  const put = ({ spec, version, ...key }: Stored) => known.set(keyText(key), `${version} ${JSON.stringify(spec)}`);
   async function run(): Promise<void> {
     for await (const change of store.changes(controller.signal)) {
       changes.push(change);

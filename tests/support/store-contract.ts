@@ -1,7 +1,13 @@
 import * as assert from "uvu/assert";
+import { dataplaneType } from "../../src/resources/dataplane.js";
+import { dataplaneInsightType } from "../../src/resources/dataplane-insight.js";
+import { meshType } from "../../src/resources/mesh.js";
 import type { Resource } from "../../src/resources/resource.js";
+import type { OpenedStore } from "../../src/store/kind.js";
 import { type Change, type Key, type Store, StoreError } from "../../src/store/store.js";
+import { type Version, versionOf } from "../../src/store/version.js";
 import { suite } from "./suite.js";
+import { typeNamed } from "./type-named.js";
 
 const key = (type: string, mesh: string, name: string): Key => ({ type, mesh, name });
 const mesh = (name: string): Resource => ({ ...key("Mesh", name, name), spec: {} });
@@ -27,6 +33,9 @@ async function refusal(work: Promise<unknown>): Promise<StoreError["kind"]> {
   }
   throw new Error("it was not refused");
 }
+
+/** Of no store. */
+const unknownVersion = versionOf("of another store");
 
 const names = (resources: readonly Key[]) => resources.map(({ name }) => name).sort();
 
@@ -73,20 +82,22 @@ function follow(store: Store): Feed {
   };
 }
 
-/** What every store has to do; `open` gives an empty one, which the contract closes. */
+/** What every store has to do, and what it offers beside; `open` gives an empty one, which the contract closes. */
 export function storeContract(
   name: string,
-  open: () => Promise<Store> | Store,
+  open: () => Promise<OpenedStore>,
   { before, after, ...needs }: Parameters<typeof suite>[1] & { before?: () => unknown; after?: () => unknown } = {},
 ): void {
   const test = suite(`the store contract: ${name}`, needs);
   if (before !== undefined) test.before(before);
   if (after !== undefined) test.after(after);
+  let opened: OpenedStore;
   let store: Store;
   const feeds: Feed[] = [];
 
   test.before.each(async () => {
-    store = await open();
+    opened = await open();
+    ({ store } = opened);
   });
   test.after.each(async () => {
     for (const feed of feeds.splice(0)) await feed.abort();
@@ -109,8 +120,8 @@ export function storeContract(
 
   test("what was never created is absent, and that is no error", async () => {
     assert.is(await store.get(key("Dataplane", "default", "a")), undefined);
-    assert.equal(await store.list("Dataplane"), []);
-    assert.equal(await store.list("Dataplane", "ghost"), []);
+    assert.equal(await store.list(dataplaneType), []);
+    assert.equal(await store.list(dataplaneType, "ghost"), []);
   });
 
   test("a resource is known by type, mesh and name together", async () => {
@@ -127,9 +138,9 @@ export function storeContract(
     for (const resource of [dataplane("a", "one"), dataplane("b", "one"), dataplane("c", "two"), insight("d", "one")]) {
       await store.create(resource);
     }
-    assert.equal(names(await store.list("Dataplane")), ["a", "b", "c"]);
-    assert.equal(names(await store.list("Dataplane", "one")), ["a", "b"]);
-    assert.equal(names(await store.list("DataplaneInsight", "two")), []);
+    assert.equal(names(await store.list(dataplaneType)), ["a", "b", "c"]);
+    assert.equal(names(await store.list(dataplaneType, "one")), ["a", "b"]);
+    assert.equal(names(await store.list(dataplaneInsightType, "two")), []);
   });
 
   test("a resource that is there cannot be created again, and stays as it was", async () => {
@@ -138,10 +149,10 @@ export function storeContract(
     assert.equal((await store.get(dataplane("a")))?.spec, dataplane("a", "default", "first").spec);
   });
 
-  test("an update gives the next version and replaces the whole spec", async () => {
+  test("an update gives another version and replaces the whole spec", async () => {
     const created = await store.create(dataplane("a"));
     const updated = await store.update({ ...dataplane("a"), spec: { networking: {} } }, created.version);
-    assert.ok(updated.version > created.version);
+    assert.is.not(updated.version, created.version);
     assert.equal(await store.get(dataplane("a")), updated);
     assert.equal(updated.spec, { networking: {} });
   });
@@ -150,7 +161,7 @@ export function storeContract(
     const { version } = await store.create(dataplane("a"));
     await store.update(dataplane("a", "default", "first"), version);
     assert.is(await refusal(store.update(dataplane("a", "default", "late"), version)), "conflict");
-    assert.is(await refusal(store.update(dataplane("a", "default", "early"), version + 7)), "conflict");
+    assert.is(await refusal(store.update(dataplane("a", "default", "early"), unknownVersion)), "conflict");
     assert.equal((await store.get(dataplane("a")))?.spec, dataplane("a", "default", "first").spec);
   });
 
@@ -158,8 +169,8 @@ export function storeContract(
     const { version } = await store.create(dataplane("a"));
     await store.delete(dataplane("a"));
     assert.is(await refusal(store.update(dataplane("a"), version)), "conflict");
-    assert.is(await refusal(store.update(dataplane("b"), 0)), "conflict");
-    assert.equal(await store.list("Dataplane"), []);
+    assert.is(await refusal(store.update(dataplane("b"), version)), "conflict");
+    assert.equal(await store.list(dataplaneType), []);
   });
 
   test("of many updates at once that began with the same version, one wins", async () => {
@@ -219,15 +230,16 @@ export function storeContract(
     for (const resource of [mesh("one"), dataplane("a", "one"), insight("a", "one")]) await store.create(resource);
     for (const resource of [mesh("two"), dataplane("a", "two")]) await store.create(resource);
     await store.deleteMesh("one");
-    for (const type of ["Mesh", "Dataplane", "DataplaneInsight"]) assert.equal(await store.list(type, "one"), []);
-    assert.equal(names(await store.list("Mesh")), ["two"]);
-    assert.equal(names(await store.list("Dataplane")), ["a"]);
+    for (const type of ["Mesh", "Dataplane", "DataplaneInsight"].map(typeNamed))
+      assert.equal(await store.list(type, "one"), []);
+    assert.equal(names(await store.list(meshType)), ["two"]);
+    assert.equal(names(await store.list(dataplaneType)), ["a"]);
   });
 
   test("deleting a mesh clears leftovers whose mesh record is gone, and is no error when nothing is left", async () => {
     await store.create(dataplane("a", "one"));
     await store.deleteMesh("one");
-    assert.equal(await store.list("Dataplane"), []);
+    assert.equal(await store.list(dataplaneType), []);
     await store.deleteMesh("one");
   });
 
@@ -262,10 +274,11 @@ export function storeContract(
       { resource: next("c"), version: undefined },
       { resource: next("a"), version },
       { resource: dataplane("b", "default", "late"), version: undefined },
-      { resource: next("d"), version: 0 },
+      { resource: next("d"), version },
+      { resource: dataplane("b", "default", "foreign"), version: unknownVersion },
     ]);
     const kinds = outcomes.map((outcome) => (outcome instanceof StoreError ? outcome.kind : outcome.name));
-    assert.equal(kinds, ["c", "a", "already-exists", "conflict"]);
+    assert.equal(kinds, ["c", "a", "already-exists", "conflict", "conflict"]);
     for (const name of ["a", "c"]) assert.equal((await store.get(insight(name)))?.spec, next(name).spec);
     assert.equal((await store.get(dataplane("b")))?.spec, dataplane("b").spec);
     assert.is(await store.get(insight("d")), undefined);
@@ -295,7 +308,7 @@ export function storeContract(
     const third = await feed.next();
     assert.ok(first?.kind === "put" && second?.kind === "put" && third?.kind === "delete");
     assert.equal([first.resource, second.resource], [created, updated]);
-    assert.equal([third.key, third.version], [key("Dataplane", "default", "a"), updated.version]);
+    assert.equal(third.key, key("Dataplane", "default", "a"));
     const sequences = [listing, first, second, third].map(({ sequence }) => sequence);
     assert.equal(
       sequences,
@@ -340,11 +353,11 @@ export function storeContract(
   });
 
   test("a write that was refused is not announced", async () => {
-    const { version } = await store.create(dataplane("a"));
+    await store.create(dataplane("a"));
     const feed = changes();
     await feed.next();
     await refusal(store.create(dataplane("a")));
-    await refusal(store.update(dataplane("a"), version + 1));
+    await refusal(store.update(dataplane("a"), unknownVersion));
     await refusal(store.delete(dataplane("b")));
     await store.create(dataplane("c"));
     assert.equal(await feed.lines(1), ["put Dataplane default/c"]);
@@ -353,7 +366,7 @@ export function storeContract(
   test("many writers at once leave no gap: who follows ends up with what is stored", async () => {
     const feed = changes();
     const known = new Map<string, unknown>();
-    const versions = new Map<string, number>();
+    const versions = new Map<string, Version>();
     const apply = (change: Change) => {
       if (change.kind === "listing") {
         known.clear();
@@ -377,7 +390,7 @@ export function storeContract(
     await Promise.all(writers);
     await store.create(dataplane("last"));
     while (!known.has("last")) apply(await feed.next());
-    const stored = await store.list("Dataplane");
+    const stored = await store.list(dataplaneType);
     assert.is(stored.length, 37);
     assert.equal(
       [...known].sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -392,9 +405,15 @@ export function storeContract(
     for (let round = 0; round < 3; round++) await store.tryWrite();
     await Promise.all([store.tryWrite(), store.tryWrite(), store.create(dataplane("a"))]);
     assert.equal(await feed.lines(1), ["put Dataplane default/a"]);
-    assert.equal(await store.list("WriteTest"), []);
+    assert.equal(await store.list({ ...dataplaneType, name: "WriteTest" }), []);
     await store.create(dataplane("b"));
     assert.equal(await feed.lines(1), ["put Dataplane default/b"]);
+  });
+
+  test("the control plane that opened it is known to run, and leads while it is alone", async () => {
+    const { own, running } = opened.instances;
+    assert.equal(await running(), new Set([own]));
+    assert.is(await opened.leadership.leads(), true);
   });
 
   test("two who follow see the same changes, and one who stops does not stop the other", async () => {

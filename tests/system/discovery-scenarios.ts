@@ -8,6 +8,7 @@ import { generate } from "../../src/envoy/generate.js";
 import { createLogger } from "../../src/lib/logger.js";
 import { registry } from "../../src/resources/registry.js";
 import { createMemoryStore } from "../../src/store/memory.js";
+import { versionOf } from "../../src/store/version.js";
 import { followChanges } from "../../src/xds/feed.js";
 import type { StreamObserver } from "../../src/xds/observer.js";
 import { startXdsServer, type XdsServer } from "../../src/xds/server.js";
@@ -157,7 +158,7 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
     for (const timeout of [1000, 4000, 2000]) {
       shape.connectTimeoutMs = timeout;
       const stored = await store.get({ type: "Mesh", mesh: "default", name: "default" });
-      await store.update({ type: "Mesh", mesh: "default", name: "default", spec: {} }, stored?.version ?? 0);
+      await store.update({ type: "Mesh", mesh: "default", name: "default", spec: {} }, stored?.version ?? versionOf(0));
       await eventually(
         `the cluster is active with a connect timeout of ${timeout} ms`,
         async () => {
@@ -199,7 +200,10 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
       { interface: `:${outbound}`, service: "redis" },
       { interface: `:${lonely}`, service: "nobody" },
     ];
-    await store.update({ type: "Dataplane", mesh: "default", name: "both-1", spec: spec(both) }, stored?.version ?? 0);
+    await store.update(
+      { type: "Dataplane", mesh: "default", name: "both-1", spec: spec(both) },
+      stored?.version ?? versionOf(0),
+    );
     await eventually("the new listener accepts and closes", async () => {
       const outcome = await echo(lonely, "x").catch((error: Error) => error.message);
       return outcome === 'received ""' || outcome.includes("ECONNRESET");
@@ -224,7 +228,7 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
     await store.create({ ...key, spec: template("1s") });
     for (const timeout of ["1s", "2s", "3s"]) {
       const stored = await store.get(key);
-      if (timeout !== "1s") await store.update({ ...key, spec: template(timeout) }, stored?.version ?? 0);
+      if (timeout !== "1s") await store.update({ ...key, spec: template(timeout) }, stored?.version ?? versionOf(0));
       await eventually(
         `all are active with a connect timeout of ${timeout}`,
         async () => {

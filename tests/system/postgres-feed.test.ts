@@ -1,6 +1,8 @@
 import * as assert from "uvu/assert";
+import { dataplaneType } from "../../src/resources/dataplane.js";
 import type { OpenOptions } from "../../src/store/postgres/open.js";
 import { StoreError } from "../../src/store/store.js";
+import { versionOf } from "../../src/store/version.js";
 import { eventually } from "../support/eventually.js";
 import { type Address, type PostgresServer, startPostgres } from "../support/postgres.js";
 import { closeStores, dataplane, type Follower, follow, openStore } from "../support/postgres-stores.js";
@@ -80,7 +82,7 @@ test("a read sees what another instance wrote before it, without waiting for the
   for (let round = 0; round < 50; round++) {
     const { version } = await a.store.create(dataplane(`r-${round}`));
     assert.is((await b.store.get(dataplane(`r-${round}`)))?.version, version);
-    assert.is((await b.store.list("Dataplane")).length, round + 1);
+    assert.is((await b.store.list(dataplaneType)).length, round + 1);
   }
 });
 
@@ -163,7 +165,7 @@ test("a write that has to give way to somebody's transaction, lest both wait for
   // Theirs is to be the one that goes on: ours looks for a deadlock first.
   await theirs`SET LOCAL deadlock_timeout = '30s'`;
   await theirs`UPDATE resources SET version = version + 1 WHERE name = 'x'`;
-  const ours = store.update(dataplane("y", "ours"), 0);
+  const ours = store.update(dataplane("y", "ours"), versionOf(0));
   await eventually("ours waits for the number that theirs has", async () => {
     const [row] = await sql`
       SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
@@ -341,7 +343,7 @@ test("a table of Kuma 0.3 is taken over, whatever its rows have for a namespace"
   assert.is((await store.get({ type: "Mesh", mesh: "default", name: "default" }))?.version, 3);
   assert.equal((await store.get(dataplane("d")))?.spec, { networking: {} });
   const key = { type: "Mesh", mesh: "default", name: "default" };
-  assert.is((await store.update({ ...key, spec: {} }, 3)).version, 4);
+  assert.is((await store.update({ ...key, spec: {} }, versionOf(3))).version, 4);
   assert.is(await store.create({ ...key, spec: {} }).catch((error: StoreError) => error.kind), "already-exists");
   const [row] = await sql`SELECT count(*)::int AS count FROM resources WHERE type = 'Mesh'`;
   assert.is(row?.count, 1);

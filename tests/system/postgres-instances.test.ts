@@ -79,6 +79,22 @@ test("one without a sign of life is reported until it is buried; when it comes b
   assert.ok(a.dead.flat().length - after <= 1);
 });
 
+test("the one that runs for the longest leads, and the next one when it ends or dies", async () => {
+  const { proxy, store: a } = await cutOff();
+  const [b, c] = [await watched(), await watched()];
+  const leaders = async (...all: readonly Watched[]) => {
+    const leading = await Promise.all(all.map(({ leadership }) => leadership.leads()));
+    return all.filter((_, index) => leading[index]).map(({ id }) => id);
+  };
+  assert.equal(await leaders(a, b, c), [a.id]);
+  proxy.silent = true;
+  await eventually("another one leads", async () => (await leaders(b, c)).join() === b.id);
+  await b.store.close();
+  assert.equal(await leaders(c), [c.id]);
+  proxy.silent = false;
+  await eventually("the first one is back", async () => (await leaders(a, c)).join() === a.id);
+});
+
 test("a living one is not buried, whoever asks for it", async () => {
   const [a, b] = [await watched(), await watched()];
   await a.instances.bury([b.id]);

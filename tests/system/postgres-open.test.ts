@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { UserError } from "../../src/lib/errors.js";
+import { dataplaneType } from "../../src/resources/dataplane.js";
 import { registry } from "../../src/resources/registry.js";
 import { quietTypes, schema, schemaVersion } from "../../src/store/postgres/schema.js";
 import { issueCertificate } from "../support/certificates.js";
@@ -56,7 +57,7 @@ test("a directory of Unix sockets is reached without TLS, whatever the settings 
     const local = { ...address, host: `${sockets}/` };
     const { store } = await openStore(local, { postgres: { tls: { mode: "verifyFull" } } });
     await store.create(dataplane("by-socket"));
-    assert.is((await store.list("Dataplane", "default")).length, 1);
+    assert.is((await store.list(dataplaneType, "default")).length, 1);
     await closeStores();
   } finally {
     await server.stop();
@@ -72,7 +73,7 @@ test("what kumactl prints is enough, and may be run again", async () => {
   const { store } = await openStore(address, { migrate: false });
   await store.create(dataplane("a"));
   await server.script(address, schema);
-  assert.is((await store.list("Dataplane")).length, 1);
+  assert.is((await store.list(dataplaneType)).length, 1);
 });
 
 test("what is missing of the schema is named", async () => {

@@ -8,13 +8,7 @@ let pooler: TcpProxy;
 
 storeContract(
   "PostgreSQL behind a transaction pooler",
-  async () => {
-    const { store } = await openStore(
-      { ...(await server.createDatabase()), port: pooler.port },
-      { timing: { echoMs: 50 } },
-    );
-    return store;
-  },
+  async () => openStore({ ...(await server.createDatabase()), port: pooler.port }, { timing: { echoMs: 50 } }),
   {
     needs: "postgres",
     async before() {
@@ -27,11 +21,3 @@ storeContract(
     },
   },
 );
-
-storeContract("PostgreSQL", async () => (await openStore(await server.createDatabase())).store, {
-  needs: "postgres",
-  async before() {
-    server = await startPostgres();
-  },
-  after: () => server.close(),
-});

@@ -79,7 +79,7 @@ export function apiHandler(options: ApiOptions): HttpHandler {
       case "list": {
         const page = parsePage(request.query, titles.list);
         if (page !== undefined && "status" in page) return page;
-        const members = await store.list(target.type.name, target.mesh);
+        const members = await store.list(target.type, target.mesh);
         if (page !== undefined) {
           return renderedReply(await renderer.page(onPage(members, page), pageEnd(request, page, members.length)));
         }

@@ -2,9 +2,9 @@ import type { Steps } from "../../lib/steps.js";
 import { type HttpReply, type HttpRequest, jsonReply, renderedReply } from "../../net/exchange.js";
 import { inSlices } from "../../net/slices.js";
 import { matchesDataplane } from "../../policy/selector.js";
-import type { Dataplane } from "../../resources/dataplane.js";
-import type { DataplaneHealth } from "../../resources/dataplane-health.js";
-import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import { type Dataplane, dataplaneType } from "../../resources/dataplane.js";
+import { type DataplaneHealth, dataplaneHealthType } from "../../resources/dataplane-health.js";
+import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import { overviewOf } from "../../resources/dataplane-overview.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Tags } from "../../resources/tags.js";
@@ -32,16 +32,16 @@ const overview = (dataplane: Stored, insight: unknown, health: unknown) =>
     ),
   );
 
-const byName = (resources: readonly Stored[]) => new Map(resources.map(({ name, spec }) => [name, spec]));
+const byName = <Spec>(resources: readonly Stored<Spec>[]) => new Map(resources.map(({ name, spec }) => [name, spec]));
 
 /** Overviews change all the time and are made anew for each client: no more than this of a list waits for it. */
 const wholeBytes = 256 * 1024;
 
-function* matching(dataplanes: readonly Stored[], wanted: Tags): Steps<Stored[]> {
-  const found: Stored[] = [];
+function* matching(dataplanes: readonly Stored<Dataplane>[], wanted: Tags): Steps<Stored<Dataplane>[]> {
+  const found: Stored<Dataplane>[] = [];
   for (const dataplane of dataplanes) {
     yield;
-    if (matchesDataplane(wanted, dataplane.spec as Dataplane)) found.push(dataplane);
+    if (matchesDataplane(wanted, dataplane.spec)) found.push(dataplane);
   }
   return found;
 }
@@ -52,12 +52,12 @@ export async function listOverviews(store: Store, mesh: string, request: HttpReq
   if (page !== undefined && "status" in page) return page;
   const wanted = tagFilter(request.query);
   const [dataplanes, insights, healths] = await Promise.all([
-    store.list("Dataplane", mesh),
-    store.list("DataplaneInsight", mesh).then(byName),
-    store.list("DataplaneHealth", mesh).then(byName),
+    store.list(dataplaneType, mesh),
+    store.list(dataplaneInsightType, mesh).then(byName),
+    store.list(dataplaneHealthType, mesh).then(byName),
   ]);
   const members = await inSlices(matching(dataplanes, wanted));
-  function* elements(shown: readonly Stored[]): Generator<string> {
+  function* elements(shown: readonly Stored<Dataplane>[]): Generator<string> {
     for (const member of shown) {
       const { name } = member;
       yield asElement(JSON.stringify(overview(member, insights.get(name), healths.get(name)), null, 1));

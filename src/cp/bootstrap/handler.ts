@@ -16,6 +16,7 @@ import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
 import { hostAsked } from "./host-asked.js";
+import { type ListenerReportOptions, listenerReport } from "./listener-report.js";
 import { createOldLog, isOldKumaDp, type NoteOld, tooOldDocument } from "./old-kuma-dp.js";
 import { parseBootstrapRequest } from "./request.js";
 import { dataplaneStatus } from "./status.js";
@@ -31,6 +32,8 @@ export interface BootstrapOptions {
   /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
   readonly catalogue: unknown;
   readonly findDuplicate: FindDuplicate;
+  /** Takes what kuma-dps report of the listeners of their Envoys. */
+  readonly listeners: Omit<ListenerReportOptions, "crossSite">;
   /** Hears of a kuma-dp that is too old. */
   readonly refused?: (reason: Refusal) => void;
 }
@@ -42,9 +45,13 @@ export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
   const tellOnce = noteFirst(options);
   const catalogue = () => jsonReply(200, options.catalogue);
   const noteOld = createOldLog(options.logger);
+  const reporting = { ...options.listeners, crossSite: options.guard.refuses };
   return route({
     "/bootstrap": { POST: (request) => bootstrap(options, { tellOnce, noteOld }, request) },
-    "/dataplane-status": { GET: ({ query }) => status(options, query) },
+    "/dataplane-status": {
+      GET: ({ query }) => status(options, query),
+      POST: (request) => listenerReport(reporting, request),
+    },
     "/catalogue": { GET: catalogue },
     "/catalog": { GET: catalogue },
   });

@@ -6,7 +6,7 @@ import { type DataplanePolicies, dataplanePolicies } from "../../policy/dataplan
 import type { TrafficExplanation } from "../../policy/explain/explanation.js";
 import type { Observations } from "../../policy/explain/observations.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
-import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import type { Store } from "../../store/store.js";
 import type { MeshView, ProxyView, View } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
@@ -135,12 +135,12 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   }
 
   async function observationsOf(mesh: string): Promise<Observations> {
-    const insights = await store.list("DataplaneInsight", mesh);
+    const insights = await store.list(dataplaneInsightType, mesh);
     return observe({
       instanceId,
       streams: (name) => xds.streams({ mesh, name }),
       secrets: secrets.proxies(mesh),
-      insights: new Map(insights.map(({ name, spec }) => [name, spec as DataplaneInsight])),
+      insights: new Map(insights.map(({ name, spec }) => [name, spec])),
       now: now(),
     });
   }

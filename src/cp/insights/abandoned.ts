@@ -1,5 +1,5 @@
 import type { Logger } from "../../lib/logger.js";
-import type { DataplaneInsight, Subscription } from "../../resources/dataplane-insight.js";
+import { type DataplaneInsight, dataplaneInsightType, type Subscription } from "../../resources/dataplane-insight.js";
 import type { Instances } from "../../store/instances.js";
 import { type Store, type Stored, StoreError, type Write } from "../../store/store.js";
 import { timestamp } from "./subscription.js";
@@ -11,16 +11,18 @@ interface AbandonedOptions {
   readonly now?: () => Date;
 }
 
-const subscriptionsOf = ({ spec }: Stored) => (spec as DataplaneInsight).subscriptions ?? [];
-
 /** The insight with the subscriptions closed that nobody serves; undefined when there is nothing to close. */
-function closing(insight: Stored, abandoned: (subscription: Subscription) => boolean, now: Date): Write | undefined {
-  const subscriptions = subscriptionsOf(insight);
+function closing(
+  insight: Stored<DataplaneInsight>,
+  abandoned: (subscription: Subscription) => boolean,
+  now: Date,
+): Write | undefined {
+  const { subscriptions = [] } = insight.spec;
   if (!subscriptions.some(abandoned)) return undefined;
   const disconnectTime = timestamp(now);
   const closed = subscriptions.map((one) => (abandoned(one) ? { ...one, disconnectTime } : one));
   const { version, ...resource } = insight;
-  return { resource: { ...resource, spec: { ...(insight.spec as object), subscriptions: closed } }, version };
+  return { resource: { ...resource, spec: { ...insight.spec, subscriptions: closed } }, version };
 }
 
 /**
@@ -33,7 +35,7 @@ export async function closeAbandoned(options: Omit<AbandonedOptions, "logger">):
   const running = await instances.running();
   const abandoned = ({ controlPlaneInstanceId = "", disconnectTime }: Subscription) =>
     disconnectTime === undefined && !running.has(controlPlaneInstanceId);
-  const insights = await store.list("DataplaneInsight");
+  const insights = await store.list(dataplaneInsightType);
   const writes = insights.flatMap((insight) => closing(insight, abandoned, now()) ?? []);
   const outcomes = await store.writeAll(writes);
   const beaten = outcomes.filter((outcome) => outcome instanceof StoreError).length;

@@ -1,5 +1,6 @@
 import type { Logger } from "../../lib/logger.js";
-import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
+import type { Leadership } from "../../store/leadership.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import type { ProxyId } from "../../xds/node.js";
 
@@ -14,8 +15,7 @@ export interface CollectorOptions {
 }
 
 /** When the last proxy of a Dataplane went; undefined while one is connected, and when none ever was. */
-function offlineSince(insight: Stored): number | undefined {
-  const subscriptions = (insight.spec as DataplaneInsight).subscriptions ?? [];
+function offlineSince({ spec: { subscriptions = [] } }: Stored<DataplaneInsight>): number | undefined {
   if (subscriptions.length === 0) return undefined;
   const times = subscriptions.map(({ disconnectTime }) => Date.parse(disconnectTime ?? ""));
   // An open one has none, which makes the latest of them no time at all.
@@ -36,14 +36,14 @@ export async function collectOffline({
   now = () => new Date(),
 }: CollectorOptions): Promise<void> {
   const before = now().getTime() - ageMs;
-  for (const insight of await store.list("DataplaneInsight")) {
+  for (const insight of await store.list(dataplaneInsightType)) {
     const since = offlineSince(insight);
     if (since === undefined || since > before) continue;
     const { mesh, name } = insight;
     if (isOpenHere({ mesh, name })) continue;
     // Read again right before: a proxy may have come back since the list was read.
-    const present = await store.get(insight);
-    if (present === undefined || present.version !== insight.version || isOpenHere({ mesh, name })) continue;
+    const present = (await store.get(insight)) as typeof insight | undefined;
+    if (present === undefined || offlineSince(present) !== since || isOpenHere({ mesh, name })) continue;
     const dataplane: Key = { type: "Dataplane", mesh, name };
     await store.delete(dataplane).catch(ignoreAbsence);
     await store.delete(insight).catch(ignoreAbsence);
@@ -56,14 +56,17 @@ export async function collectOffline({
   }
 }
 
-/** Collects for as long as it is not closed; how often follows from the age. */
-export function startCollector(options: CollectorOptions): { close(): void } {
+/** Collects for as long as it is not closed and this control plane leads; how often follows from the age. */
+export function startCollector(options: CollectorOptions & { readonly leadership: Leadership }): { close(): void } {
   const intervalMs = Math.min(60_000, Math.max(1_000, options.ageMs / 10));
   let collecting = false;
+  async function collect(): Promise<void> {
+    if (await options.leadership.leads()) await collectOffline(options);
+  }
   const timer = setInterval(() => {
     if (collecting || !options.store.available) return;
     collecting = true;
-    collectOffline(options)
+    collect()
       .catch((error: unknown) => options.logger.error("could not collect offline dataplanes", { error }))
       .finally(() => {
         collecting = false;

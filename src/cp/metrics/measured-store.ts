@@ -32,7 +32,7 @@ export function measuredStore(store: Store, metrics: Told): Store {
     },
     get: (key) => timed("get", key.type, () => store.get(key)),
     getAll: (keys) => timed("get", typeOf(keys), () => store.getAll(keys)),
-    list: (type, mesh) => timed("list", type, () => store.list(type, mesh)),
+    list: (type, mesh) => timed("list", type.name, () => store.list(type, mesh)),
     create: (resource) => timed("create", resource.type, () => store.create(resource)),
     update: (resource, version) => timed("update", resource.type, () => store.update(resource, version)),
     async writeAll(writes) {

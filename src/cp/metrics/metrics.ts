@@ -6,6 +6,7 @@ import type { Refusal } from "../../net/exchange.js";
 import type { Incidents } from "../../net/incidents.js";
 import type { StreamObserver } from "../../xds/observer.js";
 import type { Generate } from "../../xds/proxies.js";
+import { type ReportResult, reportResults } from "../bootstrap/listener-report.js";
 
 /** What the control plane tells Prometheus. Where Kuma has a metric of this kind, its name and unit are Kuma's. */
 export interface Metrics {
@@ -26,6 +27,8 @@ export interface Metrics {
   feedFailed(): void;
   /** Counts a request that an HTTP server did not let in. */
   requestRefused(reason: Refusal): void;
+  /** Counts a kuma-dp's report of the listeners of its Envoy. */
+  listenersReported(result: ReportResult): void;
   /** Where to look up how many streams there are, once the servers run. */
   countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
   readonly contentType: string;
@@ -170,6 +173,14 @@ export function createMetrics(): Metrics {
   });
   for (const reason of ["host", "address", "proxy", "old"] as const) requestRefusals.inc({ reason }, 0);
 
+  const listenerReports = new Counter({
+    name: "listener_reports",
+    help: "Reports of the listeners of an Envoy that could not create one; missing: it lacks some that it acknowledged",
+    labelNames: ["result"] as const,
+    registers,
+  });
+  for (const result of reportResults) listenerReports.inc({ result }, 0);
+
   const feedFailures = new Counter({
     name: "change_feed_failures",
     help: "Failures of the store's change feed; proxies keep what they have until it is listed again",
@@ -264,6 +275,7 @@ export function createMetrics(): Metrics {
         caught: () => exceptions.inc(),
       };
     },
+    listenersReported: (result) => listenerReports.inc({ result }),
     feedFailed: () => feedFailures.inc(),
     requestRefused: (reason) => requestRefusals.inc({ reason }),
     countStreams(count) {

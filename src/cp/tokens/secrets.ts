@@ -68,7 +68,7 @@ export function secretsHandler(options: SecretsHandlerOptions): HttpHandler {
 }
 
 async function list({ store, logger }: SecretsHandlerOptions): Promise<HttpReply> {
-  const secrets = await store.list(secretType.name);
+  const secrets = await store.list(secretType);
   logger.info("gave all secrets to a client that knows their token", { count: secrets.length });
   return jsonReply(200, { items: secrets.map(toJson) });
 }

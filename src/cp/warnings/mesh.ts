@@ -3,7 +3,8 @@ import { inSlices } from "../../net/slices.js";
 import { backendOf } from "../../policy/logging.js";
 import type { Mesh } from "../../resources/mesh.js";
 import { rulesOf } from "../../resources/rules.js";
-import type { TrafficLog } from "../../resources/traffic-log.js";
+import { type TrafficLog, trafficLogType } from "../../resources/traffic-log.js";
+import { trafficPermissionType } from "../../resources/traffic-permission.js";
 import type { Stored } from "../../store/store.js";
 import { type Change, type ChangeWarnings, quotedNames } from "./change.js";
 
@@ -19,10 +20,14 @@ function mtlsOff({ key, spec, before }: Change<Mesh>): string[] {
 }
 
 /** TrafficLogs that logged somewhere and log nowhere once the mesh has this spec, and where to. */
-function* silenced(logs: readonly Stored[], spec: Mesh, before: Mesh): Steps<{ names: string[]; backends: string[] }> {
+function* silenced(
+  logs: readonly Stored<TrafficLog>[],
+  spec: Mesh,
+  before: Mesh,
+): Steps<{ names: string[]; backends: string[] }> {
   const [names, backends] = [new Set<string>(), new Set<string>()];
   for (const { name, spec: log } of logs) {
-    for (const { conf } of rulesOf((log ?? {}) as TrafficLog)) {
+    for (const { conf } of rulesOf(log)) {
       yield;
       const rule = { backend: conf?.backend || undefined };
       const logged = backendOf(rule, before);
@@ -39,13 +44,13 @@ export const meshWarnings: ChangeWarnings<Mesh> = async (change, store) => {
   const { key, spec, before } = change;
   const warnings = mtlsOff(change);
   if (before === undefined) return warnings;
-  if (!isOn(before) && isOn(spec) && (await store.list("TrafficPermission", key.name)).length === 0) {
+  if (!isOn(before) && isOn(spec) && (await store.list(trafficPermissionType, key.name)).length === 0) {
     warnings.push(
       `mTLS is switched on for mesh "${key.name}", which has no TrafficPermission: no connection is allowed until one is applied`,
     );
   }
   if ((before.logging?.backends ?? []).length > 0) {
-    const logs = await store.list("TrafficLog", key.name);
+    const logs = await store.list(trafficLogType, key.name);
     const { names, backends } = await inSlices(silenced(logs, spec, before));
     if (names.length > 0) {
       warnings.push(

@@ -2,7 +2,7 @@ import type { Steps } from "../../lib/steps.js";
 import { inSlices } from "../../net/slices.js";
 import { destinationText } from "../../policy/explain/problems.js";
 import { matchesTags } from "../../policy/selector.js";
-import type { Dataplane } from "../../resources/dataplane.js";
+import { type Dataplane, dataplaneType } from "../../resources/dataplane.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { TrafficRoute } from "../../resources/traffic-route.js";
 import type { Stored } from "../../store/store.js";
@@ -12,11 +12,11 @@ import type { ChangeWarnings } from "./change.js";
 const mostWarned = 5;
 
 /** The tags of all inbounds, by service: most destinations are about few of them. */
-function* tagsByService(dataplanes: readonly Stored[]): Steps<ReadonlyMap<string, readonly Tags[]>> {
+function* tagsByService(dataplanes: readonly Stored<Dataplane>[]): Steps<ReadonlyMap<string, readonly Tags[]>> {
   const found = new Map<string, Tags[]>();
   for (const { spec } of dataplanes) {
     yield;
-    for (const { tags = {} } of (spec as Dataplane).networking?.inbound ?? []) {
+    for (const { tags = {} } of spec.networking?.inbound ?? []) {
       const service = tags[serviceTag] ?? "";
       const known = found.get(service);
       if (known === undefined) found.set(service, [tags]);
@@ -32,7 +32,7 @@ interface Nowhere {
 }
 
 /** Destinations that no inbound offers. */
-function* nowhere(spec: TrafficRoute, dataplanes: readonly Stored[]): Steps<Nowhere[]> {
+function* nowhere(spec: TrafficRoute, dataplanes: readonly Stored<Dataplane>[]): Steps<Nowhere[]> {
   const offered = yield* tagsByService(dataplanes);
   const found: Nowhere[] = [];
   for (const { weight = 0, destination = {} } of spec.conf ?? []) {
@@ -48,7 +48,7 @@ function* nowhere(spec: TrafficRoute, dataplanes: readonly Stored[]): Steps<Nowh
 export const routeWarnings: ChangeWarnings<TrafficRoute> = async ({ key, spec }, store) => {
   const total = (spec.conf ?? []).reduce((sum, { weight = 0 }) => sum + weight, 0);
   if (total === 0) return ["it gives no destination any weight: the connections that it is about are closed"];
-  const missing = await inSlices(nowhere(spec, await store.list("Dataplane", key.mesh)));
+  const missing = await inSlices(nowhere(spec, await store.list(dataplaneType, key.mesh)));
   const more = missing.length - mostWarned;
   return [
     ...missing

@@ -3,6 +3,13 @@ import { type Check, success, unless } from "./check.js";
 import type { CheckContext } from "./context.js";
 import { settingAt, timeAt } from "./control-plane.js";
 
+/** What to look at in a store of this type, after a colon; nothing for one that this kumactl does not know. */
+async function repairOf(type: string): Promise<string> {
+  const { storeKinds } = await import("../../store/kinds.js");
+  const { repair } = storeKinds.find(({ name }) => name === type) ?? {};
+  return repair === undefined ? "" : `: ${repair}`;
+}
+
 const store: Check = {
   id: "store",
   anchor: "check-store",
@@ -15,9 +22,7 @@ const store: Check = {
     return {
       result: "error",
       reasons: [`no change can be stored, and what dataplanes report is lost meanwhile: ${problem}`],
-      fix:
-        "mend what the reason names: for PostgreSQL, that it runs, is the primary and not read-only, has disk space left " +
-        "and lets the user of KUMA_STORE_POSTGRES_USER write; kuma-cp goes on by itself once it can write",
+      fix: `mend what the reason names${await repairOf(type)}; kuma-cp goes on by itself once it can write`,
     };
   },
 };

@@ -1,32 +1,22 @@
 import { backoff, sleep } from "../../lib/deadline.js";
 import { UserError } from "../../lib/errors.js";
-import type { Logger } from "../../lib/logger.js";
-import type { Registry } from "../../resources/registry.js";
-import type { Instances } from "../instances.js";
+import type { OpenedStore, StoreContext } from "../kind.js";
 import { createMirror } from "../mirror.js";
-import type { Store } from "../store.js";
 import { openConnections, type PostgresOptions } from "./connections.js";
 import { DatabaseFailure } from "./failure.js";
 import { type Feed, startFeed } from "./feed.js";
 import { createInstances } from "./instances.js";
+import { createLeadership } from "./leadership.js";
 import { prepareDatabase } from "./prepare.js";
 import { createPulse } from "./pulse.js";
 import { createReader } from "./reader.js";
 import { forgetChanges } from "./statements.js";
 import { createStore } from "./store.js";
 
-export interface OpenOptions {
+export interface OpenOptions extends Omit<StoreContext, "signal">, Partial<Pick<StoreContext, "signal">> {
   readonly postgres: PostgresOptions;
-  readonly registry: Registry;
-  readonly logger: Logger;
-  /** Of this control plane; chosen anew at each start. */
-  readonly instanceId: string;
   /** Whether the schema is made, or brought up to date, when that is needed. */
   readonly migrate: boolean;
-  /** How often changes are looked for where they can't be announced. */
-  readonly pollingIntervalMs: number;
-  /** Ends the wait for a database that is not there yet. */
-  readonly signal?: AbortSignal;
   readonly timing?: Partial<Timing>;
 }
 
@@ -51,11 +41,6 @@ const usualTiming: Timing = {
   cleanUpMs: 60_000,
   echoMs: 2_000,
 };
-
-export interface OpenedStore {
-  readonly store: Store;
-  readonly instances: Instances;
-}
 
 const refusesSettings = (error: unknown) =>
   error instanceof DatabaseFailure && error.sqlState === "08P01" && /startup parameter/.test(error.message);
@@ -162,6 +147,7 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
   const failure = () => pulse.failure;
   return {
     instances,
+    leadership: createLeadership(connections, instanceId, timing),
     store: createStore({ connections, registry, mirror, logger, catchUp, failure, suspect: pulse.check, close }),
   };
 }

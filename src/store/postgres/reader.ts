@@ -52,7 +52,6 @@ const addFirstChange = (sql: Sql) => sql`
   SELECT '', '', '', 0, true WHERE NOT EXISTS (SELECT FROM resource_changes)`;
 
 interface ChangeRow extends AnchorRow, Key {
-  readonly lastVersion: number;
   readonly deleted: boolean;
   /** Null when the resource is gone. */
   readonly version: number | null;
@@ -63,7 +62,7 @@ interface ChangeRow extends AnchorRow, Key {
 const since = (sql: Sql, anchor: number) => sql<ChangeRow[]>`
   SELECT c.*, r.version, r.spec
   FROM (
-    SELECT sequence, extract(epoch FROM changed_at)::text AS time, type, mesh, name, version AS "lastVersion", deleted
+    SELECT sequence, extract(epoch FROM changed_at)::text AS time, type, mesh, name, deleted
     FROM resource_changes WHERE sequence >= ${anchor} ORDER BY sequence LIMIT ${batch + 1}
   ) c
   LEFT JOIN LATERAL (
@@ -122,7 +121,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
       const { type, mesh, name, version, spec } = row;
       const sequence = Number(row.sequence);
       if (row.deleted) {
-        mirror.apply({ kind: "delete", sequence, key: { type, mesh, name }, version: row.lastVersion });
+        mirror.apply({ kind: "delete", sequence, key: { type, mesh, name } });
       } else if (version !== null) {
         const resource = resourceOf({ type, mesh, name, version, spec });
         if (resource !== undefined) mirror.apply({ kind: "put", sequence, resource });

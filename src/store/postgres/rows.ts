@@ -3,6 +3,7 @@ import type { Registry } from "../../resources/registry.js";
 import { decode } from "../../resources/schema.js";
 import { frozen } from "../frozen.js";
 import type { Key, Stored } from "../store.js";
+import { tokenOf, type Version, versionOf } from "../version.js";
 
 /** A row of the table `resources`. */
 export interface ResourceRow extends Key {
@@ -29,10 +30,17 @@ export function readRow(registry: Registry, { type: typeName, mesh, name, versio
   if (spec === null) return junk("it has no spec");
   try {
     const { value } = decode(type.schema, JSON.parse(spec), "lenient");
-    return { kind: "resource", resource: Object.freeze({ type: typeName, mesh, name, spec: frozen(value), version }) };
+    const resource = { type: typeName, mesh, name, spec: frozen(value), version: versionOf(version) };
+    return { kind: "resource", resource: Object.freeze(resource) };
   } catch (error) {
     return junk(type.access === "internal" ? "its spec can't be read" : `its spec can't be read: ${messageOf(error)}`);
   }
+}
+
+/** The number that a row has for a version; for a version that another store made, one that no row has. */
+export function numberOf(version: Version): number {
+  const token = tokenOf(version);
+  return typeof token === "number" && Number.isSafeInteger(token) ? token : -1;
 }
 
 /** The spec as the table keeps it: proto3 JSON, without type, mesh and name. */

@@ -2,13 +2,14 @@ import type { Sql } from "postgres";
 import { sleep } from "../../lib/deadline.js";
 import type { Logger } from "../../lib/logger.js";
 import type { Registry } from "../../resources/registry.js";
-import type { Resource } from "../../resources/resource.js";
+import type { Resource, ResourceType } from "../../resources/resource.js";
 import { frozen } from "../frozen.js";
 import type { Mirror } from "../mirror.js";
 import { assertMesh, type Key, type Store, type Stored, StoreError, type Write } from "../store.js";
+import { versionOf } from "../version.js";
 import type { Connections } from "./connections.js";
 import { DatabaseFailure } from "./failure.js";
-import { type ResourceRow, readRow, specText } from "./rows.js";
+import { numberOf, type ResourceRow, readRow, specText } from "./rows.js";
 import { quietTypes } from "./schema.js";
 import {
   deleteMesh,
@@ -78,8 +79,9 @@ export function createStore(surroundings: Surroundings): Store {
   }
 
   /** What was written of types that do not feed goes into the mirror by ourselves. */
-  function note(resource: Resource, version: number): Stored {
+  function note(resource: Resource, number: number): Stored {
     const { type, mesh, name, spec } = resource;
+    const version = versionOf(number);
     const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(JSON.parse(specText(spec))), version });
     if (isQuiet(type)) mirror.apply({ kind: "put", sequence: mirror.sequence, resource: stored });
     return stored;
@@ -87,7 +89,7 @@ export function createStore(surroundings: Surroundings): Store {
 
   function noteGone({ type, mesh, name }: Key): void {
     if (!isQuiet(type)) return;
-    mirror.apply({ kind: "delete", sequence: mirror.sequence, key: { type, mesh, name }, version: 0 });
+    mirror.apply({ kind: "delete", sequence: mirror.sequence, key: { type, mesh, name } });
   }
 
   /** After this the mirror is what the database was at the call, or what was known of it before it was lost. */
@@ -143,9 +145,9 @@ export function createStore(surroundings: Surroundings): Store {
     if (found !== undefined) remember(keys, found);
   }
 
-  async function listQuiet(type: string, mesh: string | undefined): Promise<void> {
+  async function listQuiet(type: ResourceType, mesh: string | undefined): Promise<void> {
     const before = mirror.list(type, mesh);
-    const found = await fetch(() => connections.inBatches(batch, (sql) => selectType(sql, type, mesh)));
+    const found = await fetch(() => connections.inBatches(batch, (sql) => selectType(sql, type.name, mesh)));
     if (found !== undefined) remember(before, found);
   }
 
@@ -170,7 +172,7 @@ export function createStore(surroundings: Surroundings): Store {
           type,
           mesh,
           name,
-          version,
+          version: version && numberOf(version),
           spec: specText(spec),
         })),
       );
@@ -186,8 +188,8 @@ export function createStore(surroundings: Surroundings): Store {
     },
     get: async (key) => (await getAll([key]))[0],
     getAll,
-    async list(type, mesh) {
-      await (isQuiet(type) ? listQuiet(type, mesh) : freshen());
+    async list<Spec>(type: ResourceType<Spec>, mesh?: string) {
+      await (isQuiet(type.name) ? listQuiet(type, mesh) : freshen());
       return mirror.list(type, mesh);
     },
     async create(resource) {
@@ -196,7 +198,7 @@ export function createStore(surroundings: Surroundings): Store {
       return note(resource, row.version);
     },
     async update(resource, version) {
-      const [row] = await write(resource, (sql) => update(sql, resource, version));
+      const [row] = await write(resource, (sql) => update(sql, resource, numberOf(version)));
       if (row === undefined) throw new StoreError("conflict", resource);
       return note(resource, row.version);
     },
@@ -223,7 +225,7 @@ export function createStore(surroundings: Surroundings): Store {
     async deleteMesh(mesh) {
       assertMesh(mesh);
       await write({ type: "Mesh", mesh, name: mesh }, (sql) => deleteMesh(sql, mesh));
-      for (const type of quietTypes) mirror.list(type, mesh).forEach(noteGone);
+      for (const type of registry.types) if (isQuiet(type.name)) mirror.list(type, mesh).forEach(noteGone);
     },
     async tryWrite() {
       await write(rehearsed, (sql) => rehearse(sql, rehearsed));

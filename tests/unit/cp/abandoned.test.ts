@@ -1,13 +1,16 @@
 import * as assert from "uvu/assert";
 import { closeAbandoned, followInstances } from "../../../src/cp/insights/abandoned.js";
-import { collectOffline } from "../../../src/cp/insights/collector.js";
+import { collectOffline, startCollector } from "../../../src/cp/insights/collector.js";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
 import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
 import { aloneOnStore, type InstanceObserver } from "../../../src/store/instances.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
+import { typeNamed } from "../../support/type-named.js";
 import { silent } from "./stage.js";
 
 const test = suite("what control planes and dataplanes leave behind");
@@ -59,7 +62,7 @@ test("who is beaten to an insight looks at it once more", async () => {
       beaten = true;
       const stored = await store.get(write.resource);
       const subscriptions = [open("1", "cp-gone"), open("2", "cp-gone")];
-      await store.update({ ...write.resource, spec: { subscriptions } }, stored?.version ?? 0);
+      await store.update({ ...write.resource, spec: { subscriptions } }, stored?.version ?? versionOf(0));
       return [new StoreError("conflict", write.resource)];
     },
   };
@@ -113,7 +116,7 @@ test("dataplanes that went long ago are deleted with their insights; others stay
   });
   await store.create({ type: "Dataplane", mesh: "default", name: "without-insight", spec: {} });
   await collectOffline({ store, ageMs: 3_600_000, isOpenHere, logger: silent, now });
-  const names = async (type: string) => (await store.list(type)).map(({ name }) => name).sort();
+  const names = async (type: string) => (await store.list(typeNamed(type))).map(({ name }) => name).sort();
   assert.equal(await names("Dataplane"), ["just-gone", "never-came", "there", "without-insight"]);
   assert.equal(await names("DataplaneInsight"), ["just-gone", "never-came", "there"]);
 });
@@ -132,7 +135,7 @@ test("a dataplane that comes back while the list is read is not deleted", async 
     },
   };
   await collectOffline({ store: racing, ageMs: 1_000, isOpenHere, logger: silent, now });
-  assert.is((await store.list("Dataplane")).length, 1);
+  assert.is((await store.list(dataplaneType)).length, 1);
 });
 
 test("a dataplane with an open stream is not deleted, whatever its insight says, nor one that opens at the last moment", async () => {
@@ -152,7 +155,27 @@ test("a dataplane with an open stream is not deleted, whatever its insight says,
   };
   const options = { store: racing, ageMs: 1_000, logger: silent, now };
   await collectOffline({ ...options, isOpenHere: ({ mesh, name }) => mesh === "default" && open.has(name) });
-  assert.equal((await store.list("Dataplane")).map(({ name }) => name).sort(), ["a", "b"]);
+  assert.equal((await store.list(dataplaneType)).map(({ name }) => name).sort(), ["a", "b"]);
+});
+
+test("of the control planes that share a store, only the one that leads deletes dataplanes", async () => {
+  const store = await storeWith({ a: [closed("1", "2019-01-01T00:00:00Z")] });
+  let [leading, asked] = [false, 0];
+  const leadership = {
+    leads: async () => {
+      asked += 1;
+      return leading;
+    },
+  };
+  const collector = startCollector({ store, leadership, ageMs: 1_000, isOpenHere, logger: silent, now });
+  try {
+    await eventually("it asks each time", () => asked >= 2);
+    assert.is((await store.list(dataplaneType)).length, 1);
+    leading = true;
+    await eventually("it deletes", async () => (await store.list(dataplaneType)).length === 0);
+  } finally {
+    collector.close();
+  }
 });
 
 test.run();

@@ -1,9 +1,11 @@
 import * as assert from "uvu/assert";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { allowedOrigins } from "../../../src/net/origins.js";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
 import { dataplane, fields, stage, words } from "./stage.js";
 
@@ -186,7 +188,7 @@ function storeWith(replaced: Partial<Store>): Store {
 
 test("the second of two writes that began with the same version", async () => {
   const store = createMemoryStore(registry);
-  const api = await stage({ store: { ...store, update: (resource, version) => store.update(resource, version - 1) } });
+  const api = await stage({ store: { ...store, update: (resource) => store.update(resource, versionOf(0)) } });
   await api.put("/meshes/default/dataplanes/a", dataplane("a"));
   const answer = await api.put("/meshes/default/dataplanes/a", dataplane("a", "default", "late"));
   assert.is(answer.status, 409);
@@ -206,7 +208,7 @@ test("a resource whose mesh is deleted while it is written, and leaves nothing o
   });
   const answer = await api.put("/meshes/default/dataplanes/a", dataplane("a"));
   assert.is(answer.status, 400);
-  assert.equal(await store.list("Dataplane"), []);
+  assert.equal(await store.list(dataplaneType), []);
 });
 
 test("writes while the store is away, and says when to come back", async () => {

@@ -1,5 +1,9 @@
 import * as assert from "uvu/assert";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
+import { secretType } from "../../../src/resources/secret.js";
+import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
+import { typeNamed } from "../../support/type-named.js";
 import { dataplane, fields, stage, words } from "./stage.js";
 
 const test = suite("the HTTP API keeps resources");
@@ -82,10 +86,11 @@ test("a Dataplane takes its insight along, a mesh everything in it", async () =>
   assert.is((await api.delete("/meshes/m/dataplanes/a")).status, 200);
   assert.is((await api.get("/meshes/m/dataplane-insights/a")).status, 404);
   assert.is((await api.get("/meshes/m/dataplane-insights/b")).status, 200);
-  assert.is((await api.store.list("Secret", "m")).length, 1, "the mesh came with its certificate authority");
+  assert.is((await api.store.list(secretType, "m")).length, 1, "the mesh came with its certificate authority");
   assert.is((await api.delete("/meshes/m")).status, 200);
   assert.is((await api.get("/meshes/m")).status, 404);
-  for (const type of ["Dataplane", "DataplaneInsight", "Secret"]) assert.equal(await api.store.list(type, "m"), []);
+  for (const type of ["Dataplane", "DataplaneInsight", "Secret"])
+    assert.equal(await api.store.list(typeNamed(type), "m"), []);
   assert.is((await api.put("/meshes/m", { type: "Mesh", name: "m" })).status, 201);
 });
 
@@ -95,7 +100,7 @@ test("deleting a mesh that is gone still cleans up what it left behind", async (
   const answer = await api.delete("/meshes/gone");
   assert.is(answer.status, 404);
   assert.equal(words(answer), ["Could not delete a resource", "Not found"]);
-  assert.equal(await api.store.list("Dataplane", "gone"), []);
+  assert.equal(await api.store.list(dataplaneType, "gone"), []);
 });
 
 test("names made on Kubernetes can be read and deleted, though not written", async () => {
@@ -147,7 +152,7 @@ test("a Dataplane that is applied unchanged is written while its connected proxy
 
   const stored = await api.store.get(insight);
   const gone = { id: "1", status, disconnectTime: "2026-01-01T00:00:00Z" };
-  await api.store.update({ ...insight, spec: { subscriptions: [gone] } }, stored?.version ?? 0);
+  await api.store.update({ ...insight, spec: { subscriptions: [gone] } }, stored?.version ?? versionOf(0));
   const settled = await versions();
   await api.put("/meshes/default/dataplanes/a", dataplane("a"));
   assert.is(await versions(), settled, "what a stream that is gone refused no longer counts");

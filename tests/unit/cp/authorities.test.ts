@@ -2,7 +2,9 @@ import * as assert from "uvu/assert";
 import type { RotationApi } from "../../../src/cp/api/authorities.js";
 import { ensureDefaultMesh } from "../../../src/cp/default-mesh.js";
 import type { AuthorityStatus } from "../../../src/cp/rotations.js";
+import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
+import { secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Key, type Store, StoreError } from "../../../src/store/store.js";
 import { authorityOptions } from "../../support/authorities.js";
@@ -246,15 +248,15 @@ test("the mesh that every control plane begins with has its authority too, made 
   const store = createMemoryStore(registry);
   const { authorities } = authorityOptions(store);
   await Promise.all([1, 2, 3].map(() => ensureDefaultMesh(store, { mtls: { enabled: true } }, authorities)));
-  const [stored] = await store.list("Mesh");
+  const [stored] = await store.list(meshType);
   assert.equal(stored?.spec, { mtls: { enabled: true } });
-  const secrets = await store.list("Secret", "default");
+  const secrets = await store.list(secretType, "default");
   assert.equal(
     secrets.map(({ name, version }) => [name, version]),
     [["builtinca.default", 1]],
   );
   await ensureDefaultMesh(store, {}, authorities);
-  assert.is((await store.list("Mesh"))[0], stored);
+  assert.is((await store.list(meshType))[0], stored);
 });
 
 test.run();

@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { bootstrapDocument } from "../../../src/cp/bootstrap/document.js";
 import { createDuplicates } from "../../../src/cp/bootstrap/duplicates.js";
 import { bootstrapHandler } from "../../../src/cp/bootstrap/handler.js";
+import type { ListenerReportOptions, ReportResult } from "../../../src/cp/bootstrap/listener-report.js";
 import { parseBootstrapRequest } from "../../../src/cp/bootstrap/request.js";
 import type { Presence } from "../../../src/cp/insights/presence.js";
 import { createLogger, type Logger } from "../../../src/lib/logger.js";
@@ -123,10 +124,13 @@ interface Around {
   readonly hostUnset?: boolean;
   readonly logger?: Logger;
   readonly store?: Store;
+  readonly compare?: ListenerReportOptions["compare"];
+  readonly reported?: ListenerReportOptions["reported"];
 }
 
 async function server(defaults: Partial<typeof admin> = {}, around: Around = {}) {
   const { presence = nobody, hostUnset = false, logger = silent, store = createMemoryStore(registry) } = around;
+  const { compare = () => undefined, reported = () => {} } = around;
   const handle = bootstrapHandler({
     store,
     guard: createSiteGuard({ allowed: () => false, advertisedHostname: "localhost" }),
@@ -136,6 +140,7 @@ async function server(defaults: Partial<typeof admin> = {}, around: Around = {})
     hostUnset,
     catalogue: { apis: {} },
     findDuplicate: createDuplicates({ presence, logger: silent }),
+    listeners: { compare, reported },
   });
   const inbound = [
     { interface: "127.0.0.1:80:81", tags: { service: "web" } },
@@ -354,6 +359,84 @@ test("has a status beside it: whether the Dataplane exists, and why its token wa
   assert.equal(await status("mesh=default&name=web-1"), [200, { known: true, refusal }]);
   await store.delete({ type: "Dataplane", ...key });
   assert.equal(await status("mesh=default&name=web-1"), [200, { known: false }]);
+});
+
+test("takes a report of an Envoy's listeners, and compares it with the streams that are open here", async () => {
+  const results: ReportResult[] = [];
+  const seen: unknown[] = [];
+  const ask = await server(
+    {},
+    {
+      reported: (result) => void results.push(result),
+      compare({ mesh, name }, present) {
+        seen.push([mesh, name, [...present]]);
+        if (name === "elsewhere-1") return undefined;
+        return { missing: ["a", "b"].filter((listener) => !present.has(listener)), pending: present.size === 2 };
+      },
+    },
+  );
+  const report = async (name: string, listeners: readonly string[]) => {
+    const { status, text } = await ask({ mesh: "m", name, listeners, later: 1 }, "POST", "/dataplane-status");
+    return [status, JSON.parse(text)];
+  };
+  assert.equal(await report("web-1", ["a"]), [200, { connected: true, missing: ["b"], pending: false }]);
+  assert.equal(await report("web-1", ["a", "b"]), [200, { connected: true, missing: [], pending: true }]);
+  assert.equal(await report("elsewhere-1", []), [200, { connected: false }]);
+  assert.equal(seen, [
+    ["m", "web-1", ["a"]],
+    ["m", "web-1", ["a", "b"]],
+    ["m", "elsewhere-1", []],
+  ]);
+  assert.equal(results, ["missing", "complete", "not_connected"]);
+});
+
+test("refuses a report that is none, from another site, or of more listeners than a proxy has, and counts it", async () => {
+  const results: ReportResult[] = [];
+  const ask = await server(
+    {},
+    {
+      compare() {
+        throw new Error("nothing is compared");
+      },
+      reported: (result) => void results.push(result),
+    },
+  );
+  const report = (body: unknown, headers = {}) => ask(body, "POST", "/dataplane-status", headers);
+  const whole = { mesh: "default", name: "web-1", listeners: [] };
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  const hostile: readonly unknown[] = [
+    "",
+    "null",
+    "[]",
+    "\u0000",
+    deep,
+    `{"mesh":"default","name":"web-1","listeners":${deep}}`,
+    { ...whole, mesh: "" },
+    { ...whole, mesh: { toString: "a" } },
+    { ...whole, name: 5 },
+    { ...whole, listeners: undefined },
+    { ...whole, listeners: { length: 0 } },
+    { ...whole, listeners: "inbound" },
+    { ...whole, listeners: ["a", null] },
+    { ...whole, listeners: Array(20_001).fill("a") },
+    '{"__proto__": {"mesh": "default", "name": "web-1", "listeners": []}}',
+  ];
+  for (const [index, body] of hostile.entries()) {
+    const { status, text } = await report(body);
+    assert.is(status, 400, `hostile ${index}`);
+    const { title, causes } = JSON.parse(text);
+    assert.match(title, "report of a dataplane");
+    assert.ok(causes.length > 0 && text.length < 1000, text);
+  }
+  assert.is((await report(whole, { origin: "http://evil.example", host: "localhost" })).status, 403);
+  assert.equal(results, [...hostile.map(() => "invalid" as const), "cross_site"]);
+});
+
+test("names at most twenty of the missing listeners, however many there are", async () => {
+  const missing = Array.from({ length: 5000 }, (_, index) => `l${index}`);
+  const ask = await server({}, { compare: () => ({ missing, pending: false }) });
+  const { text } = await ask({ mesh: "default", name: "web-1", listeners: [] }, "POST", "/dataplane-status");
+  assert.equal(JSON.parse(text).missing, missing.slice(0, 20));
 });
 
 test.run();

@@ -1,6 +1,10 @@
 import * as assert from "uvu/assert";
 import { certified, mergeSecrets, noNews, type SecretNews, together } from "../../../src/cp/insights/secrets.js";
-import type { DataplaneInsight, MtlsInsight } from "../../../src/resources/dataplane-insight.js";
+import {
+  type DataplaneInsight,
+  dataplaneInsightType,
+  type MtlsInsight,
+} from "../../../src/resources/dataplane-insight.js";
 import { registry } from "../../../src/resources/registry.js";
 import { type Key, type Store, StoreError, type Write } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
@@ -346,7 +350,7 @@ test("is nobody's while there is no such Dataplane: nothing is written, and noth
   await recorder.flush();
   recorder.turnedDown({ mesh: "n", name: "a" }, "no token", at(2));
   await recorder.flush();
-  assert.equal([writes, await store.list("DataplaneInsight")], [[], []]);
+  assert.equal([writes, await store.list(dataplaneInsightType)], [[], []]);
   await store.create({ type: "Dataplane", ...stranger, spec: {} });
   recorder.trusting(stranger, "v1");
   await recorder.flush();

@@ -2,6 +2,7 @@ import * as assert from "uvu/assert";
 import { keptSubscriptions, mergeSubscriptions } from "../../../src/cp/insights/merge.js";
 import { registry } from "../../../src/resources/registry.js";
 import { type Stored, StoreError } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 import { at, recording } from "./recording.js";
@@ -316,7 +317,7 @@ test("is written once more when others took this instance for dead", async () =>
   const stored = await store.get(key);
   const [subscription] = (await insight())?.subscriptions ?? [];
   const closed = [{ ...subscription, disconnectTime: "2019-10-24T14:04:30Z" }];
-  await store.update({ ...key, spec: { subscriptions: closed } }, stored?.version ?? 0);
+  await store.update({ ...key, spec: { subscriptions: closed } }, stored?.version ?? versionOf(0));
   recorder.rewrite();
   await recorder.flush();
   assert.is((await insight())?.subscriptions?.[0]?.disconnectTime, undefined);

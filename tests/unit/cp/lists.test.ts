@@ -2,6 +2,7 @@ import * as assert from "uvu/assert";
 import { asElement, listBody } from "../../../src/cp/api/listing.js";
 import { createRenderer } from "../../../src/cp/api/rendering.js";
 import type { Dataplane } from "../../../src/resources/dataplane.js";
+import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
@@ -56,7 +57,7 @@ test("that are small are kept, and rendered again when a member changed", async 
   const store = createMemoryStore(registry);
   await store.create({ type: "Mesh", mesh: "m", name: "m", spec: {} });
   const renderer = createRenderer();
-  const list = async () => renderer.list("x", await store.list("Mesh"));
+  const list = async () => renderer.list("x", await store.list(meshType));
   const first = await list();
   assert.is(await list(), first);
   await store.create({ type: "Mesh", mesh: "n", name: "n", spec: {} });

@@ -5,8 +5,11 @@ import { createMetrics, eventLoopLags } from "../../../src/cp/metrics/metrics.js
 import { both } from "../../../src/cp/metrics/observers.js";
 import { generate } from "../../../src/envoy/generate.js";
 import { defaultPlacement } from "../../../src/envoy/placement.js";
+import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
+import type { Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import type { StreamObserver } from "../../../src/xds/observer.js";
 import { dataplane, meshRecord, meshViewOf } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
@@ -104,16 +107,16 @@ test("a measured store does what the store does, and tells of each operation, re
   const created = await store.create(mesh);
   assert.is((await store.get(mesh))?.version, created.version);
   await store.update(mesh, created.version);
-  const refusal = await store.update(mesh, 99).catch((error: unknown) => error);
+  const refusal = await store.update(mesh, versionOf(99)).catch((error: unknown) => error);
   assert.is((refusal as { kind: string }).kind, "conflict");
   const insight = { type: "DataplaneInsight", mesh: "m", name: "d", spec: {} };
   const [first, second] = await store.writeAll([
     { resource: insight, version: undefined },
-    { resource: mesh, version: 99 },
+    { resource: mesh, version: versionOf(99) },
   ]);
-  assert.is((first as { version: number }).version, 1);
+  assert.is((first as Stored).version, versionOf(1));
   assert.is((second as { kind: string }).kind, "conflict");
-  assert.is((await store.list("Mesh")).length, 1);
+  assert.is((await store.list(meshType)).length, 1);
   await store.delete(insight);
   await store.deleteMesh("m");
   assert.is(await store.get(mesh), undefined);

@@ -12,11 +12,13 @@ import {
 import { createRoot } from "../../../src/identity/root.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { DataplaneInsight, MtlsInsight } from "../../../src/resources/dataplane-insight.js";
+import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { Secret } from "../../../src/resources/secret.js";
 import { aloneOnStore } from "../../../src/store/instances.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, type Stored, StoreError } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { followChanges } from "../../../src/xds/feed.js";
 import { bundleVersion } from "../../../src/xds/secret-stream.js";
 import { eventually } from "../../support/eventually.js";
@@ -62,7 +64,7 @@ async function open({
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
   const authorities = createAuthorities(store, { keyType, validityMs: day }, logger);
-  if ((await store.list("Mesh")).length === 0) {
+  if ((await store.list(meshType)).length === 0) {
     await authorities.ensure("m");
     for (const resource of [meshRecord(mtls), dataplane("p", {}), dataplane("q", {})]) await store.create(resource);
   }
@@ -306,7 +308,7 @@ test("goes on a minute after the last proxy that it waits for left, without anyt
 test("goes on when the Dataplane that it waits for is deleted, and when mTLS is switched off", async () => {
   for (const change of [
     (store: Store) => store.delete({ type: "Dataplane", mesh: "m", name: "p" }),
-    (store: Store) => store.update(meshRecord(false), 1),
+    (store: Store) => store.update(meshRecord(false), versionOf(1)),
   ]) {
     const stage = await open();
     await stage.connected("p");
@@ -425,7 +427,7 @@ test("a mesh that doesn't exist has no status, and nothing to rotate", async () 
 test("an authority that can't be used says why, and is left as it is", async () => {
   const stage = await open();
   const stored = await stage.store.get(key);
-  await stage.after(() => stage.store.update({ ...key, spec: { value: "eA==" } }, stored?.version ?? 0));
+  await stage.after(() => stage.store.update({ ...key, spec: { value: "eA==" } }, stored?.version ?? versionOf(0)));
   const reason = "the certificate authority is unusable: it is no JSON";
   const unusable = { mesh: "m", state: "unusable", reason, roots: [] };
   assert.equal(await stage.status(), unusable);

@@ -8,6 +8,7 @@ import { secretsToken } from "../../../src/cp/tokens/secrets-token.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { registry } from "../../../src/resources/registry.js";
+import { secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
@@ -78,7 +79,7 @@ test("are given to nobody else, and not to a browser that knows it", async () =>
   assert.is((await ask("GET", {})).status, 401);
   assert.is((await ask("GET", { ...right, origin: "http://evil.example", host: "localhost:5679" })).status, 403);
   assert.is((await ask("DELETE", right)).status, 405);
-  assert.is((await store.list("Secret")).length, 2);
+  assert.is((await store.list(secretType)).length, 2);
 });
 
 test("are written, new ones and others", async () => {

@@ -202,6 +202,12 @@ test("and the limits stand there as the program has them, too", () => {
   assert.is(written?.trim(), limitsMarkdown().trim(), "run: node --import tsx scripts/settings-table.ts");
 });
 
+test("have paths and variables of their own", () => {
+  const rows = Object.values(table);
+  for (const names of [rows.map(({ path }) => path), rows.flatMap(({ env }) => env)])
+    assert.equal(names, [...new Set(names)]);
+});
+
 test("never show a secret", () => {
   const secret = { ...table.xdsHost, secret: true };
   const document = settingsDocument({ ...defaults, xdsHost: "hunter2" } as Settings, { ...table, xdsHost: secret });

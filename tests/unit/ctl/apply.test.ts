@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { suite } from "../../support/suite.js";
+import { typeNamed } from "../../support/type-named.js";
 import { bodyOf, type ControlPlane, createHome, startControlPlane, startServer } from "./stage.js";
 
 const test = suite("kumactl apply");
@@ -27,7 +28,7 @@ test.after(() => home.remove());
 const silent = { code: 0, out: "", err: "" };
 
 async function names(type: string): Promise<string[]> {
-  return (await cp.store.list(type)).map(({ name }) => name).sort();
+  return (await cp.store.list(typeNamed(type))).map(({ name }) => name).sort();
 }
 
 test("the documentation's Redis example is applied from standard input, without a word", async () => {

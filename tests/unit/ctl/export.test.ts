@@ -7,6 +7,7 @@ import { startHttpServer } from "../../../src/net/http-server.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { Store } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
+import { typeNamed } from "../../support/type-named.js";
 import { examples } from "../resources/examples.js";
 import { type ControlPlane, createHome, startControlPlane } from "./stage.js";
 
@@ -49,7 +50,7 @@ const stored = ["Mesh", "Dataplane", "ProxyTemplate", "TrafficPermission", "Traf
 
 /** What a store holds of the types, without versions, in one order. */
 async function contents(store: Store, types: readonly string[] = stored): Promise<string[]> {
-  const all = await Promise.all(types.map((type) => store.list(type)));
+  const all = await Promise.all(types.map((type) => store.list(typeNamed(type))));
   return all
     .flat()
     .map(({ type, mesh, name, spec }) => JSON.stringify({ type, mesh, name, spec }))

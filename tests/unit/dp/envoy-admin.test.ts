@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
-import { countConnections } from "../../../src/dp/envoy-admin.js";
+import { countConnections, readListenerFailures, readListeners } from "../../../src/dp/envoy-admin.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("kuma-dp counts the connections of its Envoy");
+const test = suite("what kuma-dp reads of its Envoy's admin interface");
 
 test("connections of all listeners are added up; the admin's own and the per-worker repetition are not", () => {
   const stats = [
@@ -20,6 +20,33 @@ test("connections of all listeners are added up; the admin's own and the per-wor
 
 test("no listener, no connection", () => {
   assert.is(countConnections(""), 0);
+});
+
+test("the counter of listeners that could not be created is read; it is left out while it is 0", () => {
+  assert.is(readListenerFailures("listener_manager.listener_create_failure: 12\n"), 12);
+  for (const other of ["", "\n", "listener_manager.lds.listener_create_failure: 3\n", "No such counter"]) {
+    assert.is(readListenerFailures(other), 0, other);
+  }
+});
+
+test("listeners that serve or warm up are there, those that drain are not", () => {
+  const dump = {
+    configs: [
+      { name: "serves", active_state: { version_info: "1" } },
+      { name: "warms up", warming_state: { version_info: "1" } },
+      { name: "changes", active_state: {}, warming_state: {} },
+      { name: "drains", draining_state: { version_info: "1" } },
+      { name: "refused", error_state: {} },
+    ],
+  };
+  assert.equal(readListeners(JSON.stringify(dump)), ["serves", "warms up", "changes"]);
+  assert.equal(readListeners("{}"), [], "an Envoy without listeners");
+});
+
+test("what is no list of listeners is not taken for an empty one", () => {
+  for (const strange of ["", "null", '{"configs": {}}', '{"configs": [{}]}', '{"configs": [null]}', "<html>"]) {
+    assert.throws(() => readListeners(strange), undefined, strange);
+  }
 });
 
 test.run();

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import * as assert from "uvu/assert";
 import { followStatus } from "../../../src/dp/status.js";
-import { askStatus, type DataplaneStatus } from "../../../src/dp/status-client.js";
+import { askStatus, type DataplaneStatus, reportListeners } from "../../../src/dp/status-client.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 
@@ -104,6 +104,57 @@ test("the answer is read at the bootstrap server, or where the catalogue says th
     for (const strange of ["", "[]", "{}", '{"known": "yes"}', "node: {}"]) {
       replies.set("/dataplane-status", strange);
       assert.is(await ask("bootstrap-server"), undefined, strange);
+    }
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test("listeners are reported where the status is asked for; older control planes take none, and others' answers are none", async () => {
+  let answer: readonly [status: number, body: string] = [200, "{}"];
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      asked.push(`${request.method} ${request.url} ${Buffer.concat(chunks)}`);
+      const catalogue = request.url === "/catalog";
+      const [status, body] = catalogue ? ([200, JSON.stringify({ apis: { bootstrap: { url } } })] as const) : answer;
+      response.writeHead(status).end(body);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const report = (kind: "bootstrap-server" | "api-server" = "bootstrap-server") =>
+    reportListeners({ kind, url }, { mesh: "m", name: "a" }, ["x"], new AbortController().signal);
+  const sent = 'POST /dataplane-status {"mesh":"m","name":"a","listeners":["x"]}';
+  try {
+    answer = [200, JSON.stringify({ connected: true, missing: ["x", "\u001b[2J"], pending: true })];
+    const verdict = { connected: true, missing: ["x", "\\u001b[2J"], pending: true };
+    assert.equal(await report(), verdict);
+    assert.equal(asked.splice(0), [sent]);
+    assert.equal(await report("api-server"), verdict);
+    assert.equal(asked.splice(0), ["GET /catalog ", sent]);
+    answer = [200, '{"connected": false}'];
+    assert.equal(await report(), { connected: false, missing: [], pending: false });
+    answer = [200, JSON.stringify({ connected: true, missing: Array(500).fill("x".repeat(5000)) })];
+    assert.ok(JSON.stringify(await report()).length < 30_000);
+    for (const old of [404, 405]) {
+      answer = [old, ""];
+      assert.is(await report(), undefined, String(old));
+    }
+    for (const strange of ["", "[]", "{}", '{"connected": "yes"}', "node: {}"]) {
+      answer = [200, strange];
+      assert.is(await report(), undefined, strange);
+    }
+    for (const refused of [400, 403, 413, 500]) {
+      answer = [refused, "{}"];
+      const error = await report().then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      assert.match(String(error), String(refused));
     }
   } finally {
     server.closeAllConnections();

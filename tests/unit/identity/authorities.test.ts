@@ -5,9 +5,10 @@ import { beginRotation, decodeDocument, encodeDocument } from "../../../src/iden
 import { createRoot } from "../../../src/identity/root.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { registry } from "../../../src/resources/registry.js";
-import type { Secret } from "../../../src/resources/secret.js";
+import { type Secret, secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, type Stored, StoreError } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
 import { day, keyTypes, rootEntry } from "./stage.js";
 
@@ -29,7 +30,7 @@ async function secretOf(store: Store): Promise<Stored<Secret>> {
 
 const withValue = (value: unknown): Stored<Secret> => ({
   ...key,
-  version: 1,
+  version: versionOf(1),
   spec: value === undefined ? {} : { value: Buffer.from(JSON.stringify(value)).toString("base64") },
 });
 
@@ -118,7 +119,7 @@ test("an authority is taken back, and it is no error when somebody else did", as
   await authorities.discard("demo");
   await authorities.discard("demo");
   assert.equal(
-    (await store.list("Secret")).map(({ name }) => name),
+    (await store.list(secretType)).map(({ name }) => name),
     ["builtinca.other"],
   );
 });

@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { certificateNames, ensureSdsCertificate } from "../../../src/identity/sds-certificate.js";
 import { createServerCertificate } from "../../../src/identity/server-certificate.js";
 import { registry } from "../../../src/resources/registry.js";
+import { secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, StoreError } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
@@ -33,7 +34,7 @@ test("is made once for all instances, for the hosts of the first, and belongs to
   assert.equal(certificate.publicKey.asymmetricKeyDetails?.modulusLength, 2048);
   assert.ok(certificate.validToDate.getTime() > now.getTime() + 3650 * 24 * 3600 * 1000);
   await store.deleteMesh("default");
-  assert.is((await store.list("Secret")).length, 1);
+  assert.is((await store.list(secretType)).length, 1);
 });
 
 test("may be one that was made elsewhere, in either order and with text around", async () => {

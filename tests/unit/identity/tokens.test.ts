@@ -5,7 +5,7 @@ import { longestToken } from "../../../src/identity/token-limit.js";
 import { issueToken, verifyToken } from "../../../src/identity/tokens.js";
 import { UserError } from "../../../src/lib/errors.js";
 import { registry } from "../../../src/resources/registry.js";
-import type { Secret } from "../../../src/resources/secret.js";
+import { type Secret, secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
 
@@ -152,7 +152,7 @@ test("are signed with a key that the store keeps, of no mesh", async () => {
   const store = createMemoryStore(registry);
   const first = await ensureSigningKey(store);
   assert.is((await ensureSigningKey(store)).kid, first.kid);
-  const [secret, ...others] = await store.list("Secret");
+  const [secret, ...others] = await store.list(secretType);
   assert.equal([secret?.mesh, secret?.name, others], ["", "dataplane-token-signing-key", []]);
   const { value } = (secret as { spec: Secret }).spec;
   const publicKey = createPublicKey({ key: Buffer.from(value ?? "", "base64"), format: "der", type: "pkcs1" });

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import { applicationChecks } from "../../../src/policy/application-checks.js";
 import type { Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { dataplane, meshRecord, meshViewOf } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
@@ -10,7 +11,7 @@ const check = (name: string, source: string, service: string, conf: object): Sto
   type: "HealthCheck",
   mesh: "m",
   name,
-  version: 1,
+  version: versionOf(1),
   spec: { sources: [{ match: { service: source } }], destinations: [{ match: { service } }], conf },
 });
 

@@ -49,6 +49,36 @@ for (const [name, ...known] of words) {
   });
 }
 
+/** The names of Kuma's CRDs; DataplaneHealth is a type that Kuma 0.3 does not have. */
+const customResources: Readonly<Record<string, { readonly plural: string; readonly scope: string }>> = {
+  Mesh: { plural: "meshes", scope: "Cluster" },
+  Dataplane: { plural: "dataplanes", scope: "Namespaced" },
+  DataplaneInsight: { plural: "dataplaneinsights", scope: "Namespaced" },
+  DataplaneHealth: { plural: "dataplanehealths", scope: "Namespaced" },
+  ProxyTemplate: { plural: "proxytemplates", scope: "Namespaced" },
+  TrafficPermission: { plural: "trafficpermissions", scope: "Namespaced" },
+  TrafficLog: { plural: "trafficlogs", scope: "Namespaced" },
+  TrafficRoute: { plural: "trafficroutes", scope: "Namespaced" },
+  HealthCheck: { plural: "healthchecks", scope: "Namespaced" },
+};
+
+for (const [name, expected] of Object.entries(customResources)) {
+  test(`Kubernetes knows ${name} as ${expected.plural}.kuma.io, ${expected.scope.toLowerCase()}`, () => {
+    assert.equal(registry.byName(name)?.kubernetes, expected);
+  });
+}
+
+test("only secrets, which Kubernetes has itself, and what is never stored are no custom resources", () => {
+  const without = registry.types.filter(({ kubernetes }) => kubernetes === undefined).map(({ name }) => name);
+  assert.equal(without.sort(), ["DataplaneOverview", "Secret"]);
+});
+
+test("each custom resource has a plural of its own that the API server accepts", () => {
+  const plurals = registry.types.flatMap(({ kubernetes }) => kubernetes?.plural ?? []);
+  assert.is(new Set(plurals).size, plurals.length);
+  for (const plural of plurals) assert.match(plural, /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/);
+});
+
 test("words of every object name nothing", () => {
   for (const word of ["__proto__", "constructor", ""]) {
     assert.is(registry.byName(word), undefined);

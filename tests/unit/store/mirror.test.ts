@@ -1,7 +1,9 @@
 import * as assert from "uvu/assert";
+import { dataplaneType } from "../../../src/resources/dataplane.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMirror } from "../../../src/store/mirror.js";
 import type { Change, Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("what is known of a store");
@@ -10,7 +12,7 @@ const stored = (name: string, mesh = "default", type = "Dataplane", version = 0)
   type,
   mesh,
   name,
-  version,
+  version: versionOf(version),
   spec: {},
 });
 const put = (sequence: number, resource: Stored): Change => ({ kind: "put", sequence, resource });
@@ -28,21 +30,21 @@ test("lists by mesh and name, or as resources came", () => {
       mirror.apply(put(index + 1, stored(name ?? "", mesh)));
     }
   }
-  assert.equal(names(byName.list("Dataplane")), ["a/10", "a/2", "b/0", "b/1"]);
-  assert.equal(names(byName.list("Dataplane", "b")), ["b/0", "b/1"]);
-  assert.equal(names(byCreation.list("Dataplane")), ["b/1", "a/2", "b/0", "a/10"]);
+  assert.equal(names(byName.list(dataplaneType)), ["a/10", "a/2", "b/0", "b/1"]);
+  assert.equal(names(byName.list(dataplaneType, "b")), ["b/0", "b/1"]);
+  assert.equal(names(byCreation.list(dataplaneType)), ["b/1", "a/2", "b/0", "a/10"]);
 });
 
 test("gives the same list for as long as nothing of its type changes", () => {
   const mirror = createMirror(registry, "name");
   mirror.apply(put(1, stored("a")));
-  const first = mirror.list("Dataplane", "default");
+  const first = mirror.list(dataplaneType, "default");
   mirror.apply(put(2, stored("default", "default", "Mesh")));
-  assert.is(mirror.list("Dataplane", "default"), first);
+  assert.is(mirror.list(dataplaneType, "default"), first);
   mirror.apply(put(3, stored("b")));
-  assert.equal(names(mirror.list("Dataplane", "default")), ["default/a", "default/b"]);
-  mirror.apply({ kind: "delete", sequence: 4, key: stored("a"), version: 0 });
-  assert.equal(names(mirror.list("Dataplane", "default")), ["default/b"]);
+  assert.equal(names(mirror.list(dataplaneType, "default")), ["default/a", "default/b"]);
+  mirror.apply({ kind: "delete", sequence: 4, key: stored("a") });
+  assert.equal(names(mirror.list(dataplaneType, "default")), ["default/b"]);
   assert.is(mirror.sequence, 4);
 });
 
@@ -51,7 +53,7 @@ test("a new listing replaces what feeds, and leaves what does not", () => {
   mirror.apply(put(1, stored("a")));
   mirror.apply(put(1, stored("a", "default", "DataplaneInsight")));
   mirror.apply({ kind: "listing", sequence: 9, resources: [stored("b")] });
-  assert.equal(names(mirror.list("Dataplane")), ["default/b"]);
+  assert.equal(names(mirror.list(dataplaneType)), ["default/b"]);
   assert.is(mirror.get(stored("a")), undefined);
   assert.ok(mirror.get(stored("a", "default", "DataplaneInsight")));
 });

@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import type { Change, Key, Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
 import type { Endpoint, MeshView, View } from "../../../src/view/mesh-view.js";
 import { seeded } from "../../support/random.js";
@@ -24,16 +25,22 @@ function dataplane(name: string, { inbound = [], outbound = [], mesh = "m", redi
     outbound: outbound.map(([address, service]) => ({ interface: address, service })),
     ...(redirectPort === undefined ? {} : { transparentProxying: { redirectPort } }),
   };
-  return { type: "Dataplane", mesh, name, spec: { networking }, version: 1 };
+  return { type: "Dataplane", mesh, name, spec: { networking }, version: versionOf(1) };
 }
 
-const mesh = (name = "m", spec: object = {}): Stored => ({ type: "Mesh", mesh: name, name, spec, version: 1 });
+const mesh = (name = "m", spec: object = {}): Stored => ({
+  type: "Mesh",
+  mesh: name,
+  name,
+  spec,
+  version: versionOf(1),
+});
 
 const listing = (...resources: Stored[]): Change => ({ kind: "listing", sequence: 1, resources });
 const put = (resource: Stored): Change => ({ kind: "put", sequence: 2, resource });
 const gone = (type: string, name: string, inMesh = "m"): Change => {
   const key: Key = { type, mesh: inMesh, name };
-  return { kind: "delete", sequence: 3, key, version: 1 };
+  return { kind: "delete", sequence: 3, key };
 };
 
 /** The view after the changes and what they touched, one text a mesh: `m: mesh proxies=a endpoints=x,y`. */
@@ -159,8 +166,8 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
   [
     "a policy that the view does not read",
     [
-      put({ type: "TrafficLog", mesh: "m", name: "l", spec: {}, version: 1 }),
-      put({ type: "TrafficLog", mesh: "new", name: "l", spec: {}, version: 1 }),
+      put({ type: "TrafficLog", mesh: "m", name: "l", spec: {}, version: versionOf(1) }),
+      put({ type: "TrafficLog", mesh: "new", name: "l", spec: {}, version: versionOf(1) }),
       gone("TrafficLog", "l"),
     ],
     [],
@@ -252,7 +259,7 @@ test("an inbound on 0.0.0.0 from an older version's store is no endpoint; the ot
 
 test("a dataplane without any networking is a proxy that offers and consumes nothing", () => {
   for (const spec of [{}, { networking: {} }]) {
-    const bare: Stored = { type: "Dataplane", mesh: "m", name: "bare", spec, version: 1 };
+    const bare: Stored = { type: "Dataplane", mesh: "m", name: "bare", spec, version: versionOf(1) };
     const { view, touched } = after(base, put(bare));
     assert.equal(touched, ["m: proxies=bare"]);
     const proxy = { name: "bare", inbounds: [], outbounds: [], redirectPort: 0, unusable: [] };
@@ -396,7 +403,7 @@ test("an application that is down marks its endpoints, whichever came first, and
     mesh: "m",
     name: "a",
     spec: { down },
-    version: 1,
+    version: versionOf(1),
   });
   const proxy = dataplane("a", {
     inbound: [

@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import type { Change, Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes, untouched } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
 import { noPolicies, policiesFor } from "../../../src/view/policies.js";
@@ -30,7 +31,6 @@ const gone = ({ type, mesh, name }: Stored): Change => ({
   kind: "delete",
   sequence: 3,
   key: { type, mesh, name },
-  version: 1,
 });
 const listing = (...resources: Stored[]): Change => ({ kind: "listing", sequence: 1, resources });
 
@@ -91,7 +91,7 @@ const cases: readonly (readonly [
   ["a template without selectors is for every proxy", off, [put(template("t"))], "everyone"],
   ["a service called like a member of every object", on, [put(permission("p", "constructor"))], "offered=constructor"],
   ["an authority", on, [put(authority)], "authority"],
-  ["an authority that changes", [...on, authority], [put({ ...authority, version: 2 })], "authority"],
+  ["an authority that changes", [...on, authority], [put({ ...authority, version: versionOf(2) })], "authority"],
   ["an authority that goes", [...on, authority], [gone(authority)], "authority"],
   ["an authority that goes and was never there", on, [gone(authority)], ""],
   [
@@ -103,7 +103,7 @@ const cases: readonly (readonly [
   [
     "a listing with another permission, another authority and no log",
     [...on, authority, permission("p", "redis"), log("l", "web")],
-    [listing(...on, { ...authority, version: 2 }, permission("q", "mysql"))],
+    [listing(...on, { ...authority, version: versionOf(2) }, permission("q", "mysql"))],
     "authority mesh service=web offered=mysql offered=redis",
   ],
 ];
@@ -132,10 +132,10 @@ test("the policies of a service are those that name it or leave it open, by name
 });
 
 test("a policy is read as it was written last, and under no service that it named before", () => {
-  const view = after(start(permission("p", "redis")), put({ ...permission("p", "mysql"), version: 2 })).view;
+  const view = after(start(permission("p", "redis")), put({ ...permission("p", "mysql"), version: versionOf(2) })).view;
   assert.equal(names(view, "TrafficPermission", "redis"), []);
   const [found] = policiesFor(view.get("m")?.policies ?? noPolicies, "TrafficPermission", "mysql");
-  assert.is(found?.version, 2);
+  assert.is(found?.version, versionOf(2));
 });
 
 test("an authority is in the view of its mesh for as long as it is stored", () => {

@@ -1,13 +1,20 @@
 import * as assert from "uvu/assert";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Change, Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { followChanges } from "../../../src/xds/feed.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("the view follows the store's change feed");
 
-const mesh = (name: string, version: number): Stored => ({ type: "Mesh", mesh: name, name, version, spec: {} });
+const mesh = (name: string, version: number): Stored => ({
+  type: "Mesh",
+  mesh: name,
+  name,
+  version: versionOf(version),
+  spec: {},
+});
 const listing = (...resources: Stored[]): Change => ({ kind: "listing", sequence: 0, resources });
 
 /** A feed of what each opening of it gives; one that throws does so behind its changes. */
@@ -71,7 +78,7 @@ test("a change that can't be taken in is a failure, too, and its feed is given u
       yield listing(mesh("a", 3));
     },
   ]);
-  await eventually("it is listed again", () => feed.view().get("a")?.mesh?.version === 3);
+  await eventually("it is listed again", () => feed.view().get("a")?.mesh?.version === versionOf(3));
   assert.equal(failures(), 1);
   assert.equal(returned(), 1);
   feed.close();
@@ -92,10 +99,10 @@ test("as long as no listing comes, the view stays and is known to be old", async
   ]);
   await eventually("it was tried several times", () => failures() > 3);
   assert.is(feed.current(), false);
-  assert.is(feed.view().get("a")?.mesh?.version, 1);
+  assert.is(feed.view().get("a")?.mesh?.version, versionOf(1));
   broken = false;
   await eventually("it is listed", () => feed.current());
-  assert.is(feed.view().get("a")?.mesh?.version, 2);
+  assert.is(feed.view().get("a")?.mesh?.version, versionOf(2));
   feed.close();
 });
 
@@ -111,7 +118,7 @@ test("a feed that ends although nobody closed it is a failure", async () => {
     coalesceMaxMs: 1,
     retryMs: { first: 1, max: 5 },
   });
-  await eventually("it is opened again", () => feed.view().get("a")?.mesh?.version === 2);
+  await eventually("it is opened again", () => feed.view().get("a")?.mesh?.version === versionOf(2));
   feed.close();
 });
 

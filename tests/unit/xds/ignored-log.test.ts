@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
 import { createLogger } from "../../../src/lib/logger.js";
+import { versionOf } from "../../../src/store/version.js";
 import { createIgnoredLog } from "../../../src/xds/ignored-log.js";
 import { stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
@@ -31,7 +32,7 @@ test("another place, another reason and the policy written anew are news", () =>
   note(ignored(policy));
   note(ignored(policy, "rules[1].conf.backend"));
   note(ignored(policy, "rules[0].conf.backend", "another"));
-  note(ignored({ ...policy, version: 2 }));
+  note(ignored({ ...policy, version: versionOf(2) }));
   assert.is(lines.length, 4);
   note([]);
   note(ignored(policy));

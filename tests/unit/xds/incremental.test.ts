@@ -4,6 +4,7 @@ import { createPlacement } from "../../../src/envoy/placement.js";
 import { kinds, type ProxyConfig, typeUrls } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Change, Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
 import { type Client, createProxies } from "../../../src/xds/proxies.js";
@@ -88,8 +89,8 @@ function createChance(seed: number) {
       const made = drawn < 0.45 ? proxy() : drawn < 0.85 ? policy() : drawn < 0.95 ? template() : mesh();
       const { type, name } = made;
       if (type !== "Mesh" && random.chance(0.2))
-        return { kind: "delete", sequence: version, key: { type, mesh: "m", name }, version };
-      return { kind: "put", sequence: version, resource: { ...made, version } };
+        return { kind: "delete", sequence: version, key: { type, mesh: "m", name } };
+      return { kind: "put", sequence: version, resource: { ...made, version: versionOf(version) } };
     },
   };
 }
@@ -112,6 +113,7 @@ function open() {
       },
       resumed: false,
       retry() {},
+      compareListeners: () => ({ missing: [], fresh: [], pending: false }),
       configure: (config) => void configs.set(name, config),
       delivery: () => undefined,
       deliveries: () => [],

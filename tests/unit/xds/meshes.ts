@@ -1,5 +1,6 @@
 import { connectTimeoutMs, type Generated, generate, type Surroundings } from "../../../src/envoy/generate.js";
 import type { Stored } from "../../../src/store/store.js";
+import { versionOf } from "../../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
 
@@ -9,10 +10,22 @@ export interface DataplaneSketch {
   readonly outbound?: readonly { readonly interface: string; readonly service: string }[];
 }
 
-export const meshRecord = (name = "default"): Stored => ({ type: "Mesh", mesh: name, name, spec: {}, version: 1 });
+export const meshRecord = (name = "default"): Stored => ({
+  type: "Mesh",
+  mesh: name,
+  name,
+  spec: {},
+  version: versionOf(1),
+});
 
 export function dataplaneRecord({ name, inbound, outbound = [] }: DataplaneSketch, version = 1): Stored {
-  return { type: "Dataplane", mesh: "default", name, spec: { networking: { inbound, outbound } }, version };
+  return {
+    type: "Dataplane",
+    mesh: "default",
+    name,
+    spec: { networking: { inbound, outbound } },
+    version: versionOf(version),
+  };
 }
 
 /** The view of mesh `default` with these Dataplanes. */

@@ -38,6 +38,8 @@ interface TestClient extends Client {
   readonly measuredBy: ProxyConfig[];
   /** How often it was to send again what may be accepted by now. */
   retries: number;
+  /** What it says that its Envoy lacks. */
+  missing: readonly string[];
 }
 
 /** Proxies over a view that changes as the test says; `heard` names who was configured since the last look. */
@@ -72,6 +74,12 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
           client.configs.push(config);
           heard.push(name);
         },
+        missing: [],
+        compareListeners: (present) => ({
+          missing: client.missing.filter((listener) => !present.has(listener)),
+          fresh: [],
+          pending: client.missing.length === 0,
+        }),
         retries: 0,
         retry() {
           client.retries += 1;
@@ -453,6 +461,25 @@ test("a proxy that connects without a Dataplane is logged and listed, and keeps 
   );
   stage.join("ghost");
   assert.is(stage.errors.length, 1);
+});
+
+test("a report of listeners is for every stream of the proxy, and for nobody else's", () => {
+  const { proxies, join } = open(all);
+  assert.is(proxies.compareListeners({ mesh: "m", name: "web-1" }, new Set()), undefined);
+  const [first, second, other] = [join("web-1"), join("web-1"), join("redis-1")];
+  first.missing = ["a", "b"];
+  second.missing = ["b", "c"];
+  other.missing = ["d"];
+  assert.equal(proxies.compareListeners({ mesh: "m", name: "web-1" }, new Set(["c"])), {
+    missing: ["a", "b"],
+    pending: false,
+  });
+  second.missing = [];
+  assert.is(proxies.compareListeners({ mesh: "m", name: "web-1" }, new Set())?.pending, true);
+  assert.is(proxies.compareListeners({ mesh: "n", name: "web-1" }, new Set()), undefined);
+  proxies.leave(first);
+  proxies.leave(second);
+  assert.is(proxies.compareListeners({ mesh: "m", name: "web-1" }, new Set()), undefined);
 });
 
 test.run();

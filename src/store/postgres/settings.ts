@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { messageOf, UserError } from "../lib/errors.js";
+import { messageOf, UserError } from "../../lib/errors.js";
 import {
   bool,
   durationSetting,
@@ -11,10 +11,10 @@ import {
   type SettingsTable,
   str,
   type Values,
-} from "../lib/settings.js";
-import type { PostgresOptions } from "../store/postgres/connections.js";
-import type { PostgresTls } from "../store/postgres/socket.js";
-import { unixSocketPath } from "../store/postgres/unix-socket.js";
+} from "../../lib/settings.js";
+import type { PostgresOptions } from "./connections.js";
+import type { PostgresTls } from "./socket.js";
+import { unixSocketPath } from "./unix-socket.js";
 
 type TlsMode = PostgresTls["mode"];
 

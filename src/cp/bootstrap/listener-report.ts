@@ -1,0 +1,79 @@
+import type { Cause } from "../../lib/errors.js";
+import { errorReply, type HttpReply, type HttpRequest, jsonReply } from "../../net/exchange.js";
+import type { XdsServer } from "../../xds/server.js";
+
+/** What became of a report, as the metric `listener_reports` counts it. */
+export const reportResults = ["complete", "missing", "not_connected", "invalid", "cross_site"] as const;
+export type ReportResult = (typeof reportResults)[number];
+
+export interface ListenerReportOptions {
+  readonly crossSite: (headers: HttpRequest["headers"]) => boolean;
+  readonly compare: XdsServer["compareListeners"];
+  readonly reported: (result: ReportResult) => void;
+}
+
+/** Listeners in one report: as many as names in a discovery request. */
+const mostListeners = 20_000;
+/** Missing listeners that are named in the answer, which is for a log. */
+const mostNamed = 20;
+
+const title = "Could not take the report of a dataplane";
+
+interface ListenerReport {
+  readonly mesh: string;
+  readonly name: string;
+  readonly listeners: ReadonlySet<string>;
+}
+
+function parse(body: Buffer): ListenerReport | readonly Cause[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString());
+  } catch {
+    value = undefined;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return [{ field: "", message: 'expected an object such as {"mesh": "default", "name": "web-1", "listeners": []}' }];
+  }
+  const { mesh, name, listeners } = value as Readonly<Record<string, unknown>>;
+  const filled = (text: unknown): text is string => typeof text === "string" && text !== "";
+  const names = (list: unknown): list is readonly string[] =>
+    Array.isArray(list) && list.length <= mostListeners && list.every((one) => typeof one === "string");
+  const causes: Cause[] = [];
+  if (!filled(mesh)) causes.push({ field: "mesh", message: "has to be the name of a mesh" });
+  if (!filled(name)) causes.push({ field: "name", message: "has to be the name of a Dataplane" });
+  if (!names(listeners)) {
+    causes.push({ field: "listeners", message: `has to be a list of ${mostListeners} names of listeners at most` });
+  }
+  return filled(mesh) && filled(name) && names(listeners) ? { mesh, name, listeners: new Set(listeners) } : causes;
+}
+
+/**
+ * `POST /dataplane-status` `{"mesh", "name", "listeners"}`: which listeners the Envoy of a dataplane has, by name. A
+ * kuma-dp sends it when its Envoy could not create one. Answers `{"connected", "missing"?, "pending"?}`: whether this
+ * control plane serves the proxy, which listeners it lacks (the first of them), and whether to ask again soon because a
+ * response is on its way. The names are compared with what was sent, and kept nowhere.
+ */
+export function listenerReport(
+  { crossSite, compare, reported }: ListenerReportOptions,
+  { headers, body }: Pick<HttpRequest, "headers" | "body">,
+): HttpReply {
+  if (crossSite(headers)) {
+    reported("cross_site");
+    return errorReply(403, title, "Cross-site request refused");
+  }
+  const report = parse(body);
+  if (!("listeners" in report)) {
+    reported("invalid");
+    return errorReply(400, title, "Request is not valid", { causes: report });
+  }
+  const { mesh, name, listeners } = report;
+  const compared = compare({ mesh, name }, listeners);
+  if (compared === undefined) {
+    reported("not_connected");
+    return jsonReply(200, { connected: false });
+  }
+  const { missing, pending } = compared;
+  reported(missing.length === 0 ? "complete" : "missing");
+  return jsonReply(200, { connected: true, missing: missing.slice(0, mostNamed), pending });
+}

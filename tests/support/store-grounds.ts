@@ -1,0 +1,55 @@
+import { randomUUID } from "node:crypto";
+import { createLogger } from "../../src/lib/logger.js";
+import { resolveSettings } from "../../src/lib/settings.js";
+import { registry } from "../../src/resources/registry.js";
+import type { OpenedStore, StoreKind } from "../../src/store/kind.js";
+import type { storeKinds } from "../../src/store/kinds.js";
+import { type PostgresServer, startPostgres } from "./postgres.js";
+
+/** Where a test opens stores of a kind. */
+export interface StoreGround {
+  /** What has to be here for it, as suites name it. */
+  readonly needs?: string;
+  before?(): Promise<void>;
+  after?(): Promise<void>;
+  /** The environment by which kuma-cp would open an empty store, beside `KUMA_STORE_TYPE`. */
+  environment(): Promise<Readonly<Record<string, string>>>;
+}
+
+let server: PostgresServer;
+
+const postgres: StoreGround = {
+  needs: "postgres",
+  async before() {
+    server = await startPostgres();
+  },
+  after: () => server.close(),
+  async environment() {
+    const { host, port, user, password, database } = await server.createDatabase();
+    return {
+      KUMA_STORE_POSTGRES_HOST: host,
+      KUMA_STORE_POSTGRES_PORT: String(port),
+      KUMA_STORE_POSTGRES_USER: user,
+      KUMA_STORE_POSTGRES_PASSWORD: password,
+      KUMA_STORE_POSTGRES_DB_NAME: database,
+    };
+  },
+};
+
+/** Of each kind that there is: one that has none here is an error of types. */
+export const storeGrounds: Readonly<Record<(typeof storeKinds)[number]["name"], StoreGround>> = {
+  memory: { environment: async () => ({}) },
+  postgres,
+};
+
+/** An empty store, opened as kuma-cp opens it, from its settings on. */
+export async function openOn(kind: StoreKind, ground: StoreGround): Promise<OpenedStore> {
+  const { values } = resolveSettings(kind.settings, { env: await ground.environment() });
+  return kind.open(values, {
+    registry,
+    logger: createLogger({ name: "store", level: "off" }),
+    instanceId: randomUUID(),
+    pollingIntervalMs: 50,
+    signal: new AbortController().signal,
+  });
+}
