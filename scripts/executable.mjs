@@ -24,6 +24,9 @@ const execArgv = [
   // V8 lets the space for new objects grow to 134 MB by itself and keeps it: a third of what 1,000 connected proxies
   // take. A smaller one is no slower, as it stays in the processor's cache.
   "--max-semi-space-size=8",
+  // Where there is much memory, V8 lets old objects take hundreds of megabytes before it collects them for the first
+  // time, and keeps the pages: a flood of requests in tiny chunks took 616 MB, with this 414 MB. It costs no time.
+  "--initial-old-space-size=64",
   // Until main.ts listens to SIGUSR1, Node opens its debugger on it, to every user of the machine. This address is
   // none that a machine can have, so the debugger fails to open. --disable-sigusr1 would block the signal for good,
   // for our own listener too.

@@ -1,6 +1,6 @@
 import type { Mesh } from "../resources/mesh.js";
 import { type Store, StoreError } from "../store/store.js";
-import type { MeshAuthorities } from "./api/writes.js";
+import type { MeshAuthorities } from "./api/endpoint.js";
 
 /**
  * Creates the Mesh "default" with its certificate authority unless there is one; another instance that creates it first

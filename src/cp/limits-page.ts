@@ -1,4 +1,5 @@
 import { grpcLimits, type Limit } from "../net/grpc-limits.js";
+import { streamLimits } from "../net/limits.js";
 import { xdsLimits } from "../xds/limits.js";
 
 function shown({ value, unit }: Limit): string {
@@ -10,9 +11,9 @@ function shown({ value, unit }: Limit): string {
   return unit === "" ? String(value) : `${value} ${unit}`;
 }
 
-/** All limits of the xDS and SDS servers as a table in Markdown, for README.md. */
+/** All limits of the xDS and SDS servers, and those of streams over HTTP, as a table in Markdown, for README.md. */
 export function limitsMarkdown(): string {
-  const limits: Readonly<Record<string, Limit>> = { ...grpcLimits, ...xdsLimits };
+  const limits: Readonly<Record<string, Limit>> = { ...grpcLimits, ...xdsLimits, ...streamLimits };
   const rows = Object.entries(limits).map(([name, limit]) => `| \`${name}\` | ${shown(limit)} | ${limit.sentence} |`);
   return ["| limit | value | what it bounds |", "|---|---|---|", ...rows].map((line) => `${line}\n`).join("");
 }

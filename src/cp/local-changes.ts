@@ -1,13 +1,14 @@
-import type { Layer, Refusal } from "../net/exchange.js";
+import type { EndpointLayer } from "../net/endpoints.js";
+import type { Refusal } from "../net/exchange.js";
 import { localChangesOnly } from "../net/local-changes.js";
 import type { Settings } from "./settings.js";
 
-/** What to put around a server that changes something: nothing when the settings take changes from everyone. */
+/** What to put around endpoints that change something: nothing when the settings take changes from everyone. */
 export function localChanges(
   { apiAuthnType }: Pick<Settings, "apiAuthnType">,
   server: string,
   refused: (reason: Refusal) => void,
-): readonly Layer[] {
+): readonly EndpointLayer[] {
   if (apiAuthnType === "none") return [];
   const remedy =
     `Use the ${server} on that machine or through an SSH tunnel to it (ssh -L); KUMA_API_SERVER_AUTHN_TYPE=none on the ` +

@@ -5,7 +5,7 @@ import { type LogFormat, parseLogFormat } from "../lib/logger.js";
 
 function outputFormat(raw: string): "table" | "yaml" {
   if (raw === "table" || raw === "yaml") return raw;
-  throw new UserError("output.unknown", `unknown output format "${raw}"; known ones are table and yaml`);
+  throw UserError.of("output.unknown", { format: raw, hint: "; known ones are table and yaml" });
 }
 
 async function readFile(path: string): Promise<{ path: string; text: string }> {
@@ -13,7 +13,7 @@ async function readFile(path: string): Promise<{ path: string; text: string }> {
   try {
     return { path, text: readFileSync(path, "utf8") };
   } catch (error) {
-    throw new UserError("settings.file", `Failed to access configuration file "${path}"`, { cause: error });
+    throw UserError.of("settings.file", { file: path }, { cause: error });
   }
 }
 

@@ -290,10 +290,11 @@ export async function startControlPlane(
       port: settings.apiPort,
       host: settings.apiInterface,
       setting: "KUMA_API_SERVER_PORT or KUMA_API_SERVER_INTERFACE",
-      layers: [knownHosts, ...localChanges(settings, "HTTP API", metrics.requestRefused)],
+      layers: [knownHosts],
       logger: logger.child("api-server"),
       incidents: httpIncidents("api"),
       handler: apiHandler({
+        layers: localChanges(settings, "HTTP API", metrics.requestRefused),
         registry,
         checks: specChecks(own.current, envoy),
         store,

@@ -1,6 +1,6 @@
 import { load } from "js-yaml";
 import type { KeyType } from "../identity/key-pair.js";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { connectableHost } from "../lib/host.js";
 import {
   bool,
@@ -42,8 +42,10 @@ type ChangesFrom = "localhost" | "none";
 
 const environment: Parser<"universal"> = (raw, name) => {
   if (raw === "universal") return raw;
-  const known = raw === "kubernetes" ? ", a mode that this version doesn't have yet; use" : ", but has to be";
-  throw new UserError("setting.invalid", `${name} is ${JSON.stringify(raw)}${known} "universal"`);
+  if (raw === "kubernetes") {
+    throw UserError.of("setting.not-yet", { setting: name, value: raw, what: "a mode", expected: '"universal"' });
+  }
+  throw UserError.of("setting.invalid", { setting: name, value: JSON.stringify(raw), expected: '"universal"' });
 };
 
 /** Text that has to be there, also when a variable is set to nothing. */
@@ -51,7 +53,7 @@ const filled = (what: string): Parser<string> =>
   Object.assign(
     (raw: unknown, name: string): string => {
       const value = str(raw, name);
-      if (value === "") throw new UserError("setting.invalid", `${name} is empty, but has to be ${what}`);
+      if (value === "") throw UserError.of("setting.invalid", { setting: name, value: "empty", expected: what });
       return value;
     },
     { takesEmpty: true },
@@ -62,11 +64,13 @@ const host: Parser<string> = (raw, name) => {
   const value = str(raw, name);
   const usable = connectableHost(value);
   if (usable !== undefined) return usable;
-  throw new UserError(
-    "setting.invalid",
-    `${name} is ${JSON.stringify(value)}, but has to be a host that others connect to, without scheme or port: ` +
+  throw UserError.of("setting.invalid", {
+    setting: name,
+    value: JSON.stringify(value),
+    expected:
+      "a host that others connect to, without scheme or port: " +
       "a DNS name, or an IP address such as 192.168.0.1 or fd00::1",
-  );
+  });
 };
 
 const hostOrNone: Parser<string> = (raw, name) => (raw === "" ? "" : host(raw, name));
@@ -78,10 +82,10 @@ const meshDocument: Parser<Mesh> = (raw, name) => {
     const { spec, unknown } = fromJson(meshType, document, "strict");
     const completed = meshType.defaults(spec);
     const [problem] = [...unknown, ...meshType.validate(completed)];
-    if (problem !== undefined) throw new UserError("setting.invalid", `${problem.field}: ${problem.message}`);
+    if (problem !== undefined) throw new Error(`${problem.field}: ${problem.message}`);
     return completed;
   } catch (error) {
-    throw new UserError("setting.invalid", `${name} has to be a Mesh in YAML: ${messageOf(error)}`);
+    throw UserError.of("setting.mesh", { setting: name, reason: error });
   }
 };
 
@@ -377,7 +381,7 @@ export interface ReadSettings {
 
 /**
  * Reads settings from a YAML file, if given, and the environment, which wins.
- * @throws UserError `settings.invalid` with everything that is wrong, `settings.unreadable` for a file that is no YAML
+ * @throws UserError `settings.invalid` with everything that is wrong, `config-file.unparsable` for a file that is no YAML
  */
 export function readSettings(
   file: { readonly path: string; readonly text: string } | undefined,
@@ -394,7 +398,7 @@ export function readSettings(
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
   });
   const problems = contradictions(values, kinds);
-  if (problems.length > 0) throw new UserError("settings.invalid", `Invalid configuration: ${problems.join("; ")}`);
+  if (problems.length > 0) throw UserError.of("settings.invalid", { problems: problems.join("; ") });
   const unused = unusedSettings(kinds, table, { values, origins });
   return {
     settings: values,
@@ -440,7 +444,7 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
   try {
     return text.trim() === "" ? {} : load(text);
   } catch (error) {
-    throw new UserError("settings.unreadable", `Failed to parse configuration file "${path}": ${messageOf(error)}`);
+    throw UserError.of("config-file.unparsable", { file: path, reason: error });
   }
 }
 

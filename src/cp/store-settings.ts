@@ -22,11 +22,11 @@ export function storeTypeSetting(kinds: StoreKinds): Setting<string> {
   const parse: Parser<string> = (raw, name) => {
     const known = names.find((one) => one === raw);
     if (known !== undefined) return known;
-    const wrong =
-      raw === kubernetes
-        ? `, a store that this version doesn't have yet; use ${either(names.map((one) => `"${one}"`))}`
-        : `: Type should be either ${either(names)}`;
-    throw new UserError("setting.invalid", `${name} is "${raw}"${wrong}`);
+    if (raw === kubernetes) {
+      const expected = either(names.map((one) => `"${one}"`));
+      throw UserError.of("setting.not-yet", { setting: name, value: raw, what: "a store", expected });
+    }
+    throw UserError.of("setting.store-type", { setting: name, value: String(raw), expected: either(names) });
   };
   return {
     path: "store.type",

@@ -1,4 +1,4 @@
-import { type Cause, messageOf, UserError } from "../lib/errors.js";
+import { type Cause, UserError } from "../lib/errors.js";
 import { isJsonObject, parseJson } from "../lib/json.js";
 import type { Logger } from "../lib/logger.js";
 import { visible } from "../lib/visible.js";
@@ -7,7 +7,7 @@ import { readWarningHeader } from "../net/warning-header.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type AuthorityStatus, readAuthority } from "./authority.js";
-import { foreignAnswer, foreignProtocol } from "./foreign.js";
+import { foreignAnswer, foreignProtocol, shown } from "./foreign.js";
 import { below, type Request, send } from "./http.js";
 import { droppedWarnings, kumaVersion, olderError } from "./older.js";
 
@@ -58,7 +58,7 @@ export function collectionPath(type: ResourceType, mesh: string): string {
 
 /** Resolving a URL would take `.` and `..` for directories, and so another path than the one that was meant. */
 function segment(name: string): string {
-  if (name === "" || name === "." || name === "..") throw new UserError("name.invalid", `"${name}" can't be a name`);
+  if (name === "" || name === "." || name === "..") throw UserError.of("name.invalid", { name });
   return encodeURIComponent(name);
 }
 
@@ -75,9 +75,11 @@ export function failure(address: URL, answer: Answer): UserError {
   // What a server says is shown in one line: its line breaks must not look like lines of ours.
   const error = parseJson(answer.body);
   if (isJsonObject(error) && typeof error.title === "string" && typeof error.details === "string") {
-    return new UserError("api.refused", visible(`${error.title} (${error.details})`), {
-      causes: readCauses(error.causes),
-    });
+    return UserError.of(
+      "api.refused",
+      { title: visible(error.title), details: visible(error.details) },
+      { causes: readCauses(error.causes) },
+    );
   }
   return foreignAnswer(address, answer);
 }
@@ -92,12 +94,9 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       return answer;
     } catch (error) {
       logger.debug("failed", { method, url: url.href, error });
-      const foreign = foreignProtocol(address, error instanceof UserError ? error.cause : error);
-      if (foreign !== undefined) throw new UserError("api.unreachable", foreign, { cause: error });
-      throw new UserError(
-        "api.unreachable",
-        `could not reach the Control Plane at ${address.href.replace(/\/$/, "")}: ${messageOf(error)}`,
-        { cause: error },
+      throw (
+        foreignProtocol(address, error instanceof UserError ? error.cause : error) ??
+        UserError.of("api.unreachable", { address: shown(address), reason: error })
       );
     }
   }
@@ -105,7 +104,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   /** The error of an answer to a path that control planes of this release have. */
   async function refusalOf(path: string, answer: Answer): Promise<UserError> {
     const refusal = failure(address, answer);
-    if (answer.status !== 404 || refusal.id !== "api.unexpected") return refusal;
+    if (answer.status !== 404 || refusal.id === "api.refused") return refusal;
     const version = await ask("GET", "").then(kumaVersion, () => undefined);
     return version === undefined ? refusal : olderError(version, path);
   }
@@ -136,7 +135,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     const error = parseJson(body);
     if (isJsonObject(error) && readCauses(error.causes).some(({ field }) => field === "dry-run")) return;
     if (status !== 400 && status !== 500) throw failure(address, answer);
-    throw new UserError("dry-run.unknown", "this Control Plane can't do dry runs; nothing was changed");
+    throw UserError.of("api.no-dry-run");
   }
 
   let dryRuns: Promise<void> | undefined;
@@ -225,12 +224,12 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       if (answer.status === 404) {
         // An older control plane doesn't have the path, whether or not it has the mesh.
         if ((await ask("GET", path)).status !== 200) return undefined;
-        throw new UserError("rotation.unknown", "this Control Plane can't rotate certificate authorities");
+        throw UserError.of("api.no-rotation");
       }
       if (answer.status !== 200 && answer.status !== 202) throw failure(address, answer);
       const status = readAuthority(parseJson(answer.body));
       if (status !== undefined) return { begun: answer.status === 202, status };
-      throw new UserError("api.unexpected", `${address.href} answered with something that is no certificate authority`);
+      throw UserError.of("api.no-authority", { address: address.href });
     },
   };
 }

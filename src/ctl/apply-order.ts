@@ -34,16 +34,16 @@ function located(error: unknown, documents: readonly Applicable[], index: number
   const document = documents[index];
   if (!(error instanceof UserError) || document === undefined) return error;
   const { place } = document;
-  const lines = [error.message, `in ${place}, ${titleOf(document)}`];
+  const lines = [`in ${place}, ${titleOf(document)}`];
   if (!dryRun) {
     // An answer that never came may be that of a change that was made.
-    const doubtful = error.id === "api.unreachable";
+    const doubtful = error.id === "api.unreachable" || error.id === "api.protocol";
     const left = documents.slice(doubtful ? index + 1 : index);
     lines.push(`applied: ${index === 0 ? "nothing" : named(documents.slice(0, index))}`);
     if (doubtful) lines.push(`applied or not, which is not known: ${titleOf(document)}`);
     if (left.length > 0) lines.push(`not applied: ${named(left)}`);
   }
-  return new UserError(error.id, lines.join("\n"), { causes: error.causes, cause: error });
+  return error.within("document", { lines: lines.join("\n") });
 }
 
 /** A sentence for each resource that several of the documents are about: the last one replaces the others. */

@@ -84,7 +84,7 @@ export async function loadConfig({ path: file, named }: Location): Promise<Confi
       return firstConfig;
     }
     const reason = missing ? "it does not exist" : messageOf(error);
-    throw new UserError("config.unreadable", `Failed to access configuration file "${file}": ${reason}`);
+    throw UserError.of("config-file.unreadable", { file, reason });
   }
   const { load } = await import("js-yaml");
   let config: Config;
@@ -93,11 +93,10 @@ export async function loadConfig({ path: file, named }: Location): Promise<Confi
     const { value } = decode(configSchema, document ?? {}, "lenient");
     config = value;
   } catch (error) {
-    throw new UserError("config.invalid", `Failed to parse configuration file "${file}": ${messageOf(error)}`);
+    throw UserError.of("config-file.unparsable", { file, reason: error });
   }
   const problem = validate(config);
-  if (problem !== undefined)
-    throw new UserError("config.invalid", `Configuration file "${file}" is invalid: ${problem}`);
+  if (problem !== undefined) throw UserError.of("config-file.invalid", { file, problem });
   return config.contexts === undefined ? config : { ...config, contexts: config.contexts.map(withOneName) };
 }
 
@@ -117,14 +116,14 @@ export async function saveConfig({ path: file }: Location, config: Config): Prom
     await rename(beside, file);
   } catch (error) {
     await rm(beside, { force: true });
-    throw new UserError("config.unwritable", `Failed to write configuration file "${file}": ${messageOf(error)}`);
+    throw UserError.of("config-file.unwritable", { file, reason: error });
   }
 }
 
 const addHint = "Use `kumactl config control-planes add` to add a Control Plane and make it active";
 
 function noneActive(): UserError {
-  return new UserError("config.inactive", `active Control Plane is not set. ${addHint}`);
+  return UserError.of("config.inactive", { hint: addHint });
 }
 
 export { addHint };
@@ -136,8 +135,5 @@ export function activeControlPlane(config: Config): { readonly context: Context;
   const controlPlane = config.controlPlanes?.find(({ name }) => name === context?.controlPlane);
   const address = parseAddress(controlPlane?.coordinates?.apiServer?.url ?? "");
   if (context && address) return { context, address };
-  throw new UserError(
-    "config.broken",
-    `apparently, configuration is broken: the active context "${config.currentContext}" leads to no Control Plane. ${addHint}`,
-  );
+  throw UserError.of("config.broken", { context: config.currentContext, hint: addHint });
 }

@@ -1,4 +1,4 @@
-import { type Cause, messageOf, UserError } from "../lib/errors.js";
+import { type Cause, UserError } from "../lib/errors.js";
 import { nearest } from "../lib/suggest.js";
 import { visible } from "../lib/visible.js";
 import { fromJson, readEnvelope } from "../resources/envelope.js";
@@ -19,8 +19,6 @@ export interface Source {
   readonly name: string;
   readonly text: string;
 }
-
-const prefix = "YAML contains invalid resource: ";
 
 interface ReadOptions {
   /** Whether secrets are taken, which no API reaches. */
@@ -59,10 +57,10 @@ async function readDocuments(
       return { ...readOne(registry, document, options), place };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      const place = documents.length > 1 ? `document ${index + 1}: ` : "";
+      const at = documents.length > 1 ? `document ${index + 1}: ` : "";
       // One cause says in full what the message would repeat.
       const causes = error.causes.length > 1 ? error.causes : [];
-      throw new UserError("document.invalid", `${prefix}${within}${place}${error.message}`, { causes });
+      throw UserError.of("document.invalid", { place: `${within}${at}`, reason: error }, { causes });
     }
   });
 }
@@ -73,12 +71,12 @@ async function parseYaml(text: string, within: string): Promise<unknown[]> {
   try {
     documents = loadAll(text);
   } catch (error) {
-    throw new UserError("document.unparsable", `${prefix}${within}${messageOf(error)}`);
+    throw UserError.of("document.invalid", { place: within, reason: error });
   }
   // What stands before a first, behind a last or between two separators may be nothing at all.
   const filled = documents.filter((document) => document !== null && document !== undefined);
   if (filled.length > 0) return filled;
-  throw new UserError("document.missing", `${prefix}${within}the input is empty`);
+  throw UserError.of("document.missing", { place: within });
 }
 
 function readOne(
@@ -90,17 +88,17 @@ function readOne(
   const type = registry.byName(word ?? "");
   const isSecret = type?.name === secretType.name;
   if (isSecret && !secrets) {
-    const message = `invalid type of resource type "${type.name}"; it is only taken with --secrets, see \`kumactl export -h\``;
-    throw new UserError("secrets.unavailable", message);
+    const expected = "it is only taken with --secrets, see `kumactl export -h`";
+    throw UserError.of("document.type", { type: type.name, expected });
   }
   if (type?.access !== "full" && !isSecret) throw unknownType(registry, word);
-  if (name === undefined) throw new UserError("name.missing", "Name field cannot be empty");
+  if (name === undefined) throw UserError.of("field.empty", { field: "Name" });
   // A secret without a mesh belongs to none.
   const home = type.scope === "global" ? name : isSecret ? (mesh ?? "") : mesh;
-  if (home === undefined) throw new UserError("mesh.missing", "Mesh field cannot be empty");
+  if (home === undefined) throw UserError.of("field.empty", { field: "Mesh" });
   const { spec, unknown } = fromJson(type, document, "strict");
   const [first] = unknown;
-  if (first) throw new UserError("field.unknown", unknownFields(unknown, first), { causes: unknown });
+  if (first) throw UserError.of("field.unknown", { problem: unknownFields(unknown, first) }, { causes: unknown });
   return { type, resource: { type: type.name, mesh: home, name, spec } };
 }
 
@@ -109,9 +107,9 @@ function unknownFields(all: readonly Cause[], first: Cause): string {
 }
 
 function unknownType(registry: Registry, word: string | undefined): UserError {
-  if (word === undefined) return new UserError("type.missing", "Type field cannot be empty");
+  if (word === undefined) return UserError.of("field.empty", { field: "Type" });
   const names = registry.types.filter(({ access }) => access === "full").map(({ name }) => name);
   const meant = nearest(word, names);
-  const way = meant === undefined ? `known types are ${names.join(", ")}` : `did you mean "${meant}"?`;
-  return new UserError("type.unknown", `invalid type of resource type "${visible(word)}"; ${way}`);
+  const expected = meant === undefined ? `known types are ${names.join(", ")}` : `did you mean "${meant}"?`;
+  return UserError.of("document.type", { type: visible(word), expected });
 }

@@ -28,30 +28,24 @@ export function foreignAnswer(address: URL, answer: Answer): UserError {
   const short = body.trim();
   const isPlain = short.length <= longestQuoted && !/[\r\n]/.test(short) && !/^[<{[]/.test(short);
   // What a proxy on the way says in a line, such as 502 Bad Gateway, is worth more than a description.
-  if (status !== 200 && short !== "" && isPlain)
-    return new UserError("api.unexpected", `(${status}): ${visible(short)}`);
-  return new UserError(
-    "api.unexpected",
-    `${shown(address)} answers, but is no control plane: it sent ${kindOf(answer)} with status ${status}. ` +
-      "The address has to be that of the HTTP API, by default port 5681",
-  );
+  if (status !== 200 && short !== "" && isPlain) return UserError.of("api.proxy", { status, answer: visible(short) });
+  return UserError.of("api.foreign", { address: shown(address), what: kindOf(answer), status });
 }
 
-/** Why an answer could not be read as HTTP at all; undefined for a failure of another kind. */
-export function foreignProtocol(address: URL, error: unknown): string | undefined {
+/** The error for an answer that could not be read as HTTP at all; undefined for a failure of another kind. */
+export function foreignProtocol(address: URL, error: unknown): UserError | undefined {
   const { code = "", rawPacket } = (error ?? {}) as { code?: string; rawPacket?: unknown };
-  const answers = `${shown(address)} answers, but is no control plane:`;
+  const speaks = (problem: string) =>
+    UserError.of("api.protocol", { address: shown(address), problem }, { cause: error });
   if (code.startsWith("HPE_")) {
     // The records of TLS by which a server refuses what is no handshake: alert and handshake.
     const tls = Buffer.isBuffer(rawPacket) && (rawPacket[0] === 0x15 || rawPacket[0] === 0x16) && rawPacket[1] === 3;
-    return tls
-      ? `${answers} it speaks TLS, so that its address begins with https://`
-      : `${answers} it doesn't speak HTTP`;
+    return speaks(tls ? "it speaks TLS, so that its address begins with https://" : "it doesn't speak HTTP");
   }
   if (code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
-    return `${answers} it doesn't speak TLS; is it http://${address.host}?`;
+    return speaks(`it doesn't speak TLS; is it http://${address.host}?`);
   }
   return undefined;
 }
 
-const shown = (address: URL) => address.href.replace(/\/$/, "");
+export const shown = (address: URL) => address.href.replace(/\/$/, "");

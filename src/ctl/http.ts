@@ -24,7 +24,7 @@ export async function send({ url, authorization, client, ...request }: Request):
     return await exchange({ ...request, target: url, headers, limit, ...(tls && { tls }) });
   } catch (error) {
     const reason = error instanceof TimedOut ? `no answer within ${request.timeout / 1000}s` : messageOf(error);
-    throw new UserError("http.unreachable", reason, { cause: error });
+    throw UserError.of("http.unreachable", { reason }, { cause: error });
   }
 }
 

@@ -16,5 +16,5 @@ export async function requireMesh(client: ApiClient, name: string): Promise<void
   const meant = nearest(name, names);
   const hint =
     meant === undefined ? "`kumactl get meshes` lists those that exist" : `did you mean "${visible(meant)}"?`;
-  throw new UserError("mesh.unknown", `there is no mesh "${name}"; ${hint}`);
+  throw UserError.of("mesh.unknown", { mesh: name, hint });
 }

@@ -14,10 +14,7 @@ export function kumaVersion({ status, body }: Answer): string | undefined {
 
 /** The error for a path that a control plane of this release has, and the one of this version has not. */
 export const olderError = (version: string, path: string): UserError =>
-  new UserError(
-    "api.older",
-    `this Control Plane (version ${version}) has nothing at /${visible(path.split("?", 1)[0] ?? "")}: it is older than this kumactl`,
-  );
+  UserError.of("api.older", { version, path: visible(path.split("?", 1)[0] ?? "") });
 
 /** More are no help. */
 const shownFields = 5;

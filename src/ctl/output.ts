@@ -18,10 +18,7 @@ export function parseFormat(name: string): Format {
   const format = formats.find((known) => known === name);
   if (format) return format;
   const meant = nearest(name, formats);
-  throw new UserError(
-    "output.unknown",
-    `unknown output format "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
-  );
+  throw UserError.of("output.unknown", { format: name, hint: meant === undefined ? "" : `; did you mean "${meant}"?` });
 }
 
 /** A value as the API gives it. */

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import type { Answer } from "../net/http-client.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource } from "../resources/resource.js";
@@ -16,29 +16,27 @@ export interface SecretsClient {
   put(secret: Resource): Promise<void>;
 }
 
-const refused = (message: string) => new UserError("secrets.unavailable", `the secrets are out of reach: ${message}`);
-
 async function readToken(file: string): Promise<string> {
   const token = await readFile(file, "utf8").catch((error: unknown) => {
-    throw refused(`"${file}" can't be read: ${messageOf(error)}`);
+    throw UserError.of("secrets.token-unreadable", { file, reason: error });
   });
-  if (token.trim() === "") throw refused(`"${file}" is empty`);
+  if (token.trim() === "") throw UserError.of("secrets.token-empty", { file });
   return token.trim();
 }
 
 /**
  * Who has the file with the token of the secrets is let in, on the machine of the control plane only.
- * @throws UserError `secrets.unavailable`
+ * @throws UserError `secrets.*`
  */
 export async function connectToSecrets(file: string, { client, context, address }: Connection): Promise<SecretsClient> {
   const token = await readToken(file);
   const catalogue = await client.catalogue().catch((error: unknown) => {
-    throw refused(messageOf(error));
+    throw UserError.of("secrets.unavailable", { reason: error });
   });
   const endpoint = await findTokenServer(readTokenApi(catalogue), address, context).catch((error: unknown) => {
-    throw refused(messageOf(error));
+    throw UserError.of("secrets.unavailable", { reason: error });
   });
-  if (endpoint.client !== undefined) throw refused("run this on the machine of the Control Plane");
+  if (endpoint.client !== undefined) throw UserError.of("secrets.remote");
 
   async function ask(method: Request["method"], body?: unknown): Promise<Answer> {
     const answer = await send({
@@ -48,11 +46,9 @@ export async function connectToSecrets(file: string, { client, context, address 
       timeout,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }).catch((error: unknown) => {
-      throw refused(`could not reach ${endpoint.url.origin}: ${messageOf(error)}`);
+      throw UserError.of("secrets.unreachable", { server: endpoint.url.origin, reason: error });
     });
-    if (answer.status === 404) {
-      throw refused("set KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE of the Control Plane to this file");
-    }
+    if (answer.status === 404) throw UserError.of("secrets.disabled");
     if (answer.status !== 200 && answer.status !== 201) throw failure(endpoint.url, answer);
     return answer;
   }
@@ -60,7 +56,7 @@ export async function connectToSecrets(file: string, { client, context, address 
   return {
     async list() {
       const { items } = JSON.parse((await ask("GET")).body) as { items?: unknown };
-      if (!Array.isArray(items)) throw refused("the answer is no list");
+      if (!Array.isArray(items)) throw UserError.of("secrets.unexpected");
       return items;
     },
     async put(secret) {

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Io } from "../lib/cli.js";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { parseAddress, send } from "./http.js";
 
 const downloadTimeout = 10_000;
@@ -36,9 +36,7 @@ const standardInput = "-";
  * @throws UserError("source.repeated") when standard input is given twice, as it can be read once
  */
 export function sourcesOf(files: readonly string[]): readonly string[] {
-  if (files.filter((file) => file === standardInput).length > 1) {
-    throw new UserError("source.repeated", "standard input (-f -) is given twice, and can be read only once");
-  }
+  if (files.filter((file) => file === standardInput).length > 1) throw UserError.of("source.repeated");
   return files.length === 0 ? [standardInput] : files;
 }
 
@@ -49,8 +47,6 @@ export async function readSource(source: string, io: Io): Promise<string> {
     const url = /^https?:\/\//i.test(source) ? parseAddress(source) : undefined;
     return url ? await download(url) : await readFile(source, "utf8");
   } catch (error) {
-    throw new UserError("source.unreadable", `error while reading provided file: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw UserError.of("source.unreadable", { reason: error });
   }
 }

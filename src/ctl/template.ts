@@ -1,7 +1,7 @@
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 
 const badVariable = (pair: string, reason: string) =>
-  new UserError("variable.invalid", `invalid argument "${pair}" for "-v, --var" flag: ${reason}`, { usage: true });
+  UserError.of("flag.value", { value: pair, flag: "-v, --var", reason });
 
 /** `-v key=value`, several also in one flag with commas between them; one variable has one value. */
 export function parseVariables(pairs: readonly string[]): ReadonlyMap<string, string> {
@@ -56,6 +56,6 @@ export async function renderTemplate(template: string, variables: ReadonlyMap<st
   try {
     return mustache.render(template, nest(variables), {}, { escape: String });
   } catch (error) {
-    throw new UserError("template.invalid", `the template can't be rendered: ${messageOf(error)}`);
+    throw UserError.of("template.invalid", { reason: error });
   }
 }

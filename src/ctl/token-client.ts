@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
 import type { Context } from "./config-file.js";
@@ -35,26 +35,18 @@ export interface TokenEndpoint {
   readonly client?: NonNullable<Request["client"]>;
 }
 
-function refuse(message: string): UserError {
-  return new UserError("token.unavailable", `failed to create dataplane token client: ${message}`);
-}
-
 function endpointUrl(text: string): URL {
   const url = parseAddress(text);
   if (url) return url;
-  throw refuse(`the Control Plane's catalogue gives "${visible(text)}" as the address of its Dataplane Token Server`);
+  throw UserError.of("token-client.address", { address: visible(text) });
 }
 
 /** Chooses between the local and the public token server. */
 export async function findTokenServer(api: TokenApi, address: URL, context: Context): Promise<TokenEndpoint> {
-  if (api.localUrl === "") {
-    throw refuse(
-      "Enable the server on the Control Plane to be able to generate tokens (KUMA_DATAPLANE_TOKEN_SERVER_ENABLED=true).",
-    );
-  }
+  if (api.localUrl === "") throw UserError.of("token-client.disabled");
   // Only on its own machine is the local token server within reach.
   const local = await resolvesToLoopback(address.hostname).catch((error: unknown) => {
-    throw refuse(messageOf(error));
+    throw UserError.of("token-client.unavailable", { reason: error });
   });
   if (local) return { url: endpointUrl(api.localUrl) };
   const { clientCert, clientKey } = context.credentials?.dataplaneTokenApi ?? {};
@@ -62,8 +54,8 @@ export async function findTokenServer(api: TokenApi, address: URL, context: Cont
   if (api.publicUrl === "" || !configured) {
     const server = api.publicUrl === "" ? "the Control Plane has no public Dataplane Token Server" : "";
     const client = configured ? "" : "kumactl has no client certificate for this Control Plane";
-    const sides = [server, client].filter((side) => side !== "").join(", and ");
-    throw refuse(`the Control Plane runs on another machine, but ${sides}.\n${remedies}`);
+    const missing = [server, client].filter((side) => side !== "").join(", and ");
+    throw UserError.of("token-client.remote", { missing, remedies });
   }
   return { url: endpointUrl(api.publicUrl), client: await readClient(clientCert, clientKey) };
 }
@@ -71,12 +63,12 @@ export async function findTokenServer(api: TokenApi, address: URL, context: Cont
 async function readClient(certFile: string, keyFile: string): Promise<NonNullable<Request["client"]>> {
   const [cert, key] = await Promise.all([readFile(certFile, "utf8"), readFile(keyFile, "utf8")]).catch(
     (error: unknown) => {
-      throw refuse(`the client certificate can't be read: ${messageOf(error)}`);
+      throw UserError.of("token-client.unreadable", { reason: error });
     },
   );
   // TLS would say this in words of OpenSSL.
   if (belongTogether(cert, key)) return { cert, key };
-  throw refuse(`"${certFile}" and "${keyFile}" are not a certificate and its key, both in PEM`);
+  throw UserError.of("token-client.mismatch", { certFile, keyFile });
 }
 
 function belongTogether(cert: string, key: string): boolean {
@@ -116,7 +108,6 @@ function neverExpires(token: string): boolean {
 
 /** A token for one dataplane, without a line break. */
 export async function requestToken({ url, client }: TokenEndpoint, request: TokenRequest): Promise<string> {
-  const prefix = "failed to generate a dataplane token: ";
   const answer = await send({
     method: "POST",
     url: below(url, "tokens"),
@@ -125,22 +116,15 @@ export async function requestToken({ url, client }: TokenEndpoint, request: Toke
     ...(client === undefined ? {} : { client }),
   }).catch((error: unknown) => {
     const hint = client !== undefined && isCut(error) ? `. ${unknownClient}` : "";
-    throw new UserError("token.unreachable", `${prefix}could not reach ${url.origin}: ${messageOf(error)}${hint}`);
+    throw UserError.of("token-server.unreachable", { server: url.origin, reason: error, hint });
   });
   if (answer.status === 200) {
     if (isToken(answer.body)) {
       if (request.validFor === undefined || !neverExpires(answer.body)) return answer.body;
-      const way = "leave --valid-for out to get such a token";
-      throw new UserError(
-        "token.unexpected",
-        `${prefix}${url.origin} takes no --valid-for, as Kuma 0.3 does not: its token never expires and is not shown; ${way}`,
-      );
+      throw UserError.of("token-server.endless", { server: url.origin });
     }
-    throw new UserError("token.unexpected", `${prefix}${url.origin} answered with something that is not a token`);
+    throw UserError.of("token-server.unexpected", { server: url.origin });
   }
   const said = visible(excerpt(answer.body.trim()));
-  throw new UserError(
-    "token.refused",
-    `${prefix}unexpected status code ${answer.status}${said === "" ? "" : `: ${said}`}. Expected 200`,
-  );
+  throw UserError.of("token-server.refused", { status: answer.status, answer: said === "" ? "" : `: ${said}` });
 }

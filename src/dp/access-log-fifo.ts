@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync, watch } f
 import { Socket } from "node:net";
 import path from "node:path";
 import { backoff } from "../lib/deadline.js";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { files } from "./config-dir.js";
 
 /** Node can't make one itself. What is asked for lies in these places where PATH says nothing of them. */
@@ -91,7 +91,7 @@ export async function openAccessLogFifo(directory: string, events: FifoEvents, e
   try {
     current = await make(existing);
   } catch (error) {
-    throw new UserError("access-logs.no-fifo", `could not create ${file}: ${messageOf(error)}`, { cause: error });
+    throw UserError.of("access-logs.no-fifo", { file, reason: error });
   }
 
   const isThere = () => !current.socket.destroyed && lstatSync(file, { throwIfNoEntry: false })?.ino === current.inode;

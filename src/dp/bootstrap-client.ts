@@ -77,15 +77,8 @@ export async function ask(
     answer = await exchange({ method, target: url, timeout, limit: bodyLimit, signal, ...tls, ...payload });
   } catch (error) {
     signal.throwIfAborted();
-    const reason = messageOf(error);
-    if (isTrustFailure(error)) {
-      throw new UserError(
-        "control-plane.untrusted",
-        `the certificate of ${url.origin} is not trusted: ${reason}. Name the certificate of its authority with --ca-cert-file`,
-        { cause: error },
-      );
-    }
-    throw new Unavailable(`could not reach ${url.href}: ${reason}`, { cause: error });
+    if (isTrustFailure(error)) throw UserError.of("control-plane.untrusted", { server: url.origin, reason: error });
+    throw new Unavailable(`could not reach ${url.href}: ${messageOf(error)}`, { cause: error });
   }
   if (answer.status >= 500) throw new Unavailable(`${url.href} answered with status ${answer.status}`);
   return answer;
@@ -124,10 +117,7 @@ export async function lookUp(cp: ControlPlane, tried: readonly string[], signal:
     if (found !== undefined) return found;
     attempts.push(`GET ${url.href} (status ${answer.status})`);
   }
-  throw new UserError(
-    "control-plane.foreign",
-    `no control plane answers at ${cp.url}; tried ${attempts.join(", ")}. The address must be a bootstrap server's, by default port 5682`,
-  );
+  throw UserError.of("control-plane.not-found", { address: cp.url, attempts: attempts.join(", ") });
 }
 
 /** What a bootstrap server's answer means: the answer with the bootstrap, or undefined when it came from somebody else. */
@@ -136,14 +126,14 @@ function read(url: URL, answer: Answer): Answer | undefined {
   const ours = ourError(answer);
   // Only this title: our API server, whose URL may have been given instead, answers unknown paths with JSON as well.
   if (answer.status === 404 && ours?.startsWith("Could not find a Dataplane")) {
-    throw new UserError(
-      "bootstrap.no-dataplane",
-      `the control plane does not know this dataplane: ${ours}, status: 404. Did you first apply a Dataplane resource?`,
-    );
+    throw UserError.of("bootstrap.no-dataplane", { answer: ours });
   }
   if (answer.status === 404 || answer.status === 405) return undefined;
-  const detail = ours === undefined ? "" : `: ${ours}`;
-  throw new UserError("bootstrap.refused", `${url.href}: unexpected status code: ${answer.status}${detail}`);
+  throw UserError.of("bootstrap.refused", {
+    url: url.href,
+    status: answer.status,
+    answer: ours === undefined ? "" : `: ${ours}`,
+  });
 }
 
 async function attempt(cp: ControlPlane, body: string, signal: AbortSignal): Promise<Answer> {
@@ -159,7 +149,7 @@ async function attempt(cp: ControlPlane, body: string, signal: AbortSignal): Pro
   const answer = await ask("POST", found, cp, signal, body);
   const bootstrap = read(found, answer);
   if (bootstrap !== undefined) return bootstrap;
-  throw new UserError("bootstrap.refused", `${found.href}: unexpected status code: ${answer.status}`);
+  throw UserError.of("bootstrap.refused", { url: found.href, status: answer.status, answer: "" });
 }
 
 /**
@@ -182,7 +172,7 @@ export async function fetchBootstrap(
       return answer.body;
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
-      if (Date.now() >= deadline) throw new UserError("control-plane.unavailable", error.message, { cause: error });
+      if (Date.now() >= deadline) throw UserError.of("control-plane.unavailable", { reason: error });
       retry.waiting(error.message);
     }
     await sleep(pauses.next(), signal).catch(() => signal.throwIfAborted());

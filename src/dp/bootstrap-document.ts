@@ -60,17 +60,15 @@ function refuseOldControlPlane(document: unknown): void {
   const ads = field(field(document, "dynamicResources", "dynamic_resources"), "adsConfig", "ads_config");
   const version = field(ads, "transportApiVersion", "transport_api_version");
   if (ads === undefined || version === "V3") return;
-  throw new UserError(
-    "bootstrap.old",
-    "the control plane is too old: its bootstrap is one for xDS v2, and Envoy speaks v3 only; use the kuma-cp of this release",
-  );
+  throw UserError.of("bootstrap.old");
 }
 
 /**
  * Checks the control plane's answer and sees to it that there is an admin interface: without one it is added on
  * a Unix socket in the config dir, because draining and readiness go through it. A bootstrap that has one is passed on
- * byte for byte. Throws UserError("bootstrap.malformed") unless the text is a YAML mapping, and
- * UserError("bootstrap.old") when it is one for xDS v2.
+ * byte for byte.
+ * @throws UserError `bootstrap.not-yaml` or `bootstrap.malformed` unless the text is a YAML mapping, and `bootstrap.old`
+ * when it is one for xDS v2
  */
 export async function prepareBootstrap(text: string): Promise<PreparedBootstrap> {
   const { dump, load } = await import("js-yaml");
@@ -79,13 +77,11 @@ export async function prepareBootstrap(text: string): Promise<PreparedBootstrap>
     document = load(text);
   } catch (error) {
     // The parser's message continues with an excerpt of the text.
-    const reason = messageOf(error).split("\n", 1)[0];
-    throw new UserError("bootstrap.malformed", `the control plane's bootstrap is not YAML: ${reason}`, {
-      cause: error,
-    });
+    const problem = messageOf(error).split("\n", 1)[0] ?? "";
+    throw UserError.of("bootstrap.not-yaml", { problem }, { cause: error });
   }
   if (!isJsonObject(document)) {
-    throw new UserError("bootstrap.malformed", "the control plane's bootstrap is not a YAML mapping");
+    throw UserError.of("bootstrap.malformed");
   }
   refuseOldControlPlane(document);
   const present = field(document, "admin");

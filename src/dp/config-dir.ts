@@ -120,23 +120,23 @@ function openDirectory(directory: string, removeAll: boolean): ConfigDir {
   };
 }
 
-function unusable(what: string, cause: unknown): UserError {
-  const isLink = cause instanceof Error && "code" in cause && (cause.code === "ELOOP" || cause.code === "ENOTDIR");
-  const reason = isLink ? "it has to be a directory, and no link to one" : messageOf(cause);
-  return new UserError("config-dir.unusable", `${what}: ${reason}`, { cause });
-}
+type Unusable = "config-dir.unusable" | "config-dir.temporary" | "config-dir.present";
 
-const givenUnusable = (directory: string, cause: unknown) => unusable(`could not use --config-dir ${directory}`, cause);
+function unusable(id: Unusable, directory: string, cause: unknown): UserError {
+  const isLink = cause instanceof Error && "code" in cause && (cause.code === "ELOOP" || cause.code === "ENOTDIR");
+  const problem = isLink ? "it has to be a directory, and no link to one" : messageOf(cause);
+  return UserError.of(id, { directory, problem }, { cause });
+}
 
 /**
  * A new directory, mode 0700, under `temporary`; it becomes the working directory and goes away with the run.
- * Throws UserError("config-dir.unusable").
+ * @throws UserError `config-dir.temporary`
  */
 export function createTemporary(temporary: string, mesh: string, name: string): ConfigDir {
   try {
     return openDirectory(mkdtempSync(path.join(temporary, temporaryPrefix(mesh, name))), true);
   } catch (error) {
-    throw unusable(`could not create a directory in ${temporary}`, error);
+    throw unusable("config-dir.temporary", temporary, error);
   }
 }
 
@@ -148,19 +148,20 @@ export function examineGiven(directory: string): void {
   try {
     if (lstatSync(directory, { throwIfNoEntry: false }) !== undefined) examine(directory);
   } catch (error) {
-    throw givenUnusable(directory, error);
+    throw unusable("config-dir.unusable", directory, error);
   }
 }
 
 /**
  * The directory of a run that goes on, after kuma-dp executed itself: nothing in it is touched. It becomes the working
- * directory. Throws UserError("config-dir.unusable").
+ * directory.
+ * @throws UserError `config-dir.present`
  */
 export function reopen(directory: string, temporary: boolean): ConfigDir {
   try {
     return openDirectory(directory, temporary);
   } catch (error) {
-    throw unusable(`could not go on with ${directory}`, error);
+    throw unusable("config-dir.present", directory, error);
   }
 }
 
@@ -175,6 +176,6 @@ export function openGiven(directory: string): ConfigDir {
     discardRunFiles();
     return opened;
   } catch (error) {
-    throw givenUnusable(directory, error);
+    throw unusable("config-dir.unusable", directory, error);
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { Readable } from "node:stream";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import type { LogLevel } from "../lib/logger.js";
 import { envoyEnvironment } from "./envoy-environment.js";
 import { type Generation, hotRestartArguments } from "./hot-restart.js";
@@ -110,9 +110,7 @@ export async function startEnvoy(start: EnvoyStart): Promise<Child> {
     pid = await spawned;
     if (viaShell) pid = await toldPid(child);
   } catch (error) {
-    throw new UserError("envoy.not-started", `could not start Envoy ${start.binary}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw UserError.of("envoy.not-started", { binary: start.binary, reason: error });
   }
   const kill: Child["kill"] = (signal) => {
     if (!ended) killProcess(pid, signal);

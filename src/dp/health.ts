@@ -1,4 +1,4 @@
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { bind } from "../net/listen.js";
 
 export interface Health {
@@ -15,7 +15,7 @@ export interface HealthServer {
 
 /**
  * Serves `GET /healthy` and `GET /ready` on all interfaces: 200 or 503, other paths 404. Answers come out of this
- * process, so a probe starts none. Throws UserError("health.port") when the port cannot be had.
+ * process, so a probe starts none. Throws UserError("port.health") when the port cannot be had.
  */
 export async function serveHealth(port: number, health: Health): Promise<HealthServer> {
   const { createServer } = await import("node:http");
@@ -42,9 +42,7 @@ export async function serveHealth(port: number, health: Health): Promise<HealthS
   );
   server.maxConnections = 64;
   const bound = await bind(server, { port }).catch((error: unknown) => {
-    throw new UserError("health.port", `could not listen on --health-port ${port}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw UserError.of("port.health", { port, reason: error });
   });
   // Without a free file descriptor a probe can't be accepted. It fails; kuma-dp goes on.
   server.on("error", () => undefined);

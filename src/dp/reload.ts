@@ -29,7 +29,7 @@ const checkMs = 30_000;
 /**
  * The executable that the same words start today: where a link leads by now, and not where it led when this process was
  * started.
- * @throws UserError("reload.impossible") when there is none
+ * @throws UserError `reload.no-executable` when there is none
  */
 export function executableOf({ program, env, workingDirectory }: Invocation): string {
   const places = program.includes("/")
@@ -47,13 +47,13 @@ export function executableOf({ program, env, workingDirectory }: Invocation): st
       return false;
     }
   });
-  if (found === undefined) throw new UserError("reload.impossible", `there is no executable ${program} any more`);
+  if (found === undefined) throw UserError.of("reload.no-executable", { program });
   return found;
 }
 
 /**
  * Has the executable check that it could run with the same words, before anything is let go of.
- * @throws UserError("reload.impossible") with its own words when it could not
+ * @throws UserError `reload.impossible` with its own words when it could not
  */
 export function checkExecutable(executable: string, { args, env, workingDirectory }: Invocation): Promise<CheckReport> {
   return new Promise((resolve, reject) => {
@@ -64,9 +64,8 @@ export function checkExecutable(executable: string, { args, env, workingDirector
         const { envoy, hotRestartVersion: version }: Partial<CheckReport> = JSON.parse(stdout);
         if (typeof envoy !== "string" || typeof version !== "string") throw new Error("its report is incomplete");
         resolve({ envoy, hotRestartVersion: version });
-      } catch (cause) {
-        const reason = `${executable} could not run with the present settings: ${messageOf(cause)}`;
-        reject(new UserError("reload.impossible", reason, { cause }));
+      } catch (reason) {
+        reject(UserError.of("reload.impossible", { executable, reason }));
       }
     });
   });

@@ -72,9 +72,7 @@ function controlPlane({ controlPlane: { kind, url }, caCertFile }: Settings): Co
   try {
     return { kind, url, ca: readFileSync(caCertFile, "utf8") };
   } catch (error) {
-    throw new UserError("ca-cert.unreadable", `could not read --ca-cert-file ${caCertFile}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw UserError.of("ca-cert.unreadable", { file: caCertFile, reason: error });
   }
 }
 
@@ -178,8 +176,8 @@ function heedListeners({ settings, machine, logger }: Context, held: Held, signa
 
 async function terminated(binary: string, startedAt: number, reason: string): Promise<UserError> {
   const cause = Date.now() - startedAt < neverRanMs ? await diagnose(binary, diagnosisMs) : undefined;
-  const detail = cause === undefined ? reason : `${binary} cannot run here: ${cause}`;
-  return new UserError("envoy.failed", `Envoy terminated with an error: ${detail}`);
+  const problem = cause === undefined ? reason : `${binary} cannot run here: ${cause}`;
+  return UserError.of("envoy.failed", { problem });
 }
 
 /** What has to be ended or removed however the run goes. */
@@ -361,8 +359,8 @@ export async function checkDataplane(settings: Settings, machine: Machine): Prom
   try {
     return { envoy, hotRestartVersion: await hotRestartVersion(envoy) };
   } catch (error) {
-    const cause = (await diagnose(envoy, diagnosisMs)) ?? messageOf(error);
-    throw new UserError("envoy.failed", `${envoy} cannot run here: ${cause}`, { cause: error });
+    const problem = (await diagnose(envoy, diagnosisMs)) ?? messageOf(error);
+    throw UserError.of("envoy.unusable", { binary: envoy, problem }, { cause: error });
   }
 }
 

@@ -8,7 +8,7 @@ import { durationSetting, int, list, type Parser, port, resolveSettings, str } f
 const required: Parser<string> = Object.assign(
   (raw: unknown, name: string): string => {
     const text = str(raw, name);
-    if (text.trim() === "") throw new UserError("setting.invalid", `${name} must not be empty`);
+    if (text.trim() === "") throw UserError.of("setting.empty", { setting: name });
     return text;
   },
   { takesEmpty: true },
@@ -19,10 +19,11 @@ const httpUrl: Parser<string> = Object.assign(
     const text = str(raw, name);
     const url = URL.parse(text);
     if (url !== null && /^https?:$/.test(url.protocol) && url.hostname !== "") return text;
-    throw new UserError(
-      "setting.invalid",
-      `${name} is "${text}", but has to be an absolute URL such as http://localhost:5682`,
-    );
+    throw UserError.of("setting.invalid", {
+      setting: name,
+      value: `"${text}"`,
+      expected: "an absolute URL such as http://localhost:5682",
+    });
   },
   { takesEmpty: true },
 );
@@ -32,12 +33,11 @@ const directories: Parser<readonly string[]> = Object.assign(
   (raw: unknown, name: string): readonly string[] => {
     const given = list(raw, name);
     if (given.length > mostLogDirectories) {
-      throw new UserError("setting.invalid", `${name} names ${given.length} directories; ${mostLogDirectories} may be`);
+      throw UserError.of("setting.directories", { setting: name, count: given.length, most: mostLogDirectories });
     }
     for (const directory of given) {
       const problem = logDirectoryProblem(directory);
-      if (problem !== undefined)
-        throw new UserError("setting.invalid", `${name}: the directory "${directory}" ${problem}`);
+      if (problem !== undefined) throw UserError.of("setting.directory", { setting: name, directory, problem });
     }
     return given;
   },
@@ -207,10 +207,9 @@ export function readSettings(
   const configDir = absolute(values.configDir);
   const tokenFile = absolute(values.dataplaneTokenFile);
   if (tokenFile !== undefined && configDir !== undefined && tokenFile === path.join(configDir, "token")) {
-    throw new UserError(
-      "settings.invalid",
-      `Invalid configuration: --dataplane-token-file is ${tokenFile}, where kuma-dp keeps its own copy; move it out of --config-dir`,
-    );
+    throw UserError.of("settings.invalid", {
+      problems: `--dataplane-token-file is ${tokenFile}, where kuma-dp keeps its own copy; move it out of --config-dir`,
+    });
   }
   const settings: Settings = {
     name: values.name,

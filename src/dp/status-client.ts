@@ -62,7 +62,7 @@ export async function reportListeners(
       : direct;
   if (answer.status === 200) return readVerdict(answer.body);
   if (answer.status === 404 || answer.status === 405) return undefined;
-  throw new UserError("listener-report.refused", `the control plane answered the report with status ${answer.status}`);
+  throw UserError.of("listener-report.refused", { status: answer.status });
 }
 
 /**

@@ -58,8 +58,6 @@ export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger
   if (traces.given === undefined) return ended;
   examineGiven(traces.given);
   const holder = await settle(traces.given);
-  if (holder !== undefined) {
-    throw new UserError("config-dir.in-use", `--config-dir ${traces.given} is in use by ${holder}`);
-  }
+  if (holder !== undefined) throw UserError.of("config-dir.in-use", { directory: traces.given, holder });
   return ended;
 }

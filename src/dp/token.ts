@@ -42,11 +42,11 @@ export function usableToken(source: string, owner: TokenOwner, now: Date, read =
     token = read(source);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError(error.id, `${error.message}; ${wayOut(owner)}`, { cause: error });
+    throw error.within("wayOut", { wayOut: wayOut(owner) });
   }
   const problem = tokenProblem(token, owner, now);
   if (problem === undefined) return token;
-  throw new UserError("token.unusable", `--dataplane-token-file ${source}: ${problem}; ${wayOut(owner)}`);
+  throw UserError.of("token.unusable", { file: source, problem, wayOut: wayOut(owner) });
 }
 
 /**

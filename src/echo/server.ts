@@ -1,5 +1,5 @@
 import { createServer, type Socket } from "node:net";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { bind } from "../net/listen.js";
 import { parseRequestHead } from "./http-head.js";
 
@@ -44,7 +44,7 @@ function serve(socket: Socket, log: (line: string) => void): void {
   socket.on("error", (error) => log(`TCP connection from ${peer} broke: ${error.message}`));
 }
 
-/** Starts the echo service on all interfaces. Throws UserError("echo.port") when the port cannot be had. */
+/** Starts the echo service on all interfaces. Throws UserError("port.echo") when the port cannot be had. */
 export async function startEcho(port: number, log: (line: string) => void): Promise<EchoServer> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -53,7 +53,7 @@ export async function startEcho(port: number, log: (line: string) => void): Prom
     serve(socket, log);
   });
   const bound = await bind(server, { port, backlog }).catch((error: unknown) => {
-    throw new UserError("echo.port", `could not listen on port ${port}: ${messageOf(error)}`, { cause: error });
+    throw UserError.of("port.echo", { port, reason: error });
   });
   server.on("error", (error) => log(`a connection could not be accepted: ${error.message}`));
   return {

@@ -77,7 +77,7 @@ export function decodeDocument(value: string): AuthorityDocument {
  * @throws UserError `rotation.running`
  */
 export function beginRotation(document: AuthorityDocument, root: Root, now: Date): AuthorityDocument {
-  if (document.rotation !== undefined) throw new UserError("rotation.running", "a rotation is already under way");
+  if (document.rotation !== undefined) throw UserError.of("rotation.running");
   return {
     ...document,
     roots: [...document.roots, storedRoot(root)],

@@ -29,8 +29,11 @@ export interface Authority {
 
 /** Of the value only its form is told: what stands in it may be a key. */
 export function unusable(field: string, problem: string): UserError {
-  const message = `the certificate authority is unusable: ${field === "" ? "it" : field} ${problem}`;
-  return new UserError("authority.unusable", message, { causes: [{ field, message: problem }] });
+  return UserError.of(
+    "authority.unusable",
+    { part: field || "it", problem },
+    { causes: [{ field, message: problem }] },
+  );
 }
 
 /** The text behind a member in base64, which holds one PEM object. */

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, StoreError } from "../store/store.js";
 import { createServerCertificate } from "./server-certificate.js";
@@ -41,13 +41,7 @@ function read({ value = "" }: Secret): ServerPair {
     check(pair);
     return pair;
   } catch (error) {
-    throw new UserError(
-      "sds-certificate.unusable",
-      `The Secret "${key.name}" (of no mesh), which the SDS server presents, can't be used: ${messageOf(error)}. Put ` +
-        "it back from a backup of the store; or delete it there, and the next start makes a new one, which drains " +
-        "every connection of meshes with mTLS",
-      { cause: error },
-    );
+    throw UserError.of("sds-certificate.unusable", { secret: key.name, reason: error });
   }
 }
 

@@ -33,8 +33,7 @@ export interface ServerCertificate {
 function altName(host: string): AltName {
   // A zone, as in fe80::1%eth0, is a matter of one machine and no part of the address.
   if (/^[\x21-\x7e]+$/.test(host) && !host.includes("%")) return isIP(host) === 0 ? { dns: host } : { ip: host };
-  const forms = "an IP address without a zone nor a DNS name in ASCII";
-  throw new UserError("certificate.host", `a certificate can't name the host "${host}": it is neither ${forms}`);
+  throw UserError.of("certificate.host", { host });
 }
 
 /**
@@ -44,7 +43,7 @@ function altName(host: string): AltName {
 export async function createServerCertificate(request: ServerCertificateRequest): Promise<ServerCertificate> {
   const { commonName, hosts, purpose = "serverAuth", authority = true, now } = request;
   const distinct = [...new Set(hosts)];
-  if (distinct.length === 0) throw new UserError("certificate.host", "a server's certificate needs at least one host");
+  if (distinct.length === 0) throw UserError.of("certificate.no-host");
   const names = subjectAltName(distinct.map(altName), { critical: false });
   const { publicKey, privateKey } = await createKeyPair("rsa-2048");
   const key = createPrivateKey(privateKey);

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, StoreError } from "../store/store.js";
 
@@ -51,13 +51,7 @@ function read({ value = "" }: Secret): SigningKey {
   try {
     return parse(Buffer.from(value, "base64"));
   } catch (error) {
-    throw new UserError(
-      "signing-key.unusable",
-      `The Secret "${key.name}" (of no mesh), by which dataplane tokens are signed, holds no RSA private key in ` +
-        `PKCS#1 DER: ${messageOf(error)}. Put it back from a backup of the store; or delete it there, and the next ` +
-        "start makes a new one, which makes every token issued so far worthless",
-      { cause: error },
-    );
+    throw UserError.of("signing-key.unusable", { secret: key.name, reason: error });
   }
 }
 

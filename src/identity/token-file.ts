@@ -1,12 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { messageOf, UserError } from "../lib/errors.js";
+import { UserError } from "../lib/errors.js";
 import { longestToken } from "./token-limit.js";
 
 /** No token file with white space around its token is larger; a device gives bytes for ever. */
 const mostBytes = 64 * 1024;
 
-const tooLong = (file: string) =>
-  new UserError("token.too-long", `file ${file} is no token: it is longer than ${longestToken} characters`);
+const tooLong = (file: string) => UserError.of("token.too-long", { file, longest: longestToken });
 
 function readSmall(file: string): string {
   const fd = openSync(file, "r");
@@ -36,17 +35,17 @@ export function readToken(file: string): string {
     text = readSmall(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError("token.unreadable", `could not read file ${file}: ${messageOf(error)}`, { cause: error });
+    throw UserError.of("token.unreadable", { file, reason: error });
   }
   const token = text.trim();
-  if (token === "") throw new UserError("token.empty", `token under file ${file} is empty`);
+  if (token === "") throw UserError.of("token.empty", { file });
   if (token.length > longestToken) throw tooLong(file);
   return token;
 }
 
 /**
  * Reads it once more, without ever waiting: a FIFO, such as that of a process substitution, was read to its end before.
- * Throws what `readToken` throws, and UserError("token.unreadable") for a FIFO.
+ * Throws what `readToken` throws, and UserError("token.fifo") for a FIFO.
  */
 export function rereadToken(file: string): string {
   let isFifo = false;
@@ -56,6 +55,6 @@ export function rereadToken(file: string): string {
     // Reading it says why it can't be.
     return readToken(file);
   }
-  if (isFifo) throw new UserError("token.unreadable", `file ${file} is a FIFO, which can't be read again`);
+  if (isFifo) throw UserError.of("token.fifo", { file });
   return readToken(file);
 }

@@ -56,11 +56,11 @@ function sharedBy(root: SigningRoot): Shared {
 }
 
 function uris(mesh: string, services: readonly string[]): { readonly uri: string }[] {
-  if (services.length === 0) throw new UserError("identity.service", "a certificate needs at least one service");
+  if (services.length === 0) throw UserError.of("identity.no-service");
   return services.map((service) => {
     const problem = tagValueProblem(service) ?? serviceProblem(service);
     if (problem === undefined) return { uri: serviceUri(mesh, service) };
-    throw new UserError("identity.service", `no certificate can name the service "${service}": it ${problem}`);
+    throw UserError.of("identity.service", { service, problem });
   });
 }
 
@@ -73,10 +73,7 @@ export async function issueIdentity(root: SigningRoot, request: IdentityRequest)
   const { mesh, keyType, now, validityMs } = request;
   const services = [...new Set(request.services)].sort();
   const left = root.notAfter.getTime() - now.getTime();
-  if (left <= 0) {
-    const when = root.notAfter.toISOString();
-    throw new UserError("identity.root", `the root certificate ${root.serial} of mesh "${mesh}" expired at ${when}`);
-  }
+  if (left <= 0) throw UserError.of("identity.root", { serial: root.serial, mesh, when: root.notAfter.toISOString() });
   const names = subjectAltName(uris(mesh, services), { critical: true });
   const { issuer, authorityKeyIdentifier } = sharedBy(root);
   const { publicKey, privateKey } = await createKeyPair(keyType);

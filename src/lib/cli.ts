@@ -119,7 +119,7 @@ export async function runProgram(definition: Program, words: readonly string[], 
     }
     io.stderr.write(render(error));
     if (error.usage) io.stderr.write(usagePage(program.name, located.node, globalFlags));
-    return 1;
+    return error.exitCode;
   }
 }
 

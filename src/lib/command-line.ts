@@ -11,10 +11,6 @@ export interface Located {
   readonly wantsHelp: boolean;
 }
 
-function usage(id: string, message: string): UserError {
-  return new UserError(id, message, { usage: true });
-}
-
 function namesOf(flag: Flag<unknown>): string[] {
   const long = [flag.name, ...flag.aliases].map((name) => `--${name}`);
   return flag.short === undefined ? long : [`-${flag.short}`, ...long];
@@ -74,11 +70,8 @@ function childOf(node: Node, word: string): Node | undefined {
 export function unknownCommand(program: string, node: Node, word: string): UserError {
   const parent = [program, ...node.words].join(" ");
   const meant = nearest(word, knownWords(node));
-  const question = meant === undefined ? "" : `\n\nDid you mean this?\n\t${meant}`;
-  return new UserError(
-    "command.unknown",
-    `unknown command "${word}" for "${parent}"${question}\n\nRun '${parent} --help' for usage.`,
-  );
+  const hint = meant === undefined ? "" : `\n\nDid you mean this?\n\t${meant}`;
+  return UserError.of("command.unknown", { command: word, parent, hint });
 }
 
 function knownWords(node: Node): string[] {
@@ -95,7 +88,11 @@ function unknownFlag(flags: Flags, rest: readonly string[]): UserError | undefin
     if (known.includes(name)) continue;
     const meant = name.startsWith("--") ? nearest(name, [...known.filter(isLong), "--help"]) : undefined;
     const kind = name.startsWith("--") ? "flag" : "shorthand flag";
-    return usage("flag.unknown", `unknown ${kind}: ${name}${meant === undefined ? "" : `; did you mean ${meant}?`}`);
+    return UserError.of("flag.unknown", {
+      kind,
+      flag: name,
+      hint: meant === undefined ? "" : `; did you mean ${meant}?`,
+    });
   }
   return undefined;
 }
@@ -152,18 +149,20 @@ export function parseWords(flags: Flags, rest: readonly string[], expected?: rea
   try {
     found = Object.fromEntries(Object.entries(parserOf(flags).process(words)));
   } catch (error) {
-    throw explain(flags, words) ?? usage("arguments.invalid", messageOf(error).split("\n", 1)[0] ?? "");
+    throw (
+      explain(flags, words) ?? UserError.of("arguments.invalid", { problem: messageOf(error).split("\n", 1)[0] ?? "" })
+    );
   }
   const args = Array.isArray(found[positionalKey]) ? found[positionalKey].map(String) : [];
   const least = expected?.filter((name) => !name.startsWith("[")).length ?? 0;
   if (expected && (args.length < least || args.length > expected.length)) {
-    const count = least === expected.length ? String(least) : `${least} to ${expected.length}`;
-    throw usage("arguments.count", `accepts ${count} arg(s), received ${args.length}`);
+    const count = least === expected.length ? least : `${least} to ${expected.length}`;
+    throw UserError.of("arguments.count", { expected: count, received: args.length });
   }
   const missing = Object.entries(flags).filter(([key, flag]) => flag.required && found[key] === undefined);
   if (missing.length > 0) {
     const names = missing.map(([, flag]) => `"${flag.name}"`).sort();
-    throw usage("flag.required", `required flag(s) ${names.join(", ")} not set`);
+    throw UserError.of("flag.required", { flags: names.join(", ") });
   }
   const values = Object.entries(flags).map(([key, flag]) => [key, resolveValue(flag, found[key])]);
   const given = new Set(Object.keys(flags).filter((key) => found[key] !== undefined));
@@ -180,13 +179,13 @@ function explain(flags: Flags, words: readonly string[]): UserError | undefined 
     const flag = Object.values(flags).find((candidate) => namesOf(candidate).includes(name));
     if (!flag) continue;
     if (flag.kind === "toggle") {
-      if (bound.length > 0) return usage("flag.value", `flag ${name} takes no value`);
+      if (bound.length > 0) return UserError.of("flag.takes-none", { flag: name });
       continue;
     }
     const next = words[index + 1];
     if (bound.length > 0 || (next !== undefined && (next === "-" || !next.startsWith("-")))) continue;
     const hint = next === undefined ? "" : `; for a value that starts with a dash write ${name}=${next}`;
-    return usage("flag.value", `flag needs an argument: ${name}${hint}`);
+    return UserError.of("flag.takes-one", { flag: name, hint });
   }
   return undefined;
 }
@@ -196,7 +195,7 @@ function onlyValue({ name }: Flag<unknown>, values: readonly string[]): string {
   const [first = "", ...others] = values;
   const other = others.find((value) => value !== first);
   if (other === undefined) return first;
-  throw usage("flag.repeated", `flag --${name} takes one value, but is given as "${first}" and as "${other}"`);
+  throw UserError.of("flag.repeated", { flag: name, value: first, other });
 }
 
 function resolveValue(flag: Flag<unknown>, found: unknown): unknown {
@@ -209,6 +208,6 @@ function resolveValue(flag: Flag<unknown>, found: unknown): unknown {
     return flag.parse(raw);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw usage("flag.value", `invalid argument "${raw}" for "--${flag.name}" flag: ${error.message}`);
+    throw UserError.of("flag.value", { value: raw, flag: `--${flag.name}`, reason: error });
   }
 }

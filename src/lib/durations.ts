@@ -25,7 +25,7 @@ export function parseDuration(text: string): number {
     end = match.index + match[0].length;
   }
   if (digits === "" || end !== digits.length || !Number.isFinite(total)) {
-    throw new UserError("duration.invalid", `"${text}" is not a duration; write for example 300ms, 45s, 1m30s or 720h`);
+    throw UserError.of("duration.invalid", { duration: text });
   }
   return sign * total;
 }

@@ -50,7 +50,8 @@ function obstacle(file: string): string | undefined {
 /**
  * The first candidate that can be executed, links resolved. What the user configured is used or refused: nothing else
  * takes its place.
- * @throws UserError("envoy.not-found") that names it and what is wrong with it, or lists the places tried
+ * @throws UserError `envoy.not-executable` that names it and what is wrong with it, `envoy.not-found` that lists the places
+ * tried
  */
 export function findEnvoy(configured: string, place: LookupPlace): string {
   const tried = candidates(configured, place).map((file) => ({ file, problem: obstacle(file) }));
@@ -58,14 +59,12 @@ export function findEnvoy(configured: string, place: LookupPlace): string {
   if (found !== undefined) return realpathSync(found.file);
   const [only] = tried;
   if (isPath(configured) && only !== undefined) {
-    throw new UserError("envoy.not-found", `--binary-path ${configured} is no Envoy: ${only.file} ${only.problem}`);
+    const { file, problem = "" } = only;
+    throw UserError.of("envoy.not-executable", { configured, file, problem });
   }
-  const list = tried.map(({ file, problem }) => `\n  ${file} ${problem}`).join("");
+  const places = tried.map(({ file, problem }) => `\n  ${file} ${problem}`).join("");
   const what = configured === defaultEnvoy ? "an executable Envoy" : `an executable "${configured}" (--binary-path)`;
-  throw new UserError(
-    "envoy.not-found",
-    `could not find ${what}; set --binary-path to one, or put it in one of these places:${list}`,
-  );
+  throw UserError.of("envoy.not-found", { what, places });
 }
 
 /** Envoy's builds are linked against this version of the C library or a later one. */

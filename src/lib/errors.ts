@@ -1,3 +1,9 @@
+import { type FailureId, failures, type Given, type ParametersOf } from "./errors/catalogue.js";
+import { contexts } from "./errors/contexts.js";
+import { filled } from "./errors/entry.js";
+
+export { messageOf } from "./errors/entry.js";
+
 /** One thing that is wrong with an input: where (`networking.inbound[0].tags["service"]`) and what. */
 export interface Cause {
   readonly field: string;
@@ -6,34 +12,47 @@ export interface Cause {
 
 interface Details {
   readonly causes?: readonly Cause[];
-  /** The lower-level error, for the log. */
+  /** The lower-level error, for the log; the parameter `reason` where that is an error. */
   readonly cause?: unknown;
-  /** The command line itself was wrong: the program shows the usage as well. */
-  readonly usage?: boolean;
 }
 
-/**
- * An error meant for the user: shown as its message, never with a stack. Whatever else is thrown is a bug.
- * `id` is stable and dotted (`settings.invalid`); tests and callers compare it, never the wording.
- */
+/** An error meant for the user: shown as its message, never with a stack. Whatever else is thrown is a bug. */
 export class UserError extends Error {
-  readonly id: string;
+  readonly id: FailureId;
   readonly causes: readonly Cause[];
-  readonly usage: boolean;
 
-  constructor(id: string, message: string, details: Details = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+  private constructor(id: FailureId, message: string, { causes = [], cause }: Details) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = "UserError";
     this.id = id;
-    this.causes = details.causes ?? [];
-    this.usage = details.usage ?? false;
+    this.causes = causes;
   }
-}
 
-/** What to print of anything that was thrown, in one line and without a stack. */
-export function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // Node's connection failures to several addresses come as an AggregateError with an empty message.
-  if (error.message === "" && error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
-  return error.message;
+  /** The error of the catalogue that has this id. */
+  static of<Id extends FailureId>(
+    id: Id,
+    ...rest: Given<ParametersOf<(typeof failures)[Id]["message"]>, [details?: Details]>
+  ): UserError {
+    const [parameters = {}, details = {}] = rest;
+    const cause = "reason" in parameters && parameters.reason instanceof Error ? parameters.reason : undefined;
+    return new UserError(id, filled(failures[id].message, parameters), { cause, ...details });
+  }
+
+  /** The same error, with a message that says what was being done. */
+  within<Name extends keyof typeof contexts>(
+    name: Name,
+    parameters: Omit<ParametersOf<(typeof contexts)[Name]>, "reason">,
+  ): UserError {
+    const message = filled(contexts[name], { ...parameters, reason: this.message });
+    return new UserError(this.id, message, { causes: this.causes, cause: this });
+  }
+
+  /** The command line itself was wrong: the program shows the usage as well. */
+  get usage(): boolean {
+    return failures[this.id].usage;
+  }
+
+  get exitCode(): number {
+    return failures[this.id].exitCode;
+  }
 }

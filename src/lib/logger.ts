@@ -28,13 +28,13 @@ const levels: readonly LogLevel[] = ["off", "info", "debug"];
 export function parseLogLevel(text: string): LogLevel {
   const level = levels.find((known) => known === text);
   if (level) return level;
-  throw new UserError("log-level.unknown", `unknown log level "${text}"`);
+  throw UserError.of("log-level.unknown", { level: text });
 }
 
 /** @throws UserError `log-format.unknown` */
 export function parseLogFormat(text: string): LogFormat {
   if (text === "text" || text === "json") return text;
-  throw new UserError("log-format.unknown", `unknown log format "${text}"; known ones are text and json`);
+  throw UserError.of("log-format.unknown", { format: text, formats: "text and json" });
 }
 
 /** `tokenPath` is not a secret, `dataplaneToken` is: the end of the name decides. */

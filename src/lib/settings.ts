@@ -131,7 +131,7 @@ export function resolveSettings<Table extends SettingsTable>(table: Table, sourc
       problems.push(setting.secret ? `${name} has a value that can't be used` : messageOf(error));
     }
   }
-  if (problems.length > 0) throw new UserError("settings.invalid", `Invalid configuration: ${problems.join("; ")}`);
+  if (problems.length > 0) throw UserError.of("settings.invalid", { problems: problems.join("; ") });
   return {
     values: Object.freeze(values) as Values<Table>,
     origins: origins as Resolved<Table>["origins"],
@@ -157,7 +157,7 @@ function describe(raw: unknown): string {
 }
 
 function wrong(name: string, raw: unknown, expected: string): UserError {
-  return new UserError("setting.invalid", `${name} is ${describe(raw)}, but has to be ${expected}`);
+  return UserError.of("setting.invalid", { setting: name, value: describe(raw), expected });
 }
 
 export const str: Parser<string> = Object.assign(

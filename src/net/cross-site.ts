@@ -60,9 +60,6 @@ export function knownHostsOnly(guard: SiteGuard, refused: (reason: Refusal) => v
   return (handler) => (request) => {
     if (!guard.refusesHost(request.headers)) return handler(request);
     refused("host");
-    const details =
-      `${JSON.stringify((request.headers.host ?? "").slice(0, 100))} is not a host that browsers may use: it has to be ` +
-      "localhost, an IP address or the name in KUMA_GENERAL_ADVERTISED_HOSTNAME of the control plane";
-    return errorReply(403, "Host refused", details);
+    return errorReply("http.host", { host: JSON.stringify((request.headers.host ?? "").slice(0, 100)) });
   };
 }

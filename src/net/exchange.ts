@@ -1,4 +1,7 @@
+import type { X509Certificate } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import { type Given, type ParametersOf, type ReplyId, replies } from "../lib/errors/catalogue.js";
+import { filled } from "../lib/errors/entry.js";
 import type { Cause } from "../lib/errors.js";
 
 /** A request whose body has been read completely, within the server's limit. */
@@ -10,8 +13,10 @@ export interface HttpRequest {
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** IP address at the other end of the connection; empty when it is gone already. */
+  /** IP address at the other end of the connection, an IPv4 address never in IPv6 form; empty when it is gone already. */
   readonly peer: string;
+  /** What the client presented in its TLS handshake, as far as the server asks for certificates. */
+  readonly clientCertificate?: X509Certificate | undefined;
   /** The address of this machine that the client connected to; absent when the connection is gone already. */
   readonly localAddress?: string | undefined;
 }
@@ -19,23 +24,37 @@ export interface HttpRequest {
 /** Pieces of a long body, each made when the client has taken those before it. */
 export type BodyPieces = AsyncIterable<Buffer>;
 
+/** Where the pieces of a live body go. */
+export interface LiveSink {
+  /** Sends a piece; a client that takes too little of what it is sent is cut off. Nothing happens after the end. */
+  send(piece: string | Buffer): void;
+  /** Ends the body once the client has taken what was sent. */
+  end(): void;
+}
+
+/**
+ * A body that goes on for as long as somebody reads it, such as server-sent events. It begins to send when it is called,
+ * and returns what stops it, which is called once: whether the client went, the server stops or the body ended.
+ */
+export type LiveBody = (sink: LiveSink) => () => void;
+
 export interface HttpReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Of pieces the client is told no length: they are sent in chunks. */
-  readonly body?: string | Buffer | BodyPieces;
+  readonly body?: string | Buffer | BodyPieces | LiveBody;
 }
 
 export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
 
-/** What stands around a server's endpoints: it may answer in their place. */
+/** What is wrapped around a server, before it is known what a request is for; see `EndpointLayer` for what comes after. */
 export type Layer = (handler: HttpHandler) => HttpHandler;
 
 /** Why a request was not let in: an unknown host, a foreign address, a proxy in between, a client that is too old. */
 export type Refusal = "host" | "address" | "proxy" | "old";
 
 /** The handler inside of all layers; the first is the outermost. */
-export function layered(layers: readonly Layer[], handler: HttpHandler): HttpHandler {
+export function layered<Handler>(layers: readonly ((handler: Handler) => Handler)[], handler: Handler): Handler {
   return layers.reduceRight((inner, layer) => layer(inner), handler);
 }
 
@@ -53,44 +72,38 @@ export function renderedReply(body: NonNullable<HttpReply["body"]>): HttpReply {
   return { status: 200, headers: jsonHeaders, body };
 }
 
-/** The one error body of all our HTTP servers: `{title, details, causes?}`; `causes` is left out when empty. */
-export function errorReply(
-  status: number,
-  title: string,
-  details: string,
-  options: { readonly causes?: readonly Cause[]; readonly headers?: Readonly<Record<string, string>> } = {},
+interface ErrorOptions {
+  readonly causes?: readonly Cause[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+type Entry<Id extends ReplyId> = (typeof replies)[Id];
+type ErrorParameters<Id extends ReplyId> = ParametersOf<Entry<Id>["message"]> &
+  (Entry<Id>["title"] extends string ? unknown : { readonly title: string });
+
+/**
+ * The error of the catalogue that has this id, in the one error body of all our HTTP servers:
+ * `{title, details, causes?}`; `causes` is left out when empty.
+ */
+export function errorReply<Id extends ReplyId>(
+  id: Id,
+  ...rest: Given<ErrorParameters<Id>, [options?: ErrorOptions]>
 ): HttpReply {
-  const causes = options.causes ?? [];
+  const [parameters = {}, { causes = [], headers } = {}] = rest;
+  const { status, title = "title" in parameters ? parameters.title : "", message } = replies[id];
+  const details = filled(message, { ...parameters });
   const reply = jsonReply(status, causes.length > 0 ? { title, details, causes } : { title, details });
-  return options.headers === undefined ? reply : { ...reply, headers: { ...jsonHeaders, ...options.headers } };
+  return headers === undefined ? reply : { ...reply, headers: { ...jsonHeaders, ...headers } };
 }
 
 /** 405: the path exists, the method does not; `allowed` become the `Allow` header. */
 export function methodNotAllowed(method: string, allowed: readonly string[]): HttpReply {
   const list = allowed.join(", ");
-  return errorReply(405, "Method not allowed", `${method} is not possible here; possible: ${list || "nothing"}`, {
-    headers: { Allow: list },
-  });
+  return errorReply("http.method", { method, methods: list || "nothing" }, { headers: { Allow: list } });
 }
 
 /** 404 for a path that no server of ours has. */
 export function pathNotFound(path: string, suggestion?: string): HttpReply {
   const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
-  return errorReply(404, "Not found", `There is nothing at "${path}"${hint}`);
-}
-
-/**
- * Serves a fixed table: path → method → handler. Paths take an optional trailing slash, HEAD is answered like GET,
- * an unknown path is 404 and a known one with another method 405.
- */
-export function route(table: Readonly<Record<string, Readonly<Record<string, HttpHandler>>>>): HttpHandler {
-  const paths = new Map(Object.entries(table));
-  return (request) => {
-    const path = request.path.length > 1 && request.path.endsWith("/") ? request.path.slice(0, -1) : request.path;
-    const methods = paths.get(path);
-    if (methods === undefined) return pathNotFound(request.path);
-    const method = request.method === "HEAD" && methods.GET !== undefined ? "GET" : request.method;
-    const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
-    return handler === undefined ? methodNotAllowed(request.method, Object.keys(methods)) : handler(request);
-  };
+  return errorReply("http.path", { path, hint });
 }

@@ -3,22 +3,9 @@ import type { Logger } from "../lib/logger.js";
 import { unfinishedBytes } from "./budget.js";
 import { createFrameReader, type Frame } from "./grpc-frame.js";
 import { type GrpcLimitName, grpcLimits } from "./grpc-limits.js";
+import { type CallError, callError, ofLimit, type Status, status } from "./grpc-status.js";
 import type { Guard } from "./incidents.js";
 import { inTurn } from "./turns.js";
-
-/** The status codes of gRPC that we have a use for. */
-export const status = {
-  ok: 0,
-  invalidArgument: 3,
-  deadlineExceeded: 4,
-  notFound: 5,
-  resourceExhausted: 8,
-  unimplemented: 12,
-  internal: 13,
-  unavailable: 14,
-  unauthenticated: 16,
-} as const;
-export type Status = (typeof status)[keyof typeof status];
 
 /** One call with messages in both directions. */
 export interface GrpcCall {
@@ -75,7 +62,7 @@ export function answerOnly(stream: ServerHttp2Stream, headers: Readonly<Record<s
 }
 
 /** Ends a call that was not served. */
-export const refuseCall = (stream: ServerHttp2Stream, code: Status, details: string): void =>
+export const refuseCall = (stream: ServerHttp2Stream, { code, details }: CallError): void =>
   answerOnly(stream, { ...responseHeaders, ...trailersOf(code, details) });
 
 export interface Serving {
@@ -101,12 +88,10 @@ export function serveCall(serving: Serving): void {
   let proved = false;
   let waiting = 0;
   let received = 0;
-  const unfinished = unfinishedBytes.share(() =>
-    exceeded("unfinished", "too much is unfinished, this for the longest"),
-  );
+  const unfinished = unfinishedBytes.share(() => exceeded("unfinished", callError("grpc.unfinished")));
   const strangerTimer = setTimeout(() => {
     const seconds = limits.first_message_time / 1000;
-    exceeded("first_message_time", `there was no valid request within ${seconds} s`, status.deadlineExceeded);
+    exceeded("first_message_time", callError("grpc.first-message-time", { seconds }));
   }, limits.first_message_time);
 
   function leave(): void {
@@ -141,10 +126,14 @@ export function serveCall(serving: Serving): void {
     stream.resume();
   }
 
-  function exceeded(limit: GrpcLimitName, details: string, code: Status = status.resourceExhausted): void {
+  function fails(error: CallError): void {
+    end(error.code, error.details);
+  }
+
+  function exceeded(limit: GrpcLimitName, error: CallError): void {
     if (ended) return;
     refused(limit);
-    end(code, `${details} (limit ${limit})`);
+    fails(ofLimit(limit, error));
   }
 
   /** What the client still says is nobody's any more. Too early, this would overtake our last words. */
@@ -166,7 +155,7 @@ export function serveCall(serving: Serving): void {
       listener?.message(bytes);
     } catch (error) {
       logger.error("a message could not be handled", { peer: call.peer(), error });
-      end(status.internal, "the message could not be handled");
+      fails(callError("grpc.internal"));
     }
   }
 
@@ -202,9 +191,9 @@ export function serveCall(serving: Serving): void {
       inTurn(guard(() => handle(bytes), fail));
     },
     failed(error) {
-      if (error === "compressed") end(status.unimplemented, "messages can't be compressed");
-      else if (received > 0) exceeded("message", `a message is longer than ${limits.message} bytes`);
-      else exceeded("first_message", `the first message is longer than ${limits.first_message} bytes`);
+      if (error === "compressed") fails(callError("grpc.compressed"));
+      else if (received > 0) exceeded("message", callError("grpc.message", { most: limits.message }));
+      else exceeded("first_message", callError("grpc.first-message", { most: limits.first_message }));
     },
     held: (bytes) => {
       if (!ended) unfinished.hold(bytes);

@@ -18,13 +18,14 @@ import {
   type GrpcMethod,
   refuseCall,
   serveCall,
-  status,
   usualCallLimits,
 } from "./grpc-call.js";
 import { grpcLimits } from "./grpc-limits.js";
+import { type CallError, callError, ofLimit } from "./grpc-status.js";
 import { createGuard, type Incidents, uncounted } from "./incidents.js";
 
-export { type GrpcCall, type GrpcListener, type GrpcMethod, type Status, status } from "./grpc-call.js";
+export type { GrpcCall, GrpcListener, GrpcMethod } from "./grpc-call.js";
+export { type CallError, callError, status } from "./grpc-status.js";
 
 export interface GrpcServerOptions {
   /** 0: any free port. */
@@ -36,7 +37,7 @@ export interface GrpcServerOptions {
   /** By path, `/package.Service/Method`. */
   readonly methods: Readonly<Record<string, GrpcMethod>>;
   /** What to say of a path that has no method, beyond that; undefined when there is nothing. It is called for each. */
-  readonly unknown?: (path: string) => string | undefined;
+  readonly unknown?: (path: string) => CallError | undefined;
   /** How often a client has to show that it still listens, in milliseconds; once a minute when left out. */
   readonly pingEveryMs?: number;
   readonly limits?: Partial<CallLimits & AcceptorLimits & { readonly calls: number; readonly settings_ack: number }>;
@@ -74,7 +75,6 @@ const usualPingEveryMs = 60_000;
 const pongWithinMs = 10_000;
 
 const closeMs = 1_000;
-const shuttingDown = "the control plane is shutting down";
 
 /** Milliseconds until the first whole second from then on: who is due about the same time takes one wake-up together. */
 function untilSecond(ms: number): number {
@@ -178,11 +178,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     const code = misdirected(headers);
     if (code !== undefined) answerOnly(stream, { ":status": code });
     else if (method === undefined)
-      refuseCall(stream, status.unimplemented, options.unknown?.(path) ?? `there is no method ${path.slice(0, 200)}`);
-    else if (closing) refuseCall(stream, status.unavailable, shuttingDown);
+      refuseCall(stream, options.unknown?.(path) ?? callError("grpc.method", { path: path.slice(0, 200) }));
+    else if (closing) refuseCall(stream, callError("grpc.closing"));
     else if (calls.size >= limits.calls) {
       incidents.refused("calls");
-      refuseCall(stream, status.resourceExhausted, `there are ${limits.calls} calls already (limit calls)`);
+      refuseCall(stream, ofLimit("calls", callError("grpc.calls", { most: limits.calls })));
     } else begin(stream, method, rawHeaders);
   }
 
@@ -231,7 +231,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       closing = true;
       acceptor.close();
       const gone = Promise.all([...sessions].map((session) => new Promise<void>((resolve) => session.close(resolve))));
-      for (const end of [...calls]) end(status.unavailable, shuttingDown);
+      const { code, details } = callError("grpc.closing");
+      for (const end of [...calls]) end(code, details);
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, closeMs);

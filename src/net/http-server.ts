@@ -9,12 +9,17 @@ import { type BodyPieces, errorReply, type HttpHandler, type HttpReply, type Lay
 import { createGuard, type Incidents, uncounted } from "./incidents.js";
 import { defaultLimits, type HttpLimitName, type HttpLimits } from "./limits.js";
 import { type Binding, listen } from "./listen.js";
+import { createLiveBodies } from "./live-body.js";
 import { createPipelining } from "./pipelining.js";
 import { readBody } from "./request-body.js";
+import { ServerRequest } from "./server-request.js";
 
 export interface HttpServer {
   readonly port: number;
-  /** Takes no new connection, closes idle ones at once and the others after their answer, at the latest after a second. */
+  /**
+   * Takes no new connection, ends live bodies, closes idle connections at once and the others after their answer, at the
+   * latest after a second.
+   */
   close(): Promise<void>;
 }
 
@@ -55,6 +60,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     keepAliveTimeout: limits.idleMs,
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(limits.headersMs / 2)),
   };
+  const liveBodies = createLiveBodies({ guard, incidents, idleMs: limits.idleMs });
   const state = { closing: false };
   /** Connections that have not brought a request yet: Node doesn't count them as idle. */
   const silent = new Set<Duplex>();
@@ -71,21 +77,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       incidents.refused(body.kind === "no-room" ? "unfinished" : "body");
       return refuseBody(request, response, body.kind === "no-room" ? noRoom : tooLarge(limits.bodyBytes));
     }
-    const target = request.url ?? "/";
-    const mark = target.indexOf("?");
-    const reply = await handler({
-      method: request.method ?? "GET",
-      path: mark < 0 ? target : target.slice(0, mark),
-      query: mark < 0 ? "" : target.slice(mark + 1),
-      headers: request.headers,
-      body: body.bytes,
-      peer: request.socket.remoteAddress ?? "",
-      localAddress: request.socket.localAddress,
-    });
+    const asked = new ServerRequest(request, body.bytes);
+    const reply = await handler(asked);
     const { body: answer } = reply;
-    if (typeof answer === "object" && !Buffer.isBuffer(answer)) {
+    if (typeof answer === "function") {
+      const refusal = liveBodies.send(response, reply, answer, asked);
+      if (refusal !== undefined) sendWhole(response, refusal, String(refusal.body), state.closing);
+    } else if (typeof answer === "object" && !Buffer.isBuffer(answer)) {
       await sendPieces(response, reply, answer, state.closing);
     } else sendWhole(response, reply, answer ?? "", state.closing);
+    if (state.closing) liveBodies.end();
   };
 
   const failed = guard((request: IncomingMessage, response: ServerResponse, error: unknown): void => {
@@ -152,6 +153,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     close: () => {
       state.closing = true;
       for (const socket of silent) socket.destroy();
+      liveBodies.end();
       return closeServer(server, connected);
     },
   };
@@ -225,12 +227,9 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-const tooLarge = (limit: number): HttpReply =>
-  errorReply(413, "Could not process a resource", `The body is larger than ${limit} bytes`);
-const failure = errorReply(500, "Internal Server Error", "Internal Server Error");
-const noRoom = errorReply(503, "Could not process a resource", "Too many clients have not finished their bodies", {
-  headers: { "Retry-After": "5" },
-});
+const tooLarge = (limit: number): HttpReply => errorReply("http.body-size", { limit });
+const failure = errorReply("http.internal", { title: "Internal Server Error" });
+const noRoom = errorReply("http.unfinished", {}, { headers: { "Retry-After": "5" } });
 
 /**
  * Answers and ends the connection, but only after the client had a chance to stop sending: closing a socket
@@ -260,10 +259,10 @@ function refuseBody(request: IncomingMessage, response: ServerResponse, reply: H
 }
 
 const connectionErrors: ReadonlyMap<string, HttpReply> = new Map([
-  ["HPE_HEADER_OVERFLOW", errorReply(431, "Request header too large", "Send fewer or shorter header lines")],
-  ["ERR_HTTP_REQUEST_TIMEOUT", errorReply(408, "Request timeout", "The request did not arrive in time")],
+  ["HPE_HEADER_OVERFLOW", errorReply("http.head-size")],
+  ["ERR_HTTP_REQUEST_TIMEOUT", errorReply("http.timeout")],
 ]);
-const malformed = errorReply(400, "Malformed request", "This is not an HTTP/1.1 request");
+const malformed = errorReply("http.malformed");
 
 function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) {

@@ -1,3 +1,5 @@
+import type { Limit } from "./grpc-limits.js";
+
 /** What one HTTP server grants a client, in bytes, milliseconds and counts. */
 export interface HttpLimits {
   /** A larger request body is answered 413. */
@@ -26,6 +28,29 @@ export const defaultLimits: HttpLimits = {
   connections: 8_192,
 };
 
+/** What the HTTP servers grant to answers that stay open, such as server-sent events. */
+export const streamLimits = {
+  streams: {
+    value: 512,
+    unit: "",
+    sentence: "Answers of the HTTP servers that stay open; one more is refused with 503.",
+  },
+  streams_per_address: {
+    value: 64,
+    unit: "",
+    sentence: "The same of one address (IPv6: one /64); likewise.",
+  },
+  stream_queue: {
+    value: 128 * 1024,
+    unit: "bytes",
+    sentence:
+      "What such an answer has ready and its client has not taken, 512 bytes a piece included; beyond it the connection " +
+      "is closed.",
+  },
+} as const satisfies Readonly<Record<string, Limit>>;
+
+export type StreamLimitName = keyof typeof streamLimits;
+
 /** What a request or a connection may go beyond, by its name in the metric `refusals`. */
 export const httpLimitNames = [
   "body",
@@ -35,5 +60,8 @@ export const httpLimitNames = [
   "request_time",
   "pipelined",
   "connections",
+  "streams",
+  "streams_per_address",
+  "stream_queue",
 ] as const;
 export type HttpLimitName = (typeof httpLimitNames)[number];

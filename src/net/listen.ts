@@ -22,11 +22,9 @@ const reasons: Readonly<Record<string, string>> = {
 /** The error for a port that could not be bound, with the setting that moves it. */
 export function bindError({ port, host, setting, zero = "any free port" }: Binding, error: unknown): UserError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
-  const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
-  const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
-  return new UserError("port.unavailable", `Could not listen on ${where}: ${reason}. Change ${setting} (0 = ${zero})`, {
-    cause: error,
-  });
+  const problem = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+  const address = host === undefined ? `port ${port}` : `${host}, port ${port}`;
+  return UserError.of("port.unavailable", { address, problem, setting, zero }, { cause: error });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { loopback } from "../lib/addresses.js";
-import { errorReply, type HttpRequest, type Layer, type Refusal } from "./exchange.js";
+import type { Access, Call, EndpointLayer } from "./endpoints.js";
+import { errorReply, type HttpRequest, type Refusal } from "./exchange.js";
 
 export interface LocalChangesOptions {
   /** How a change gets to this server in another way: what to do and to set. */
@@ -8,8 +9,13 @@ export interface LocalChangesOptions {
   readonly refused?: (reason: Refusal) => void;
 }
 
-/** Methods that change nothing. */
-const reading = new Set(["GET", "HEAD", "OPTIONS"]);
+/** Rights that the administrator of the machine shares with others. */
+const shared: ReadonlySet<Access> = new Set(["read", "proxy", "view-secrets"]);
+/** Methods that change nothing, wherever they go. */
+const readingMethods = new Set(["GET", "HEAD", "OPTIONS"]);
+
+const changes = ({ endpoint, request }: Call) =>
+  endpoint === undefined ? !readingMethods.has(request.method) : !shared.has(endpoint.access);
 
 /** Header lines that a proxy adds: the peer is the proxy then, and whoever sent the request is unknown. */
 const proxyHeaders = new Set(["forwarded", "via", "x-real-ip"]);
@@ -27,15 +33,14 @@ function strangeness({ peer, headers }: HttpRequest): { readonly kind: Refusal; 
 }
 
 /**
- * Takes requests that change something from this machine only, by the address of the connection. A proxy on this machine
- * is not its administrator: what was forwarded is refused, too.
+ * Takes requests to endpoints that change something from this machine only, by the address of the connection. A proxy on
+ * this machine is not its administrator: what was forwarded is refused, too.
  */
-export function localChangesOnly({ remedy, refused }: LocalChangesOptions): Layer {
-  return (handler) => (request) => {
-    const reason = reading.has(request.method) ? undefined : strangeness(request);
-    if (reason === undefined) return handler(request);
+export function localChangesOnly({ remedy, refused }: LocalChangesOptions): EndpointLayer {
+  return (handler) => (call) => {
+    const reason = changes(call) ? strangeness(call.request) : undefined;
+    if (reason === undefined) return handler(call);
     refused?.(reason.kind);
-    const details = `Changes are taken from the control plane's own machine only; ${reason.text}. ${remedy}`;
-    return errorReply(403, "Not allowed", details);
+    return errorReply("http.remote", { problem: reason.text, remedy });
   };
 }

@@ -16,26 +16,20 @@ const largestPattern = 250;
 /** What a browser sends as an Origin: nothing in it can be meant as a pattern but the dots of its host. */
 const plainOrigin = /^[a-z][a-z0-9+.-]*:\/\/(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 
-const expected =
-  'Write an origin such as https://ui.example.com, or a regular expression in the syntax of RE2 such as "https://.*\\.example\\.com"';
-
-function refused(setting: string, domain: string, reason: string): UserError {
+function refused(setting: string, domain: string, problem: string): UserError {
   const shown = domain.length > 100 ? `${domain.slice(0, 100)}…` : domain;
-  return new UserError("setting.invalid", `${setting} holds "${shown}", ${reason}. ${expected}`);
+  return UserError.of("origins.invalid", { setting, origin: shown, problem });
 }
 
 /**
  * Reads a list of origins and of regular expressions that a whole origin has to match. They are matched in linear time
  * (RE2), because the Origin comes from strangers.
  * @param setting what a user changes to get another list, for the errors
- * @throws UserError `setting.invalid` for what is no such expression or too large a one
+ * @throws UserError `origins.invalid` for what is no such expression or too large a one
  */
 export async function allowedOrigins(domains: readonly string[], setting: string): Promise<AllowedOrigins> {
   if (domains.length > mostOrigins) {
-    throw new UserError(
-      "setting.invalid",
-      `${setting} holds ${domains.length} origins, but ${mostOrigins} at most fit`,
-    );
+    throw UserError.of("origins.count", { setting, count: domains.length, most: mostOrigins });
   }
   const exact = new Set(domains);
   const written = domains.filter((domain) => !plainOrigin.test(domain));

@@ -1,9 +1,6 @@
 import { UserError } from "../lib/errors.js";
 import { pathText, quoted, type Step } from "./path.js";
 
-/** The error id of a document whose JSON types are wrong, as opposed to one that breaks a rule of its type. */
-export const malformedId = "resource.malformed";
-
 /** What came, in words. Numbers and texts are shown, because they are what the user searches the document for. */
 export function describe(input: unknown): string {
   if (input === null || input === undefined) return "nothing (null)";
@@ -23,9 +20,11 @@ export function describe(input: unknown): string {
 /** `path: sentence`, with the path as the field of the one cause. */
 export function malformed(path: readonly Step[], sentence: string): UserError {
   const field = pathText(path);
-  return new UserError(malformedId, field === "" ? sentence : `${field}: ${sentence}`, {
-    causes: [{ field, message: sentence }],
-  });
+  return UserError.of(
+    "resource.malformed",
+    { place: field === "" ? "" : `${field}: `, problem: sentence },
+    { causes: [{ field, message: sentence }] },
+  );
 }
 
 /** `path: expected …, got …; hint`. */

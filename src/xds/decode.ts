@@ -1,6 +1,7 @@
 import { BinaryReader } from "google-protobuf";
 import { kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
 import { mostLogDirectories } from "../lib/log-directories.js";
+import { callError } from "../net/grpc-status.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
 import type { Request } from "./session.js";
 
@@ -63,7 +64,8 @@ const textOf = (bytes: Uint8Array, most = bytes.length) =>
 
 function boundedText(bytes: Uint8Array, limit: "node_id_length" | "metadata_length", what: string): string {
   const most = xdsLimits[limit].value;
-  if (bytes.length > most) throw new LimitExceeded(limit, `${what} has ${bytes.length} bytes, more than ${most}`);
+  if (bytes.length > most)
+    throw new LimitExceeded(limit, callError("xds.text-length", { what, length: bytes.length, most }));
   return textOf(bytes);
 }
 
@@ -189,7 +191,8 @@ function createNameReader(): (bytes: Uint8Array) => string {
   let count = 0;
   return (bytes) => {
     count += 1;
-    if (count > most) throw new LimitExceeded("names_in_request", `the request has more than ${most} names`);
+    if (count > most)
+      throw new LimitExceeded("names_in_request", callError("xds.count", { message: "request", most, what: "names" }));
     return textOf(bytes);
   };
 }

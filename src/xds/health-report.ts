@@ -1,4 +1,5 @@
 import { BinaryReader } from "google-protobuf";
+import { callError } from "../net/grpc-status.js";
 import { readNodeId } from "./decode.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
 
@@ -61,7 +62,11 @@ function readReport(bytes: Uint8Array): Map<string, boolean> {
     if (field !== 2 || !reader.isDelimited()) return false;
     const { name, well } = readCluster(reader.readBytes());
     clusters.set(name, well);
-    if (clusters.size > most) throw new LimitExceeded("names_in_request", `the report has more than ${most} clusters`);
+    if (clusters.size > most)
+      throw new LimitExceeded(
+        "names_in_request",
+        callError("xds.count", { message: "report", most, what: "clusters" }),
+      );
     return true;
   });
   return clusters;

@@ -2,7 +2,7 @@ import { localClusterName } from "../envoy/clusters.js";
 import { encodeHealthSpecifier, reportIntervalMs } from "../envoy/health-specifier.js";
 import type { Logger } from "../lib/logger.js";
 import { frame } from "../net/grpc-frame.js";
-import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
+import { type CallError, callError, type GrpcCall, type GrpcListener } from "../net/grpc-server.js";
 import type { Incidents } from "../net/incidents.js";
 import { applicationChecks } from "../policy/application-checks.js";
 import type { Touched } from "../view/apply.js";
@@ -103,7 +103,7 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
       },
     };
 
-    function refuse(code: Status, reason: string): void {
+    function refuse({ code, details: reason }: CallError): void {
       logger.info("health stream refused", { peer: call.peer(), ...proxy, reason });
       call.end(code, reason);
     }
@@ -114,8 +114,8 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
       } catch (error) {
         if (error instanceof LimitExceeded) {
           incidents.refused(error.limit);
-          refuse(status.resourceExhausted, error.message);
-        } else refuse(status.invalidArgument, "the message is not a HealthCheckRequestOrEndpointHealthResponse");
+          refuse(error.ending);
+        } else refuse(callError("xds.message", { expected: "HealthCheckRequestOrEndpointHealthResponse" }));
         return undefined;
       }
     }
@@ -123,8 +123,7 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
     function begin(nodeId: string): void {
       proxy = parseNodeId(nodeId);
       if (proxy === undefined) {
-        const form = `<mesh>.<name>, not "${nodeId.slice(0, 200)}"`;
-        refuse(status.invalidArgument, `the first message must carry a node id of the form ${form}`);
+        refuse(callError("xds.node-id", { message: "message", id: nodeId.slice(0, 200) }));
         return;
       }
       call.proved();

@@ -1,4 +1,5 @@
 import type { Limit } from "../net/grpc-limits.js";
+import { type CallError, ofLimit } from "../net/grpc-status.js";
 
 /** What a discovery stream may ask for and say of itself. */
 export const xdsLimits = {
@@ -46,13 +47,17 @@ export const xdsLimits = {
 
 export type XdsLimitName = keyof typeof xdsLimits;
 
-/** A peer went beyond a limit; its stream has to end as RESOURCE_EXHAUSTED. */
+/** A peer went beyond a limit, so that its stream has to end. */
 export class LimitExceeded extends Error {
   readonly limit: XdsLimitName;
+  /** By what the stream ends; its details are the message. */
+  readonly ending: CallError;
 
-  /** `what` says what the peer did, for it to read. */
-  constructor(limit: XdsLimitName, what: string) {
-    super(`${what} (limit ${limit})`);
+  /** `error` says what the peer did, for it to read. */
+  constructor(limit: XdsLimitName, error: CallError) {
+    const ending = ofLimit(limit, error);
+    super(ending.details);
     this.limit = limit;
+    this.ending = ending;
   }
 }

@@ -1,17 +1,14 @@
 import type { Logger } from "../lib/logger.js";
+import { type CallError, callError } from "../net/grpc-status.js";
 
 /** The discovery services of the API before v3, in the packages that Envoys of that time use. */
 const oldMethod = /^\/envoy\.(?:service\.(?:discovery|route|load_stats)\.v2|api\.v2)\.\w{1,100}\/\w{1,100}$/;
-
-const sentence =
-  "this control plane serves xDS v3 only, and this Envoy asks for v2: it is too old; use the kuma-dp and the envoy that " +
-  "come with kuma-cp";
 
 /** Envoys try again for ever, and whoever reaches the port may look like one: one line a minute is enough. */
 const silentMs = 60_000;
 
 /** What Envoys that speak an older API are told; and the log, now and then. Undefined for paths of other kinds. */
-export function createOldApi(logger: Logger, now: () => Date): (path: string) => string | undefined {
+export function createOldApi(logger: Logger, now: () => Date): (path: string) => CallError | undefined {
   let logged = Number.NEGATIVE_INFINITY;
   return (path) => {
     if (!oldMethod.test(path)) return undefined;
@@ -20,6 +17,6 @@ export function createOldApi(logger: Logger, now: () => Date): (path: string) =>
       logged = at;
       logger.error("an Envoy is too old: it asks for xDS v2, and this control plane serves v3 only", { method: path });
     }
-    return sentence;
+    return callError("xds.old-api");
   };
 }

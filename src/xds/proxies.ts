@@ -3,6 +3,7 @@ import type { Generated } from "../envoy/generate.js";
 import type { Placement } from "../envoy/placement.js";
 import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
 import type { Logger } from "../lib/logger.js";
+import { callError } from "../net/grpc-status.js";
 import type { Touched } from "../view/apply.js";
 import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
 import { unreachableInbounds } from "../view/proxy.js";
@@ -233,12 +234,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       const groups = index.get(id)?.groups;
       const most = xdsLimits.placements.value;
       if (groups === undefined || groups.has(placement.key) || groups.size < most) return;
-      throw new LimitExceeded(
-        "placements",
-        `streams of ${id.mesh}.${id.name} that are open name ${most} different places for its token, its logs and its ` +
-          "control plane (dataplaneTokenPath, logDirectories, controlPlaneHost and bootstrapRevision of the node's " +
-          "metadata), and more are not taken at a time",
-      );
+      throw new LimitExceeded("placements", callError("xds.placements", { proxy: `${id.mesh}.${id.name}`, most }));
     },
     join(client) {
       let entry = index.get(client.id);

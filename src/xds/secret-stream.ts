@@ -1,7 +1,7 @@
 import type { EnvoyResource } from "../envoy/resource.js";
 import { identityName, meshCaName } from "../envoy/tls.js";
 import type { Logger } from "../lib/logger.js";
-import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
+import { type CallError, callError, type GrpcCall, type GrpcListener } from "../net/grpc-server.js";
 import type { Incidents } from "../net/incidents.js";
 import type { MeshView, View } from "../view/mesh-view.js";
 import { servicesOf } from "../view/proxy.js";
@@ -42,9 +42,6 @@ export interface SecretStream extends GrpcListener {
   /** The Dataplane, its mesh or the mesh's authority changed. */
   refresh(): void;
 }
-
-/** What the peer hears when it is not let in: nothing that helps to guess. */
-const generic = "the dataplane could not be authenticated";
 
 function servicesIn(mesh: MeshView | undefined, name: string): readonly string[] {
   const proxy = mesh?.proxies.get(name);
@@ -97,7 +94,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     },
   });
 
-  function refuse(code: Status, details: string, reason = details): void {
+  function refuse({ code, details }: CallError, reason = details): void {
     if (ended) return;
     logger.info("secret stream refused", { peer: call.peer(), ...proxy, reason });
     call.end(code, details);
@@ -105,7 +102,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
 
   function unauthenticated(reason: string): void {
     if (proxy !== undefined) observer.turnedDown(proxy, reason, new Date());
-    refuse(status.unauthenticated, generic, reason);
+    refuse(callError("sds.unauthenticated"), reason);
   }
 
   /** Lets the proxy in, or ends the stream and says false. */
@@ -121,7 +118,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
       return false;
     }
     if (servicesIn(view().get(id.mesh), id.name).length === 0) {
-      refuse(status.notFound, `there is no Dataplane "${id.name}" with a service in mesh "${id.mesh}"`);
+      refuse(callError("sds.dataplane", { name: id.name, mesh: id.mesh }));
       return false;
     }
     provedUntil = result.until;
@@ -167,12 +164,9 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   function identify(nodeId: string): ProxyId | undefined {
     const id = parseNodeId(nodeId);
     if (id === undefined) {
-      refuse(
-        status.invalidArgument,
-        `the first request must carry a node id of the form <mesh>.<name>, not "${nodeId.slice(0, 200)}"`,
-      );
+      refuse(callError("xds.node-id", { message: "request", id: nodeId.slice(0, 200) }));
     } else if (view().get(id.mesh)?.mesh === undefined) {
-      refuse(status.notFound, `there is no Mesh "${id.mesh.slice(0, 200)}"`);
+      refuse(callError("sds.mesh", { mesh: id.mesh.slice(0, 200) }));
       return undefined;
     }
     return id;
@@ -185,14 +179,14 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     } catch (error) {
       if (error instanceof LimitExceeded) {
         incidents.refused(error.limit);
-        refuse(status.resourceExhausted, error.message);
+        refuse(error.ending);
         return;
       }
-      refuse(status.invalidArgument, "the message is not a DiscoveryRequest");
+      refuse(callError("xds.message", { expected: "DiscoveryRequest" }));
       return;
     }
     if (message.kind !== "sds") {
-      refuse(status.invalidArgument, "only secrets are served here");
+      refuse(callError("sds.type"));
       return;
     }
     proxy ??= identify(message.node.id);
@@ -200,7 +194,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     const foreign = message.names.find((name) => name !== meshCaName && name !== identityName);
     if (foreign !== undefined) {
       const known = `${meshCaName} and ${identityName}`;
-      refuse(status.notFound, `secret "${foreign.slice(0, 200)}" is not supported; known are ${known}`);
+      refuse(callError("sds.secret", { name: foreign.slice(0, 200), known }));
       return;
     }
     const wantsIdentity = message.names.includes(identityName);

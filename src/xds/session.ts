@@ -1,4 +1,5 @@
 import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, typeUrls, type XdsKind } from "../envoy/resource.js";
+import { callError } from "../net/grpc-status.js";
 import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
@@ -85,7 +86,7 @@ function nextBatch(due: readonly EnvoyResource[]): readonly EnvoyResource[] {
 }
 
 function tooManyNames({ kind }: Subscription, most: number): LimitExceeded {
-  return new LimitExceeded("names", `the stream asks for more than ${most} names of ${typeUrls[kind]}`);
+  return new LimitExceeded("names", callError("xds.names", { most, type: typeUrls[kind] }));
 }
 
 export function createSession(events: SessionEvents): Session {
@@ -195,7 +196,7 @@ export function createSession(events: SessionEvents): Session {
   function checkLength({ kind }: Subscription, name: string): void {
     const most = xdsLimits.name_length.value;
     if (name.length <= most || config?.[kind].has(name)) return;
-    throw new LimitExceeded("name_length", `a name has ${name.length} characters, more than ${most}`);
+    throw new LimitExceeded("name_length", callError("xds.name-length", { length: name.length, most }));
   }
 
   function subscribe(subscription: Subscription, request: Request): void {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createPlacement } from "../envoy/placement.js";
 import type { Logger } from "../lib/logger.js";
 import type { Frame } from "../net/grpc-frame.js";
-import { type GrpcCall, type GrpcListener, type Status, status } from "../net/grpc-server.js";
+import { type CallError, callError, type GrpcCall, type GrpcListener } from "../net/grpc-server.js";
 import type { Incidents } from "../net/incidents.js";
 import { realTimers } from "./coalesce.js";
 import type { Node } from "./decode.js";
@@ -81,7 +81,7 @@ export function serveStream(
     observer.refusing(id, present, now());
   }
 
-  function refuse(details: string, code: Status = status.invalidArgument): void {
+  function refuse({ code, details }: CallError): void {
     logger.info("discovery stream refused", { peer: call.peer(), ...client?.id, reason: details });
     call.end(code, details);
   }
@@ -93,7 +93,7 @@ export function serveStream(
     } catch (error) {
       if (!(error instanceof LimitExceeded)) throw error;
       incidents.refused(error.limit);
-      refuse(error.message, status.resourceExhausted);
+      refuse(error.ending);
     }
   }
 
@@ -102,7 +102,7 @@ export function serveStream(
       return protocol.read(bytes, client === undefined);
     } catch (error) {
       if (error instanceof LimitExceeded) throw error;
-      refuse(`the message is not a ${protocol.requestName}`);
+      refuse(callError("xds.message", { expected: protocol.requestName }));
       return undefined;
     }
   }
@@ -111,15 +111,13 @@ export function serveStream(
     const message = decode(bytes);
     if (message === undefined) return;
     if (message.typeUrl === "") {
-      refuse("type_url is required on an aggregated stream");
+      refuse(callError("xds.no-type"));
       return;
     }
     if (client === undefined) {
       const proxy = parseNodeId(message.node.id);
       if (proxy === undefined) {
-        refuse(
-          `the first request must carry a node id of the form <mesh>.<name>, not "${message.node.id.slice(0, 200)}"`,
-        );
+        refuse(callError("xds.node-id", { message: "request", id: message.node.id.slice(0, 200) }));
         return;
       }
       const placement = createPlacement(message.node);

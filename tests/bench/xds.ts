@@ -1,6 +1,6 @@
 // The discovery servers under load: simulated proxies on the built control plane, beside bare servers that push the
 // same bytes over as many streams.
-import { messageOf, UserError } from "../../src/lib/errors.js";
+import { UsageError } from "../support/usage-error.js";
 import { measure } from "./load/measure.js";
 import { readOptions } from "./load/options.js";
 import { printGrowth, printTable, summary } from "./load/report.js";
@@ -23,6 +23,6 @@ async function run(): Promise<void> {
 }
 
 run().catch((error: unknown) => {
-  console.error(error instanceof UserError ? messageOf(error) : error);
+  console.error(error instanceof UsageError ? error.message : error);
   process.exitCode = 1;
 });

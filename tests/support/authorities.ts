@@ -8,12 +8,12 @@ import type { Store } from "../../src/store/store.js";
 import { emptyView } from "../../src/view/apply.js";
 
 /**
- * What the HTTP API needs of certificate authorities, of proxies and of itself, over a store; no proxy is connected, and no
- * rotation begins.
+ * What the HTTP API needs of certificate authorities, of proxies and of itself, over a store; no proxy is connected, no
+ * rotation begins, and everyone may do everything.
  */
 export function authorityOptions(
   store: Store,
-): Pick<ApiOptions, "authorities" | "rotations" | "diagnosis" | "status" | "unregistered"> {
+): Pick<ApiOptions, "authorities" | "rotations" | "diagnosis" | "status" | "unregistered" | "layers"> {
   const settings = { keyType: "ecdsa-p256", validityMs: 3_600_000 } as const;
   const authorities = createAuthorities(store, settings, createLogger({ name: "test", level: "off" }));
   return {
@@ -26,6 +26,7 @@ export function authorityOptions(
       refusals: createRecentRefusals(),
     }),
     unregistered: () => [],
+    layers: [],
     diagnosis: createDiagnosis({
       view: () => emptyView,
       store,

@@ -1,22 +1,43 @@
 import { type HttpReply, jsonReply } from "../../net/exchange.js";
 import { StoreError } from "../../store/store.js";
-import type { Rotations } from "../rotations.js";
+import {
+  type ReadContext,
+  type ReadEndpoint,
+  reads,
+  type WriteContext,
+  type WriteEndpoint,
+  writes,
+} from "./endpoint.js";
 import { errors, titles } from "./errors.js";
 
-/** What the API shows and starts of certificate authorities and their rotations. */
-export type RotationApi = Pick<Rotations, "status" | "list" | "rotate">;
-
-export async function listAuthorities(rotations: RotationApi): Promise<HttpReply> {
-  return jsonReply(200, { items: await rotations.list() });
+export function authorityEndpoints({ rotations }: ReadContext): readonly ReadEndpoint[] {
+  return [
+    reads({
+      path: "/certificate-authorities",
+      title: titles.listAuthorities,
+      handle: async () => jsonReply(200, { items: await rotations.list() }),
+    }),
+    reads({
+      path: "/meshes/{mesh}/certificate-authority",
+      title: titles.retrieveAuthority,
+      async handle({ parameters: { mesh } }) {
+        const status = await rotations.status(mesh);
+        return status === undefined ? errors.notFound(titles.retrieveAuthority) : jsonReply(200, status);
+      },
+    }),
+  ];
 }
 
-export async function getAuthority(rotations: RotationApi, mesh: string): Promise<HttpReply> {
-  const status = await rotations.status(mesh);
-  return status === undefined ? errors.notFound(titles.retrieveAuthority) : jsonReply(200, status);
-}
+export const rotationEndpoints = ({ rotations }: WriteContext): readonly WriteEndpoint[] => [
+  writes("POST", "rotate", {
+    path: "/meshes/{mesh}/certificate-authority/rotate",
+    title: titles.rotateAuthority,
+    handle: ({ parameters: { mesh } }) => rotate(rotations, mesh),
+  }),
+];
 
 /** 202 with the state of the rotation that began, 200 with that of the one under way. */
-export async function rotateAuthority(rotations: RotationApi, mesh: string): Promise<HttpReply> {
+async function rotate(rotations: WriteContext["rotations"], mesh: string): Promise<HttpReply> {
   try {
     const rotated = await rotations.rotate(mesh);
     if (rotated === undefined) return errors.notFound(titles.rotateAuthority);

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { messageOf, UserError } from "../../lib/errors.js";
+import { UserError } from "../../lib/errors.js";
 import { BeyondBounds, type JsonBounds, parseJsonInSteps } from "../../lib/json-steps.js";
 import type { Steps } from "../../lib/steps.js";
 import type { HttpReply } from "../../net/exchange.js";
@@ -39,15 +39,14 @@ const refused = (reply: HttpReply): ReadResult => ({ kind: "refused", reply });
 
 /** Reads the body of a PUT and holds it against the URL; all mismatches are reported together. */
 export async function readResource(type: ResourceType, key: Key, body: Buffer): Promise<ReadResult> {
-  if (body.length === 0) return refused(errors.malformed(`The body is empty; send the ${type.name} as JSON`));
+  if (body.length === 0) return refused(errors.emptyBody(type.name));
   // Bytes that are no text would be replaced one by one, and read back different from what was sent.
-  if (!isUtf8(body)) return refused(errors.malformed("The body is not valid JSON: it is not UTF-8 text"));
+  if (!isUtf8(body)) return refused(errors.notJson("it is not UTF-8 text"));
   let document: unknown;
   try {
     document = await parse(body);
   } catch (error) {
-    if (error instanceof BeyondBounds) return refused(errors.malformed(`The body is too large: ${error.message}`));
-    return refused(errors.malformed(`The body is not valid JSON: ${messageOf(error)}`));
+    return refused(error instanceof BeyondBounds ? errors.unbounded(error) : errors.notJson(error));
   }
   let read: ReadDocument<unknown>;
   try {
@@ -58,7 +57,7 @@ export async function readResource(type: ResourceType, key: Key, body: Buffer): 
     );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return refused(errors.malformed(error.message, error.causes));
+    return refused(errors.malformed(error));
   }
   const { envelope, spec, unknown } = read;
   const same = (field: "name" | "type" | "mesh", fits: boolean) =>

@@ -1,4 +1,4 @@
-import type { Cause } from "../../lib/errors.js";
+import type { Cause, UserError } from "../../lib/errors.js";
 import { errorReply, type HttpReply } from "../../net/exchange.js";
 
 /** What the API was doing when something went wrong: the `title` of its error bodies. */
@@ -37,42 +37,50 @@ function shortened(causes: readonly Cause[]): readonly Cause[] {
 
 /** Every error the HTTP API answers, besides those any server of ours may give (`net/exchange.ts`, `net/http-server.ts`). */
 export const errors = {
-  notFound: (title: Title): HttpReply => errorReply(404, title, "Not found"),
+  notFound: (title: Title): HttpReply => errorReply("request.absent", { title }),
 
   invalid: (title: Title, causes: readonly Cause[]): HttpReply =>
-    errorReply(400, title, "Resource is not valid", { causes: shortened(causes) }),
+    errorReply("request.resource", { title }, { causes: shortened(causes) }),
 
-  malformed: (reason: string, causes: readonly Cause[] = []): HttpReply =>
-    errorReply(400, titles.process, reason, { causes }),
+  emptyBody: (type: string): HttpReply => errorReply("request.empty", { title: titles.process, type }),
+
+  notJson: (reason: unknown): HttpReply => errorReply("request.not-json", { title: titles.process, reason }),
+
+  unbounded: (reason: unknown): HttpReply => errorReply("request.unbounded", { title: titles.process, reason }),
+
+  malformed: (reason: UserError): HttpReply =>
+    errorReply("request.malformed", { title: titles.process, reason }, { causes: reason.causes }),
 
   unknownMesh: (mesh: string): HttpReply =>
-    errorReply(400, titles.create, "Mesh is not found", {
-      causes: [{ field: "mesh", message: `mesh of name ${mesh} is not found` }],
-    }),
+    errorReply(
+      "request.mesh",
+      { title: titles.create },
+      { causes: [{ field: "mesh", message: `mesh of name ${mesh} is not found` }] },
+    ),
 
   badParameter: (title: Title, name: string, value: string, expected: string): HttpReply =>
-    errorReply(400, title, "Request is not valid", {
-      causes: [{ field: name, message: `"${value}" is not ${expected}` }],
-    }),
+    errorReply("request.invalid", { title }, { causes: [{ field: name, message: `"${value}" is not ${expected}` }] }),
 
-  unusableAuthority: (reason: string): HttpReply => errorReply(409, titles.rotateAuthority, reason),
+  unusableAuthority: (reason: string): HttpReply =>
+    errorReply("request.authority", { title: titles.rotateAuthority, reason }),
 
-  /** Somebody else wrote the same resource between our read and our write. */
-  conflict: (title: Title): HttpReply => errorReply(409, title, "Conflict"),
+  conflict: (title: Title): HttpReply => errorReply("request.conflict", { title }),
 
-  crossSite: (): HttpReply => errorReply(403, titles.process, "Cross-site request refused"),
+  crossSite: (): HttpReply => errorReply("http.cross-site", { title: titles.process }),
 
-  notAcceptable: (): HttpReply => errorReply(406, "Not acceptable", "Answers are application/json"),
+  notAcceptable: (produced: string): HttpReply => errorReply("http.not-acceptable", { produced }),
 
-  unsupportedMediaType: (sent: string): HttpReply =>
-    errorReply(415, "Unsupported media type", `Send the resource as application/json, not as ${sent}`),
+  unsupportedMediaType: (sent: string): HttpReply => errorReply("http.media-type", { type: sent }),
 
-  storeUnavailable: (title: Title, reason: string | undefined): HttpReply =>
-    errorReply(503, title, "Store is not available", {
-      causes: reason === undefined ? [] : [{ field: "store", message: reason }],
-      headers: { "Retry-After": retryAfterSeconds },
-    }),
+  storeUnavailable: (title: string, reason: string | undefined): HttpReply =>
+    errorReply(
+      "request.store",
+      { title },
+      {
+        causes: reason === undefined ? [] : [{ field: "store", message: reason }],
+        headers: { "Retry-After": retryAfterSeconds },
+      },
+    ),
 
-  /** Anything unexpected is a bug of ours: the cause is logged, never sent. */
-  internal: (title: Title): HttpReply => errorReply(500, title, "Internal Server Error"),
+  internal: (title: string): HttpReply => errorReply("http.internal", { title }),
 } as const;

@@ -1,22 +1,42 @@
 import { errorReply, type HttpReply, jsonReply } from "../../net/exchange.js";
 import type { Answer, Diagnosis } from "../explain/diagnosis.js";
+import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
 import { errors, type Title, titles } from "./errors.js";
+
+/** What touches a Dataplane and what it was sent, how traffic flows in a mesh and what is wrong there. */
+export const explanationEndpoints = ({ diagnosis }: ReadContext): readonly ReadEndpoint[] => [
+  reads({
+    path: "/meshes/{mesh}/dataplanes/{name}/policies",
+    title: titles.inspectDataplane,
+    handle: ({ parameters: { mesh, name } }) => replyTo(titles.inspectDataplane, diagnosis.policies(mesh, name)),
+  }),
+  reads({
+    path: "/meshes/{mesh}/dataplanes/{name}/xds",
+    title: titles.inspectDataplane,
+    handle: ({ request, parameters: { mesh, name } }) => showXds(diagnosis, mesh, name, request.query),
+  }),
+  reads({
+    path: "/meshes/{mesh}/explain",
+    title: titles.explainTraffic,
+    handle: ({ request, parameters: { mesh } }) => explainTraffic(diagnosis, mesh, request.query),
+  }),
+  reads({
+    path: "/meshes/{mesh}/problems",
+    title: titles.findProblems,
+    handle: async ({ parameters: { mesh } }) => replyTo(titles.findProblems, await diagnosis.problems(mesh)),
+  }),
+];
 
 /** 404 for what the path names and doesn't exist, 400 for what a parameter does; either way with the name that was meant. */
 function replyTo<T>(title: Title, answer: Answer<T>): HttpReply {
   if (answer.kind === "found") return jsonReply(200, answer.value);
   const { field, message } = answer;
   const named = field === "mesh" || field === "name";
-  return errorReply(named ? 404 : 400, title, named ? "Not found" : "Request is not valid", {
-    causes: [{ field, message }],
-  });
+  return errorReply(named ? "request.absent" : "request.invalid", { title }, { causes: [{ field, message }] });
 }
 
-export const showPolicies = (diagnosis: Diagnosis, mesh: string, name: string): HttpReply =>
-  replyTo(titles.inspectDataplane, diagnosis.policies(mesh, name));
-
 /** What was sent last, or with `diff=true` what is not acknowledged. */
-export async function showXds(diagnosis: Diagnosis, mesh: string, name: string, query: string): Promise<HttpReply> {
+async function showXds(diagnosis: Diagnosis, mesh: string, name: string, query: string): Promise<HttpReply> {
   const diff = new URLSearchParams(query).get("diff") ?? "false";
   if (diff !== "true" && diff !== "false" && diff !== "") {
     return errors.badParameter(titles.inspectDataplane, "diff", diff, "true or false");
@@ -25,18 +45,14 @@ export async function showXds(diagnosis: Diagnosis, mesh: string, name: string, 
   return replyTo(titles.inspectDataplane, await diagnosis.configDiff(mesh, name));
 }
 
-/** What is wrong in a mesh. */
-export const showProblems = async (diagnosis: Diagnosis, mesh: string): Promise<HttpReply> =>
-  replyTo(titles.findProblems, await diagnosis.problems(mesh));
-
 /** Whether and how traffic gets from the service `from` to the service `to`. */
-export async function explainTraffic(diagnosis: Diagnosis, mesh: string, query: string): Promise<HttpReply> {
+async function explainTraffic(diagnosis: Diagnosis, mesh: string, query: string): Promise<HttpReply> {
   const parameters = new URLSearchParams(query);
   const from = parameters.get("from") ?? "";
   const to = parameters.get("to") ?? "";
   const causes = Object.entries({ from, to })
     .filter(([, service]) => service === "")
     .map(([field]) => ({ field, message: `is missing: name a service, as in explain?from=web&to=backend` }));
-  if (causes.length > 0) return errorReply(400, titles.explainTraffic, "Request is not valid", { causes });
+  if (causes.length > 0) return errorReply("request.invalid", { title: titles.explainTraffic }, { causes });
   return replyTo(titles.explainTraffic, await diagnosis.traffic(mesh, from, to));
 }

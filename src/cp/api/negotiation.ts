@@ -1,20 +1,20 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { jsonType } from "../../net/exchange.js";
 
-/** How well an Accept range fits JSON: an exact type beats a type family beats everything. */
-const fits: ReadonlyMap<string, number> = new Map([
-  [jsonType, 3],
-  ["application/*", 2],
-  ["*/*", 1],
-]);
+/** How well an Accept range fits a media type: the exact type beats a type family beats everything. */
+function fitOf(range: string, mediaType: string): number {
+  if (range === mediaType) return 3;
+  if (range === mediaType.replace(/\/.*/, "/*")) return 2;
+  return range === "*/*" ? 1 : 0;
+}
 
-/** True when the client takes JSON: no Accept, or a best-fitting range whose quality is not 0. */
-export function acceptsJson({ accept }: IncomingHttpHeaders): boolean {
-  if (accept === undefined || accept === "*/*" || accept === jsonType) return true;
+/** True when the client takes the media type: no Accept, or a best-fitting range whose quality is not 0. */
+export function accepts({ accept }: IncomingHttpHeaders, mediaType: string): boolean {
+  if (accept === undefined || accept === "*/*" || accept === mediaType) return true;
   let best = { fit: 0, quality: 0 };
   for (const range of accept.split(",")) {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
-    const fit = fits.get(type) ?? 0;
+    const fit = fitOf(type, mediaType);
     const quality = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
     if (fit > best.fit) best = { fit, quality: quality === undefined ? 1 : Number(quality) };
   }

@@ -1,17 +1,37 @@
 import type { Steps } from "../../lib/steps.js";
+import type { Call } from "../../net/endpoints.js";
 import { type HttpReply, type HttpRequest, jsonReply, renderedReply } from "../../net/exchange.js";
 import { inSlices } from "../../net/slices.js";
 import { matchesDataplane } from "../../policy/selector.js";
 import { type Dataplane, dataplaneType } from "../../resources/dataplane.js";
 import { type DataplaneHealth, dataplaneHealthType } from "../../resources/dataplane-health.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
-import { overviewOf } from "../../resources/dataplane-overview.js";
+import { dataplaneOverviewType, overviewOf } from "../../resources/dataplane-overview.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Tags } from "../../resources/tags.js";
-import type { Store, Stored } from "../../store/store.js";
+import type { Stored } from "../../store/store.js";
+import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
 import { errors, titles } from "./errors.js";
 import { asElement, listBody } from "./listing.js";
 import { onPage, pageEnd, parsePage } from "./paging.js";
+import { pathsOf } from "./resources.js";
+
+type InMesh = { readonly mesh: string };
+
+/** Overviews are no resources of their own: each is joined from those of several types. */
+export const overviewEndpoints = ({ store }: ReadContext): readonly ReadEndpoint[] => [
+  reads({
+    ...pathsOf(dataplaneOverviewType),
+    title: titles.listOverviews,
+    handle: ({ request, parameters: { mesh } }: Call<InMesh>) => listOverviews(store, mesh, request),
+  }),
+  reads({
+    ...pathsOf(dataplaneOverviewType, "/{name}"),
+    title: titles.retrieveOverview,
+    handle: ({ parameters: { mesh, name } }: Call<InMesh & { readonly name: string }>) =>
+      getOverview(store, mesh, name),
+  }),
+];
 
 /**
  * The `tag=key:value` parameters: the first colon separates, so that a value may hold a port; parameters without one
@@ -47,7 +67,7 @@ function* matching(dataplanes: readonly Stored<Dataplane>[], wanted: Tags): Step
 }
 
 /** The Dataplanes of a mesh, each joined with what its proxy did and found out; without it when it never connected. */
-export async function listOverviews(store: Store, mesh: string, request: HttpRequest): Promise<HttpReply> {
+async function listOverviews(store: ReadContext["store"], mesh: string, request: HttpRequest): Promise<HttpReply> {
   const page = parsePage(request.query, titles.listOverviews);
   if (page !== undefined && "status" in page) return page;
   const wanted = tagFilter(request.query);
@@ -69,7 +89,7 @@ export async function listOverviews(store: Store, mesh: string, request: HttpReq
 }
 
 /** One Dataplane with its insight, which is `{}` when it never connected. */
-export async function getOverview(store: Store, mesh: string, name: string): Promise<HttpReply> {
+async function getOverview(store: ReadContext["store"], mesh: string, name: string): Promise<HttpReply> {
   const [dataplane, insight, health] = await Promise.all([
     store.get({ type: "Dataplane", mesh, name }),
     store.get({ type: "DataplaneInsight", mesh, name }),

@@ -1,11 +1,17 @@
 import { type HttpReply, jsonReply } from "../../net/exchange.js";
 import type { Unregistered } from "../../xds/proxies.js";
+import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
+import { titles } from "./errors.js";
 
 /** Anybody may connect by any name: an answer does not grow with them. */
 const mostShown = 1_000;
 
+export const unregisteredEndpoints = ({ unregistered }: ReadContext): readonly ReadEndpoint[] => [
+  reads({ path: "/unregistered-proxies", title: titles.list, handle: () => list(unregistered()) }),
+];
+
 /** `{"total", "items": [{"mesh", "name", "connectTime"}]}`, those that have been connected for longest first. */
-export function listUnregistered(proxies: readonly Unregistered[]): HttpReply {
+function list(proxies: readonly Unregistered[]): HttpReply {
   const items = [...proxies]
     .sort((a, b) => a.since.getTime() - b.since.getTime())
     .slice(0, mostShown)

@@ -1,5 +1,3 @@
-import type { Cause } from "../../lib/errors.js";
-import type { Logger } from "../../lib/logger.js";
 import type { Steps } from "../../lib/steps.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
@@ -8,6 +6,7 @@ import type { Resource, ResourceType } from "../../resources/resource.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import { changeWarnings } from "../warnings/warnings.js";
 import { readResource, workOn } from "./body.js";
+import type { MeshAuthorities, WriteContext } from "./endpoint.js";
 import { errors, type Title, titles } from "./errors.js";
 import { type Renderer, render } from "./rendering.js";
 
@@ -20,18 +19,11 @@ function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply 
   return { ...reply, headers: { Warning: warningHeader(warnings) } };
 }
 
-/** Makes and takes back the certificate authority that a mesh is created with. */
-export interface MeshAuthorities {
-  /** True when there was none and it was made. */
-  ensure(mesh: string): Promise<boolean>;
-  discard(mesh: string): Promise<void>;
-}
-
 /** A failure together with what the API was doing, which the answer's title says. */
 export class FailedOperation extends Error {
-  readonly title: Title;
+  readonly title: string;
 
-  constructor(title: Title, cause: unknown) {
+  constructor(title: string, cause: unknown) {
     super(title, { cause });
     this.title = title;
   }
@@ -42,21 +34,12 @@ const during = <T>(title: Title, work: Promise<T>): Promise<T> =>
     throw new FailedOperation(title, error);
   });
 
-interface Means {
-  readonly store: Store;
-  readonly renderer: Renderer;
-  readonly authorities: MeshAuthorities;
-  /** What the type alone can't tell of a valid spec. */
-  readonly check: ((spec: unknown) => Promise<readonly Cause[]>) | undefined;
-  readonly logger: Logger;
-}
-
 /**
  * Creates or replaces the resource. With `dry-run=true` every check runs and every status is the same, but nothing is
  * stored.
  */
 export async function put(
-  { store, renderer, authorities, check, logger }: Means,
+  { store, renderer, authorities, checks, logger }: WriteContext,
   type: ResourceType,
   key: Key,
   request: HttpRequest,
@@ -74,7 +57,7 @@ export async function put(
     () => type.validation(spec),
   );
   if (causes.length > 0) return errors.invalid(title, causes);
-  const further = (await check?.(spec)) ?? [];
+  const further = (await checks.get(type.name)?.(spec)) ?? [];
   if (further.length > 0) return errors.invalid(title, further);
   const resource = { ...key, spec };
   const change = { key, spec, before: stored?.spec };

@@ -1,6 +1,7 @@
 import { dump } from "js-yaml";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
+import { serveEndpoints } from "../../net/endpoints.js";
 import {
   errorReply,
   type HttpHandler,
@@ -8,7 +9,6 @@ import {
   type HttpRequest,
   jsonReply,
   type Refusal,
-  route,
 } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
 import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
@@ -16,7 +16,7 @@ import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
 import { hostAsked } from "./host-asked.js";
-import { type ListenerReportOptions, listenerReport } from "./listener-report.js";
+import { type ListenerReportOptions, listenerReport, reportTitle } from "./listener-report.js";
 import { createOldLog, isOldKumaDp, type NoteOld, tooOldDocument } from "./old-kuma-dp.js";
 import { parseBootstrapRequest } from "./request.js";
 import { dataplaneStatus } from "./status.js";
@@ -39,21 +39,45 @@ export interface BootstrapOptions {
 }
 
 const notGenerated = "Could not generate a bootstrap";
+const noStatus = "Could not tell the status of a dataplane";
 
 /** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a Dataplane that is registered. */
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
   const tellOnce = noteFirst(options);
-  const catalogue = () => jsonReply(200, options.catalogue);
   const noteOld = createOldLog(options.logger);
-  const reporting = { ...options.listeners, crossSite: options.guard.refuses };
-  return route({
-    "/bootstrap": { POST: (request) => bootstrap(options, { tellOnce, noteOld }, request) },
-    "/dataplane-status": {
-      GET: ({ query }) => status(options, query),
-      POST: (request) => listenerReport(reporting, request),
-    },
-    "/catalogue": { GET: catalogue },
-    "/catalog": { GET: catalogue },
+  return serveEndpoints({
+    layers: [],
+    endpoints: [
+      {
+        methods: ["POST"],
+        path: "/bootstrap",
+        title: notGenerated,
+        access: "proxy",
+        handle: ({ request }) => bootstrap(options, { tellOnce, noteOld }, request),
+      },
+      {
+        methods: ["GET"],
+        path: "/dataplane-status",
+        title: noStatus,
+        access: "proxy",
+        handle: ({ request }) => status(options, request.query),
+      },
+      {
+        methods: ["POST"],
+        path: "/dataplane-status",
+        title: reportTitle,
+        access: "proxy",
+        handle: ({ request }) => listenerReport({ ...options.listeners, crossSite: options.guard.refuses }, request),
+      },
+      {
+        methods: ["GET"],
+        path: "/catalogue",
+        aliases: ["/catalog"],
+        title: "Could not retrieve the catalogue",
+        access: "read",
+        handle: () => jsonReply(200, options.catalogue),
+      },
+    ],
   });
 }
 
@@ -76,7 +100,7 @@ async function status({ store, logger }: BootstrapOptions, query: string): Promi
     return await dataplaneStatus(store, query);
   } catch (error) {
     logger.error("could not tell the status of a dataplane", { error });
-    return errorReply(500, "Could not tell the status of a dataplane", "Internal Server Error");
+    return errorReply("http.internal", { title: noStatus });
   }
 }
 
@@ -91,12 +115,12 @@ async function bootstrap(
   request: HttpRequest,
 ): Promise<HttpReply> {
   if (options.guard.refuses(request.headers)) {
-    return errorReply(403, notGenerated, "Cross-site request refused");
+    return errorReply("http.cross-site", { title: notGenerated });
   }
   const parsed = parseBootstrapRequest(request.body);
-  if (parsed.kind === "malformed") return errorReply(400, notGenerated, `The body is not valid JSON: ${parsed.reason}`);
-  if (parsed.kind === "invalid")
-    return errorReply(400, notGenerated, "Request is not valid", { causes: parsed.causes });
+  const title = notGenerated;
+  if (parsed.kind === "malformed") return errorReply("request.not-json", { title, reason: parsed.reason });
+  if (parsed.kind === "invalid") return errorReply("request.invalid", { title }, { causes: parsed.causes });
   const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = parsed.request;
   if (isOldKumaDp(request.headers)) {
     noteOld({ mesh, name, peer: request.peer });
@@ -106,9 +130,8 @@ async function bootstrap(
   try {
     const stored = await options.store.get({ type: "Dataplane", mesh, name });
     if (stored === undefined) {
-      return errorReply(404, "Could not find a Dataplane", `There is no Dataplane "${name}" in mesh "${mesh}"`, {
-        causes: [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }],
-      });
+      const causes = [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }];
+      return errorReply("request.dataplane", { name, mesh }, { causes });
     }
     const host = options.hostUnset ? hostAsked(request) : undefined;
     if (host !== undefined) tellOnce(host);
@@ -126,6 +149,6 @@ async function bootstrap(
     return yamlReply(document, duplicate === undefined ? {} : { Warning: warningHeader([duplicate]) });
   } catch (error) {
     options.logger.error("could not generate a bootstrap", { mesh, name, error });
-    return errorReply(500, notGenerated, "Internal Server Error");
+    return errorReply("http.internal", { title });
   }
 }

@@ -17,7 +17,7 @@ const mostListeners = 20_000;
 /** Missing listeners that are named in the answer, which is for a log. */
 const mostNamed = 20;
 
-const title = "Could not take the report of a dataplane";
+export const reportTitle = "Could not take the report of a dataplane";
 
 interface ListenerReport {
   readonly mesh: string;
@@ -60,12 +60,12 @@ export function listenerReport(
 ): HttpReply {
   if (crossSite(headers)) {
     reported("cross_site");
-    return errorReply(403, title, "Cross-site request refused");
+    return errorReply("http.cross-site", { title: reportTitle });
   }
   const report = parse(body);
   if (!("listeners" in report)) {
     reported("invalid");
-    return errorReply(400, title, "Request is not valid", { causes: report });
+    return errorReply("request.invalid", { title: reportTitle }, { causes: report });
   }
   const { mesh, name, listeners } = report;
   const compared = compare({ mesh, name }, listeners);

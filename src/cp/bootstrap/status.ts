@@ -12,7 +12,7 @@ export async function dataplaneStatus(store: Pick<Store, "get">, query: string):
   const [mesh, name] = [parameters.get("mesh") ?? "", parameters.get("name") ?? ""];
   if (mesh === "" || name === "") {
     const causes = [{ field: mesh === "" ? "mesh" : "name", message: "has to be given as a parameter of the query" }];
-    return errorReply(400, "Could not tell the status of a dataplane", "Request is not valid", { causes });
+    return errorReply("request.invalid", { title: "Could not tell the status of a dataplane" }, { causes });
   }
   const [dataplane, stored, insight] = await Promise.all([
     store.get({ type: "Dataplane", mesh, name }),

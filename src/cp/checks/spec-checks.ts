@@ -2,7 +2,7 @@ import type { OwnServers } from "../../envoy/own-servers.js";
 import { type Dataplane, dataplaneType } from "../../resources/dataplane.js";
 import { type Mesh, meshType } from "../../resources/mesh.js";
 import { type ProxyTemplate, proxyTemplateType } from "../../resources/proxy-template.js";
-import type { SpecCheck } from "../api/handler.js";
+import type { SpecCheck } from "../api/endpoint.js";
 import type { BundledEnvoy } from "./bundled-envoy.js";
 import { dataplaneCheck } from "./dataplane.js";
 import { meshCheck } from "./mesh.js";

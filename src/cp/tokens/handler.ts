@@ -2,10 +2,11 @@ import type { SigningKey } from "../../identity/signing-key.js";
 import { issueToken } from "../../identity/tokens.js";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
-import { type HttpHandler, type HttpReply, type HttpRequest, route } from "../../net/exchange.js";
+import type { Endpoint } from "../../net/endpoints.js";
+import type { HttpReply, HttpRequest } from "../../net/exchange.js";
 import { parseTokenRequest } from "./request.js";
 
-export interface TokenHandlerOptions {
+export interface TokenOptions {
   readonly key: SigningKey;
   readonly guard: SiteGuard;
   readonly logger: Logger;
@@ -20,14 +21,18 @@ const plain = (status: number, body: string): HttpReply => ({
 });
 
 /** `POST /tokens`: a token for one Dataplane, which needs not exist yet. The media type of the request is not looked at. */
-export function tokenHandler(options: TokenHandlerOptions): HttpHandler {
-  return route({ "/tokens": { POST: (request) => issue(options, request) } });
-}
+export const tokenEndpoint = (options: TokenOptions): Endpoint => ({
+  methods: ["POST"],
+  path: "/tokens",
+  title: "Could not issue a token",
+  access: "generate-token",
+  handle: ({ request }) => issue(options, request),
+});
 
-function issue({ key, guard, logger, now }: TokenHandlerOptions, { headers, body }: HttpRequest): HttpReply {
+function issue({ key, guard, logger, now }: TokenOptions, { headers, body }: HttpRequest): HttpReply {
   if (guard.refuses(headers)) return plain(403, "Cross-site request refused");
   const parsed = parseTokenRequest(body);
-  if (parsed.kind === "refused") return plain(400, parsed.reason);
+  if (parsed.kind === "refused") return plain(parsed.status, parsed.reason);
   const token = issueToken(key, parsed.request, now());
   logger.info("issued a token", { ...parsed.request });
   return plain(200, token);

@@ -1,20 +1,27 @@
 import type { TokenRequest } from "../../identity/tokens.js";
 import { parseDuration } from "../../lib/durations.js";
-import { messageOf } from "../../lib/errors.js";
+import { type ParametersOf, replies } from "../../lib/errors/catalogue.js";
+import { filled } from "../../lib/errors/entry.js";
+import type { tokenRequestErrors } from "../../lib/errors/http.js";
 import { isJsonObject } from "../../lib/json.js";
 import { nearest } from "../../lib/suggest.js";
 import { nameCauses } from "../../resources/name.js";
 
 export type ParsedRequest =
   | { readonly kind: "request"; readonly request: TokenRequest }
-  | { readonly kind: "refused"; readonly reason: string };
+  | { readonly kind: "refused"; readonly status: number; readonly reason: string };
 
 const example = '{"name": "redis-1", "mesh": "default"}';
 const fields = ["name", "mesh", "validFor"];
 /** Within it every expiry is a date; it is a hundred thousand days. */
 const longestValidity = 8.64e12;
 
-const refused = (reason: string): ParsedRequest => ({ kind: "refused", reason });
+type Entries = typeof tokenRequestErrors;
+
+function refused<Id extends keyof Entries>(id: Id, parameters: ParametersOf<Entries[Id]["message"]>): ParsedRequest {
+  const { status, message } = replies[id];
+  return { kind: "refused", status, reason: filled(message, parameters) };
+}
 
 /**
  * Reads the body of `POST /tokens`. A field that we don't know is refused: a misspelt `validFor`, left aside, would make
@@ -25,22 +32,21 @@ export function parseTokenRequest(body: Buffer): ParsedRequest {
   try {
     value = JSON.parse(body.toString());
   } catch (error) {
-    return refused(`the body is not valid JSON (${messageOf(error)}); expected for example ${example}`);
+    return refused("token-request.not-json", { reason: error, example });
   }
   if (!isJsonObject(value)) {
-    return refused(`the body has to be an object such as ${example}`);
+    return refused("token-request.no-object", { example });
   }
   const unknown = Object.keys(value).find((field) => !fields.includes(field));
   if (unknown !== undefined) {
     const meant = nearest(unknown, fields);
-    return refused(
-      `unknown field ${JSON.stringify(unknown)}${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
-    );
+    const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+    return refused("token-request.unknown-field", { field: JSON.stringify(unknown), hint });
   }
   const { name = "", mesh = "", validFor } = value;
   for (const [field, text] of Object.entries({ name, mesh })) {
-    if (typeof text !== "string" && text !== null) return refused(`${field} has to be text`);
-    if (text === "" || text === null) return refused(`${field} cannot be empty`);
+    if (typeof text !== "string" && text !== null) return refused("token-request.no-text", { field });
+    if (text === "" || text === null) return refused("token-request.empty", { field });
   }
   return readRequest({ name: String(name), mesh: String(mesh) }, validFor);
 }
@@ -48,13 +54,13 @@ export function parseTokenRequest(body: Buffer): ParsedRequest {
 function readRequest(dataplane: { readonly name: string; readonly mesh: string }, validFor: unknown): ParsedRequest {
   // A token for a name that no Dataplane can have would be good for nothing.
   const [cause] = nameCauses(dataplane);
-  if (cause !== undefined) return refused(`${cause.field}: ${cause.message}`);
+  if (cause !== undefined) return refused("token-request.invalid", { field: cause.field, problem: cause.message });
   if (validFor === undefined || validFor === null) return { kind: "request", request: dataplane };
   const milliseconds = readDuration(validFor);
   if (milliseconds === undefined || milliseconds <= 0) {
-    return refused("validFor has to be a duration longer than nothing, such as 30m or 720h");
+    return refused("token-request.duration", {});
   }
-  if (milliseconds > longestValidity) return refused("validFor is too long; leave it out for a token without an end");
+  if (milliseconds > longestValidity) return refused("token-request.too-long", {});
   return { kind: "request", request: { ...dataplane, validFor: milliseconds } };
 }
 

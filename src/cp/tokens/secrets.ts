@@ -3,19 +3,13 @@ import type { IncomingHttpHeaders } from "node:http";
 import { messageOf, UserError } from "../../lib/errors.js";
 import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
-import {
-  errorReply,
-  type HttpHandler,
-  type HttpReply,
-  type HttpRequest,
-  jsonReply,
-  route,
-} from "../../net/exchange.js";
+import type { Endpoint } from "../../net/endpoints.js";
+import { errorReply, type HttpReply, type HttpRequest, jsonReply } from "../../net/exchange.js";
 import { fromJson, toJson } from "../../resources/envelope.js";
 import { secretType } from "../../resources/secret.js";
 import { type Key, type Store, StoreError } from "../../store/store.js";
 
-export interface SecretsHandlerOptions {
+export interface SecretsOptions {
   readonly store: Store;
   /** What a client has to present. */
   readonly token: string;
@@ -35,47 +29,58 @@ const digest = (text: string) => createHash("sha256").update(text).digest();
  * `GET /secrets`: everything that a backup of the store needs and the HTTP API never shows; `PUT /secrets`: writes one of
  * them. For clients that know the token only.
  */
-export function secretsHandler(options: SecretsHandlerOptions): HttpHandler {
+export function secretsEndpoints(options: SecretsOptions): readonly Endpoint[] {
   const { token, guard, logger } = options;
   const expected = digest(`Bearer ${token}`);
   const knows = ({ authorization = "" }: IncomingHttpHeaders) => timingSafeEqual(digest(authorization), expected);
 
-  const guarded = (title: string, act: (request: HttpRequest) => Promise<HttpReply>): HttpHandler => {
-    return async (request) => {
-      if (guard.refuses(request.headers)) return errorReply(403, title, "Cross-site request refused");
+  const guarded = (title: string, act: (request: HttpRequest) => Promise<HttpReply>): Endpoint["handle"] => {
+    return async ({ request }) => {
+      if (guard.refuses(request.headers)) return errorReply("http.cross-site", { title });
       if (!knows(request.headers)) {
         logger.info("somebody asked for secrets without their token", { method: request.method });
         const headers = { "WWW-Authenticate": "Bearer" };
-        return errorReply(401, title, "The token of the secrets is missing or wrong", { headers });
+        return errorReply("request.secrets-token", { title }, { headers });
       }
       try {
         return await act(request);
       } catch (error) {
         if (error instanceof StoreError && error.kind === "unavailable") {
-          return errorReply(503, title, "Store is not available");
+          return errorReply("request.store", { title });
         }
         logger.error(title, { error });
-        return errorReply(500, title, "Internal Server Error");
+        return errorReply("http.internal", { title });
       }
     };
   };
-  return route({
-    "/secrets": {
-      GET: guarded(listTitle, () => list(options)),
-      PUT: guarded(writeTitle, (request) => put(options, request)),
+  const path = "/secrets";
+  return [
+    {
+      methods: ["GET"],
+      path,
+      title: listTitle,
+      access: "view-secrets",
+      handle: guarded(listTitle, () => list(options)),
     },
-  });
+    {
+      methods: ["PUT"],
+      path,
+      title: writeTitle,
+      access: "write",
+      handle: guarded(writeTitle, (request) => put(options, request)),
+    },
+  ];
 }
 
-async function list({ store, logger }: SecretsHandlerOptions): Promise<HttpReply> {
+async function list({ store, logger }: SecretsOptions): Promise<HttpReply> {
   const secrets = await store.list(secretType);
   logger.info("gave all secrets to a client that knows their token", { count: secrets.length });
   return jsonReply(200, { items: secrets.map(toJson) });
 }
 
-async function put({ store, logger }: SecretsHandlerOptions, { body }: HttpRequest): Promise<HttpReply> {
+async function put({ store, logger }: SecretsOptions, { body }: HttpRequest): Promise<HttpReply> {
   const read = readSecret(body);
-  if (typeof read === "string") return errorReply(400, writeTitle, read);
+  if (typeof read === "string") return errorReply("request.secret", { title: writeTitle, problem: read });
   const { key, spec } = read;
   const resource = { ...key, spec };
   for (let tries = 1; ; tries++) {

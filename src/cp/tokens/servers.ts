@@ -3,7 +3,8 @@ import { UserError } from "../../lib/errors.js";
 import type { Logger } from "../../lib/logger.js";
 import { createClientCheck } from "../../net/client-check.js";
 import { createSiteGuard, knownHostsOnly } from "../../net/cross-site.js";
-import type { Layer, Refusal } from "../../net/exchange.js";
+import { type EndpointLayer, serveEndpoints } from "../../net/endpoints.js";
+import type { Refusal } from "../../net/exchange.js";
 import { type ServerTls, startHttpServer } from "../../net/http-server.js";
 import type { Incidents } from "../../net/incidents.js";
 import type { Binding } from "../../net/listen.js";
@@ -12,8 +13,8 @@ import type { Store } from "../../store/store.js";
 import { readKeyPair } from "../key-pair-files.js";
 import type { Settings } from "../settings.js";
 import { readClientCertificates } from "./client-certificates.js";
-import { tokenHandler } from "./handler.js";
-import { secretsHandler } from "./secrets.js";
+import { tokenEndpoint } from "./handler.js";
+import { secretsEndpoints } from "./secrets.js";
 import { secretsToken } from "./secrets-token.js";
 
 export interface TokenServers {
@@ -43,8 +44,8 @@ export interface TokenServersOptions {
   readonly store: Store;
   readonly key: SigningKey;
   readonly allowedOrigins: AllowedOrigins;
-  /** What is wrapped around the endpoints of the local server, besides the check of the host. */
-  readonly localLayers: readonly Layer[];
+  /** What is wrapped around the endpoints of the local server. */
+  readonly localLayers: readonly EndpointLayer[];
   /** Told of each request that the check of the host refuses. */
   readonly refused: (reason: Refusal) => void;
   readonly incidents: Incidents;
@@ -68,20 +69,19 @@ export async function startTokenServers({
 }: TokenServersOptions): Promise<TokenServers> {
   const { advertisedHostname } = settings;
   const guard = (scheme: "http" | "https") => createSiteGuard({ allowed, advertisedHostname, scheme });
-  const handler = (scheme: "http" | "https") =>
-    tokenHandler({ key, guard: guard(scheme), logger, now: () => new Date() });
+  const tokens = (scheme: "http" | "https") =>
+    tokenEndpoint({ key, guard: guard(scheme), logger, now: () => new Date() });
   // What can't be used is found before any port is open.
   const tls = settings.tokenPublicEnabled ? await readPublicTls(settings, logger) : undefined;
   const { tokenLocalSecretsTokenFile: file } = settings;
   const token = file === "" ? undefined : await secretsToken(file, variables.secretsTokenFile);
-  const secrets = token === undefined ? undefined : secretsHandler({ store, token, guard: guard("http"), logger });
-  const tokens = handler("http");
+  const secrets = token === undefined ? [] : secretsEndpoints({ store, token, guard: guard("http"), logger });
   const local = await startHttpServer({
     port: settings.tokenLocalPort,
     host: localHost,
     setting: variables.localPort,
-    layers: [knownHostsOnly(guard("http"), refused), ...localLayers],
-    handler: (request) => (secrets !== undefined && isSecrets(request.path) ? secrets(request) : tokens(request)),
+    layers: [knownHostsOnly(guard("http"), refused)],
+    handler: serveEndpoints({ endpoints: [tokens("http"), ...secrets], layers: localLayers }),
     logger,
     incidents,
   });
@@ -93,7 +93,7 @@ export async function startTokenServers({
       ...binding,
       tls,
       layers,
-      handler: handler("https"),
+      handler: serveEndpoints({ endpoints: [tokens("https")], layers: [] }),
       logger: logger.child("public"),
       incidents,
     });
@@ -105,17 +105,16 @@ export async function startTokenServers({
   }
 }
 
-const isSecrets = (path: string) => path === "/secrets" || path === "/secrets/";
-
 function publicBinding({ tokenPublicInterface: host, tokenPublicPort }: Settings, localPort: number): Binding {
   const port = tokenPublicPort || localPort;
   if (port === localPort && coversLoopback.has(host)) {
-    throw new UserError(
-      "port.unavailable",
-      `The public token server can't listen on ${host}, port ${port}, because the local one has that port on ` +
-        `${localHost}. Change ${variables.publicPort}, or narrow ${variables.publicInterface} to an address that other ` +
-        "machines use",
-    );
+    throw UserError.of("port.shared", {
+      host,
+      port,
+      localHost,
+      portSetting: variables.publicPort,
+      interfaceSetting: variables.publicInterface,
+    });
   }
   return {
     port,

@@ -35,7 +35,7 @@ export interface Machine {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The version of glibc; undefined on a system without it. */
   glibc(): string | undefined;
-  /** The Envoy that kuma-dp would run. Throws UserError("envoy.not-found"). */
+  /** The Envoy that kuma-dp would run. Throws UserError("envoy.not-executable" | "envoy.not-found"). */
   findEnvoy(): string;
   /** Why that Envoy can't run here; undefined when it can. */
   diagnoseEnvoy(binary: string): Promise<string | undefined>;

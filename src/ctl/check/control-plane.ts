@@ -85,7 +85,7 @@ function readNewer(path: string, { status, body }: Answer): unknown {
   if (status === 404) return undefined;
   const document = status === 200 ? parseJson(body) : undefined;
   if (document !== undefined) return document;
-  throw new UserError("api.unexpected", `the Control Plane answered /${path} with status ${status}`);
+  throw UserError.of("api.status", { path, status });
 }
 
 /** Whether an answer says that the mesh it is about was deleted since it was listed. */

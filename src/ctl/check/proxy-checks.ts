@@ -123,7 +123,7 @@ const configuration: Check = {
     );
     return unless(refusing, {
       fix:
-        'change what Envoy names: for "cannot bind" free the port or change the Dataplane\'s interface; for a ' +
+        'change what Envoy names: for "cannot bind" or "cannot listen" free the port or change the Dataplane\'s interface; for a ' +
         "resource of a ProxyTemplate, the template. The proxy keeps what it had and takes a changed resource at once. It " +
         "is asked again about ports, addresses and files within a minute, or at once when its Dataplane is applied again",
     });

@@ -15,14 +15,14 @@ const formats = ["table", "json"] as const;
 function outputFormat(raw: string): (typeof formats)[number] {
   const format = formats.find((known) => known === raw);
   if (format !== undefined) return format;
-  throw new UserError("output.unknown", `known formats are ${formats.join(" and ")}`);
+  throw UserError.of("output.choice", { formats: formats.join(" and ") });
 }
 
 /** The token to look at: a file alone does not say whose token it should hold. */
 function tokenOf(file: string | undefined, name: string | undefined, mesh: string): Scope["token"] {
   if (file === undefined && name === undefined) return undefined;
   if (file !== undefined && name !== undefined) return { file, name, mesh };
-  throw new UserError("flag.together", "--token-file and --name have to be given together", { usage: true });
+  throw UserError.of("flag.together", { flags: "--token-file and --name" });
 }
 
 export const check = command({

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { text, toggle } from "../../lib/cli.js";
-import { messageOf, UserError } from "../../lib/errors.js";
+import { UserError } from "../../lib/errors.js";
 import { parseJsonObject } from "../../lib/json.js";
 import { type Config, type Context, configLocation, loadConfig, saveConfig } from "../config-file.js";
 import { command } from "../globals.js";
@@ -29,25 +29,15 @@ export const controlPlanesAdd = command({
   },
   async run({ flags, globals, io }) {
     const { name, address, clientCert, clientKey } = flags;
-    if (name === "") throw new UserError("control-plane.invalid", "the name of a Control Plane cannot be empty");
+    if (name === "") throw UserError.of("control-plane.unnamed");
     const url = parseAddress(address);
-    if (!url) {
-      throw new UserError("control-plane.invalid", `"${address}" is not a URL such as http://localhost:5681`);
-    }
-    if ((clientCert === undefined) !== (clientKey === undefined)) {
-      throw new UserError(
-        "control-plane.invalid",
-        "--dataplane-token-client-cert and --dataplane-token-client-key have to be given together",
-      );
-    }
+    if (!url) throw UserError.of("control-plane.address", { address });
+    if ((clientCert === undefined) !== (clientKey === undefined)) throw UserError.of("control-plane.credentials");
     await probe(url);
     const location = configLocation(globals.configFile, io.env);
     const config = await loadConfig(location);
     if (!flags.overwrite && config.controlPlanes?.some((known) => known.name === name)) {
-      throw new UserError(
-        "control-plane.exists",
-        `Control Plane with name "${name}" already exists. Use --overwrite to replace an existing one.`,
-      );
+      throw UserError.of("control-plane.exists", { name });
     }
     // The next command may be given in another directory.
     const credentials = {
@@ -63,16 +53,11 @@ export const controlPlanesAdd = command({
 /** Asks the address whether a control plane answers there. */
 async function probe(url: URL): Promise<void> {
   const answer = await send({ method: "GET", url: below(url, ""), timeout: probeTimeout }).catch((error: unknown) => {
-    throw new UserError(
-      "control-plane.unreachable",
-      `could not connect to the Control Plane API Server: ${messageOf(error)}`,
-    );
+    throw UserError.of("control-plane.unreachable", { reason: error });
   });
-  if (answer.status !== 200) {
-    throw new UserError("control-plane.silent", `Control Plane API Server is not responding: status ${answer.status}`);
-  }
+  if (answer.status !== 200) throw UserError.of("control-plane.silent", { status: answer.status });
   if (parseJsonObject(answer.body)?.tagline !== "Kuma") {
-    throw new UserError("control-plane.foreign", "provided address is not a valid Kuma Control Plane API Server");
+    throw UserError.of("control-plane.foreign");
   }
 }
 

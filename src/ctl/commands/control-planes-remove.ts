@@ -32,5 +32,5 @@ export const controlPlanesRemove = command({
 });
 
 export function unknownControlPlane(name: string): UserError {
-  return new UserError("control-plane.unknown", `there is no Control Plane with name "${name}"`);
+  return UserError.of("control-plane.unknown", { name });
 }

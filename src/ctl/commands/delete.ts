@@ -19,9 +19,7 @@ export function deleteCommand(registry: Registry): Command {
       if (type?.access !== "full") throw unknownWord(word, words);
       const { client } = await connect({ globals, io, logLevel });
       const mesh = type.scope === "global" ? name : globals.mesh;
-      if (!(await client.delete(type, mesh, name))) {
-        throw new UserError("resource.missing", `there is no ${type.name} with name "${name}"`);
-      }
+      if (!(await client.delete(type, mesh, name))) throw UserError.of("resource.missing", { type: type.name, name });
       io.stdout.write(`deleted ${type.name} "${name}"\n`);
     },
   });
@@ -29,6 +27,6 @@ export function deleteCommand(registry: Registry): Command {
 
 function unknownWord(word: string, words: readonly string[]): UserError {
   const meant = nearest(word, words);
-  const question = meant === undefined ? "" : `. Did you mean ${meant}?`;
-  return new UserError("type.unknown", `unknown TYPE: ${word}. Allowed values: ${words.join(", ")}${question}`);
+  const hint = meant === undefined ? "" : `. Did you mean ${meant}?`;
+  return UserError.of("type.unknown", { type: word, types: words.join(", "), hint });
 }

@@ -75,7 +75,7 @@ async function readAll(registry: Registry, client: ApiClient): Promise<Everythin
           unknown.add(type.name);
           return [];
         }
-        throw new UserError(error.id, `${type.name} of mesh "${name}": ${error.message}`, { causes: error.causes });
+        throw error.within("meshListing", { type: type.name, mesh: name });
       });
       documents.push(...sorted(listed).map(({ document }) => document));
     }

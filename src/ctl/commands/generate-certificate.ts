@@ -1,6 +1,6 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { list, text } from "../../lib/cli.js";
-import { messageOf, UserError } from "../../lib/errors.js";
+import { UserError } from "../../lib/errors.js";
 import { command } from "../globals.js";
 
 export const generateCertificate = command({
@@ -36,12 +36,8 @@ export const generateCertificate = command({
     }),
   },
   async run({ flags: { key, cert, type, hostnames }, io }) {
-    if (type !== "client" && type !== "server") {
-      throw new UserError("certificate.type", '--type has to be either "client" or "server"');
-    }
-    if (type === "client" && hostnames.length > 0) {
-      throw new UserError("certificate.hostname", "--cp-hostname belongs to a certificate of --type server");
-    }
+    if (type !== "client" && type !== "server") throw UserError.of("certificate.type");
+    if (type === "client" && hostnames.length > 0) throw UserError.of("certificate.hostname");
     const { createCertificate } = await import("../certificate.js");
     const pair = await createCertificate({ usage: type, hosts: hostnames, now: new Date() });
     await save(key, pair.key, 0o400);
@@ -58,6 +54,6 @@ async function save(path: string, content: string, mode: number): Promise<void> 
     await rename(beside, path);
   } catch (error) {
     await rm(beside, { force: true });
-    throw new UserError("certificate.unwritable", `failed to write "${path}": ${messageOf(error)}`);
+    throw UserError.of("certificate.unwritable", { file: path, reason: error });
   }
 }

@@ -1,6 +1,6 @@
 import { text } from "../../lib/cli.js";
 import { parseDuration } from "../../lib/durations.js";
-import { messageOf, UserError } from "../../lib/errors.js";
+import { UserError } from "../../lib/errors.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
 import { requireMesh } from "../mesh-exists.js";
@@ -22,7 +22,7 @@ export const generateDataplaneToken = command({
   async run({ flags: { name, validFor }, globals, io, logLevel }) {
     const { client, context, address } = await connect({ globals, io, logLevel });
     const catalogue = await client.catalogue().catch((error: unknown) => {
-      throw new UserError("token.unavailable", `failed to create dataplane token client: ${messageOf(error)}`);
+      throw UserError.of("token-client.unavailable", { reason: error });
     });
     await requireMesh(client, globals.mesh);
     const server = await findTokenServer(readTokenApi(catalogue), address, context);
@@ -34,5 +34,5 @@ export const generateDataplaneToken = command({
 /** The duration as it was written, for the control plane to read. */
 function positive(raw: string): string {
   if (parseDuration(raw) > 0) return raw;
-  throw new UserError("duration.invalid", "has to be longer than nothing");
+  throw UserError.of("duration.not-positive");
 }

@@ -51,12 +51,12 @@ async function renderOne(format: Format, type: ResourceType, item: unknown): Pro
   return format === "yaml" ? verbatim(text) : text;
 }
 
-/** Throws UserError("resource.missing"). */
+/** @throws UserError `resource.not-found` */
 async function findOne(client: ApiClient, type: ResourceType, mesh: string, name: string): Promise<unknown> {
   const item = await client.find(type, mesh, name);
   if (item !== undefined) return item;
-  const where = type.scope === "global" ? "" : ` in mesh "${mesh}"`;
-  throw new UserError("resource.missing", `there is no ${type.name} "${name}"${where}`);
+  const place = type.scope === "global" ? "" : ` in mesh "${mesh}"`;
+  throw UserError.of("resource.not-found", { type: type.name, name, place });
 }
 
 /** A mesh's certificate authority only has a column while there is something to say of one. */
@@ -76,5 +76,5 @@ async function meshColumns(client: ApiClient): Promise<readonly Column[]> {
 /** What the control plane itself said stands alone; everything else says what was attempted. */
 export function listFailure(kinds: string, error: unknown): unknown {
   if (!(error instanceof UserError) || error.id === "api.refused") return error;
-  return new UserError(error.id, `failed to list ${kinds}: ${error.message}`, { causes: error.causes, cause: error });
+  return error.within("listing", { kinds });
 }

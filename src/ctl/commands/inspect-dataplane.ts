@@ -41,12 +41,12 @@ interface Flags {
 
 function aspectOf({ policies, configDump, diff }: Flags): Aspect {
   if (policies && (configDump || diff)) {
-    throw new UserError("flag.apart", "--policies can't be combined with --config-dump or --diff", { usage: true });
+    throw UserError.of("flag.apart", { flag: "--policies", others: "--config-dump or --diff" });
   }
   if (policies) return "policies";
   if (diff) return "diff";
   if (configDump) return "config";
-  throw new UserError("flag.missing", "one of --policies, --config-dump and --diff has to be given", { usage: true });
+  throw UserError.of("flag.missing", { flags: "--policies, --config-dump and --diff" });
 }
 
 export const inspectDataplane = command({

@@ -52,8 +52,7 @@ export const inspectDataplanes = command({
 
 type Pair = readonly [key: string, value: string];
 
-const badTag = (tag: string, reason: string) =>
-  new UserError("tag.invalid", `invalid argument "${tag}" for "--tag" flag: ${reason}`, { usage: true });
+const badTag = (tag: string, reason: string) => UserError.of("flag.value", { value: tag, flag: "--tag", reason });
 
 /**
  * Values may hold an equals sign themselves, the first one separates. Of two values of a key the API would only look at

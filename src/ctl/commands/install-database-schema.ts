@@ -14,7 +14,7 @@ export const installDatabaseSchema = command({
   },
   async run({ flags: { target }, io }) {
     const sql = schemas.get(target);
-    if (sql === undefined) throw new UserError("target.unknown", `unknown target type: ${target}`);
+    if (sql === undefined) throw UserError.of("schema.unknown", { target });
     io.stdout.write(sql);
   },
 });

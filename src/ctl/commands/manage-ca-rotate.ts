@@ -15,7 +15,7 @@ export const manageCaRotate = command({
   async run({ globals: { mesh, ...globals }, io, logLevel }) {
     const { client } = await connect({ globals, io, logLevel });
     const rotated = await client.rotateAuthority(mesh);
-    if (rotated === undefined) throw new UserError("mesh.missing", `there is no Mesh with name "${mesh}"`);
+    if (rotated === undefined) throw UserError.of("resource.missing", { type: "Mesh", name: mesh });
     const { begun, status } = rotated;
     io.stdout.write(
       `${begun ? "the rotation has begun" : "a rotation is already under way"} in mesh "${mesh}"\n` +

@@ -194,6 +194,6 @@ export function readAnswer<T>(schema: ObjectSchema<T>, value: unknown): T {
     return decode(schema, value, "lenient").value;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError("api.unexpected", `the Control Plane answered with something unexpected: ${error.message}`);
+    throw UserError.of("api.unexpected", { reason: error });
   }
 }

@@ -21,12 +21,8 @@ function newest<S>(answer: { streams?: readonly S[]; elsewhere?: readonly string
   const stream = answer.streams?.at(-1);
   if (stream !== undefined) return stream;
   const { dataplane = "", elsewhere = [] } = answer;
-  throw new UserError(
-    "dataplane.offline",
-    elsewhere.length === 0
-      ? `no Envoy of Dataplane "${dataplane}" is connected`
-      : `Envoy of Dataplane "${dataplane}" is connected to another control plane (instance ${elsewhere.join(", ")}): ask that one`,
-  );
+  if (elsewhere.length === 0) throw UserError.of("dataplane.offline", { dataplane });
+  throw UserError.of("dataplane.elsewhere", { dataplane, instances: elsewhere.join(", ") });
 }
 
 function several({ streams = [], elsewhere = [] }: { streams?: readonly unknown[]; elsewhere?: readonly string[] }) {

@@ -64,7 +64,7 @@ export async function openPostgresStore(options: OpenOptions): Promise<OpenedSto
         logger.info("warning: a pooler takes no statement_timeout, so that only kuma-cp gives up what takes too long");
         continue;
       }
-      if (error.kind !== "unavailable") throw new UserError("store.unusable", error.message, { cause: error });
+      if (error.kind !== "unavailable") throw UserError.of("store.unusable", { reason: error });
       const wait = waits.next();
       logger.error("the database is not there yet; trying again", { reason: error.message, inMs: Math.round(wait) });
       await sleep(wait, signal);

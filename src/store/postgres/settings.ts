@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { messageOf, UserError } from "../../lib/errors.js";
+import { UserError } from "../../lib/errors.js";
 import {
   bool,
   durationSetting,
@@ -32,7 +32,7 @@ const tlsMode: Parser<TlsMode> = (raw, name) => otherNames.get(raw) ?? oneOf(...
 /** The mask by which secrets are shown is no password, but what is left of one that was copied from there. */
 const password: Parser<string> = Object.assign(
   (raw: unknown, name: string): string => {
-    if (raw === mask) throw new UserError("setting.invalid", `${name} is ${mask}, by which a password is shown`);
+    if (raw === mask) throw UserError.of("setting.masked", { setting: name, mask });
     return str(raw, name);
   },
   { takesEmpty: true },
@@ -170,11 +170,7 @@ async function read(
   try {
     return await readFile(settings[key], "utf8");
   } catch (error) {
-    throw new UserError(
-      "setting.invalid",
-      `${variable(key)} names "${settings[key]}", which can't be read: ${messageOf(error)}`,
-      { cause: error },
-    );
+    throw UserError.of("setting.unreadable", { setting: variable(key), file: settings[key], reason: error });
   }
 }
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { UserError } from "../../../src/lib/errors.js";
 import { openFilesLimit } from "../../../src/net/open-files.js";
+import { UsageError } from "../../support/usage-error.js";
 import type { Expectation } from "../storm-clients.js";
 import { type ProxyOptions, wantedBy } from "../storm-proxy.js";
 import { type LoadedControlPlane, startLoadedControlPlane } from "./control-plane.js";
@@ -131,7 +131,7 @@ export async function measure(
   const files = dataplanes * (mtls ? 3 : 1) + otherFiles;
   if (files > limit) {
     const allowed = `the control plane needs ${files} open files, and the system allows ${limit} (ulimit -n)`;
-    throw new UserError("options.invalid", `--dataplanes is ${dataplanes}: ${allowed}`);
+    throw new UsageError(`--dataplanes is ${dataplanes}: ${allowed}`);
   }
   const directory = mkdtempSync(path.join(tmpdir(), "kuma-load-"));
   const closing: (() => Promise<void>)[] = [];

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { UserError } from "../../../src/lib/errors.js";
+import { UsageError } from "../../support/usage-error.js";
 import type { Mode } from "../storm-dialect.js";
 import type { StoreType } from "./control-plane.js";
 
@@ -19,7 +19,7 @@ export const usage =
   "[--mode delta|sotw] [--store memory|postgres]";
 
 const invalid = (option: string, text: string, right: string) =>
-  new UserError("options.invalid", `--${option} is "${text}", but has to be ${right}; usage: ${usage}`);
+  new UsageError(`--${option} is "${text}", but has to be ${right}; usage: ${usage}`);
 
 function whole(option: string, text: string, least: number): number {
   const value = Number(text);
@@ -33,7 +33,7 @@ function oneOf<T extends string>(option: string, text: string, words: readonly T
   return found;
 }
 
-/** @throws UserError for an option that is unknown or has no such value */
+/** @throws UsageError for an option that is unknown or has no such value */
 export function readOptions(args: readonly string[]): LoadOptions {
   const text = (preset: string) => ({ type: "string", default: preset }) as const;
   let values: ReturnType<typeof parse>;
@@ -55,7 +55,7 @@ export function readOptions(args: readonly string[]): LoadOptions {
   try {
     values = parse();
   } catch (error) {
-    throw new UserError("options.invalid", `${(error as Error).message}; usage: ${usage}`);
+    throw new UsageError(`${(error as Error).message}; usage: ${usage}`);
   }
   const services = whole("services", values.services, 1);
   const outbounds = whole("outbounds", values.outbounds, 1);

@@ -1,4 +1,4 @@
-import { UserError } from "../../../src/lib/errors.js";
+import { UsageError } from "../../support/usage-error.js";
 import type { Soak } from "../form/soak.js";
 import type { ChaosEvent } from "./event.js";
 import { events } from "./events/all.js";
@@ -22,7 +22,7 @@ const lots: readonly ChaosEvent[] = events.flatMap((event) => Array.from({ lengt
 
 function eventOf(name: string): ChaosEvent {
   const found = events.find((event) => event.name === name);
-  if (found === undefined) throw new UserError("soak.file", `there is no event "${name}" in soak:chaos`);
+  if (found === undefined) throw new UsageError(`there is no event "${name}" in soak:chaos`);
   return found;
 }
 

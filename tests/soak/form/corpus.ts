@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { UserError } from "../../../src/lib/errors.js";
+import { UsageError } from "../../support/usage-error.js";
 
 /** How far a run has come. */
 export interface Progress {
@@ -37,7 +37,7 @@ function readJson(file: string): unknown {
   try {
     return JSON.parse(fs.readFileSync(file, "utf8"));
   } catch (error) {
-    throw new UserError("soak.file", `${file} can't be read: ${(error as Error).message}`);
+    throw new UsageError(`${file} can't be read: ${(error as Error).message}`);
   }
 }
 
@@ -65,11 +65,11 @@ export function openCorpus(directory: string): Corpus {
   };
 }
 
-/** @throws UserError when the file is no failing input of this soak */
+/** @throws UsageError when the file is no failing input of this soak */
 export function readFailing(soak: string, file: string): FailingInput {
   const value = readJson(file) as Partial<FailingInput> | null;
   if (typeof value !== "object" || value === null || value.soak !== soak || value.input === undefined) {
-    throw new UserError("soak.file", `${file} holds no input of soak:${soak}: its field "soak" has to be "${soak}"`);
+    throw new UsageError(`${file} holds no input of soak:${soak}: its field "soak" has to be "${soak}"`);
   }
   const { seed = 0, step = 0, error = "", input, before = [] } = value;
   return { soak, seed, step, error, input, before };

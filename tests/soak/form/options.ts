@@ -1,6 +1,6 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { UserError } from "../../../src/lib/errors.js";
+import { UsageError } from "../../support/usage-error.js";
 
 /** When a run ends: after this many steps in all, or after this many minutes of this run; the first of the two. */
 export interface Extent {
@@ -29,9 +29,9 @@ export const usage = (name: string) =>
 /** The corpus that a soak uses unless it is given another. */
 export const defaultCorpus = (name: string) => path.join("dist", "soak", name);
 
-/** @throws UserError for an unknown option, a value of the wrong form, or options that contradict each other */
+/** @throws UsageError for an unknown option, a value of the wrong form, or options that contradict each other */
 export function readOptions(name: string, args: readonly string[]): SoakOptions {
-  const invalid = (message: string) => new UserError("options.invalid", `${message}; usage: ${usage(name)}`);
+  const invalid = (message: string) => new UsageError(`${message}; usage: ${usage(name)}`);
   const text = { type: "string" } as const;
 
   function parse() {

@@ -1,5 +1,6 @@
-import { messageOf, UserError } from "../../../src/lib/errors.js";
+import { messageOf } from "../../../src/lib/errors.js";
 import { seeded } from "../../support/random.js";
+import { UsageError } from "../../support/usage-error.js";
 import { openCorpus, type Progress, readFailing } from "./corpus.js";
 import { type Extent, readOptions, type SoakOptions } from "./options.js";
 
@@ -78,11 +79,11 @@ function planOf<Input>(soak: Soak<Input>, options: SoakOptions, start: number): 
   }
   const earlier = options.resume ? corpus.progress() : undefined;
   if (options.resume && earlier === undefined) {
-    throw new UserError("soak.resume", `${options.corpus} holds no run to resume: leave --resume out`);
+    throw new UsageError(`${options.corpus} holds no run to resume: leave --resume out`);
   }
   if (earlier !== undefined && options.seed !== undefined && options.seed !== earlier.seed) {
     const message = `the run in ${options.corpus} has the seed ${earlier.seed}, not ${options.seed}: leave --seed out`;
-    throw new UserError("soak.resume", message);
+    throw new UsageError(message);
   }
   const seed = earlier?.seed ?? options.seed ?? Math.floor(Math.random() * 2 ** 32);
   const extent = options.count === undefined && options.minutes === undefined ? soak.extent : options;
@@ -187,7 +188,7 @@ export async function soakMain<Input>(soak: Soak<Input>): Promise<void> {
     const { failures, interrupted } = await runSoak(soak, options, { stopped: () => stopped });
     process.exitCode = failures.length > 0 || interrupted ? 1 : 0;
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    if (!(error instanceof UsageError)) throw error;
     console.error(`Error: ${error.message}`);
     process.exitCode = 1;
   }

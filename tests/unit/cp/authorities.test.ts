@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import type { RotationApi } from "../../../src/cp/api/authorities.js";
+import type { RotationApi } from "../../../src/cp/api/endpoint.js";
 import { ensureDefaultMesh } from "../../../src/cp/default-mesh.js";
 import type { AuthorityStatus } from "../../../src/cp/rotations.js";
 import { meshType } from "../../../src/resources/mesh.js";

@@ -3,10 +3,11 @@ import type { IncomingHttpHeaders } from "node:http";
 import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
-import { secretsHandler } from "../../../src/cp/tokens/secrets.js";
+import { secretsEndpoints } from "../../../src/cp/tokens/secrets.js";
 import { secretsToken } from "../../../src/cp/tokens/secrets-token.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { serveEndpoints } from "../../../src/net/endpoints.js";
 import { registry } from "../../../src/resources/registry.js";
 import { secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
@@ -31,12 +32,13 @@ test.before.each(async () => {
 test.after.each(() => fs.rmSync(directory, { recursive: true }));
 
 async function ask(method: string, headers: IncomingHttpHeaders, body: unknown = "", of: Store = store) {
-  const handle = secretsHandler({
+  const endpoints = secretsEndpoints({
     store: of,
     token,
     guard: createSiteGuard({ allowed: () => false, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
   });
+  const handle = serveEndpoints({ endpoints, layers: [] });
   const text = typeof body === "string" ? body : JSON.stringify(body);
   const reply = await handle({
     method,

@@ -85,6 +85,7 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
 /** A body as the client gets it, however many pieces it comes in. */
 export async function textOf(body: HttpReply["body"]): Promise<string> {
   if (body === undefined || typeof body === "string" || Buffer.isBuffer(body)) return String(body ?? "");
+  if (typeof body === "function") throw new Error("a live body has no end");
   const pieces: Buffer[] = [];
   for await (const piece of body) pieces.push(piece);
   return Buffer.concat(pieces).toString();

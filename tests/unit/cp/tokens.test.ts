@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from "node:http";
 import * as assert from "uvu/assert";
-import { tokenHandler } from "../../../src/cp/tokens/handler.js";
+import { tokenEndpoint } from "../../../src/cp/tokens/handler.js";
 import { ensureSigningKey, type SigningKey } from "../../../src/identity/signing-key.js";
 import { verifyToken } from "../../../src/identity/tokens.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { serveEndpoints } from "../../../src/net/endpoints.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
@@ -20,12 +21,13 @@ test.before(async () => {
 
 /** Status, media type and text of the answer. */
 async function ask(body: unknown, { method = "POST", path = "/tokens", headers = {} as IncomingHttpHeaders } = {}) {
-  const handle = tokenHandler({
+  const endpoint = tokenEndpoint({
     key,
     guard: createSiteGuard({ allowed: () => false, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
     now: () => now,
   });
+  const handle = serveEndpoints({ endpoints: [endpoint], layers: [] });
   const text = typeof body === "string" ? body : JSON.stringify(body);
   const reply = await handle({ method, path, query: "", headers, body: Buffer.from(text), peer: "127.0.0.1" });
   return { status: reply.status, type: reply.headers?.["Content-Type"], text: String(reply.body ?? "") };

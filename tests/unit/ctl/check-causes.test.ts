@@ -9,12 +9,17 @@ import { ago, assertHarmless, type Case, contextWith, found, now, problem, proxy
 const test = suite("kumactl check: what each check finds");
 
 const unreachable = async () => {
-  throw new UserError("api.unreachable", "could not reach it: connect ECONNREFUSED");
+  throw UserError.of("api.unreachable", { address: "http://it", reason: "connect ECONNREFUSED" });
 };
 const index = (more: object) => async () => ({ status: 200, tagline: "Kuma", version: "0.3.0", ahead: 0, ...more });
 const proxies = (...all: ReturnType<typeof proxy>[]) => ({ controlPlane: { proxies: async () => all } });
 const refusal = (more: object) => async () => ({
-  error: new UserError("port.unavailable", "Could not listen on port 5681: this user may not open it"),
+  error: UserError.of("port.unavailable", {
+    address: "port 5681",
+    problem: "this user may not open it",
+    setting: "KUMA_API_SERVER_PORT",
+    zero: "any free port",
+  }),
   taken: true,
   holder: undefined,
   ...more,
@@ -43,7 +48,7 @@ const machine: readonly Case[] = [
     contextWith({
       machine: {
         findEnvoy() {
-          throw new UserError("envoy.not-found", "nowhere");
+          throw UserError.of("envoy.not-found", { what: "an executable Envoy", places: " nowhere" });
         },
       },
     }),
@@ -56,11 +61,11 @@ const machine: readonly Case[] = [
       machine: {
         env: { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: "/x" },
         findEnvoy() {
-          throw new UserError("envoy.not-found", "/x does not exist");
+          throw UserError.of("envoy.not-executable", { configured: "/x", file: "/x", problem: "does not exist" });
         },
       },
     }),
-    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: \/x does not exist FIX .*unset it/,
+    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: --binary-path \/x is no Envoy: \/x does not exist FIX .*unset it/,
   ],
   [
     "an Envoy that can't run",
@@ -95,7 +100,7 @@ const ports: readonly Case[] = [
     "a port that can't be had",
     "port-api",
     contextWith({ controlPlane: { index: unreachable }, machine: { tryPort: refusal({ taken: false }) } }),
-    /^error: Could not listen on port 5681: this user may not open it FIX .*KUMA_API_SERVER_PORT$/,
+    /^error: Could not listen on port 5681: this user may not open it\. Change KUMA_API_SERVER_PORT \(0 = any free port\) FIX .*KUMA_API_SERVER_PORT$/,
   ],
   [
     "our own port",
@@ -150,17 +155,17 @@ const controlPlane: readonly Case[] = [
     contextWith({
       controlPlane: {
         async address() {
-          throw new UserError("config.inactive", "active Control Plane is not set");
+          throw UserError.of("config.inactive", { hint: "Add one" });
         },
       },
     }),
-    /^error: active Control Plane is not set FIX .*kumactl config control-planes add/,
+    /^error: active Control Plane is not set\. Add one FIX .*kumactl config control-planes add/,
   ],
   [
     "nobody answers here",
     "reachable",
     contextWith({ controlPlane: { index: unreachable } }),
-    /^error: could not reach it: connect ECONNREFUSED FIX start it with `kuma-cp run`/,
+    /^error: could not reach the Control Plane at http:\/\/it: connect ECONNREFUSED FIX start it with `kuma-cp run`/,
   ],
   [
     "nobody answers elsewhere",
@@ -651,11 +656,11 @@ const tokens: readonly Case[] = [
       scope: { token: { file: "/tmp/t", name: "a", mesh: "m" } },
       machine: {
         readToken() {
-          throw new UserError("token.unreadable", "could not read file /tmp/t");
+          throw UserError.of("token.unreadable", { file: "/tmp/t", reason: "EACCES" });
         },
       },
     }),
-    /^error: could not read file \/tmp\/t FIX .*generate dataplane-token/,
+    /^error: could not read file \/tmp\/t: EACCES FIX .*generate dataplane-token/,
   ],
 ];
 

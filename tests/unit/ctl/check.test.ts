@@ -21,18 +21,23 @@ async function tableOf(context: CheckContext, io = { color: false, env: utf8 as 
 
 const well = contextWith({ controlPlane: { proxies: async () => [proxy("redis-1"), proxy("web-1")] } });
 
+const taken = UserError.of("port.unavailable", {
+  address: "port 5678",
+  problem: "the port is already taken",
+  setting: "KUMA_XDS_SERVER_GRPC_PORT",
+  zero: "any free port",
+});
+
 const down = contextWith({
   machine: {
     glibc: () => "2.28",
     diagnoseEnvoy: async () => "this machine's C library is too old for it",
     tryPort: async ({ port }) =>
-      port === 5678
-        ? { error: new UserError("port.unavailable", ""), taken: true, holder: { program: "python3", pid: 4711 } }
-        : undefined,
+      port === 5678 ? { error: taken, taken: true, holder: { program: "python3", pid: 4711 } } : undefined,
   },
   controlPlane: {
     async index() {
-      throw new UserError("api.unreachable", "could not reach the Control Plane: connect ECONNREFUSED");
+      throw UserError.of("http.unreachable", { reason: "could not reach the Control Plane: connect ECONNREFUSED" });
     },
   },
 });
@@ -180,10 +185,13 @@ test("an error of the user's is the check's failure, a bug is a bug", async () =
       throw error;
     },
   });
-  assert.equal(await outcomes(check("a", thrown(new UserError("x", "no answer"))), check("b", { needs: ["a"] })), [
-    "a error",
-    "b skipped: skipped until a holds",
-  ]);
+  assert.equal(
+    await outcomes(
+      check("a", thrown(UserError.of("http.unreachable", { reason: "no answer" }))),
+      check("b", { needs: ["a"] }),
+    ),
+    ["a error", "b skipped: skipped until a holds"],
+  );
   await outcomes(check("a", thrown(new TypeError("undefined")))).then(
     () => assert.unreachable(),
     (error: Error) => assert.is(error.message, "undefined"),

@@ -1,8 +1,9 @@
 import * as assert from "uvu/assert";
-import { secretsHandler } from "../../../src/cp/tokens/secrets.js";
+import { secretsEndpoints } from "../../../src/cp/tokens/secrets.js";
 import { renderTemplate, verbatim } from "../../../src/ctl/template.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
+import { serveEndpoints } from "../../../src/net/endpoints.js";
 import { startHttpServer } from "../../../src/net/http-server.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { Store } from "../../../src/store/store.js";
@@ -35,7 +36,7 @@ async function controlPlane(): Promise<ControlPlane> {
     setting: "none",
     handler: (request) => {
       if (store === undefined) throw new Error("too early");
-      return secretsHandler({ store, token, guard, logger })(request);
+      return serveEndpoints({ endpoints: secretsEndpoints({ store, token, guard, logger }), layers: [] })(request);
     },
     logger,
   });

@@ -55,9 +55,11 @@ const fail = command({
   flags: { bug: toggle("bug", { help: "not the user's fault" }) },
   async run({ flags }) {
     if (flags.bug) throw new TypeError("undefined is not a function");
-    throw new UserError("x", "Could not create a resource (Resource is not valid)", {
-      causes: [{ field: "networking.inbound", message: "has to contain at least one" }],
-    });
+    throw UserError.of(
+      "api.refused",
+      { title: "Could not create a resource", details: "Resource is not valid" },
+      { causes: [{ field: "networking.inbound", message: "has to contain at least one" }] },
+    );
   },
 });
 

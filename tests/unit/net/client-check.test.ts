@@ -6,6 +6,7 @@ import forge from "node-forge";
 import * as assert from "uvu/assert";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createClientCheck } from "../../../src/net/client-check.js";
+import type { HttpHandler } from "../../../src/net/exchange.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
@@ -15,6 +16,8 @@ const test = suite("an HTTPS server and its clients' certificates");
 const logged: string[] = [];
 const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
 let served = 0;
+/** By the fingerprints that endpoints see, in the order of the requests. */
+const seen: (string | undefined)[] = [];
 let server: HttpServer;
 
 interface KeyPair {
@@ -62,8 +65,9 @@ async function serve(trusted: readonly KeyPair[]): Promise<void> {
   logged.length = 0;
   served = 0;
   const clients = createClientCheck(trusted.map(({ cert }) => new X509Certificate(cert)));
-  const handler = () => {
+  const handler: HttpHandler = ({ clientCertificate }) => {
     served += 1;
+    seen.push(clientCertificate?.fingerprint256);
     return { status: 200, body: "served" };
   };
   const binding = { port: 0, host: "127.0.0.1", setting: "TEST_PORT" };
@@ -89,6 +93,32 @@ test("serves every client whose certificate it was given, also when all have the
   for (const known of clients) assert.is(await ask(known), 200);
   assert.is(await ask({ ...(clients[2] as KeyPair), maxVersion: "TLSv1.2" }), 200);
   assert.equal([served, logged], [3 + 1, []]);
+});
+
+test("shows its endpoints the certificate of the client, on a resumed session as well", async () => {
+  const clients = [certificate(), certificate()];
+  await serve(clients);
+  seen.length = 0;
+  for (const known of clients) await ask(known);
+  const fingerprints = clients.map(({ cert }) => new X509Certificate(cert).fingerprint256);
+  assert.equal(seen, fingerprints);
+  const resume = (session?: Buffer) =>
+    new Promise<{ ticket: Buffer | undefined; reused: boolean }>((resolve) => {
+      let ticket: Buffer | undefined;
+      let reused = false;
+      const options = { port: server.port, host: "127.0.0.1", rejectUnauthorized: false, ...clients[1] };
+      const socket = tls.connect(session === undefined ? options : { ...options, session });
+      socket.on("secureConnect", () => {
+        reused = socket.isSessionReused();
+        socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      });
+      socket.on("session", (fresh: Buffer) => {
+        ticket = fresh;
+      });
+      socket.resume().on("close", () => resolve({ ticket, reused }));
+    });
+  assert.ok((await resume((await resume()).ticket)).reused);
+  assert.equal(seen.slice(2), [fingerprints[1], fingerprints[1]]);
 });
 
 test("serves clients whose certificate was issued by one that it was given", async () => {

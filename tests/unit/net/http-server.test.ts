@@ -2,7 +2,8 @@ import { connect, type Socket } from "node:net";
 import * as assert from "uvu/assert";
 import { createLogger } from "../../../src/lib/logger.js";
 import { unfinishedBytes } from "../../../src/net/budget.js";
-import { jsonReply, route } from "../../../src/net/exchange.js";
+import { type Endpoint, serveEndpoints } from "../../../src/net/endpoints.js";
+import { jsonReply } from "../../../src/net/exchange.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
 import type { HttpLimits } from "../../../src/net/limits.js";
 import { eventually } from "../../support/eventually.js";
@@ -16,29 +17,32 @@ const sockets = new Set<Socket>();
 const refused: string[] = [];
 
 async function serve(limits: Partial<HttpLimits> = {}): Promise<HttpServer> {
-  const handler = route({
-    "/length": { POST: ({ body }) => jsonReply(200, { bytes: body.length }) },
-    "/hello": { GET: ({ query }) => ({ status: 200, body: `hello ${query}` }) },
-    "/broken": {
-      GET: () => {
-        throw new Error("secret inside");
-      },
-    },
-    "/slow": {
-      GET: () => {
-        slow.arrived += 1;
-        return new Promise((resolve) => {
-          slow.finish = () => resolve({ status: 200, body: "at last" });
-        });
-      },
-    },
+  const endpoint = (method: string, path: string, handle: Endpoint["handle"]): Endpoint => ({
+    methods: [method],
+    path,
+    title: "Could not do it",
+    access: "read",
+    handle,
   });
+  const endpoints = [
+    endpoint("POST", "/length", ({ request: { body } }) => jsonReply(200, { bytes: body.length })),
+    endpoint("GET", "/hello", ({ request: { query } }) => ({ status: 200, body: `hello ${query}` })),
+    endpoint("GET", "/broken", () => {
+      throw new Error("secret inside");
+    }),
+    endpoint("GET", "/slow", () => {
+      slow.arrived += 1;
+      return new Promise((resolve) => {
+        slow.finish = () => resolve({ status: 200, body: "at last" });
+      });
+    }),
+  ];
   const server = await startHttpServer({
     port: 0,
     host: "127.0.0.1",
     setting: "TEST_PORT",
     layers: [],
-    handler,
+    handler: serveEndpoints({ endpoints, layers: [] }),
     logger,
     limits,
     incidents: { refused: (limit) => void refused.push(limit), caught() {} },
@@ -82,6 +86,23 @@ test("take trailing slashes, answer HEAD like GET, and say what they don't have"
   const wrong = await fetch(`${url}/hello`, { method: "DELETE" });
   assert.equal([wrong.status, wrong.headers.get("allow")], [405, "GET"]);
   assert.is((await fetch(`${url}/constructor`)).status, 404);
+});
+
+test("show their endpoints who asks: an IPv4 address as such on a socket for both kinds, and no certificate", async () => {
+  const seen: unknown[] = [];
+  const server = await startHttpServer({
+    port: 0,
+    setting: "TEST_PORT",
+    layers: [],
+    handler({ peer, localAddress, clientCertificate }) {
+      seen.push(peer, localAddress?.endsWith("127.0.0.1"), clientCertificate);
+      return { status: 200 };
+    },
+    logger,
+  });
+  running.add(server);
+  await fetch(`http://127.0.0.1:${server.port}/`);
+  assert.equal(seen, ["127.0.0.1", true, undefined]);
 });
 
 test("answer 500 without a word about what happened inside", async () => {

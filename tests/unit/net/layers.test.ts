@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import * as assert from "uvu/assert";
 import { loopback } from "../../../src/lib/addresses.js";
 import { createSiteGuard, knownHostsOnly } from "../../../src/net/cross-site.js";
-import { type HttpReply, type HttpRequest, type Layer, layered } from "../../../src/net/exchange.js";
+import { type HttpHandler, type HttpReply, type HttpRequest, type Layer, layered } from "../../../src/net/exchange.js";
 import { localChangesOnly } from "../../../src/net/local-changes.js";
 import { suite } from "../../support/suite.js";
 
@@ -65,7 +65,13 @@ test("kumactl, curl and Prometheus may use any name of ours", async () => {
   }
 });
 
-const local = [localChangesOnly({ remedy: "Do this" })];
+/** Any path: nothing but the method says whether something would change. */
+const local = [
+  (handler: HttpHandler): HttpHandler => {
+    const layer = localChangesOnly({ remedy: "Do this" })(({ request }) => handler(request));
+    return (request) => layer({ request, parameters: {}, endpoint: undefined });
+  },
+];
 const write = async (peer: string, headers: IncomingHttpHeaders = {}, method = "PUT") =>
   (await ask(local, { method, peer, headers })).status;
 

@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import * as assert from "uvu/assert";
 import { UserError } from "../../../src/lib/errors.js";
 import { fromJson, toJson } from "../../../src/resources/envelope.js";
-import { malformedId } from "../../../src/resources/malformed.js";
 import { contentOf, type ProxyTemplate } from "../../../src/resources/proxy-template.js";
 import type { Mode } from "../../../src/resources/schema.js";
 import { type Random, runSeed, seeded } from "../../support/random.js";
@@ -80,7 +79,7 @@ function readOrRefuse(document: Record<string, unknown>, typeName: string, mode:
   try {
     return fromJson(typeOf(typeName), document, mode);
   } catch (error) {
-    if (error instanceof UserError && error.id === malformedId) return undefined;
+    if (error instanceof UserError && error.id === "resource.malformed") return undefined;
     throw error;
   }
 }

@@ -1,6 +1,5 @@
 import { UserError } from "../../../src/lib/errors.js";
 import { fromJson } from "../../../src/resources/envelope.js";
-import { malformedId } from "../../../src/resources/malformed.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { ResourceType } from "../../../src/resources/resource.js";
 
@@ -23,7 +22,7 @@ export function malformedMessage(work: () => unknown): string {
   try {
     work();
   } catch (error) {
-    if (error instanceof UserError && error.id === malformedId) return error.message;
+    if (error instanceof UserError && error.id === "resource.malformed") return error.message;
     throw error;
   }
   throw new Error("nothing was refused");

@@ -17,7 +17,8 @@ test("are told that they are too old, and the log says so once a minute", () => 
     "/envoy.api.v2.ClusterDiscoveryService/StreamClusters",
     "/envoy.service.load_stats.v2.LoadReportingService/StreamLoadStats",
   ];
-  for (const path of old) assert.match(said(path) ?? "", /serves xDS v3 only.* too old; use the kuma-dp and the envoy/);
+  for (const path of old)
+    assert.match(said(path)?.details ?? "", /serves xDS v3 only.* too old; use the kuma-dp and the envoy/);
   assert.is(lines.length, 1);
   at = 59_999;
   said(old[0] ?? "");

@@ -1,0 +1,76 @@
+import type { Logger } from "../../lib/logger.js";
+import type { SiteGuard } from "../../net/cross-site.js";
+import type { Call, Endpoint, EndpointLayer } from "../../net/endpoints.js";
+import { type HttpReply, type HttpRequest, jsonType } from "../../net/exchange.js";
+import { StoreError } from "../../store/store.js";
+import { errors } from "./errors.js";
+import { accepts, foreignMediaType } from "./negotiation.js";
+import { FailedOperation } from "./writes.js";
+
+const originHeaders = (origin: string) => ({ "Access-Control-Allow-Origin": origin, Vary: "Origin" });
+
+async function withOrigin(reply: HttpReply | Promise<HttpReply>, origin: string): Promise<HttpReply> {
+  const answered = await reply;
+  return { ...answered, headers: { ...answered.headers, ...originHeaders(origin) } };
+}
+
+/** Answers preflights of the sites that may use the API from a browser, and lets those read every answer. */
+export function crossOrigin(guard: SiteGuard, endpoints: readonly Endpoint[]): EndpointLayer {
+  const methods = new Set(endpoints.flatMap((endpoint) => endpoint.methods));
+  // No browser asks whether it may POST: that depends on the headers alone.
+  methods.delete("POST");
+  const allowed = {
+    "Access-Control-Allow-Methods": [...methods].join(", "),
+    "Access-Control-Allow-Headers": "Accept, Content-Type",
+  };
+  return (handler) => (call) => {
+    const { headers, method } = call.request;
+    const origin = guard.allowedOrigin(headers);
+    if (origin === undefined) return handler(call);
+    if (method === "OPTIONS") return { status: 200, headers: { ...originHeaders(origin), ...allowed } };
+    return withOrigin(handler(call), origin);
+  };
+}
+
+/** Refuses writes that a browser makes for another site. */
+export const sameSiteWrites =
+  (guard: SiteGuard): EndpointLayer =>
+  (handler) =>
+  (call) =>
+    call.endpoint !== undefined && call.endpoint.access !== "read" && guard.refuses(call.request.headers)
+      ? errors.crossSite()
+      : handler(call);
+
+/** Refuses bodies that are not JSON by their own account, and clients that don't take what the endpoint answers. */
+export const mediaTypes: EndpointLayer = (handler) => (call) => {
+  const { endpoint, request } = call;
+  if (endpoint === undefined) return handler(call);
+  const foreign = request.method === "PUT" ? foreignMediaType(request.headers) : undefined;
+  if (foreign !== undefined) return errors.unsupportedMediaType(foreign);
+  const { produces = jsonType } = endpoint;
+  return accepts(request.headers, produces) ? handler(call) : errors.notAcceptable(produces);
+};
+
+/** Answers for an endpoint that failed, under its title. What is not the store's absence is logged. */
+export function failures(logger: Logger): EndpointLayer {
+  function failure({ title }: Endpoint, { method, path }: HttpRequest, error: unknown): HttpReply {
+    const failed = error instanceof FailedOperation ? error : new FailedOperation(title, error);
+    if (failed.cause instanceof StoreError && failed.cause.kind === "unavailable") {
+      const { cause } = failed.cause;
+      return errors.storeUnavailable(failed.title, cause instanceof Error ? cause.message : undefined);
+    }
+    logger.error(failed.title, { method, path, error: failed.cause });
+    return errors.internal(failed.title);
+  }
+
+  return (handler) => {
+    const attempt = async (call: Call, endpoint: Endpoint) => {
+      try {
+        return await handler(call);
+      } catch (error) {
+        return failure(endpoint, call.request, error);
+      }
+    };
+    return (call) => (call.endpoint === undefined ? handler(call) : attempt(call, call.endpoint));
+  };
+}

@@ -1,0 +1,61 @@
+import { commandLineErrors } from "./command-line.js";
+import type { Parameters, Template } from "./entry.js";
+import { grpcErrors } from "./grpc.js";
+import { httpErrors, tokenRequestErrors } from "./http.js";
+import { identityErrors } from "./identity.js";
+import { kumactlErrors } from "./kumactl.js";
+import { resourceErrors } from "./resources.js";
+import { serverErrors } from "./servers.js";
+import { settingsErrors } from "./settings.js";
+import { sidecarErrors } from "./sidecar.js";
+
+/** What ends a program, by area: an area is a table of its own, and a line here. */
+const failing = [
+  commandLineErrors,
+  settingsErrors,
+  serverErrors,
+  identityErrors,
+  resourceErrors,
+  kumactlErrors,
+  sidecarErrors,
+] as const;
+
+/** What HTTP servers answer, by area. */
+const replying = [httpErrors, tokenRequestErrors] as const;
+
+/** By what gRPC calls end, by area. */
+const ending = [grpcErrors] as const;
+
+/** The ids that several areas have. */
+export type Repeated<Areas, Seen = never> = Areas extends readonly [infer First, ...infer Others]
+  ? (keyof First & Seen) | Repeated<Others, keyof First | Seen>
+  : never;
+type None<Ids extends never> = Ids;
+export type Unambiguous = None<Repeated<[...typeof failing, ...typeof replying, ...typeof ending]>>;
+
+type Merged<Areas extends readonly object[]> = (
+  Areas[number] extends infer Area
+    ? Area extends unknown
+      ? (area: Area) => void
+      : never
+    : never
+) extends (area: infer All) => void
+  ? All
+  : never;
+
+/** Every user-facing error by its id, which is stable: tests and callers compare it, never the wording. */
+export const failures: Merged<typeof failing> = Object.assign({}, ...failing);
+export const replies: Merged<typeof replying> = Object.assign({}, ...replying);
+export const endings: Merged<typeof ending> = Object.assign({}, ...ending);
+
+export type FailureId = keyof typeof failures;
+export type ReplyId = keyof typeof replies;
+export type EndingId = keyof typeof endings;
+
+/** The parameters of a template. */
+export type ParametersOf<Of> = Of extends Template<infer Name> ? Parameters<Name> : never;
+
+/** How parameters are given: where there are none, they can be left out. */
+export type Given<Parameters, More extends unknown[] = []> = keyof Parameters extends never
+  ? [parameters?: Parameters, ...more: More]
+  : [parameters: Parameters, ...more: More];

@@ -1,0 +1,50 @@
+import { reply } from "./entry.js";
+
+/** What the HTTP servers answer instead of what was asked for. Those without a title are given what could not be done. */
+export const httpErrors = {
+  "http.malformed": reply(400, "Malformed request")`This is not an HTTP/1.1 request`,
+  "http.head-size": reply(431, "Request header too large")`Send fewer or shorter header lines`,
+  "http.timeout": reply(408, "Request timeout")`The request did not arrive in time`,
+  "http.body-size": reply(413, "Could not process a resource")`The body is larger than ${"limit"} bytes`,
+  "http.unfinished": reply(503, "Could not process a resource")`Too many clients have not finished their bodies`,
+  "http.path": reply(404, "Not found")`There is nothing at "${"path"}"${"hint"}`,
+  "http.method": reply(405, "Method not allowed")`${"method"} is not possible here; possible: ${"methods"}`,
+  "http.host": reply(403, "Host refused")`${"host"} is not a host that browsers may use: it has to be localhost, an IP
+    address or the name in KUMA_GENERAL_ADVERTISED_HOSTNAME of the control plane`,
+  "http.remote": reply(403, "Not allowed")`Changes are taken from the control plane's own machine only; ${"problem"}.
+    ${"remedy"}`,
+  "http.cross-site": reply(403)`Cross-site request refused`,
+  "http.not-acceptable": reply(406, "Not acceptable")`Answers are ${"produced"}`,
+  "http.media-type": reply(415, "Unsupported media type")`Send the resource as application/json, not as ${"type"}`,
+  "http.streams": reply(503, "Too many open streams")`Close some of those that are open, or try again later`,
+  /** Anything unexpected is a bug of ours: the cause is logged, never sent. */
+  "http.internal": reply(500)`Internal Server Error`,
+
+  "request.invalid": reply(400)`Request is not valid`,
+  "request.empty": reply(400)`The body is empty; send the ${"type"} as JSON`,
+  "request.not-json": reply(400)`The body is not valid JSON: ${"reason"}`,
+  "request.unbounded": reply(400)`The body is too large: ${"reason"}`,
+  "request.malformed": reply(400)`${"reason"}`,
+  "request.resource": reply(400)`Resource is not valid`,
+  "request.mesh": reply(400)`Mesh is not found`,
+  "request.absent": reply(404)`Not found`,
+  "request.dataplane": reply(404, "Could not find a Dataplane")`There is no Dataplane "${"name"}" in mesh "${"mesh"}"`,
+  /** Somebody else wrote the same resource between our read and our write. */
+  "request.conflict": reply(409)`Conflict`,
+  "request.authority": reply(409)`${"reason"}`,
+  "request.store": reply(503)`Store is not available`,
+  "request.secret": reply(400)`${"problem"}`,
+  "request.secrets-token": reply(401)`The token of the secrets is missing or wrong`,
+} as const;
+
+/** What is wrong with a body that the token server was sent: its answers are the message alone, in plain text. */
+export const tokenRequestErrors = {
+  "token-request.not-json": reply(400)`the body is not valid JSON (${"reason"}); expected for example ${"example"}`,
+  "token-request.no-object": reply(400)`the body has to be an object such as ${"example"}`,
+  "token-request.unknown-field": reply(400)`unknown field ${"field"}${"hint"}`,
+  "token-request.no-text": reply(400)`${"field"} has to be text`,
+  "token-request.empty": reply(400)`${"field"} cannot be empty`,
+  "token-request.invalid": reply(400)`${"field"}: ${"problem"}`,
+  "token-request.duration": reply(400)`validFor has to be a duration longer than nothing, such as 30m or 720h`,
+  "token-request.too-long": reply(400)`validFor is too long; leave it out for a token without an end`,
+} as const;
