@@ -101,7 +101,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   }
 
   function unauthenticated(reason: string): void {
-    if (proxy !== undefined) observer.turnedDown(proxy, reason, new Date());
+    if (proxy !== undefined) observer.refused(proxy, reason, new Date());
     refuse(callError("sds.unauthenticated"), reason);
   }
 

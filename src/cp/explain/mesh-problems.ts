@@ -85,7 +85,7 @@ function secretStreamProblem(
   const observed = observations.proxy(name);
   if (!observed.online || !settled(name) || hasSecretStream?.(name) !== false) return undefined;
   // Of one without a certificate, or with a token that was refused, more is said elsewhere.
-  if (observed.notAfter === undefined || observed.turnedDown !== undefined) return undefined;
+  if (observed.notAfter === undefined || observed.refusal !== undefined) return undefined;
   const until = `its certificate, which ends at ${observed.notAfter.toISOString()}, can't be renewed`;
   return {
     code: "no-secret-stream",

@@ -244,11 +244,11 @@ for (const [title, streams, trust, waited] of waits) {
 }
 
 const withCertificate: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { certificateRegenerations: 1 } };
-const turnedDown: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { refusal: { reason: "no token" } } };
+const refused: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { refusal: { reason: "no token" } } };
 
 const others: readonly (readonly [title: string, act: (stage: Stage) => Promise<void>, waited: readonly string[]])[] = [
   ["one that only took its certificate", ({ insight }) => insight("p", withCertificate), ["p"]],
-  ["one that was turned down", ({ insight }) => insight("p", turnedDown), ["p"]],
+  ["one that was refused a certificate", ({ insight }) => insight("p", refused), ["p"]],
   ["one without a Dataplane", ({ connected }) => connected("stranger"), []],
   ["one of another mesh", ({ insight }) => insight("p", { subscriptions: [{ id: "x" }] }, "n"), []],
   [
