@@ -20,13 +20,18 @@ function inject(node, blob) {
   if (status !== 0) throw new Error(`injecting the program into Node failed: ${error?.message ?? stdout + stderr}`);
 }
 
-const execArgv = [
+/** Part of what a code cache is accepted for: it has to be made with them as well. */
+const v8Flags = [
   // V8 lets the space for new objects grow to 134 MB by itself and keeps it: a third of what 1,000 connected proxies
   // take. A smaller one is no slower, as it stays in the processor's cache.
   "--max-semi-space-size=8",
   // Where there is much memory, V8 lets old objects take hundreds of megabytes before it collects them for the first
   // time, and keeps the pages: a flood of requests in tiny chunks took 616 MB, with this 414 MB. It costs no time.
   "--initial-old-space-size=64",
+];
+
+const execArgv = [
+  ...v8Flags,
   // Until main.ts listens to SIGUSR1, Node opens its debugger on it, to every user of the machine. This address is
   // none that a machine can have, so the debugger fails to open. --disable-sigusr1 would block the signal for good,
   // for our own listener too.
@@ -49,7 +54,7 @@ function makeBlob(node, arch, directory, main, assets) {
   const config = { main, output: "blob", disableExperimentalSEAWarning: true, useCodeCache: true, execArgv, assets };
   fs.writeFileSync(path.join(directory, "sea.json"), JSON.stringify(config));
   const [program, ...words] = runWords(arch, node);
-  const args = [...words, "--random-seed=1", "--experimental-sea-config", "sea.json"];
+  const args = [...words, ...v8Flags, "--random-seed=1", "--experimental-sea-config", "sea.json"];
   const { status, error, stderr } = spawnSync(program, args, { cwd: directory, encoding: "utf8" });
   if (status === 0) return path.join(directory, "blob");
   const reason = error?.message ?? stderr.trim();
