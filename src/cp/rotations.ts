@@ -11,6 +11,7 @@ import type { KeyType } from "../identity/key-pair.js";
 import { createRoot } from "../identity/root.js";
 import type { Logger } from "../lib/logger.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../resources/dataplane-insight.js";
+import { mtlsEnabled } from "../resources/mesh.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, type Stored, StoreError } from "../store/store.js";
 import type { MeshView } from "../view/mesh-view.js";
@@ -104,7 +105,7 @@ export function createRotations(options: RotationOptions): Rotations {
 
   /** The proxies that would refuse a peer with a certificate of the newest root. */
   async function untrusting(mesh: MeshView, state: Ready): Promise<string[]> {
-    if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
+    if (!mtlsEnabled(mesh.mesh?.spec)) return [];
     const version = bundleVersion(state);
     const insights = await store.list(dataplaneInsightType, mesh.name);
     return insights

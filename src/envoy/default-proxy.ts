@@ -2,6 +2,7 @@ import { mayLogTo } from "../lib/log-directories.js";
 import { backendOf, backendsOf, loggedFile } from "../policy/logging.js";
 import { healthCheckOf, type LogRule, logRules, sharesOf } from "../policy/matching.js";
 import { permitted } from "../policy/permissions.js";
+import { mtlsEnabled } from "../resources/mesh.js";
 import { rulePath } from "../resources/rules.js";
 import { serviceTag } from "../resources/tags.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
@@ -50,7 +51,7 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
 }
 
 function tlsOf(mesh: MeshView, server: SecretServerAddress | undefined, placement: Placement) {
-  if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
+  if (!mtlsEnabled(mesh.mesh?.spec)) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
   const { tokenPath, controlPlaneHost, bootstrapRevision: revision } = placement;
   return { mesh: mesh.name, server, tokenPath, controlPlaneHost, revision } satisfies TlsParameters;

@@ -1,3 +1,4 @@
+import { mtlsEnabled } from "../resources/mesh.js";
 import { rulePath } from "../resources/rules.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 import type { MeshView, Outbound, ProxyView } from "../view/mesh-view.js";
@@ -186,7 +187,7 @@ export function dataplanePolicies(
   proxy: ProxyView,
   mayLogTo: (file: string) => boolean = () => true,
 ): DataplanePolicies {
-  const mtls = mesh.mesh?.spec.mtls?.enabled === true;
+  const mtls = mtlsEnabled(mesh.mesh?.spec);
   return {
     mesh: mesh.name,
     dataplane: proxy.name,

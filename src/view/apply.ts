@@ -2,6 +2,7 @@ import { Map as PersistentMap } from "immutable";
 import type { Dataplane } from "../resources/dataplane.js";
 import type { DataplaneHealth } from "../resources/dataplane-health.js";
 import type { Mesh } from "../resources/mesh.js";
+import { mtlsEnabled } from "../resources/mesh.js";
 import { authorityName, type Secret } from "../resources/secret.js";
 import type { Change, Key, Stored } from "../store/store.js";
 import { createService, sameEndpoints } from "./endpoints.js";
@@ -121,7 +122,7 @@ function withPolicy(
   const change = replacePolicy(view.policies, type, name, stored);
   if (change === undefined) return view;
   // Without mTLS a permission has no effect, and switching that on concerns every proxy anyway.
-  if (type !== "TrafficPermission" || view.mesh?.spec.mtls?.enabled === true) {
+  if (type !== "TrafficPermission" || mtlsEnabled(view.mesh?.spec)) {
     const told = change.told === "offering" ? touched.offered : touched.services;
     for (const service of change.services) {
       if (service === anyService) touched.everyone = true;

@@ -7,6 +7,7 @@ import type { TrafficExplanation } from "../../policy/explain/explanation.js";
 import type { Observations } from "../../policy/explain/observations.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
+import { mtlsEnabled } from "../../resources/mesh.js";
 import type { Store } from "../../store/store.js";
 import type { MeshView, ProxyView, View } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
@@ -188,7 +189,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   ];
 
   function missingSecrets(mesh: MeshView, proxy: ProxyView, insight: DataplaneInsight): string[] {
-    if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
+    if (!mtlsEnabled(mesh.mesh?.spec)) return [];
     const authority = authorities.authority(mesh);
     const version = authority.kind === "ready" ? bundleVersion(authority) : undefined;
     const missing = (identified: boolean, trusts: boolean) => [

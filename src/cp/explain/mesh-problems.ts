@@ -5,6 +5,7 @@ import type { Problem } from "../../policy/explain/problems.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import { idlePolicies } from "../../policy/idle-policies.js";
 import { backendOf } from "../../policy/logging.js";
+import { mtlsEnabled } from "../../resources/mesh.js";
 import { rulePath, rulesOf } from "../../resources/rules.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
@@ -133,7 +134,7 @@ export function* meshProblems(mesh: MeshView, options: MeshProblemsOptions): Ste
     const message = `${name} offers nothing, because ${unusable.join(", ")} can't be read`;
     problems.push({ code: "unusable", message, dataplanes: [name] });
   }
-  if (mesh.mesh?.spec.mtls?.enabled === true) {
+  if (mtlsEnabled(mesh.mesh?.spec)) {
     for (const proxy of mesh.proxies.values()) {
       yield;
       for (const problem of [certificateProblem(proxy, options), secretStreamProblem(proxy, options)]) {

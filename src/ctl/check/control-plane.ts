@@ -3,7 +3,7 @@ import { isJsonObject, parseJson } from "../../lib/json.js";
 import type { Answer } from "../../net/http-client.js";
 import { dataplaneOverviewType } from "../../resources/dataplane-overview.js";
 import { fromJson } from "../../resources/envelope.js";
-import { type Mesh, meshType } from "../../resources/mesh.js";
+import { type Mesh, meshType, mtlsEnabled } from "../../resources/mesh.js";
 import { collectionPath } from "../api-client.js";
 import type { Connection } from "../connection.js";
 import { resolvesToLoopback } from "../loopback.js";
@@ -77,7 +77,7 @@ function once<T>(ask: () => Promise<T>): () => Promise<T> {
 
 function readMesh(item: unknown): MeshState {
   const { envelope, spec } = fromJson<Mesh>(meshType, item, "lenient");
-  return { name: envelope.name ?? "", mtls: spec.mtls?.enabled === true };
+  return { name: envelope.name ?? "", mtls: mtlsEnabled(spec) };
 }
 
 /** The document of an answer; undefined where the control plane has no such path, because it is older. */

@@ -1,3 +1,4 @@
+import { mtlsEnabled } from "../../resources/mesh.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
@@ -151,7 +152,7 @@ export function explainTraffic(
   { from, to }: { readonly from: string; readonly to: string },
   observations: Observations,
 ): TrafficExplanation {
-  const mtls = mesh.mesh?.spec.mtls?.enabled === true;
+  const mtls = mtlsEnabled(mesh.mesh?.spec);
   const facts: Facts = { mesh, to, mtls, observations, destinations: destinationsOf(mesh, mtls, observations) };
   const proxies = proxiesWith(mesh, from);
   const groups = groupsOf(mesh, proxies, from, to);
