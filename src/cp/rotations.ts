@@ -105,7 +105,7 @@ export function createRotations(options: RotationOptions): Rotations {
 
   /** The proxies that would refuse a peer with a certificate of the newest root. */
   async function untrusting(mesh: MeshView, state: Ready): Promise<string[]> {
-    if (!mtlsEnabled(mesh.mesh?.spec)) return [];
+    if (!mtlsEnabled(mesh.resource?.spec)) return [];
     const version = bundleVersion(state);
     const insights = await store.list(dataplaneInsightType, mesh.name);
     return insights
@@ -219,16 +219,16 @@ export function createRotations(options: RotationOptions): Rotations {
   return {
     async status(name) {
       const mesh = feed.view().get(name);
-      return mesh?.mesh === undefined ? undefined : statusOf(mesh);
+      return mesh?.resource === undefined ? undefined : statusOf(mesh);
     },
     async list() {
-      const meshes = [...feed.view().values()].filter(({ mesh }) => mesh !== undefined);
+      const meshes = [...feed.view().values()].filter(({ resource }) => resource !== undefined);
       const all = await Promise.all(meshes.map(statusOf));
       return all.sort((a, b) => (a.mesh < b.mesh ? -1 : 1));
     },
     async rotate(name) {
       const mesh = feed.view().get(name);
-      if (mesh?.mesh === undefined) return undefined;
+      if (mesh?.resource === undefined) return undefined;
       const state = authorities.authority(mesh);
       const { authority: stored } = mesh;
       if (state.kind !== "ready" || stored === undefined || state.document.rotation !== undefined) {

@@ -51,7 +51,7 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
 }
 
 function tlsOf(mesh: MeshView, server: SecretServerAddress | undefined, placement: Placement) {
-  if (!mtlsEnabled(mesh.mesh?.spec)) return undefined;
+  if (!mtlsEnabled(mesh.resource?.spec)) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
   const { tokenPath, controlPlaneHost, bootstrapRevision: revision } = placement;
   return { mesh: mesh.name, server, tokenPath, controlPlaneHost, revision } satisfies TlsParameters;
@@ -75,7 +75,7 @@ const nobody = { address: "-", service: "unknown" };
 
 /** How the connections to a service are logged, if they are: as far as the mesh has where to. */
 function loggingOf(
-  { policies, mesh }: MeshView,
+  { policies, resource: mesh }: MeshView,
   { inbounds }: ProxyView,
   service: string,
   { logDirectories }: Placement,

@@ -22,7 +22,7 @@ type Renewed = "TrafficPermission";
 /** What a configuration was made from besides `Renewed` policies and endpoints; all of it is immutable. */
 interface Basis extends Surroundings, Omit<Policies, Renewed> {
   readonly proxy: ProxyView;
-  readonly mesh: MeshView["mesh"];
+  readonly mesh: MeshView["resource"];
   readonly placement: Placement;
 }
 
@@ -81,7 +81,7 @@ function addRaw(
 
 function basisOf(
   proxy: ProxyView,
-  { mesh, policies: { TrafficPermission: _renewed, ...policies } }: MeshView,
+  { resource: mesh, policies: { TrafficPermission: _renewed, ...policies } }: MeshView,
   surroundings: Surroundings,
   placement: Placement,
 ): Basis {

@@ -136,7 +136,7 @@ function inboundPolicies({ policies }: MeshView, mtls: boolean, inbounds: ProxyV
 }
 
 function logsOf(
-  { policies, mesh }: MeshView,
+  { policies, resource: mesh }: MeshView,
   { inbounds }: ProxyView,
   service: string,
   mayLogTo: (file: string) => boolean,
@@ -187,7 +187,7 @@ export function dataplanePolicies(
   proxy: ProxyView,
   mayLogTo: (file: string) => boolean = () => true,
 ): DataplanePolicies {
-  const mtls = mtlsEnabled(mesh.mesh?.spec);
+  const mtls = mtlsEnabled(mesh.resource?.spec);
   return {
     mesh: mesh.name,
     dataplane: proxy.name,

@@ -117,8 +117,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
 
   function meshOf(name: string): Answer<MeshView> {
     const mesh = view().get(name);
-    if (mesh?.mesh !== undefined) return found(mesh);
-    const known = [...view().values()].flatMap((one) => (one.mesh === undefined ? [] : [one.name]));
+    if (mesh?.resource !== undefined) return found(mesh);
+    const known = [...view().values()].flatMap((one) => (one.resource === undefined ? [] : [one.name]));
     return unknown("mesh", ["Mesh", ""], name, known);
   }
 
@@ -189,7 +189,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   ];
 
   function missingSecrets(mesh: MeshView, proxy: ProxyView, insight: DataplaneInsight): string[] {
-    if (!mtlsEnabled(mesh.mesh?.spec)) return [];
+    if (!mtlsEnabled(mesh.resource?.spec)) return [];
     const authority = authorities.authority(mesh);
     const version = authority.kind === "ready" ? bundleVersion(authority) : undefined;
     const missing = (identified: boolean, trusts: boolean) => [

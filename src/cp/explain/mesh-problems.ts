@@ -95,7 +95,7 @@ function secretStreamProblem(
   };
 }
 
-function* withoutBackend({ mesh, policies }: MeshView): Steps<MeshProblem[]> {
+function* withoutBackend({ resource: mesh, policies }: MeshView): Steps<MeshProblem[]> {
   const problems: MeshProblem[] = [];
   for (const { name, spec } of policies.TrafficLog.byName.values()) {
     yield;
@@ -134,7 +134,7 @@ export function* meshProblems(mesh: MeshView, options: MeshProblemsOptions): Ste
     const message = `${name} offers nothing, because ${unusable.join(", ")} can't be read`;
     problems.push({ code: "unusable", message, dataplanes: [name] });
   }
-  if (mtlsEnabled(mesh.mesh?.spec)) {
+  if (mtlsEnabled(mesh.resource?.spec)) {
     for (const proxy of mesh.proxies.values()) {
       yield;
       for (const problem of [certificateProblem(proxy, options), secretStreamProblem(proxy, options)]) {

@@ -152,7 +152,7 @@ export function explainTraffic(
   { from, to }: { readonly from: string; readonly to: string },
   observations: Observations,
 ): TrafficExplanation {
-  const mtls = mtlsEnabled(mesh.mesh?.spec);
+  const mtls = mtlsEnabled(mesh.resource?.spec);
   const facts: Facts = { mesh, to, mtls, observations, destinations: destinationsOf(mesh, mtls, observations) };
   const proxies = proxiesWith(mesh, from);
   const groups = groupsOf(mesh, proxies, from, to);
