@@ -50,12 +50,7 @@ const roomRules = [
 /** What a pure room may not import from outside the tree, so that every instance computes the same from the same input. */
 const moduleRules = [
   {
-    broken: ({ from, target, statement }) =>
-      target === "node:crypto" && !(from === "envoy" && /^import \{ createHash \} /.test(statement)),
-    why: "keys and randomness come in as values; only content hashes, by envoy's createHash, are pure",
-  },
-  {
-    broken: ({ target }) => target.startsWith("node:") && target !== "node:crypto",
+    broken: ({ target }) => target.startsWith("node:"),
     why: "a pure room has no machine under it; what is pure of a node module belongs in lib",
   },
   {
@@ -70,16 +65,16 @@ const impure = [
   ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask"],
 ];
 
-/** Every import of a file as statement, target, and whether it is of types only or by import(). */
+/** Every import of a file: its target, and whether it is of types only or by import(). */
 function importsOf(text) {
   const statements = /^[ \t]*(?:(?:import|export)\b[^"';(]*?\bfrom|import)\s*"([^"]+)"/gm;
   const found = [...text.matchAll(statements)].map(([statement, target]) => {
     const typesOnly = /^\s*(import|export) type\b/.test(statement);
-    return { statement: statement.trim(), target, typesOnly, lazy: false };
+    return { target, typesOnly, lazy: false };
   });
   const code = text.replace(/^\s*(\/\/|\/?\*).*$/gm, "");
-  for (const [statement, target] of code.matchAll(/\bimport\(\s*"([^"]+)"\s*\)/g)) {
-    found.push({ statement, target, typesOnly: false, lazy: true });
+  for (const [, target] of code.matchAll(/\bimport\(\s*"([^"]+)"\s*\)/g)) {
+    found.push({ target, typesOnly: false, lazy: true });
   }
   return found;
 }

@@ -1,3 +1,5 @@
+import { isJsonObject } from "../lib/json.js";
+
 /** Settings of Kuma 0.3 that this version takes without effect, so that its configuration files keep working. */
 interface Ineffective {
   /** A YAML path and everything below it. */
@@ -37,15 +39,12 @@ export function effectiveEnvironment(env: Environment, known: ReadonlySet<string
   return { rest: Object.fromEntries(rest), warnings };
 }
 
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /**
  * A configuration file's document without the parts that have no effect, and a warning for each; a part that has some of
  * the settings at `known` paths has an effect.
  */
 export function effectiveDocument(document: unknown, known: readonly string[]): Effective<unknown> {
-  if (!isMap(document)) return { rest: document, warnings: [] };
+  if (!isJsonObject(document)) return { rest: document, warnings: [] };
   const idle = ineffective.filter(({ path }) => !known.some((one) => `${one}.`.startsWith(`${path}.`)));
   const warnings: string[] = [];
   const prune = (node: Record<string, unknown>, prefix: string): Record<string, unknown> => {
@@ -54,7 +53,7 @@ export function effectiveDocument(document: unknown, known: readonly string[]): 
       const path = prefix + key;
       const entry = idle.find((part) => part.path === path);
       if (entry !== undefined) warnings.push(`${path} has no effect: ${entry.reason}`);
-      else if (!isMap(value) || !idle.some((part) => part.path.startsWith(`${path}.`))) kept.push([key, value]);
+      else if (!isJsonObject(value) || !idle.some((part) => part.path.startsWith(`${path}.`))) kept.push([key, value]);
       else {
         // A branch that only held parts without effect is not a setting of ours: left empty it would be unknown.
         const below = prune(value, `${path}.`);

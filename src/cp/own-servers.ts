@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import type { OwnServers } from "../envoy/own-servers.js";
-import { addressSet, loopback } from "../net/addresses.js";
+import { addressSet, unspecified } from "../lib/addresses.js";
+import { isLoopback } from "../lib/host.js";
 import type { Settings } from "./settings.js";
 
 /** Ports by what listens on them; undefined for servers that don't run, 0 for ports that are not chosen yet. */
@@ -18,10 +19,8 @@ const names: Readonly<Record<keyof Ports, string>> = {
   publicTokens: "the public token server",
 };
 
-/** Connecting to these is connecting to oneself, as with 127.0.0.1. */
-const unspecified = addressSet(["0.0.0.0", "::"]);
+/** What common hosts files add to what is loopback everywhere. */
 const loopbackNames: ReadonlySet<string> = new Set([
-  "localhost",
   "localhost.localdomain",
   "localhost4",
   "localhost6",
@@ -46,12 +45,12 @@ export function ownServers(ports: Ports, hosts: Iterable<string>): OwnServers {
   const own = new Set(all);
   const addresses = addressSet(all.filter((host) => isIP(host) !== 0));
   const isOwn = (host: string) =>
-    loopback.has(host) ||
+    isLoopback(host) ||
+    // Connecting to these is connecting to oneself.
     unspecified.has(host) ||
     addresses.has(host) ||
     own.has(host) ||
-    loopbackNames.has(host) ||
-    host.endsWith(".localhost");
+    loopbackNames.has(host);
   return {
     at(host, port) {
       const server = known.get(port);

@@ -11,6 +11,7 @@ import type { KeyType } from "../identity/key-pair.js";
 import { createRoot } from "../identity/root.js";
 import type { Logger } from "../lib/logger.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../resources/dataplane-insight.js";
+import { mtlsEnabled } from "../resources/mesh.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, type Stored, StoreError } from "../store/store.js";
 import type { MeshView } from "../view/mesh-view.js";
@@ -45,7 +46,7 @@ export interface RotationOptions {
   readonly authorities: Authorities;
   readonly keyType: KeyType;
   /** How long certificates live, in milliseconds. */
-  readonly lifeMs: number;
+  readonly validityMs: number;
   readonly logger: Logger;
   /** How far insights may be behind what happens, in milliseconds: no rotation goes on before they can have caught up. */
   readonly insightsLagMs?: number;
@@ -79,7 +80,7 @@ const longestTimerMs = 3_600_000;
 const lookMs = 1_000;
 
 export function createRotations(options: RotationOptions): Rotations {
-  const { store, feed, authorities, keyType, lifeMs, logger, insightsLagMs = 0 } = options;
+  const { store, feed, authorities, keyType, validityMs, logger, insightsLagMs = 0 } = options;
   const timers = options.timers ?? realTimers;
   const now = options.now ?? Date.now;
   const looks = new Map<string, unknown>();
@@ -104,7 +105,7 @@ export function createRotations(options: RotationOptions): Rotations {
 
   /** The proxies that would refuse a peer with a certificate of the newest root. */
   async function untrusting(mesh: MeshView, state: Ready): Promise<string[]> {
-    if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
+    if (!mtlsEnabled(mesh.resource?.spec)) return [];
     const version = bundleVersion(state);
     const insights = await store.list(dataplaneInsightType, mesh.name);
     return insights
@@ -131,7 +132,7 @@ export function createRotations(options: RotationOptions): Rotations {
     const { document } = state;
     const { rotation } = document;
     if (rotation === undefined) {
-      const longer = withLife(document, lifeMs);
+      const longer = withLife(document, validityMs);
       if (longer !== undefined) await write(mesh, longer, "certificates live longer from now on");
       return;
     }
@@ -147,7 +148,7 @@ export function createRotations(options: RotationOptions): Rotations {
       look(mesh.name, Math.max(behind, lookMs));
       return;
     }
-    const switched = switchSigning(document, lifeMs, new Date(now()));
+    const switched = switchSigning(document, validityMs, new Date(now()));
     await write(mesh, switched, "every dataplane trusts the new root, which signs from now on");
   }
 
@@ -218,16 +219,16 @@ export function createRotations(options: RotationOptions): Rotations {
   return {
     async status(name) {
       const mesh = feed.view().get(name);
-      return mesh?.mesh === undefined ? undefined : statusOf(mesh);
+      return mesh?.resource === undefined ? undefined : statusOf(mesh);
     },
     async list() {
-      const meshes = [...feed.view().values()].filter(({ mesh }) => mesh !== undefined);
+      const meshes = [...feed.view().values()].filter(({ resource }) => resource !== undefined);
       const all = await Promise.all(meshes.map(statusOf));
       return all.sort((a, b) => (a.mesh < b.mesh ? -1 : 1));
     },
     async rotate(name) {
       const mesh = feed.view().get(name);
-      if (mesh?.mesh === undefined) return undefined;
+      if (mesh?.resource === undefined) return undefined;
       const state = authorities.authority(mesh);
       const { authority: stored } = mesh;
       if (state.kind !== "ready" || stored === undefined || state.document.rotation !== undefined) {

@@ -155,8 +155,8 @@ export async function startControlPlane(
     const store = measuredStore(opened.store, metrics);
     state.store = store;
     stops.push(() => store.close());
-    const { caKeyType: keyType, workloadCertValidity: lifeMs } = settings;
-    const authorities = createAuthorities(store, { keyType, lifeMs }, logger.child("identity"));
+    const { caKeyType: keyType, workloadCertValidity: validityMs } = settings;
+    const authorities = createAuthorities(store, { keyType, validityMs }, logger.child("identity"));
     const signingKey = await patiently(() => furnish(store, authorities, settings, logger), logger, signal);
 
     const insights = createInsightRecorder({
@@ -254,7 +254,7 @@ export async function startControlPlane(
       feed: view,
       authorities,
       keyType,
-      lifeMs,
+      validityMs,
       logger: logger.child("identity"),
     });
     stops.push(async () => rotations.close());

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { SecretServer as SecretServerAddress } from "../envoy/tls.js";
+import type { SecretServerAddress } from "../envoy/tls.js";
 import type { Authorities } from "../identity/authorities.js";
 import { certificateNames, ensureSdsCertificate, firstName, type ServerPair } from "../identity/sds-certificate.js";
 import type { SigningKey } from "../identity/signing-key.js";
@@ -28,7 +28,7 @@ export const isHostUnset = ({ xdsHost, advertisedHostname }: Settings): boolean 
   xdsHost === "" && advertisedHostname === "localhost";
 
 /** Whether a token proves that the proxy is the one it says it is; without a token server every proxy is believed. */
-export function authenticator(key: SigningKey | undefined): Authenticate {
+function authenticator(key: SigningKey | undefined): Authenticate {
   if (key === undefined) return () => ({ kind: "accepted", until: undefined });
   return (token, proxy) => {
     const verified = verifyToken([key], token ?? "", new Date());

@@ -1,12 +1,14 @@
 import { type Cause, UserError } from "../lib/errors.js";
+import { isJsonObject, parseJson } from "../lib/json.js";
 import type { Logger } from "../lib/logger.js";
 import { visible } from "../lib/visible.js";
+import type { Answer } from "../net/http-client.js";
 import { readWarningHeader } from "../net/warning-header.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { type AuthorityStatus, readAuthority } from "./authority.js";
 import { foreignAnswer, foreignProtocol, shown } from "./foreign.js";
-import { type Answer, below, type Request, send } from "./http.js";
+import { below, type Request, send } from "./http.js";
 import { droppedWarnings, kumaVersion, olderError } from "./older.js";
 
 const resourceTimeout = 60_000;
@@ -60,21 +62,9 @@ function segment(name: string): string {
   return encodeURIComponent(name);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
-
 function readCauses(value: unknown): Cause[] {
   if (!Array.isArray(value)) return [];
-  return value.filter(isObject).map(({ field, message }) => ({
+  return value.filter(isJsonObject).map(({ field, message }) => ({
     field: visible(String(field)),
     message: visible(String(message)),
   }));
@@ -83,8 +73,8 @@ function readCauses(value: unknown): Cause[] {
 /** The error of an answer that is no success: the control plane's own words, or what a stranger's looks like. */
 export function failure(address: URL, answer: Answer): UserError {
   // What a server says is shown in one line: its line breaks must not look like lines of ours.
-  const error = parse(answer.body);
-  if (isObject(error) && typeof error.title === "string" && typeof error.details === "string") {
+  const error = parseJson(answer.body);
+  if (isJsonObject(error) && typeof error.title === "string" && typeof error.details === "string") {
     return UserError.of(
       "api.refused",
       { title: visible(error.title), details: visible(error.details) },
@@ -122,7 +112,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function read(path: string, more?: Partial<Request>): Promise<unknown> {
     const answer = await ask("GET", path, more);
     if (answer.status !== 200) throw await refusalOf(path, answer);
-    const value = parse(answer.body);
+    const value = parseJson(answer.body);
     if (value !== undefined) return value;
     throw foreignAnswer(address, answer);
   }
@@ -142,8 +132,8 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function checkDryRuns(path: string): Promise<void> {
     const answer = await ask("PUT", `${path}?dry-run=unsure`, { body: "{}" });
     const { status, body } = answer;
-    const error = parse(body);
-    if (isObject(error) && readCauses(error.causes).some(({ field }) => field === "dry-run")) return;
+    const error = parseJson(body);
+    if (isJsonObject(error) && readCauses(error.causes).some(({ field }) => field === "dry-run")) return;
     if (status !== 400 && status !== 500) throw failure(address, answer);
     throw UserError.of("api.no-dry-run");
   }
@@ -161,7 +151,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     const answer = await ask("GET", path);
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw failure(address, answer);
-    return parse(answer.body);
+    return parseJson(answer.body);
   }
 
   /** What an older control plane has dropped of what it took. That it can't be told is no failure of the write. */
@@ -176,8 +166,8 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     async list(path) {
       const answer = await ask("GET", path);
       if (answer.status !== 200) throw await refusalOf(path, answer);
-      const value = parse(answer.body);
-      if (isObject(value) && Array.isArray(value.items)) return value.items;
+      const value = parseJson(answer.body);
+      if (isJsonObject(value) && Array.isArray(value.items)) return value.items;
       throw foreignAnswer(address, answer);
     },
     find: async (type, mesh, name) => find(itemPath(type, mesh, name)),
@@ -208,17 +198,17 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       const answer = await ask("GET", "certificate-authorities");
       if (answer.status === 404) return [];
       if (answer.status !== 200) throw failure(address, answer);
-      const value = parse(answer.body);
-      const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
+      const value = parseJson(answer.body);
+      const items: unknown[] = isJsonObject(value) && Array.isArray(value.items) ? value.items : [];
       return items.map(readAuthority).filter((status) => status !== undefined);
     },
     async unregisteredProxies() {
       const answer = await ask("GET", "unregistered-proxies");
       if (answer.status === 404) return [];
       if (answer.status !== 200) throw failure(address, answer);
-      const value = parse(answer.body);
-      const items: unknown[] = isObject(value) && Array.isArray(value.items) ? value.items : [];
-      return items.filter(isObject).map(({ mesh, name, connectTime }) => ({
+      const value = parseJson(answer.body);
+      const items: unknown[] = isJsonObject(value) && Array.isArray(value.items) ? value.items : [];
+      return items.filter(isJsonObject).map(({ mesh, name, connectTime }) => ({
         mesh: String(mesh),
         name: String(name),
         connectTime: String(connectTime),
@@ -237,7 +227,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
         throw UserError.of("api.no-rotation");
       }
       if (answer.status !== 200 && answer.status !== 202) throw failure(address, answer);
-      const status = readAuthority(parse(answer.body));
+      const status = readAuthority(parseJson(answer.body));
       if (status !== undefined) return { begun: answer.status === 202, status };
       throw UserError.of("api.no-authority", { address: address.href });
     },

@@ -1,3 +1,4 @@
+import { isJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
 import { paint } from "./color.js";
 
@@ -12,13 +13,11 @@ export interface AuthorityStatus {
   readonly signing?: { readonly notBefore: Date; readonly notAfter: Date };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
-
 const isText = (value: unknown): value is string => typeof value === "string";
 
 /** The validity of the one among the roots that signs; undefined when none tells it. */
 function readSigning(roots: unknown): AuthorityStatus["signing"] {
-  const signing = Array.isArray(roots) ? roots.filter(isObject).find((root) => root.signing === true) : undefined;
+  const signing = Array.isArray(roots) ? roots.filter(isJsonObject).find((root) => root.signing === true) : undefined;
   const [notBefore, notAfter] = [signing?.notBefore, signing?.notAfter].map(
     (time) => new Date(isText(time) ? Date.parse(time) : Number.NaN),
   );
@@ -28,7 +27,7 @@ function readSigning(roots: unknown): AuthorityStatus["signing"] {
 
 /** Undefined for something that tells neither mesh nor state. */
 export function readAuthority(value: unknown): AuthorityStatus | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const { mesh, state, reason, waitingFor, retiresAt } = value;
   const signing = readSigning(value.roots);
   if (!isText(mesh) || !isText(state)) return undefined;

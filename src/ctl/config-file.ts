@@ -29,7 +29,6 @@ const configSchema = object({
 /** What the file holds: control planes, contexts (a control plane and how to use it), and which context is active. */
 export type Config = Infer<typeof configSchema>;
 export type Context = NonNullable<Config["contexts"]>[number];
-export type ControlPlane = NonNullable<Config["controlPlanes"]>[number];
 
 const firstConfig: Config = {
   contexts: [{ controlPlane: "local", name: "local" }],
@@ -123,7 +122,7 @@ export async function saveConfig({ path: file }: Location, config: Config): Prom
 
 const addHint = "Use `kumactl config control-planes add` to add a Control Plane and make it active";
 
-export function noneActive(): UserError {
+function noneActive(): UserError {
   return UserError.of("config.inactive", { hint: addHint });
 }
 

@@ -1,3 +1,4 @@
+import { isJsonObject } from "../lib/json.js";
 import { own } from "../lib/own.js";
 import { visibleJson } from "../lib/visible.js";
 import { pathText, type Step } from "../resources/path.js";
@@ -10,17 +11,13 @@ export interface Difference {
   readonly after: unknown;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Where two JSON values differ, in the order of the first one's keys and then the second's. Lists compare by index. */
 export function differences(before: unknown, after: unknown, steps: readonly Step[] = []): Difference[] {
   if (Array.isArray(before) && Array.isArray(after)) {
     const length = Math.max(before.length, after.length);
     return Array.from({ length }, (_, i) => differences(before[i], after[i], [...steps, i])).flat();
   }
-  if (isObject(before) && isObject(after)) {
+  if (isJsonObject(before) && isJsonObject(after)) {
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...keys].flatMap((key) => differences(own(before, key), own(after, key), [...steps, key]));
   }

@@ -1,6 +1,6 @@
 import { UserError } from "../lib/errors.js";
 import { visible } from "../lib/visible.js";
-import type { Answer } from "./http.js";
+import type { Answer } from "../net/http-client.js";
 
 /** More of a stranger's answer is no help. */
 const longestExcerpt = 1_000;

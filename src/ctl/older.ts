@@ -1,19 +1,15 @@
 import { UserError } from "../lib/errors.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
-import { isJsonObject } from "../resources/schema.js";
+import type { Answer } from "../net/http-client.js";
 import { type Difference, differences } from "./diff.js";
-import type { Answer } from "./http.js";
 
 /** The version that the index of a Kuma control plane names; undefined for the answer of any other server. */
 export function kumaVersion({ status, body }: Answer): string | undefined {
   if (status !== 200) return undefined;
-  try {
-    const index: unknown = JSON.parse(body);
-    if (!isJsonObject(index) || index.tagline !== "Kuma") return undefined;
-    return typeof index.version === "string" ? visible(index.version) : "unknown";
-  } catch {
-    return undefined;
-  }
+  const index = parseJsonObject(body);
+  if (index?.tagline !== "Kuma") return undefined;
+  return typeof index.version === "string" ? visible(index.version) : "unknown";
 }
 
 /** The error for a path that a control plane of this release has, and the one of this version has not. */

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { UserError } from "../lib/errors.js";
+import type { Answer } from "../net/http-client.js";
 import { toJson } from "../resources/envelope.js";
 import type { Resource } from "../resources/resource.js";
 import { failure } from "./api-client.js";
 import type { Connection } from "./connection.js";
-import { type Answer, below, type Request, send } from "./http.js";
+import { below, type Request, send } from "./http.js";
 import { findTokenServer, readTokenApi } from "./token-client.js";
 
 const timeout = 60_000;

@@ -1,11 +1,12 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { UserError } from "../lib/errors.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
 import type { Context } from "./config-file.js";
 import { excerpt } from "./foreign.js";
 import { below, parseAddress, type Request, send } from "./http.js";
-import { isLoopback } from "./loopback.js";
+import { resolvesToLoopback } from "./loopback.js";
 
 const timeout = 10_000;
 
@@ -15,13 +16,9 @@ export interface TokenApi {
   readonly publicUrl: string;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
 export function readTokenApi(catalogue: unknown): TokenApi {
-  const apis = isObject(catalogue) && isObject(catalogue.apis) ? catalogue.apis : {};
-  const { localUrl, publicUrl } = isObject(apis.dataplaneToken) ? apis.dataplaneToken : {};
+  const apis = isJsonObject(catalogue) && isJsonObject(catalogue.apis) ? catalogue.apis : {};
+  const { localUrl, publicUrl } = isJsonObject(apis.dataplaneToken) ? apis.dataplaneToken : {};
   const word = (value: unknown) => (typeof value === "string" ? value : "");
   return { localUrl: word(localUrl), publicUrl: word(publicUrl) };
 }
@@ -48,7 +45,7 @@ function endpointUrl(text: string): URL {
 export async function findTokenServer(api: TokenApi, address: URL, context: Context): Promise<TokenEndpoint> {
   if (api.localUrl === "") throw UserError.of("token-client.disabled");
   // Only on its own machine is the local token server within reach.
-  const local = await isLoopback(address.hostname).catch((error: unknown) => {
+  const local = await resolvesToLoopback(address.hostname).catch((error: unknown) => {
     throw UserError.of("token-client.unavailable", { reason: error });
   });
   if (local) return { url: endpointUrl(api.localUrl) };
@@ -105,12 +102,8 @@ const isToken = (text: string) => text.length <= longestToken && /^[\x21-\x7e]+$
 
 /** Whether a token says of itself that it has no end; false for one that can't be read. */
 function neverExpires(token: string): boolean {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
-    return isObject(claims) && !("exp" in claims);
-  } catch {
-    return false;
-  }
+  const claims = parseJsonObject(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+  return claims !== undefined && !("exp" in claims);
 }
 
 /** A token for one dataplane, without a line break. */

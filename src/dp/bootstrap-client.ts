@@ -1,8 +1,9 @@
 import { backoff, sleep } from "../lib/deadline.js";
 import { messageOf, UserError } from "../lib/errors.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
+import { type Answer, exchange } from "../net/http-client.js";
 import { readWarningHeader } from "../net/warning-header.js";
-import { type Answer, exchange, isTrustFailure } from "./http-exchange.js";
 
 /** What the control plane is told about this proxy. */
 export interface BootstrapRequest {
@@ -35,7 +36,7 @@ export interface Retry {
   readonly warned: (sentence: string) => void;
 }
 
-const requestTimeout = 10_000;
+const timeout = 10_000;
 const bodyLimit = 4 * 1024 * 1024;
 
 /** The control plane cannot be reached or says that the failure is its own: worth another attempt. */
@@ -45,6 +46,17 @@ class Unavailable extends Error {}
 export function at(base: string, path: string): URL {
   // Whatever path the user's URL has is replaced.
   return new URL(path, base);
+}
+
+/** True for failures of certificate checks: trying again cannot help, another CA file or address can. */
+function isTrustFailure(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return (
+    code.startsWith("ERR_TLS_CERT") ||
+    code.startsWith("CERT_") ||
+    code.includes("SELF_SIGNED_CERT") ||
+    code.startsWith("UNABLE_TO_")
+  );
 }
 
 /**
@@ -58,11 +70,11 @@ export async function ask(
   signal: AbortSignal,
   body?: string,
 ): Promise<Answer> {
-  const target = cp.ca === undefined ? { url } : { url, ca: cp.ca };
-  const payload = body === undefined ? {} : { body, contentType: "application/json" };
+  const tls = cp.ca === undefined ? {} : { tls: { ca: cp.ca } };
+  const payload = body === undefined ? {} : { body };
   let answer: Answer;
   try {
-    answer = await exchange({ method, target, timeout: requestTimeout, limit: bodyLimit, signal, ...payload });
+    answer = await exchange({ method, target: url, timeout, limit: bodyLimit, signal, ...tls, ...payload });
   } catch (error) {
     signal.throwIfAborted();
     if (isTrustFailure(error)) throw UserError.of("control-plane.untrusted", { server: url.origin, reason: error });
@@ -72,35 +84,23 @@ export async function ask(
   return answer;
 }
 
-/** The JSON object in a text; undefined when there is none. */
-export function parseJson(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    // Not JSON is an answer too: it came from somebody else.
-    return undefined;
-  }
-}
-
 /** An answer is shown in one line, and not more of it than a person reads. */
 const longestShown = 1_000;
 export const shown = (text: string) => visible(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
 
 /** Our error body as one sentence; undefined when the answer is a stranger's. */
 function ourError(answer: Answer): string | undefined {
-  const body = parseJson(answer.body);
+  const body = parseJsonObject(answer.body);
   if (typeof body?.title !== "string") return undefined;
   const { title, details } = body;
   return shown(typeof details === "string" && details !== "" ? `${title} (${details})` : title);
 }
 
 function bootstrapUrlIn(catalogue: Answer): URL | undefined {
-  const apis = parseJson(catalogue.body)?.apis;
-  if (typeof apis !== "object" || apis === null || !("bootstrap" in apis)) return undefined;
-  const { bootstrap } = apis;
-  if (typeof bootstrap !== "object" || bootstrap === null || !("url" in bootstrap)) return undefined;
-  const url = typeof bootstrap.url === "string" ? URL.parse(bootstrap.url) : null;
+  const apis = parseJsonObject(catalogue.body)?.apis;
+  const bootstrap = isJsonObject(apis) ? apis.bootstrap : undefined;
+  const written = isJsonObject(bootstrap) ? bootstrap.url : undefined;
+  const url = typeof written === "string" ? URL.parse(written) : null;
   return url === null || !/^https?:$/.test(url.protocol) ? undefined : at(url.href, "/bootstrap");
 }
 
@@ -168,7 +168,7 @@ export async function fetchBootstrap(
   for (;;) {
     try {
       const answer = await attempt(cp, body, signal);
-      for (const sentence of readWarningHeader(answer.warning)) retry.warned(visible(sentence));
+      for (const sentence of readWarningHeader(answer.headers.warning)) retry.warned(visible(sentence));
       return answer.body;
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { messageOf, UserError } from "../lib/errors.js";
+import { isJsonObject } from "../lib/json.js";
 import { files } from "./config-dir.js";
 import type { XdsServer } from "./xds-server.js";
 
@@ -18,9 +19,8 @@ export interface PreparedBootstrap {
 }
 
 function field(value: unknown, ...spellings: string[]): unknown {
-  if (typeof value !== "object" || value === null) return undefined;
-  const entries: Record<string, unknown> = { ...value };
-  return spellings.map((name) => entries[name]).find((found) => found !== undefined);
+  if (!isJsonObject(value)) return undefined;
+  return spellings.map((name) => value[name]).find((found) => found !== undefined);
 }
 
 /** An address to connect to for one that is listened on: the unspecified addresses are reached over loopback. */
@@ -80,7 +80,7 @@ export async function prepareBootstrap(text: string): Promise<PreparedBootstrap>
     const problem = messageOf(error).split("\n", 1)[0] ?? "";
     throw UserError.of("bootstrap.not-yaml", { problem }, { cause: error });
   }
-  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+  if (!isJsonObject(document)) {
     throw UserError.of("bootstrap.malformed");
   }
   refuseOldControlPlane(document);

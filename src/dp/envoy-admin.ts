@@ -1,5 +1,6 @@
+import { hostPort } from "../lib/host.js";
+import { type Answer, exchange } from "../net/http-client.js";
 import type { AdminAddress } from "./bootstrap-document.js";
-import { type Answer, exchange } from "./http-exchange.js";
 
 /** What kuma-dp asks of its Envoy; every call rejects when Envoy does not answer in time. */
 export interface EnvoyAdmin {
@@ -19,7 +20,7 @@ export interface EnvoyAdmin {
   epoch(): Promise<number | undefined>;
 }
 
-const timeoutMs = 2000;
+const timeout = 2000;
 const limit = 8 * 1024 * 1024;
 
 /**
@@ -68,7 +69,7 @@ export function readListeners(dump: string): readonly string[] {
 }
 
 /** The restart epoch in the answer of /server_info; undefined unless that Envoy serves. */
-export function readEpoch(serverInfo: string): number | undefined {
+function readEpoch(serverInfo: string): number | undefined {
   const info: { state?: unknown; command_line_options?: { restart_epoch?: unknown } } = JSON.parse(serverInfo);
   const epoch = info.command_line_options?.restart_epoch;
   return info.state === "LIVE" && typeof epoch === "number" ? epoch : undefined;
@@ -79,14 +80,9 @@ export function envoyAdmin(address: AdminAddress): EnvoyAdmin {
   const ask = async (method: "GET" | "POST", path: string): Promise<Answer> => {
     const target =
       address.kind === "socket"
-        ? { socketPath: address.path, path }
-        : {
-            url: new URL(
-              path,
-              `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`,
-            ),
-          };
-    return exchange({ method, target, timeout: timeoutMs, limit });
+        ? { target: { socketPath: address.path, path }, headers: { host: "envoy" } }
+        : { target: new URL(path, `http://${hostPort(address.host, address.port)}`) };
+    return exchange({ method, ...target, timeout, limit });
   };
   const expectOk = async (method: "GET" | "POST", path: string): Promise<string> => {
     const answer = await ask(method, path);

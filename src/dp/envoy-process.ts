@@ -31,7 +31,7 @@ const logArguments: Readonly<Record<LogLevel, readonly string[]>> = {
   debug: ["--log-level", "debug"],
 };
 
-export function envoyArguments(start: EnvoyStart): string[] {
+function envoyArguments(start: EnvoyStart): string[] {
   const drainSeconds = Math.max(1, Math.round(start.drainTime / 1000));
   return [
     "-c",

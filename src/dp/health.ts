@@ -1,5 +1,5 @@
-import type { Server } from "node:http";
 import { UserError } from "../lib/errors.js";
+import { bind } from "../net/listen.js";
 
 export interface Health {
   /** Envoy's process is there. */
@@ -11,13 +11,6 @@ export interface Health {
 export interface HealthServer {
   readonly port: number;
   close(): Promise<void>;
-}
-
-async function listen(server: Server, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, resolve);
-  });
 }
 
 /**
@@ -48,14 +41,13 @@ export async function serveHealth(port: number, health: Health): Promise<HealthS
     },
   );
   server.maxConnections = 64;
-  try {
-    await listen(server, port);
-  } catch (error) {
+  const bound = await bind(server, { port }).catch((error: unknown) => {
     throw UserError.of("port.health", { port, reason: error });
-  }
-  const address = server.address();
+  });
+  // Without a free file descriptor a probe can't be accepted. It fails; kuma-dp goes on.
+  server.on("error", () => undefined);
   return {
-    port: typeof address === "object" && address !== null ? address.port : port,
+    port: bound,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

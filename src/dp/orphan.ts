@@ -1,5 +1,6 @@
 import path from "node:path";
 import { sleep } from "../lib/deadline.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { readOwnFile, writeOwnFile } from "./own-file.js";
 import type { ProcessTable } from "./process-facts.js";
 
@@ -40,15 +41,8 @@ export const pidFile = "envoy.pid";
 const longestRecord = 64 * 1024;
 
 function isRecorded(value: unknown): value is Recorded {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "pid" in value &&
-    Number.isSafeInteger(value.pid) &&
-    Number(value.pid) > 1 &&
-    "startTime" in value &&
-    typeof value.startTime === "string"
-  );
+  if (!isJsonObject(value)) return false;
+  return Number.isSafeInteger(value.pid) && Number(value.pid) > 1 && typeof value.startTime === "string";
 }
 
 function isRecordedEnvoy(value: unknown): value is RecordedEnvoy {
@@ -58,14 +52,9 @@ function isRecordedEnvoy(value: unknown): value is RecordedEnvoy {
 
 /** Reads a pid file's text; undefined when it is not one of ours. */
 export function parsePidRecord(text: string): PidRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { mesh, name, kumaDp, envoy, predecessor } = value as Partial<Record<keyof PidRecord, unknown>>;
+  const value = parseJsonObject(text);
+  if (value === undefined) return undefined;
+  const { mesh, name, kumaDp, envoy, predecessor } = value;
   if (typeof mesh !== "string" || typeof name !== "string" || !isRecorded(kumaDp)) return undefined;
   if (envoy === undefined) return { mesh, name, kumaDp };
   if (!isRecordedEnvoy(envoy)) return undefined;

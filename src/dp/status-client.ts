@@ -1,5 +1,6 @@
 import { UserError } from "../lib/errors.js";
-import { ask, at, type ControlPlane, lookUp, parseJson, shown } from "./bootstrap-client.js";
+import { isJsonObject, parseJsonObject } from "../lib/json.js";
+import { ask, at, type ControlPlane, lookUp, shown } from "./bootstrap-client.js";
 
 /** What the control plane says of a dataplane whose proxy runs. */
 export interface DataplaneStatus {
@@ -12,11 +13,11 @@ export interface DataplaneStatus {
 const statusPath = "/dataplane-status";
 
 function readStatus(body: string): DataplaneStatus | undefined {
-  const document = parseJson(body);
+  const document = parseJsonObject(body);
   if (typeof document?.known !== "boolean") return undefined;
   const { known, refusal } = document;
-  if (typeof refusal !== "object" || refusal === null) return { known, refusal: undefined };
-  const { time, reason }: { time?: unknown; reason?: unknown } = refusal;
+  if (!isJsonObject(refusal)) return { known, refusal: undefined };
+  const { time, reason } = refusal;
   return { known, refusal: { time: shown(String(time)), reason: shown(String(reason)) } };
 }
 
@@ -31,7 +32,7 @@ export interface ListenerVerdict {
 }
 
 function readVerdict(body: string): ListenerVerdict | undefined {
-  const document = parseJson(body);
+  const document = parseJsonObject(body);
   if (typeof document?.connected !== "boolean") return undefined;
   const { connected, missing, pending } = document;
   const names = Array.isArray(missing) ? missing.slice(0, mostShown).map((name: unknown) => shown(String(name))) : [];

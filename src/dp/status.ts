@@ -25,7 +25,7 @@ interface Trouble {
 }
 
 /** What is wrong by this status; undefined when nothing is. */
-export function troubleIn(
+function troubleIn(
   { known, refusal }: DataplaneStatus,
   { mesh, name, tokenFile }: StatusOptions["dataplane"],
 ): Trouble | undefined {

@@ -1,5 +1,6 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { UserError } from "../lib/errors.js";
+import { bind } from "../net/listen.js";
 import { parseRequestHead } from "./http-head.js";
 
 export interface EchoServer {
@@ -43,15 +44,6 @@ function serve(socket: Socket, log: (line: string) => void): void {
   socket.on("error", (error) => log(`TCP connection from ${peer} broke: ${error.message}`));
 }
 
-async function listen(server: Server, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, backlog }, resolve);
-  }).catch((error: unknown) => {
-    throw UserError.of("port.echo", { port, reason: error });
-  });
-}
-
 /** Starts the echo service on all interfaces. Throws UserError("port.echo") when the port cannot be had. */
 export async function startEcho(port: number, log: (line: string) => void): Promise<EchoServer> {
   const sockets = new Set<Socket>();
@@ -60,10 +52,12 @@ export async function startEcho(port: number, log: (line: string) => void): Prom
     socket.once("close", () => sockets.delete(socket));
     serve(socket, log);
   });
-  await listen(server, port);
-  const address = server.address();
+  const bound = await bind(server, { port, backlog }).catch((error: unknown) => {
+    throw UserError.of("port.echo", { port, reason: error });
+  });
+  server.on("error", (error) => log(`a connection could not be accepted: ${error.message}`));
   return {
-    port: typeof address === "object" && address !== null ? address.port : port,
+    port: bound,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

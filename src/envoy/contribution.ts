@@ -9,7 +9,7 @@ import type { TlsParameters } from "./tls.js";
 /** What an effect may read besides its own policies: all of it is part of what a configuration is compared by. */
 export interface Scope {
   readonly proxy: ProxyView;
-  readonly mesh: MeshView["mesh"];
+  readonly mesh: MeshView["resource"];
   readonly placement: Placement;
   /** Undefined while mTLS is off. */
   readonly tls: TlsParameters | undefined;

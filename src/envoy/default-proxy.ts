@@ -1,4 +1,5 @@
 import { sharesOf } from "../policy/matching.js";
+import { mtlsEnabled } from "../resources/mesh.js";
 import { serviceTag } from "../resources/tags.js";
 import type { MeshView, ProxyView } from "../view/mesh-view.js";
 import { listenersOf } from "../view/proxy.js";
@@ -21,7 +22,7 @@ import { inboundProblem } from "./own-servers.js";
 import type { Placement } from "./placement.js";
 import type { EnvoyResource } from "./resource.js";
 import type { Surroundings } from "./surroundings.js";
-import type { SecretServer, TlsParameters } from "./tls.js";
+import type { SecretServerAddress, TlsParameters } from "./tls.js";
 
 /** A configuration that is being made, and what it is made from. */
 export interface Draft extends ConfigDraft {
@@ -37,10 +38,10 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-const frozenServers = new WeakMap<SecretServer, SecretServer>();
+const frozenServers = new WeakMap<SecretServerAddress, SecretServerAddress>();
 
 /** An equal one that is frozen: cache keys hold its hash then, in place of its certificate. */
-function frozen(server: SecretServer): SecretServer {
+function frozen(server: SecretServerAddress): SecretServerAddress {
   let known = frozenServers.get(server);
   if (known === undefined) {
     const { byHost } = server;
@@ -50,8 +51,8 @@ function frozen(server: SecretServer): SecretServer {
   return known;
 }
 
-function tlsOf(mesh: MeshView, server: SecretServer | undefined, placement: Placement) {
-  if (mesh.mesh?.spec.mtls?.enabled !== true) return undefined;
+function tlsOf(mesh: MeshView, server: SecretServerAddress | undefined, placement: Placement) {
+  if (!mtlsEnabled(mesh.resource?.spec)) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
   const { tokenPath, controlPlaneHost, bootstrapRevision: revision } = placement;
   return { mesh: mesh.name, server: frozen(server), tokenPath, controlPlaneHost, revision } satisfies TlsParameters;
@@ -66,7 +67,7 @@ export const scopeOf = (
   mesh: MeshView,
   { secretServer }: Surroundings,
   placement: Placement,
-): Scope => ({ proxy, mesh: mesh.mesh, placement, tls: tlsOf(mesh, secretServer, placement) });
+): Scope => ({ proxy, mesh: mesh.resource, placement, tls: tlsOf(mesh, secretServer, placement) });
 
 /** The inbounds that a proxy may have. The door refuses others, but they may have been stored before they were. */
 function allowedInbounds({ inbounds }: ProxyView, { ownServers }: Surroundings): ProxyView["inbounds"] {

@@ -15,7 +15,7 @@ export type { Surroundings } from "./surroundings.js";
 /** What a configuration was made from besides endpoints and what `renewed` takes in; all of it is immutable. */
 interface Basis extends Surroundings {
   readonly proxy: ProxyView;
-  readonly mesh: MeshView["mesh"];
+  readonly mesh: MeshView["resource"];
   readonly placement: Placement;
   readonly tables: readonly PolicyTable[];
 }
@@ -118,7 +118,7 @@ export function createGenerator(effects: readonly PolicyEffect[] = policyEffects
   }
 
   return (proxy, mesh, surroundings, placement = defaultPlacement, before = undefined) => {
-    const basis: Basis = { ...surroundings, proxy, mesh: mesh.mesh, placement, tables: tablesOf(mesh.policies) };
+    const basis: Basis = { ...surroundings, proxy, mesh: mesh.resource, placement, tables: tablesOf(mesh.policies) };
     if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
     const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
     const services = new Set<string>();

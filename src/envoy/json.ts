@@ -22,7 +22,7 @@ import {
   UpstreamTlsContextSchema,
 } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { sensitive } from "../../proto-gen/es/udpa/annotations/sensitive_pb.js";
-import { isJsonObject } from "../resources/schema.js";
+import { isJsonObject } from "../lib/json.js";
 import { builtInApi } from "./raw/api.js";
 import { type EnvoyResource, typeUrls, type XdsKind } from "./resource.js";
 

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { createLately } from "../lib/lately.js";
+import { createLruCache } from "../lib/lru-cache.js";
+import { shortHash } from "../lib/short-hash.js";
 import { createWeakTable } from "./weak-table.js";
 
 type Primitive = string | number | boolean | undefined;
@@ -25,7 +25,7 @@ const hashes = new WeakMap<object, string>();
 function hashOf(object: object): string {
   let hash = hashes.get(object);
   if (hash === undefined) {
-    hash = createHash("sha256").update(JSON.stringify(object)).digest("base64url").slice(0, 22);
+    hash = shortHash(JSON.stringify(object));
     hashes.set(object, hash);
   }
   return hash;
@@ -77,6 +77,6 @@ export function memoOfRecent<P, R>(
   make: (parameters: P) => R,
   ..._unkeyable: Unkeyable<P>
 ): (parameters: P) => R {
-  const recent = createLately<R>(most);
+  const recent = createLruCache<R>(most);
   return (parameters) => recent(keyOf(parameters), () => make(parameters));
 }

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { toBinary } from "@bufbuild/protobuf";
+import { shortHash } from "../lib/short-hash.js";
 import { createWeakTable } from "./weak-table.js";
 
 /** The discovery services we speak, by the key DataplaneInsight uses for them. */
@@ -73,7 +73,7 @@ export function encode<Desc extends DescMessage>(
   about: Partial<Pick<EnvoyResource, "clusters" | "edsName" | "kind" | "raw">> = {},
 ): EnvoyResource {
   const bytes = toBinary(schema, message);
-  const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+  const version = shortHash(bytes);
   const key = `${schema.typeName} ${about.raw === true} ${version}`;
   const known = held.get(key);
   if (known !== undefined) return known;

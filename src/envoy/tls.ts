@@ -34,7 +34,7 @@ import { memoOfRecent } from "./memo.js";
  * How proxies reach the secret discovery server. Equal for all proxies with a token that reach it by the same host, and
  * so are their TLS contexts.
  */
-export interface SecretServer {
+export interface SecretServerAddress {
   /** `host:port`, an IPv6 host in brackets. */
   readonly target: string;
   /** PEM of the certificate that the server presents. */
@@ -54,7 +54,7 @@ export const identityName = "identity_cert";
 /** Which secrets a proxy's TLS contexts ask for, and as whom. */
 export interface TlsParameters {
   readonly mesh: string;
-  readonly server: SecretServer;
+  readonly server: SecretServerAddress;
   /** The token's file on the proxy's machine; without one the secret server hands out no identity. */
   readonly tokenPath: string | undefined;
   /** The host by which the proxy reaches the control plane, when it says so. */

@@ -24,7 +24,7 @@ export type ReadState =
 export interface AuthoritySettings {
   readonly keyType: KeyType;
   /** How long a proxy's certificate is valid, in milliseconds. */
-  readonly lifeMs: number;
+  readonly validityMs: number;
 }
 
 interface MeshLike {
@@ -47,7 +47,7 @@ const absent: ReadState = { kind: "unusable", reason: "the mesh has no certifica
 const keyOf = (mesh: string): Key => ({ type: "Secret", mesh, name: authorityName(mesh) });
 
 export function createAuthorities(store: Store, settings: AuthoritySettings, logger: Logger): Authorities {
-  const { keyType, lifeMs } = settings;
+  const { keyType, validityMs } = settings;
   const known = new WeakMap<Stored<Secret>, ReadState>();
 
   function read(mesh: string, { spec }: Stored<Secret>): ReadState {
@@ -61,7 +61,7 @@ export function createAuthorities(store: Store, settings: AuthoritySettings, log
         document: decodeDocument(spec.value ?? ""),
         bundle: authority.bundle,
         signer: signing.fingerprint,
-        issue: (services) => issueIdentity(signing, { mesh, services, keyType, validityMs: lifeMs, now: new Date() }),
+        issue: (services) => issueIdentity(signing, { mesh, services, keyType, validityMs, now: new Date() }),
       };
     } catch (error) {
       const reason = messageOf(error);
@@ -83,7 +83,7 @@ export function createAuthorities(store: Store, settings: AuthoritySettings, log
     async ensure(mesh) {
       if ((await store.get(keyOf(mesh))) !== undefined) return false;
       const root = await createRoot({ mesh, keyType, now: new Date() });
-      const spec: Secret = { value: encodeDocument(newDocument(root, lifeMs)) };
+      const spec: Secret = { value: encodeDocument(newDocument(root, validityMs)) };
       try {
         await store.create({ ...keyOf(mesh), spec });
         return true;

@@ -37,9 +37,9 @@ const base64 = (pem: string) => Buffer.from(pem).toString("base64");
 const storedRoot = ({ cert, key }: Root): StoredRoot => ({ cert: base64(cert), key: base64(key) });
 
 /** A new authority with one root. */
-export const newDocument = (root: Root, lifeMs: number): AuthorityDocument => ({
+export const newDocument = (root: Root, validityMs: number): AuthorityDocument => ({
   roots: [storedRoot(root)],
-  longestLifeMs: lifeMs,
+  longestLifeMs: validityMs,
 });
 
 /** The Secret's value, base64. */
@@ -92,8 +92,8 @@ export function beginRotation(document: AuthorityDocument, root: Root, now: Date
 const clockSkewMs = 60_000;
 
 /** Lets the new root sign; the others stay trusted for as long as one of their certificates can live. */
-export function switchSigning(document: AuthorityDocument, lifeMs: number, now: Date): AuthorityDocument {
-  const life = Math.max(lifeMs, document.longestLifeMs ?? 0);
+export function switchSigning(document: AuthorityDocument, validityMs: number, now: Date): AuthorityDocument {
+  const life = Math.max(validityMs, document.longestLifeMs ?? 0);
   const [newest, ...others] = [...document.roots].reverse();
   return {
     ...document,
@@ -108,6 +108,6 @@ export function retireRoots({ rotation: _ended, ...document }: AuthorityDocument
 }
 
 /** Notes how long certificates live from now on; undefined when that is nothing new. */
-export function withLife(document: AuthorityDocument, lifeMs: number): AuthorityDocument | undefined {
-  return (document.longestLifeMs ?? 0) >= lifeMs ? undefined : { ...document, longestLifeMs: lifeMs };
+export function withLife(document: AuthorityDocument, validityMs: number): AuthorityDocument | undefined {
+  return (document.longestLifeMs ?? 0) >= validityMs ? undefined : { ...document, longestLifeMs: validityMs };
 }

@@ -1,3 +1,4 @@
+import { parseJsonObject } from "../lib/json.js";
 /** What a token says of itself; nothing here proves that it is true. */
 export interface Claims {
   readonly name: string;
@@ -5,15 +6,7 @@ export interface Claims {
   readonly expires: Date | undefined;
 }
 
-function part(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(text ?? "", "base64url").toString("utf8"));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    // Not base64url of JSON: no part of a token.
-    return undefined;
-  }
-}
+const part = (text = "") => parseJsonObject(Buffer.from(text, "base64url").toString("utf8"));
 
 /** The claims of a dataplane token, or why it is none, whoever signed it. */
 export function readClaims(token: string): Claims | string {

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { loopback, unspecified } from "./addresses.js";
 
 const label = "(?!-)[A-Za-z0-9_-]{1,63}(?<!-)";
 const dnsName = new RegExp(`^${label}(?:\\.${label})*\\.?$`);
@@ -11,23 +12,16 @@ const dnsName = new RegExp(`^${label}(?:\\.${label})*\\.?$`);
 export function connectableHost(text: string): string | undefined {
   const bracketed = /^\[([0-9A-Fa-f:.]+)\]$/.exec(text)?.[1];
   if (bracketed !== undefined) return isIP(bracketed) === 6 ? connectableHost(bracketed) : undefined;
-  if (text.length > 253 || text.includes("%") || isUnspecified(text)) return undefined;
+  if (text.length > 253 || text.includes("%") || unspecified.has(text)) return undefined;
   if (isIP(text) !== 0) return text;
   // What ends in a number is read as an IPv4 address by most resolvers: 10.1 is 10.0.0.1.
   return dnsName.test(text) && !/(?:^|\.)[0-9]+\.?$/.test(text) ? text : undefined;
 }
 
-/** Whether an IP address means every address of a machine: 0.0.0.0 or ::, however it is written. */
-export const isUnspecified = (ip: string): boolean =>
-  ip === "0.0.0.0" ||
-  (isIP(ip) === 6 && /^(?:[0:]+|[0:]*:(?:0\.){3}0|[0:]*:ffff:(?:0\.0\.0\.0|0{1,4}:0{1,4}))$/i.test(ip));
-
 /** Whether only the machine itself can be meant, by name or by address. */
 export function isLoopback(host: string): boolean {
   const bare = /^\[(.*)\]$/.exec(host)?.[1] ?? host;
-  if (isIP(bare) === 0) return /^(?:.+\.)?localhost\.?$/i.test(bare);
-  const ip = unmapped(bare);
-  return isIP(ip) === 4 ? ip.startsWith("127.") : new URL(`http://[${ip}]`).hostname === "[::1]";
+  return loopback.has(bare) || /^(?:.+\.)?localhost\.?$/i.test(bare);
 }
 
 /** The IPv4 address in an IPv4-mapped one, as sockets that take both kinds show it; others as they are. */

@@ -4,7 +4,7 @@ import { configDirFiles } from "./config-dir-files.js";
 /** How many directories a proxy may name. */
 export const mostLogDirectories = 16;
 /** The longest path that it may name one by, in characters. */
-export const longestLogDirectory = 1024;
+const longestLogDirectory = 1024;
 /** Of a proxy that says nothing of its log directories: its bootstrap is of an earlier kuma-dp, or of another program. */
 export const defaultLogDirectories: readonly string[] = ["/tmp"];
 

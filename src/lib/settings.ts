@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { parseDuration } from "./durations.js";
 import { messageOf, UserError } from "./errors.js";
+import { isJsonObject } from "./json.js";
 import { nearest } from "./suggest.js";
 
 /**
@@ -54,10 +55,6 @@ function flagOf(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 interface FromFile {
   readonly values: ReadonlyMap<string, unknown>;
   readonly problems: readonly string[];
@@ -79,14 +76,14 @@ function readDocument(table: SettingsTable, document: unknown): FromFile {
         const here = new Set(siblings.map((known) => known.slice(prefix.length).split(".")[0] ?? ""));
         const meant = nearest(key, here);
         problems.push(`unknown key ${path}${meant ? `; did you mean ${prefix}${meant}?` : ""}`);
-      } else if (isMap(value)) {
+      } else if (isJsonObject(value)) {
         walk(value, `${path}.`);
       } else if (value !== null) {
         problems.push(`${path} has to be a map of settings, not ${describe(value)}`);
       }
     }
   }
-  if (isMap(document)) walk(document, "");
+  if (isJsonObject(document)) walk(document, "");
   else if (document !== undefined && document !== null) {
     problems.push(`the file has to be a map of settings, not ${describe(document)}`);
   }

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../lib/logger.js";
 import { grpcLimits } from "./grpc-limits.js";
 import { createGuard, type Incidents, uncounted } from "./incidents.js";
+import { bind } from "./listen.js";
 import { openFilesLimit } from "./open-files.js";
 import { inTurn } from "./turns.js";
 import { addressKey, createWaitingRoom } from "./waiting-room.js";
@@ -76,24 +77,14 @@ function noteConnections(change: 1 | -1, limit: number, logger: Logger): void {
   );
 }
 
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host, backlog }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-}
-
 /** Unlike Node, falls back to IPv4 only where there is no IPv6, and not when another program has the port there. */
-async function listenAnywhere(server: Server, port: number): Promise<void> {
+async function listenAnywhere(server: Server, port: number): Promise<number> {
   try {
-    await listen(server, port, "::");
+    return await bind(server, { port, host: "::", backlog });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL") throw error;
-    await listen(server, port, "0.0.0.0");
+    return bind(server, { port, host: "0.0.0.0", backlog });
   }
 }
 
@@ -157,11 +148,10 @@ export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> 
   }
 
   const server = createServer(guard(arrived, destroy));
-  await (host === undefined ? listenAnywhere(server, port) : listen(server, port, host));
+  const bound = await (host === undefined ? listenAnywhere(server, port) : bind(server, { port, host, backlog }));
   server.on("error", (error) => logger.error("a connection could not be accepted", { error }));
-  const address = server.address();
   return {
-    port: typeof address === "object" && address !== null ? address.port : port,
+    port: bound,
     close() {
       server.close();
       for (const socket of waitingRoom.outside()) socket.destroy();

@@ -12,9 +12,6 @@ export function frame(message: Uint8Array): Frame {
   return bytes as Frame;
 }
 
-/** The message in a frame. */
-export const unframed = (framed: Frame): Buffer => framed.subarray(headBytes);
-
 export type FrameError = "compressed" | "too-long";
 
 export interface FrameReaderOptions {

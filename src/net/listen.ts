@@ -1,4 +1,4 @@
-import type { Server } from "node:net";
+import type { ListenOptions, Server } from "node:net";
 import { UserError } from "../lib/errors.js";
 
 export interface Binding {
@@ -28,19 +28,25 @@ export function bindError({ port, host, setting, zero = "any free port" }: Bindi
 }
 
 /**
- * Opens the server's port.
+ * Opens a server's port.
  * @returns the port it listens on
- * @throws UserError `port.unavailable`
+ * @throws NodeJS.ErrnoException when the port can't be bound
  */
-export function listen(server: Server, binding: Binding): Promise<number> {
+export function bind(server: Server, options: ListenOptions & { readonly port: number }): Promise<number> {
   return new Promise((resolve, reject) => {
-    const failed = (error: Error) => reject(bindError(binding, error));
-    server.once("error", failed);
-    const options = binding.host === undefined ? { port: binding.port } : { port: binding.port, host: binding.host };
+    server.once("error", reject);
     server.listen(options, () => {
-      server.off("error", failed);
+      server.off("error", reject);
       const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : binding.port);
+      resolve(typeof address === "object" && address !== null ? address.port : options.port);
     });
+  });
+}
+
+/** As `bind`. Throws UserError("port.unavailable"). */
+export function listen(server: Server, binding: Binding): Promise<number> {
+  const { port, host } = binding;
+  return bind(server, host === undefined ? { port } : { port, host }).catch((error: unknown) => {
+    throw bindError(binding, error);
   });
 }

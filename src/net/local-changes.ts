@@ -1,4 +1,4 @@
-import { loopback } from "./addresses.js";
+import { loopback } from "../lib/addresses.js";
 import type { Access, Call, EndpointLayer } from "./endpoints.js";
 import { errorReply, type HttpRequest, type Refusal } from "./exchange.js";
 

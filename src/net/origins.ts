@@ -3,8 +3,6 @@ import { messageOf, UserError } from "../lib/errors.js";
 /** Whether another site, by its Origin, may use our HTTP servers from a browser. */
 export type AllowedOrigins = (origin: string) => boolean;
 
-export const noOrigins: AllowedOrigins = () => false;
-
 /** Scheme, host and port at their longest; what is longer is nobody's Origin. */
 const longestOrigin = 300;
 const longestPattern = 256;

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { unmapped } from "../lib/host.js";
 
 /**
  * Where a connection stands before it has proved itself:
@@ -55,9 +56,8 @@ export interface WaitingRoom<Connection> {
  */
 export function addressKey(address: string | undefined): string {
   if (address === undefined) return "";
-  if (!isIPv6(address)) return address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
+  const ipv4 = unmapped(address);
+  if (!isIPv6(ipv4)) return ipv4;
   const [head = "", tail] = (address.split("%", 1)[0] ?? "").split("::", 2);
   const groups = head === "" ? [] : head.split(":");
   if (tail !== undefined) while (groups.length < 8 - (tail === "" ? 0 : tail.split(":").length)) groups.push("0");

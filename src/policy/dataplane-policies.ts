@@ -1,3 +1,4 @@
+import { mtlsEnabled } from "../resources/mesh.js";
 import { outcomeOf, type PolicyFacts, type PolicyLevel, type PolicyTraits } from "../resources/policy-type.js";
 import type { policyTypes } from "../resources/registry.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
@@ -153,8 +154,8 @@ export function dataplanePolicies(
   mayLogTo: (file: string) => boolean = () => true,
 ): DataplanePolicies {
   const { policies } = mesh;
-  const facts: PolicyFacts = { mesh: mesh.mesh?.spec ?? {}, mayLogTo };
-  const mtls = facts.mesh.mtls?.enabled === true;
+  const facts: PolicyFacts = { mesh: mesh.resource?.spec ?? {}, mayLogTo };
+  const mtls = mtlsEnabled(facts.mesh);
 
   function inboundPolicies(
     members: readonly [ProxyView["inbounds"][number], ...ProxyView["inbounds"]],

@@ -1,5 +1,6 @@
+import { isJsonObject } from "../lib/json.js";
 import { malformed, mismatch } from "./malformed.js";
-import { isJsonObject, type Reading, type Schema, setOwn } from "./schema.js";
+import { type Reading, type Schema, setOwn } from "./schema.js";
 
 /** Bounds of an object: what is kept without being understood still has to be written out again, recursively. */
 interface Bounds {

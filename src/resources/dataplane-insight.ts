@@ -30,7 +30,7 @@ const mtls = object({
   certificateRegenerations: uint32(),
   /** The version of the mesh's roots that the proxy acknowledged last. */
   trustedRoots: text(),
-  /** Why the last attempt to get a certificate was turned down; gone with the next certificate. */
+  /** Why the last request for a certificate was refused; gone with the next certificate. */
   refusal: object({ time: timestamp(), reason: text() }),
 });
 

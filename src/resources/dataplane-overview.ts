@@ -4,7 +4,7 @@ import { type DataplaneInsight, dataplaneInsightSchema, type Subscription } from
 import { type Resource, resourceType } from "./resource.js";
 import { type Infer, object } from "./schema.js";
 
-export const dataplaneOverviewSchema = object({
+const dataplaneOverviewSchema = object({
   dataplane: dataplaneSchema,
   dataplaneInsight: dataplaneInsightSchema,
   /** Absent while all applications are well. */

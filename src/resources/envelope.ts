@@ -1,9 +1,10 @@
 import type { Cause } from "../lib/errors.js";
+import { isJsonObject } from "../lib/json.js";
 import type { Steps } from "../lib/steps.js";
 import { mismatch } from "./malformed.js";
 import type { Resource, ResourceType } from "./resource.js";
 import { text } from "./scalars.js";
-import { decode, decodeInSteps, isJsonObject, type Mode } from "./schema.js";
+import { decode, decodeInSteps, type Mode } from "./schema.js";
 
 /** The keys every resource has next to its spec's. */
 const envelopeKeys = ["type", "mesh", "name"] as const;

@@ -5,7 +5,7 @@ import { duration, uint32 } from "./scalars.js";
 import { type Infer, object } from "./schema.js";
 import { selectorsSchema, validateSelectors } from "./selector.js";
 
-export const healthCheckSchema = object({
+const healthCheckSchema = object({
   sources: selectorsSchema,
   destinations: selectorsSchema,
   conf: object({

@@ -14,7 +14,7 @@ const loggingBackend = object({
   tcp: object({ address: text() }),
 });
 
-export const meshSchema = object({
+const meshSchema = object({
   mtls: object({
     enabled: flag(),
     ca: object({ builtin: empty, provided: empty }),
@@ -31,6 +31,9 @@ export const meshSchema = object({
 
 export type LoggingBackend = Infer<typeof loggingBackend>;
 export type Mesh = Infer<typeof meshSchema>;
+
+/** Whether the connections within a mesh are mutual TLS; false for a mesh that is not known. */
+export const mtlsEnabled = (mesh: Mesh | undefined): boolean => mesh?.mtls?.enabled === true;
 
 /** A CA that the user did not choose is the built-in one. */
 function defaults(spec: Mesh): Mesh {
@@ -127,6 +130,6 @@ export const meshType = resourceType<Mesh>({
   warnings,
   columns: [
     { title: "NAME", cell: ({ name }) => name },
-    { title: "mTLS", cell: ({ spec }) => (spec.mtls?.enabled === true ? "on" : "off") },
+    { title: "mTLS", cell: ({ spec }) => (mtlsEnabled(spec) ? "on" : "off") },
   ],
 });

@@ -1,7 +1,7 @@
 import { load, YAMLException } from "js-yaml";
 import { UserError } from "../lib/errors.js";
+import { isJsonObject } from "../lib/json.js";
 import { anyObject } from "./any-object.js";
-import { isJsonObject } from "./schema.js";
 
 /** One Envoy message as a ProxyTemplate carries it, not yet checked against Envoy's descriptors. */
 export interface NativeResource {

@@ -1,4 +1,4 @@
-import type { Mesh } from "./mesh.js";
+import { type Mesh, mtlsEnabled } from "./mesh.js";
 import { type ResourceType, resourceType } from "./resource.js";
 import type { Rule } from "./rules.js";
 
@@ -107,7 +107,7 @@ export function outcomeOf<Conf>(
   conf: Conf | undefined,
   facts: PolicyFacts,
 ): Outcome {
-  if (policy.needsMtls === true && facts.mesh.mtls?.enabled !== true) return mtlsOff;
+  if (policy.needsMtls === true && !mtlsEnabled(facts.mesh)) return mtlsOff;
   return policy.outcome?.(conf, facts) ?? applies;
 }
 

@@ -21,7 +21,7 @@ const content = {
   resources: list(rawResource, limits.rawResources),
 } as const;
 
-export const proxyTemplateSchema = object({ selectors: selectorsSchema, ...content, conf: object(content) });
+const proxyTemplateSchema = object({ selectors: selectorsSchema, ...content, conf: object(content) });
 
 export type RawResource = Infer<typeof rawResource>;
 /** What Envoy is given besides, or instead of, what we generate. Read it through `contentOf`. */

@@ -17,8 +17,6 @@ export interface Registry {
   /** Those of the types that are policies. */
   readonly policies: readonly PolicyType[];
   byName(name: string): ResourceType | undefined;
-  /** Of a segment of the API's path or an alias of it; internal types have none. */
-  byPath(segment: string): ResourceType | undefined;
   /** Of a singular, a plural or an alias of either. */
   byCliWord(word: string): ResourceType | undefined;
 }
@@ -36,11 +34,12 @@ function index(types: readonly ResourceType[], words: (type: ResourceType) => re
 }
 
 export function createRegistry(types: readonly ResourceType[]): Registry {
+  // Throws for two types with one path.
+  index(types, ({ access, path, pathAliases }) => (access === "internal" ? [] : [path, ...pathAliases]));
   return {
     types,
     policies: types.filter(isPolicyType),
     byName: index(types, ({ name }) => [name]),
-    byPath: index(types, ({ access, path, pathAliases }) => (access === "internal" ? [] : [path, ...pathAliases])),
     byCliWord: index(types, ({ cli }) => (cli === undefined ? [] : [cli.singular, cli.plural, ...cli.aliases])),
   };
 }

@@ -1,4 +1,5 @@
 import type { Cause } from "../lib/errors.js";
+import { isJsonObject, type JsonObject } from "../lib/json.js";
 import type { Steps } from "../lib/steps.js";
 import { nearest } from "../lib/suggest.js";
 import { malformed, mismatch } from "./malformed.js";
@@ -66,19 +67,10 @@ export function bounded(count: number, most: number, of: string, { mode, path }:
   if (mode === "strict" && count > most) throw malformed(path, `has ${count} ${of}, but ${most} at most are taken`);
 }
 
-type JsonObject = Record<string, unknown>;
-
 /** Assigning to `__proto__` would change the object's prototype instead of setting a key. */
 export function setOwn(target: JsonObject, key: string, value: unknown): void {
   if (key !== "__proto__") target[key] = value;
   else Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
-}
-
-/** True for what JSON and YAML call an object, and for nothing else. */
-export function isJsonObject(input: unknown): input is JsonObject {
-  if (typeof input !== "object" || input === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(input);
-  return prototype === Object.prototype || prototype === null;
 }
 
 const toSnakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -2,7 +2,7 @@ import { resourceType } from "./resource.js";
 import { bytes } from "./scalars.js";
 import { type Infer, object } from "./schema.js";
 
-export const secretSchema = object({
+const secretSchema = object({
   /** Bytes, as base64. */
   value: bytes(),
 });

@@ -12,7 +12,7 @@ const rule = {
   conf: object({ backend: text() }),
 } as const;
 
-export const trafficLogSchema = object({ ...rule, rules: list(object(rule), limits.rules) });
+const trafficLogSchema = object({ ...rule, rules: list(object(rule), limits.rules) });
 
 /** Which connections are logged, and where to. Read it through `rulesOf`. */
 export type TrafficLog = Infer<typeof trafficLogSchema>;

@@ -12,7 +12,7 @@ const rule = object({
   conf: anyObject(),
 });
 
-export const trafficPermissionSchema = object({
+const trafficPermissionSchema = object({
   sources: selectorsSchema,
   destinations: selectorsSchema,
   rules: list(rule, limits.rules),

@@ -13,7 +13,7 @@ const share = object({
   destination: tagsSchema,
 });
 
-export const trafficRouteSchema = object({
+const trafficRouteSchema = object({
   sources: selectorsSchema,
   destinations: selectorsSchema,
   conf: list(share, limits.routeDestinations),

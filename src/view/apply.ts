@@ -3,6 +3,7 @@ import { own } from "../lib/own.js";
 import type { Dataplane } from "../resources/dataplane.js";
 import type { DataplaneHealth } from "../resources/dataplane-health.js";
 import type { Mesh } from "../resources/mesh.js";
+import { mtlsEnabled } from "../resources/mesh.js";
 import { authorityName, type Secret } from "../resources/secret.js";
 import type { Change, Key, Stored } from "../store/store.js";
 import { createService, sameEndpoints } from "./endpoints.js";
@@ -35,7 +36,7 @@ export const emptyView: View = PersistentMap<string, MeshView>();
 
 const emptyMesh = (name: string, policies: Policies): MeshView => ({
   name,
-  mesh: undefined,
+  resource: undefined,
   proxies: PersistentMap(),
   services: PersistentMap(),
   policies,
@@ -122,7 +123,7 @@ function withPolicy(
   const change = replacePolicy(view.policies, table, name, stored);
   if (change === undefined) return view;
   // Switching mTLS on concerns every proxy anyway.
-  if (table.type.policy.needsMtls !== true || view.mesh?.spec.mtls?.enabled === true) {
+  if (table.type.policy.needsMtls !== true || mtlsEnabled(view.resource?.spec)) {
     const concerned = change.side === "inbound" ? touched.offered : touched.services;
     for (const service of change.services) {
       if (service === anyService) touched.everyone = true;
@@ -138,9 +139,9 @@ const isAuthority = ({ type, mesh, name }: Key) => type === "Secret" && name ===
 function replace(view: MeshView, key: Key, stored: Stored | undefined, touched: () => Touched): MeshView {
   const { type, name } = key;
   if (type === "Mesh") {
-    if (stored === undefined && view.mesh === undefined) return view;
+    if (stored === undefined && view.resource === undefined) return view;
     touched().mesh = true;
-    return { ...view, mesh: stored as Stored<Mesh> | undefined };
+    return { ...view, resource: stored as Stored<Mesh> | undefined };
   }
   if (type === "Dataplane") return withProxy(view, name, stored as Stored<Dataplane> | undefined, touched());
   if (type === "DataplaneHealth") return withHealth(view, name, stored as Stored<DataplaneHealth> | undefined, touched);
@@ -151,7 +152,7 @@ function replace(view: MeshView, key: Key, stored: Stored | undefined, touched: 
   return { ...view, authority: stored as Stored<Secret> | undefined };
 }
 
-const isBare = ({ mesh, proxies, policies, down, authority }: MeshView) =>
+const isBare = ({ resource: mesh, proxies, policies, down, authority }: MeshView) =>
   mesh === undefined &&
   down.isEmpty() &&
   authority === undefined &&
@@ -172,7 +173,7 @@ function remove(view: View, key: Key, touched: TouchedMeshes): View {
 }
 
 /** The keys of everything that a mesh's view was made of. */
-function* keysOf({ name: mesh, mesh: own, proxies, policies, down, authority }: MeshView): Generator<Key> {
+function* keysOf({ name: mesh, resource: own, proxies, policies, down, authority }: MeshView): Generator<Key> {
   for (const name of down.keys()) yield { type: "DataplaneHealth", mesh, name };
   for (const name of proxies.keys()) yield { type: "Dataplane", mesh, name };
   for (const [type, { byName }] of Object.entries(policies))

@@ -49,7 +49,7 @@ export interface Service {
 export interface MeshView {
   readonly name: string;
   /** Undefined while only resources of the mesh are known, not the mesh itself. */
-  readonly mesh: Stored<Mesh> | undefined;
+  readonly resource: Stored<Mesh> | undefined;
   readonly proxies: PersistentMap<string, ProxyView>;
   readonly services: PersistentMap<string, Service>;
   readonly policies: Policies;

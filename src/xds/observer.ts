@@ -27,5 +27,5 @@ export interface SecretObserver {
   /** The proxy trusts the roots of this version (`bundleVersion`) from now on. */
   trusting(proxy: ProxyId, version: string): void;
   /** The proxy, or somebody who says that he is it, was refused a certificate. */
-  turnedDown(proxy: ProxyId, reason: string, at: Date): void;
+  refused(proxy: ProxyId, reason: string, at: Date): void;
 }

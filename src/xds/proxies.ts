@@ -127,7 +127,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       for (const one of entry.groups.values()) one.made = undefined;
       return "gone";
     }
-    if (mesh.mesh === undefined) {
+    if (mesh.resource === undefined) {
       logger.error("mesh is missing; the dataplane keeps its last configuration", { ...entry.id });
       return undefined;
     }

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { EnvoyResource, XdsKind } from "../envoy/resource.js";
-import { createLately } from "../lib/lately.js";
+import { createLruCache } from "../lib/lru-cache.js";
+import { shortHash } from "../lib/short-hash.js";
 
 /** One discovery response before it is encoded for the wire. */
 export interface Response {
@@ -12,18 +12,18 @@ export interface Response {
 }
 
 /** Many streams are told the same at a time. */
-const hashes = createLately<string>(512);
+const hashes = createLruCache<string>(512);
 
 /** Hash of what a response says: equal for every stream that is told the same, so that one encoded message serves them all. */
 export function contentHash(kind: XdsKind, resources: readonly EnvoyResource[], removed: readonly string[]): string {
   let content: string = kind;
   for (const { name, version } of resources) content += `\n+${name}\n${version}`;
   for (const name of removed) content += `\n-${name}`;
-  return hashes(content, () => createHash("sha256").update(content).digest("base64url").slice(0, 22));
+  return hashes(content, () => shortHash(content));
 }
 
-/** Content that was told lately is told under the same number to whoever was not told that number before. */
-const numbered = createLately<{ number: number }>(4096);
+/** Content that was sent recently is sent under the same number to whoever did not get that number before. */
+const numbered = createLruCache<{ number: number }>(4096);
 let given = 0;
 
 /** The content's number, if that is above `last`; else a new one, above all that were ever given. */

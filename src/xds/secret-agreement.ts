@@ -57,12 +57,12 @@ export function createSecretAgreement({ streamsOf, observer }: Options): SecretA
     observerOf: (stream) => ({
       certified: (proxy, identity, at) => observer.certified(proxy, identity, at),
       trusting: tell,
-      turnedDown(proxy, reason, at) {
+      refused(proxy, reason, at) {
         // Somebody else was refused under the name of a proxy that has what it asked for.
         const served = [...streamsOf(proxy)].some(
           (other) => other !== stream() && other.identity !== undefined && other.identity.notAfter > at,
         );
-        if (!served) observer.turnedDown(proxy, reason, at);
+        if (!served) observer.refused(proxy, reason, at);
       },
     }),
     changed(proxy) {

@@ -101,7 +101,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   }
 
   function unauthenticated(reason: string): void {
-    if (proxy !== undefined) observer.turnedDown(proxy, reason, new Date());
+    if (proxy !== undefined) observer.refused(proxy, reason, new Date());
     refuse(callError("sds.unauthenticated"), reason);
   }
 
@@ -165,7 +165,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     const id = parseNodeId(nodeId);
     if (id === undefined) {
       refuse(callError("xds.node-id", { message: "request", id: nodeId.slice(0, 200) }));
-    } else if (view().get(id.mesh)?.mesh === undefined) {
+    } else if (view().get(id.mesh)?.resource === undefined) {
       refuse(callError("sds.mesh", { mesh: id.mesh.slice(0, 200) }));
       return undefined;
     }

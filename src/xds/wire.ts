@@ -1,7 +1,7 @@
 import { envoy } from "../../proto-gen/envelope/envoy/service/discovery/v3/discovery.js";
 import { google } from "../../proto-gen/envelope/google/protobuf/any.js";
 import { type EnvoyResource, typeUrls, type XdsKind } from "../envoy/resource.js";
-import { createLately } from "../lib/lately.js";
+import { createLruCache } from "../lib/lru-cache.js";
 import { type Frame, frame } from "../net/grpc-frame.js";
 import { contentHash, type Response } from "./response.js";
 
@@ -21,12 +21,12 @@ function encodeDelta({ kind, resources, removed, nonce }: Response): Frame {
   return frame(message.serialize());
 }
 
-/** Messages encoded lately; what they say and their nonces make up their keys, so equal keys mean equal bytes. */
-const lately = createLately<Frame>(256);
+/** The messages encoded most recently; what they say and their nonces make up their keys, so equal keys mean equal bytes. */
+const cached = createLruCache<Frame>(256);
 
 /** The bytes of a response, encoded once for all streams that are told the same. */
 export function encodeDeltaResponse(response: Response): Frame {
-  return lately(`${response.kind} ${response.nonce}`, () => encodeDelta(response));
+  return cached(`${response.kind} ${response.nonce}`, () => encodeDelta(response));
 }
 
 function encodeSotw(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string, version: string): Frame {
@@ -48,5 +48,5 @@ export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResou
   const version = contentHash(kind, resources, []);
   const encode = () => encodeSotw(kind, resources, nonce, version);
   // A proxy's key is nobody else's, and is not kept for longer than it takes to send it.
-  return kind === "sds" ? encode() : lately(`${version} ${nonce}`, encode);
+  return kind === "sds" ? encode() : cached(`${version} ${nonce}`, encode);
 }

@@ -14,7 +14,7 @@ import { emptyView } from "../../src/view/apply.js";
 export function authorityOptions(
   store: Store,
 ): Pick<ApiOptions, "authorities" | "rotations" | "diagnosis" | "status" | "unregistered" | "layers"> {
-  const settings = { keyType: "ecdsa-p256", lifeMs: 3_600_000 } as const;
+  const settings = { keyType: "ecdsa-p256", validityMs: 3_600_000 } as const;
   const authorities = createAuthorities(store, settings, createLogger({ name: "test", level: "off" }));
   return {
     authorities,

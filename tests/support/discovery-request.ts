@@ -9,6 +9,9 @@ export function framed(message: Uint8Array, flag = 0): Buffer {
   return Buffer.concat([head, message]);
 }
 
+/** The message in a frame. */
+export const unframed = (bytes: Buffer): Buffer => bytes.subarray(5);
+
 /** A protobuf field with its length before it. */
 export function field(number: number, content: string | Uint8Array): Buffer {
   const bytes = Buffer.from(content);

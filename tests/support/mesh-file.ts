@@ -1,5 +1,4 @@
 import { loadAll } from "js-yaml";
-import { checkRaw } from "../../src/envoy/raw/native.js";
 import { type Cause, UserError } from "../../src/lib/errors.js";
 import { fromJson } from "../../src/resources/envelope.js";
 import { unknownOperator } from "../../src/resources/log-format.js";
@@ -8,6 +7,7 @@ import { contentOf, type ProxyTemplate } from "../../src/resources/proxy-templat
 import { registry } from "../../src/resources/registry.js";
 import type { Stored } from "../../src/store/store.js";
 import { versionOf } from "../../src/store/version.js";
+import { checkRaw } from "./check-raw.js";
 
 /** What came of a document at the API's door. */
 interface Admission {

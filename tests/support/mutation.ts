@@ -1,6 +1,4 @@
-import type { seeded } from "./random.js";
-
-type Random = ReturnType<typeof seeded>;
+import type { Random } from "./random.js";
 
 const oddValues: readonly string[] = [
   ...[

@@ -1,6 +1,5 @@
-import type { seeded } from "./random.js";
+import type { Random } from "./random.js";
 
-type Random = ReturnType<typeof seeded>;
 export type Document = Readonly<Record<string, unknown>>;
 
 const names = ["web", "api", "redis", "db:54", "a.b.svc:8", "x_y~z"];

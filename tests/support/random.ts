@@ -20,5 +20,7 @@ export function seeded(seed: number) {
   };
 }
 
+export type Random = ReturnType<typeof seeded>;
+
 /** The seed of this run: TEST_SEED, or one drawn now and printed with a failure. */
 export const runSeed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));

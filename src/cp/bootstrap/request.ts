@@ -1,4 +1,5 @@
 import type { Cause } from "../../lib/errors.js";
+import { isJsonObject } from "../../lib/json.js";
 import { logDirectoryProblem, mostLogDirectories } from "../../lib/log-directories.js";
 
 /** The body of `POST /bootstrap`. */
@@ -25,10 +26,10 @@ export function parseBootstrapRequest(body: Buffer): ParsedRequest {
   } catch (error) {
     return { kind: "malformed", reason: error instanceof Error ? error.message : String(error) };
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isJsonObject(value)) {
     return { kind: "malformed", reason: 'expected an object such as {"mesh": "default", "name": "backend-1"}' };
   }
-  const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = value as Readonly<Record<string, unknown>>;
+  const { mesh, name, adminPort, dataplaneTokenPath, logDirectories } = value;
   const causes: Cause[] = [];
   if (!filled(mesh)) causes.push({ field: "mesh", message: required(mesh) });
   if (!filled(name)) causes.push({ field: "name", message: required(name) });

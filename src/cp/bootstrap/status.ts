@@ -1,6 +1,7 @@
 import { errorReply, type HttpReply, jsonReply } from "../../net/exchange.js";
 import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
 import type { Mesh } from "../../resources/mesh.js";
+import { mtlsEnabled } from "../../resources/mesh.js";
 import type { Store } from "../../store/store.js";
 
 /**
@@ -20,7 +21,7 @@ export async function dataplaneStatus(store: Pick<Store, "get">, query: string):
     store.get({ type: "DataplaneInsight", mesh, name }),
   ]);
   // What it was refused while mTLS was on means nothing while it is off.
-  const guarded = (stored?.spec as Mesh | undefined)?.mtls?.enabled === true;
+  const guarded = mtlsEnabled(stored?.spec as Mesh | undefined);
   const { refusal } = (insight?.spec as DataplaneInsight | undefined)?.mTLS ?? {};
   const refused = dataplane !== undefined && guarded && refusal !== undefined;
   return jsonReply(200, { known: dataplane !== undefined, ...(refused ? { refusal } : {}) });

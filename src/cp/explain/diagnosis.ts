@@ -7,6 +7,7 @@ import type { TrafficExplanation } from "../../policy/explain/explanation.js";
 import type { Observations } from "../../policy/explain/observations.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
+import { mtlsEnabled } from "../../resources/mesh.js";
 import type { Store } from "../../store/store.js";
 import type { MeshView, ProxyView, View } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
@@ -116,8 +117,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
 
   function meshOf(name: string): Answer<MeshView> {
     const mesh = view().get(name);
-    if (mesh?.mesh !== undefined) return found(mesh);
-    const known = [...view().values()].flatMap((one) => (one.mesh === undefined ? [] : [one.name]));
+    if (mesh?.resource !== undefined) return found(mesh);
+    const known = [...view().values()].flatMap((one) => (one.resource === undefined ? [] : [one.name]));
     return unknown("mesh", ["Mesh", ""], name, known);
   }
 
@@ -188,7 +189,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   ];
 
   function missingSecrets(mesh: MeshView, proxy: ProxyView, insight: DataplaneInsight): string[] {
-    if (mesh.mesh?.spec.mtls?.enabled !== true) return [];
+    if (!mtlsEnabled(mesh.resource?.spec)) return [];
     const authority = authorities.authority(mesh);
     const version = authority.kind === "ready" ? bundleVersion(authority) : undefined;
     const missing = (identified: boolean, trusts: boolean) => [

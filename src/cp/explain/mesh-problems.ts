@@ -4,6 +4,7 @@ import type { Observations } from "../../policy/explain/observations.js";
 import type { Problem } from "../../policy/explain/problem.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import { idlePolicies } from "../../policy/idle-policies.js";
+import { mtlsEnabled } from "../../resources/mesh.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
 
@@ -83,7 +84,7 @@ function secretStreamProblem(
   const observed = observations.proxy(name);
   if (!observed.online || !settled(name) || hasSecretStream?.(name) !== false) return undefined;
   // Of one without a certificate, or with a token that was refused, more is said elsewhere.
-  if (observed.notAfter === undefined || observed.turnedDown !== undefined) return undefined;
+  if (observed.notAfter === undefined || observed.refusal !== undefined) return undefined;
   const until = `its certificate, which ends at ${observed.notAfter.toISOString()}, can't be renewed`;
   return {
     code: "no-secret-stream",
@@ -93,7 +94,7 @@ function secretStreamProblem(
 }
 
 /** Rules that take effect nowhere in the mesh as it is. */
-function* ineffectiveRules({ mesh, policies }: MeshView): Steps<MeshProblem[]> {
+function* ineffectiveRules({ resource: mesh, policies }: MeshView): Steps<MeshProblem[]> {
   const facts = { mesh: mesh?.spec ?? {}, mayLogTo: () => true };
   const problems: MeshProblem[] = [];
   for (const { type, byName } of Object.values(policies)) {
@@ -135,7 +136,7 @@ export function* meshProblems(mesh: MeshView, options: MeshProblemsOptions): Ste
     const message = `${name} offers nothing, because ${unusable.join(", ")} can't be read`;
     problems.push({ code: "unusable", message, dataplanes: [name] });
   }
-  if (mesh.mesh?.spec.mtls?.enabled === true) {
+  if (mtlsEnabled(mesh.resource?.spec)) {
     for (const proxy of mesh.proxies.values()) {
       yield;
       for (const problem of [certificateProblem(proxy, options), secretStreamProblem(proxy, options)]) {

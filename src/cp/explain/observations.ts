@@ -117,7 +117,7 @@ export function observe({ instanceId, streams, secrets, insights, now }: Sources
         notAfter: times.length === 0 ? undefined : new Date(Math.max(...times.map((time) => time.getTime()))),
         services: identity?.services,
         mayLogTo: logFilesOf(streams(name)),
-        turnedDown: insights.get(name)?.mTLS?.refusal?.reason,
+        refusal: insights.get(name)?.mTLS?.refusal?.reason,
       };
     },
     inbound: (proxy, place) => delivered(proxy, [["lds", inboundListenerName(place)]]),

@@ -202,7 +202,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     },
     certified: (proxy, { notAfter }, at) => news(proxy, (before) => certified(before, notAfter, at)),
     trusting: (proxy, trustedRoots) => news(proxy, (before) => ({ ...before, trustedRoots })),
-    turnedDown: (proxy, reason, at) => news(proxy, (before) => ({ ...before, refusal: { reason, at } })),
+    refused: (proxy, reason, at) => news(proxy, (before) => ({ ...before, refusal: { reason, at } })),
     openSince({ mesh, name }) {
       const proxy = proxies.get(`${mesh}\n${name}`);
       if (proxy === undefined) return [];

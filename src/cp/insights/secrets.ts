@@ -31,7 +31,7 @@ export function together(earlier: SecretNews, later: SecretNews): SecretNews {
 export function mergeSecrets(stored: MtlsInsight | undefined, news: SecretNews): MtlsInsight | undefined {
   if (news === noNews) return stored;
   const { refusal, ...before } = stored ?? {};
-  const { certified: taken, certificates, trustedRoots, refusal: turnedDown } = news;
+  const { certified: taken, certificates, trustedRoots, refusal: latest } = news;
   const standing = taken === undefined && refusal !== undefined ? { refusal } : {};
   return {
     ...before,
@@ -40,8 +40,6 @@ export function mergeSecrets(stored: MtlsInsight | undefined, news: SecretNews):
       : { certificateExpirationTime: timestamp(taken.notAfter), lastCertificateRegeneration: timestamp(taken.at) }),
     ...(certificates === 0 ? {} : { certificateRegenerations: (before.certificateRegenerations ?? 0) + certificates }),
     ...(trustedRoots === undefined ? {} : { trustedRoots }),
-    ...(turnedDown === undefined
-      ? standing
-      : { refusal: { time: timestamp(turnedDown.at), reason: turnedDown.reason } }),
+    ...(latest === undefined ? standing : { refusal: { time: timestamp(latest.at), reason: latest.reason } }),
   };
 }

@@ -3,6 +3,7 @@ import { parseDuration } from "../../lib/durations.js";
 import { type ParametersOf, replies } from "../../lib/errors/catalogue.js";
 import { filled } from "../../lib/errors/entry.js";
 import type { tokenRequestErrors } from "../../lib/errors/http.js";
+import { isJsonObject } from "../../lib/json.js";
 import { nearest } from "../../lib/suggest.js";
 import { nameCauses } from "../../resources/name.js";
 
@@ -33,7 +34,7 @@ export function parseTokenRequest(body: Buffer): ParsedRequest {
   } catch (error) {
     return refused("token-request.not-json", { reason: error, example });
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isJsonObject(value)) {
     return refused("token-request.no-object", { example });
   }
   const unknown = Object.keys(value).find((field) => !fields.includes(field));
@@ -42,7 +43,7 @@ export function parseTokenRequest(body: Buffer): ParsedRequest {
     const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
     return refused("token-request.unknown-field", { field: JSON.stringify(unknown), hint });
   }
-  const { name = "", mesh = "", validFor } = value as Readonly<Record<string, unknown>>;
+  const { name = "", mesh = "", validFor } = value;
   for (const [field, text] of Object.entries({ name, mesh })) {
     if (typeof text !== "string" && text !== null) return refused("token-request.no-text", { field });
     if (text === "" || text === null) return refused("token-request.empty", { field });

@@ -2,16 +2,15 @@ import type { Steps } from "../../lib/steps.js";
 import { inSlices } from "../../net/slices.js";
 import { backendOf } from "../../resources/logging.js";
 import type { Mesh } from "../../resources/mesh.js";
+import { mtlsEnabled } from "../../resources/mesh.js";
 import { rulesOf } from "../../resources/rules.js";
 import { type TrafficLog, trafficLogType } from "../../resources/traffic-log.js";
 import { trafficPermissionType } from "../../resources/traffic-permission.js";
 import type { Stored } from "../../store/store.js";
 import { type Change, type ChangeWarnings, quotedNames } from "./change.js";
 
-const isOn = (spec: Mesh | undefined): boolean => spec?.mtls?.enabled === true;
-
 function mtlsOff({ key, spec, before }: Change<Mesh>): string[] {
-  if (!isOn(before) || isOn(spec)) return [];
+  if (!mtlsEnabled(before) || mtlsEnabled(spec)) return [];
   return [
     `mTLS is SWITCHED OFF for mesh "${key.name}", where it was on: new connections pass unencrypted, and no ` +
       "TrafficPermission is enforced any more. A Mesh is replaced as a whole: to keep mTLS on, apply it with " +
@@ -43,7 +42,7 @@ export const meshWarnings: ChangeWarnings<Mesh> = async (change, store) => {
   const { key, spec, before } = change;
   const warnings = mtlsOff(change);
   if (before === undefined) return warnings;
-  if (!isOn(before) && isOn(spec) && (await store.list(trafficPermissionType, key.name)).length === 0) {
+  if (!mtlsEnabled(before) && mtlsEnabled(spec) && (await store.list(trafficPermissionType, key.name)).length === 0) {
     warnings.push(
       `mTLS is switched on for mesh "${key.name}", which has no TrafficPermission: no connection is allowed until one is applied`,
     );

@@ -1,6 +1,6 @@
 import { formatDuration } from "../../lib/durations.js";
 import { messageOf, UserError } from "../../lib/errors.js";
-import { isLoopback } from "../loopback.js";
+import { resolvesToLoopback } from "../loopback.js";
 import { type Check, failure, type Outcome, success, unless } from "./check.js";
 import type { CheckContext } from "./context.js";
 import { isKuma, settingAt } from "./control-plane.js";
@@ -60,7 +60,7 @@ const kuma: Check = {
 const release = (version: string) => /^v?(\d+\.\d+)\./.exec(version)?.[1];
 
 /** Patches of one release work together; nothing is known of other releases. */
-export function versionOutcome(own: string, theirs: string): Outcome {
+function versionOutcome(own: string, theirs: string): Outcome {
   if (own === theirs) return success(own);
   const reason = `the control plane is ${theirs === "" ? "of an unknown version" : theirs}, kumactl is ${own}`;
   const compatible = release(own) !== undefined && release(own) === release(theirs);
@@ -83,7 +83,7 @@ const notableMs = 10_000;
 const backdatingMs = 60_000;
 
 /** `ahead`: how far the control plane's clock is ahead at least, in milliseconds. */
-export function clockOutcome(ahead: number | undefined): Outcome {
+function clockOutcome(ahead: number | undefined): Outcome {
   if (ahead === undefined) return success("the control plane does not tell the time");
   const difference = Math.abs(ahead);
   if (difference < notableMs) return success();
@@ -126,7 +126,7 @@ const exposure: Check = {
     // Control planes of before this setting take changes from everyone.
     const set = settingAt(settings, "apiServer.authn.type");
     const guarded = (await withMtls(context)).map((name) => `"${name}"`);
-    const open = (set ?? "none") === "none" && !(await isLoopback(address));
+    const open = (set ?? "none") === "none" && !(await resolvesToLoopback(address));
     const reason =
       `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${guarded.join(", ")}: ` +
       "anyone who reaches it can write a TrafficPermission";
@@ -152,7 +152,7 @@ const authentication: Check = {
     const reason =
       `the HTTP API listens on ${address} without authentication: whoever reaches it can change every resource, and by ` +
       "that run programs on every sidecar's host";
-    return unless((await isLoopback(address)) ? [] : [reason], {
+    return unless((await resolvesToLoopback(address)) ? [] : [reason], {
       result: "warning",
       fix: "set KUMA_API_SERVER_AUTHN_TYPE=localhost, or narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1",
     });

@@ -1,12 +1,12 @@
 import { UserError } from "../../lib/errors.js";
+import { isJsonObject, parseJson } from "../../lib/json.js";
+import type { Answer } from "../../net/http-client.js";
 import { dataplaneOverviewType } from "../../resources/dataplane-overview.js";
 import { fromJson } from "../../resources/envelope.js";
-import { type Mesh, meshType } from "../../resources/mesh.js";
-import { isJsonObject } from "../../resources/schema.js";
+import { type Mesh, meshType, mtlsEnabled } from "../../resources/mesh.js";
 import { collectionPath } from "../api-client.js";
 import type { Connection } from "../connection.js";
-import type { Answer } from "../http.js";
-import { isLoopback } from "../loopback.js";
+import { resolvesToLoopback } from "../loopback.js";
 import type { ControlPlane, FoundProblem, Index, Scope } from "./context.js";
 import { type MeshState, type ProxyState, readProxy } from "./proxy.js";
 import { readStatus } from "./status.js";
@@ -39,14 +39,6 @@ const firstAnswerMs = 5_000;
 /** The store of a control plane may hang, for which it waits 5 s; the problems of a large mesh take it a moment. */
 const slowAnswerMs = 30_000;
 
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
-
 /** The header has whole seconds, and servers renew it once a second. */
 const headerErrorMs = 1_000;
 
@@ -61,7 +53,7 @@ function clockAhead(date: string | undefined, sent: number, received: number): n
 }
 
 function readIndex({ status, body, headers }: Answer, sent: number, received: number): Index {
-  const document = parse(body);
+  const document = parseJson(body);
   const word = (key: string) => {
     const value = isJsonObject(document) ? document[key] : undefined;
     return typeof value === "string" ? value : "";
@@ -85,20 +77,20 @@ function once<T>(ask: () => Promise<T>): () => Promise<T> {
 
 function readMesh(item: unknown): MeshState {
   const { envelope, spec } = fromJson<Mesh>(meshType, item, "lenient");
-  return { name: envelope.name ?? "", mtls: spec.mtls?.enabled === true };
+  return { name: envelope.name ?? "", mtls: mtlsEnabled(spec) };
 }
 
 /** The document of an answer; undefined where the control plane has no such path, because it is older. */
 function readNewer(path: string, { status, body }: Answer): unknown {
   if (status === 404) return undefined;
-  const document = status === 200 ? parse(body) : undefined;
+  const document = status === 200 ? parseJson(body) : undefined;
   if (document !== undefined) return document;
   throw UserError.of("api.status", { path, status });
 }
 
 /** Whether an answer says that the mesh it is about was deleted since it was listed. */
 function isMeshGone({ status, body }: Answer): boolean {
-  const document = status === 404 ? parse(body) : undefined;
+  const document = status === 404 ? parseJson(body) : undefined;
   const causes = isJsonObject(document) && Array.isArray(document.causes) ? document.causes : [];
   return causes.some((cause) => isJsonObject(cause) && cause.field === "mesh");
 }
@@ -124,7 +116,7 @@ export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Sc
     address: async () => (await connection()).address,
     isLocal: once(async () => {
       try {
-        return await isLoopback((await connection()).address.hostname);
+        return await resolvesToLoopback((await connection()).address.hostname);
       } catch {
         // A configuration without an address, or a host without one: whatever it means, it is not this machine.
         return false;
@@ -139,7 +131,7 @@ export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Sc
     settings: once(async () => {
       const { client } = await connection();
       const { status, body } = await client.get("config", firstAnswerMs);
-      return status === 200 ? parse(body) : undefined;
+      return status === 200 ? parseJson(body) : undefined;
     }),
     status: once(async () => {
       const { client } = await connection();

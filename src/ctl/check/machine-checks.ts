@@ -11,7 +11,7 @@ const otherSystem =
   "use a newer system: Debian 11, Ubuntu 20.04, RHEL 9 and later ones are; Alpine is not, as it has musl instead of glibc";
 
 /** What a machine with this version of glibc can run. */
-export function libcOutcome(version: string | undefined): Outcome {
+function libcOutcome(version: string | undefined): Outcome {
   if (version === undefined) return failure("this system has no glibc", otherSystem);
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const short = needed.filter(({ version: [least, lesser] }) => major < least || (major === least && minor < lesser));

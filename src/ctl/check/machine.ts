@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { readToken } from "../../identity/token-file.js";
 import { defaultEnvoy, diagnose, findEnvoy } from "../../lib/envoy-binary.js";
 import { UserError } from "../../lib/errors.js";
+import { isJsonObject } from "../../lib/json.js";
 import { listen } from "../../net/listen.js";
 import type { Machine } from "./context.js";
 import { findHolder } from "./port-holder.js";
@@ -13,10 +14,9 @@ const diagnosisMs = 10_000;
 /** The C library's own word, which the runtime passes on. */
 function glibcVersion(): string | undefined {
   const report: unknown = process.report.getReport();
-  if (typeof report !== "object" || report === null || !("header" in report)) return undefined;
-  const { header } = report;
-  if (typeof header !== "object" || header === null || !("glibcVersionRuntime" in header)) return undefined;
-  return typeof header.glibcVersionRuntime === "string" ? header.glibcVersionRuntime : undefined;
+  const header = isJsonObject(report) ? report.header : undefined;
+  const version = isJsonObject(header) ? header.glibcVersionRuntime : undefined;
+  return typeof version === "string" ? version : undefined;
 }
 
 /** The machine that this process runs on. */

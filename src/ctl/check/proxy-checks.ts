@@ -187,11 +187,11 @@ const token: Check = {
   needs: ["mesh"],
   applies: anyGuarded,
   async run({ controlPlane }) {
-    const refused = guarded(await controlPlane.proxies()).filter(({ turnedDown }) => turnedDown !== undefined);
+    const refused = guarded(await controlPlane.proxies()).filter(({ refusal }) => refusal !== undefined);
     const { name, mesh } = words(refused);
     return unless(
       refused.map((proxy) => {
-        const { at, reason } = proxy.turnedDown ?? { at: "", reason: "" };
+        const { at, reason } = proxy.refusal ?? { at: "", reason: "" };
         const until = proxy.certificate;
         const left = until === undefined ? "and has none" : `its last one ends at ${until.expires.toISOString()}`;
         return `${called(proxy)} was refused a certificate at ${at}, ${left}: ${reason}`;
@@ -218,9 +218,9 @@ const certificate: Check = {
   async run({ controlPlane, machine }) {
     const now = await timeAt({ machine, controlPlane });
     const bare = guarded(await controlPlane.proxies()).filter(
-      // One that was turned down is the token's matter.
-      ({ certificate: has, turnedDown, connected: since }) =>
-        has === undefined && turnedDown === undefined && now.getTime() - (since?.getTime() ?? 0) >= settlingMs,
+      // One that was refused a certificate is the token's matter.
+      ({ certificate: has, refusal, connected: since }) =>
+        has === undefined && refusal === undefined && now.getTime() - (since?.getTime() ?? 0) >= settlingMs,
     );
     // One that it took before it was started anew is still recorded, which only the control plane that serves it can tell.
     const restarted = ((await controlPlane.problems()) ?? []).filter(

@@ -33,8 +33,8 @@ export interface ProxyState {
   /** Since when its Envoy has not answered what it was sent; undefined when it has answered everything. */
   readonly unanswered: Date | undefined;
   readonly certificate: { readonly taken: Date; readonly expires: Date } | undefined;
-  /** Why it was turned down when it last asked for a certificate. */
-  readonly turnedDown: { readonly at: string; readonly reason: string } | undefined;
+  /** Why it was refused a certificate when it last asked for one. */
+  readonly refusal: { readonly at: string; readonly reason: string } | undefined;
 }
 
 const date = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
@@ -71,7 +71,7 @@ export function readProxy({ name: mesh, mtls }: MeshState, item: unknown): Proxy
     down: downPorts(spec),
     unanswered: unansweredSince(spec),
     certificate: expires === undefined || taken === undefined ? undefined : { expires, taken },
-    turnedDown:
+    refusal:
       refusal === undefined ? undefined : { at: refusal.time ?? "an unknown time", reason: refusal.reason ?? "" },
   };
 }

@@ -32,7 +32,7 @@ const anyMtls = async ({ controlPlane }: CheckContext) => (await controlPlane.me
 const longestNoticeMs = 30 * 24 * 3_600_000;
 
 /** How long before its end a certificate that lives so long should be replaced: a month, or a fifth of a short life. */
-const noticeFor = (lifeMs: number) => Math.min(longestNoticeMs, lifeMs / 5);
+const noticeFor = (validityMs: number) => Math.min(longestNoticeMs, validityMs / 5);
 
 const renewFiles = "put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and ";
 const nameFiles =

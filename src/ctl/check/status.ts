@@ -1,4 +1,4 @@
-import { isJsonObject } from "../../resources/schema.js";
+import { isJsonObject } from "../../lib/json.js";
 
 /** How a control plane says that it is. */
 export interface ControlPlaneStatus {

@@ -1,6 +1,7 @@
 import path from "node:path";
 import { text, toggle } from "../../lib/cli.js";
 import { UserError } from "../../lib/errors.js";
+import { parseJsonObject } from "../../lib/json.js";
 import { type Config, type Context, configLocation, loadConfig, saveConfig } from "../config-file.js";
 import { command } from "../globals.js";
 import { below, parseAddress, send } from "../http.js";
@@ -55,13 +56,7 @@ async function probe(url: URL): Promise<void> {
     throw UserError.of("control-plane.unreachable", { reason: error });
   });
   if (answer.status !== 200) throw UserError.of("control-plane.silent", { status: answer.status });
-  let index: unknown;
-  try {
-    index = JSON.parse(answer.body);
-  } catch {
-    index = undefined;
-  }
-  if (typeof index !== "object" || index === null || !("tagline" in index) || index.tagline !== "Kuma") {
+  if (parseJsonObject(answer.body)?.tagline !== "Kuma") {
     throw UserError.of("control-plane.foreign");
   }
 }

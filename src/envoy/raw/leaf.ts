@@ -1,8 +1,8 @@
 import { type DescEnum, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { isJsonObject } from "../../lib/json.js";
 import { nearest } from "../../lib/suggest.js";
 import { describe } from "../../resources/malformed.js";
 import { quoted } from "../../resources/path.js";
-import { isJsonObject } from "../../resources/schema.js";
 
 /** What is wrong with a JSON value in the place of one without fields of its own; undefined when nothing is. */
 type Check = (value: unknown) => string | undefined;

@@ -1,9 +1,9 @@
 import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { messageOf } from "../../lib/errors.js";
+import { isJsonObject } from "../../lib/json.js";
 import { finish, type Steps } from "../../lib/steps.js";
 import { handedIn, parseNativeResource } from "../../resources/native-resource.js";
 import { quoted } from "../../resources/path.js";
-import { isJsonObject } from "../../resources/schema.js";
 import { addressProblem, type OwnServers } from "../own-servers.js";
 import { type EnvoyResource, encode, kinds, typeUrls, type XdsKind } from "../resource.js";
 import { builtInApi, type EnvoyApi, isV2, successorOf } from "./api.js";
@@ -124,10 +124,6 @@ export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading 
  * What is wrong with a raw resource, the rules that Envoy's API states for values among it; empty when nothing is.
  * @param own servers that it may not lead to
  */
-export const checkRaw = (text: string, api?: EnvoyApi, own?: OwnServers): readonly RawProblem[] =>
-  finish(checkRawInSteps(text, api, own));
-
-/** As `checkRaw`, in steps. */
 export function* checkRawInSteps(
   text: string,
   api: EnvoyApi = builtInApi(),

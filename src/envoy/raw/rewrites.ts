@@ -1,5 +1,5 @@
+import { isJsonObject } from "../../lib/json.js";
 import type { Step } from "../../resources/path.js";
-import { isJsonObject } from "../../resources/schema.js";
 import {
   accessLoggers,
   clusterProtocols,

@@ -1,8 +1,9 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { isJsonObject } from "../../lib/json.js";
 import { nearest } from "../../lib/suggest.js";
 import { describe } from "../../resources/malformed.js";
 import { pathText, quoted, type Step } from "../../resources/path.js";
-import { isJsonObject, setOwn } from "../../resources/schema.js";
+import { setOwn } from "../../resources/schema.js";
 import { type EnvoyApi, hasFields, isV2, successorOf } from "./api.js";
 import { jsonName } from "./descriptors.js";
 import { enumProblem, scalarProblem, wellKnownProblem } from "./leaf.js";

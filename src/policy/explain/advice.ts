@@ -40,7 +40,7 @@ function concernsOnly(spec: TrafficPermission, from: string, to: string): boolea
 }
 
 /** A resource's spec as its type's schema keeps it, which other resources of its mesh don't share. */
-function enforcing({ name, mesh }: MeshView): Advice {
+function enforcing({ name, resource: mesh }: MeshView): Advice {
   const { mtls, ...others } = mesh?.spec ?? {};
   const spec = { mtls: { enabled: true, ca: mtls?.ca ?? { builtin: {} } }, ...others };
   return { effect: "enforce", apply: toJson({ type: "Mesh", mesh: name, name, spec }) };

@@ -13,11 +13,11 @@ export type Certificate = (
 
 /** The certificate of a proxy that is to be these services, sorted. */
 export function certificateOf(
-  { notAfter, services, turnedDown }: ProxyObservation,
+  { notAfter, services, refusal }: ProxyObservation,
   offered: readonly string[],
   now: Date,
 ): Certificate {
-  const why = turnedDown === undefined ? {} : { reason: turnedDown };
+  const why = refusal === undefined ? {} : { reason: refusal };
   if (notAfter === undefined) return { state: "missing", ...why };
   const state = notAfter.getTime() > now.getTime() ? "live" : "expired";
   const current = services === undefined || services.join("\n") === offered.join("\n");

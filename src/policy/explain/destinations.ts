@@ -47,7 +47,7 @@ export function listens(listener: Delivered | undefined): boolean {
 export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Observations): Destinations {
   const { policies } = mesh;
   const permissions = tableOf(policies, trafficPermissionType);
-  const facts = { mesh: mesh.mesh?.spec ?? {}, mayLogTo: () => true };
+  const facts = { mesh: mesh.resource?.spec ?? {}, mayLogTo: () => true };
   const grants = new Map<string, readonly Grant[]>();
   const instances = new Map<string, readonly Instance[]>();
 

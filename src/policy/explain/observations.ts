@@ -36,7 +36,7 @@ export interface ProxyObservation {
   /** Whether it allows Envoy to write logs to a file; undefined when that is not known here. */
   readonly mayLogTo?: ((file: string) => boolean) | undefined;
   /** Why it was refused another one. */
-  readonly turnedDown: string | undefined;
+  readonly refusal: string | undefined;
 }
 
 /** Where a listener listens. */

@@ -191,7 +191,7 @@ function ofSources(mesh: MeshView, { from, to, sources }: ProblemFacts): Problem
 }
 
 /** Files that TrafficLogs name and sources don't allow: connections get through, and nobody sees them. */
-function ofLogs({ mesh, policies }: MeshView, { to, sources, loggers }: ProblemFacts): Problem[] {
+function ofLogs({ resource: mesh, policies }: MeshView, { to, sources, loggers }: ProblemFacts): Problem[] {
   const silent = new Map<string, string[]>();
   const table = tableOf(policies, trafficLogType);
   for (const { dataplane } of sources) {

@@ -1,3 +1,4 @@
+import { mtlsEnabled } from "../../resources/mesh.js";
 import { explainedField, type PolicyFacts } from "../../resources/policy-type.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import { trafficRouteType } from "../../resources/traffic-route.js";
@@ -50,7 +51,7 @@ function named(tables: readonly PolicyTable[], rowsOf: (table: PolicyTable) => r
 
 /** What `explain` says besides the route: of the connections to the service, and of those to each destination. */
 function besides(mesh: MeshView, inbounds: Inbounds, to: string, shares: readonly Share[]) {
-  const facts: PolicyFacts = { mesh: mesh.mesh?.spec ?? {}, mayLogTo: () => true };
+  const facts: PolicyFacts = { mesh: mesh.resource?.spec ?? {}, mayLogTo: () => true };
   const about = (service: string) => (table: PolicyTable) => outboundRows(table, inbounds, service, facts);
   const tables = explainedTables(mesh, "destination");
   return {
@@ -182,7 +183,7 @@ export function explainTraffic(
   { from, to }: { readonly from: string; readonly to: string },
   observations: Observations,
 ): TrafficExplanation {
-  const mtls = mesh.mesh?.spec.mtls?.enabled === true;
+  const mtls = mtlsEnabled(mesh.resource?.spec);
   const facts: Facts = { mesh, to, mtls, observations, destinations: destinationsOf(mesh, mtls, observations) };
   const proxies = proxiesWith(mesh, from);
   const groups = groupsOf(mesh, proxies, from, to);

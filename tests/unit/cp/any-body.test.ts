@@ -4,7 +4,6 @@ import { apiHandler } from "../../../src/cp/api/handler.js";
 import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { startHttpServer } from "../../../src/net/http-server.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { fromJson, toJson } from "../../../src/resources/envelope.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { ResourceType } from "../../../src/resources/resource.js";
@@ -101,7 +100,7 @@ test("500 bodies over a socket", async () => {
       registry,
       checks: specChecks(() => undefined),
       store,
-      guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
+      guard: createSiteGuard({ allowed: () => false, advertisedHostname: "localhost" }),
       logger: silent,
       version: "0.3.0",
       readOnly: false,

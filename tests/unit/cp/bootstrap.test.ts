@@ -8,7 +8,6 @@ import { parseBootstrapRequest } from "../../../src/cp/bootstrap/request.js";
 import type { Presence } from "../../../src/cp/insights/presence.js";
 import { createLogger, type Logger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { readWarningHeader } from "../../../src/net/warning-header.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
@@ -134,7 +133,7 @@ async function server(defaults: Partial<typeof admin> = {}, around: Around = {})
   const { compare = () => undefined, reported = () => {} } = around;
   const handle = bootstrapHandler({
     store,
-    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
+    guard: createSiteGuard({ allowed: () => false, advertisedHostname: "localhost" }),
     logger,
     admin: { ...admin, ...defaults },
     xds,

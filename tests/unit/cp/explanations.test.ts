@@ -60,7 +60,7 @@ async function open(resources: readonly Stored[] = all, options: Partial<Diagnos
     delivery: client.session.delivery,
     deliveries: () => client.session.deliveries(config(name)),
   });
-  const authorities = createAuthorities(store, { keyType: "ecdsa-p256", lifeMs: 3_600_000 }, silent);
+  const authorities = createAuthorities(store, { keyType: "ecdsa-p256", validityMs: 3_600_000 }, silent);
   const diagnosis = createDiagnosis({
     view: () => view,
     store,

@@ -307,22 +307,22 @@ test("adds to what another instance counted and learnt meanwhile", async () => {
 
 test("has the last refusal until the next certificate", async () => {
   const { recorder, insight } = await recording();
-  recorder.turnedDown(a, "no token", at(1));
+  recorder.refused(a, "no token", at(1));
   await recorder.flush();
   assert.equal((await insight())?.mTLS, { refusal: { time: text(1), reason: "no token" } });
-  recorder.turnedDown(a, "expired", at(2));
+  recorder.refused(a, "expired", at(2));
   recorder.trusting(a, "v1");
   await recorder.flush();
   assert.equal((await insight())?.mTLS?.refusal, { time: text(2), reason: "expired" });
   recorder.certified(a, certificate(30), at(3));
   await recorder.flush();
   assert.is((await insight())?.mTLS?.refusal, undefined);
-  recorder.turnedDown(a, "no token", at(4));
+  recorder.refused(a, "no token", at(4));
   recorder.certified(a, certificate(31), at(5));
   await recorder.flush();
   assert.is((await insight())?.mTLS?.refusal, undefined);
   recorder.certified(a, certificate(32), at(6));
-  recorder.turnedDown(a, "expired", at(7));
+  recorder.refused(a, "expired", at(7));
   await recorder.flush();
   assert.equal((await insight())?.mTLS?.refusal, { time: text(7), reason: "expired" });
 });
@@ -346,9 +346,9 @@ test("is nobody's while there is no such Dataplane: nothing is written, and noth
   const { recorder, insight, store, writes } = await recordingWrites();
   const stranger = { mesh: "default", name: "stranger" };
   recorder.certified(stranger, certificate(30), at(1));
-  recorder.turnedDown(stranger, "no token", at(2));
+  recorder.refused(stranger, "no token", at(2));
   await recorder.flush();
-  recorder.turnedDown({ mesh: "n", name: "a" }, "no token", at(2));
+  recorder.refused({ mesh: "n", name: "a" }, "no token", at(2));
   await recorder.flush();
   assert.equal([writes, await store.list(dataplaneInsightType)], [[], []]);
   await store.create({ type: "Dataplane", ...stranger, spec: {} });

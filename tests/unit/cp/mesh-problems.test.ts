@@ -17,7 +17,7 @@ function observations(odd: Readonly<Record<string, Partial<ProxyObservation>>> =
       online: true,
       notAfter: new Date("2026-10-31T10:00:00Z"),
       services: undefined,
-      turnedDown: undefined,
+      refusal: undefined,
       ...odd[name],
     }),
     inbound: () => ({ state: "acknowledged" }),
@@ -110,7 +110,7 @@ test("an Envoy that has not taken a certificate since it started, once it has ha
   assert.equal(told([meshRecord(false), web, redis, allowed], { observations: bare }), [], "nobody needs one");
   for (const odd of [
     { notAfter: undefined, online: false },
-    { notAfter: undefined, turnedDown: "there is no token" },
+    { notAfter: undefined, refusal: "there is no token" },
   ]) {
     assert.equal(told(resources, { observations: observations({ "redis-1": odd }) }), [], "that is another check's");
   }
@@ -126,7 +126,7 @@ test("a certificate that can't be renewed, unless another control plane may see 
   assert.equal(told(resources, { hasSecretStream: () => undefined }), []);
   assert.equal(told(resources, { ...cut, settled: () => false }), []);
   assert.equal(told([meshRecord(false), web, redis, allowed], cut), []);
-  const refused = observations({ "redis-1": { turnedDown: "no token" } });
+  const refused = observations({ "redis-1": { refusal: "no token" } });
   assert.equal(told(resources, { ...cut, observations: refused }), [], "its token is the reason");
 });
 
@@ -154,7 +154,7 @@ test("a policy that concerns nobody", () => {
 });
 
 test("what the insights tell of one dataplane is not told again", () => {
-  const offline = observations({ "redis-1": { online: false }, "web-1": { turnedDown: "no token" } });
+  const offline = observations({ "redis-1": { online: false }, "web-1": { refusal: "no token" } });
   assert.equal(told([meshRecord(), web, redis, allowed], { observations: offline }), []);
 });
 

@@ -4,7 +4,6 @@ import { apiHandler } from "../../../src/cp/api/handler.js";
 import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { type HttpServer, startHttpServer } from "../../../src/net/http-server.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { authorityOptions } from "../../support/authorities.js";
@@ -32,7 +31,7 @@ test.before(async () => {
       registry,
       checks: specChecks(() => undefined),
       store,
-      guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" }),
+      guard: createSiteGuard({ allowed: () => false, advertisedHostname: "localhost" }),
       logger: silent,
       version: "0.3.0",
       readOnly: false,

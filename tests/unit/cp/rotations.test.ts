@@ -63,7 +63,7 @@ async function open({
 }: Options = {}) {
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
-  const authorities = createAuthorities(store, { keyType, lifeMs: day }, logger);
+  const authorities = createAuthorities(store, { keyType, validityMs: day }, logger);
   if ((await store.list(meshType)).length === 0) {
     await authorities.ensure("m");
     for (const resource of [meshRecord(mtls), dataplane("p", {}), dataplane("q", {})]) await store.create(resource);
@@ -75,7 +75,7 @@ async function open({
     feed,
     authorities,
     keyType,
-    lifeMs: day,
+    validityMs: day,
     logger,
     timers: time.timers,
     now: time.now,
@@ -244,11 +244,11 @@ for (const [title, streams, trust, waited] of waits) {
 }
 
 const withCertificate: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { certificateRegenerations: 1 } };
-const turnedDown: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { refusal: { reason: "no token" } } };
+const refused: DataplaneInsight = { subscriptions: [{ id: "x" }], mTLS: { refusal: { reason: "no token" } } };
 
 const others: readonly (readonly [title: string, act: (stage: Stage) => Promise<void>, waited: readonly string[]])[] = [
   ["one that only took its certificate", ({ insight }) => insight("p", withCertificate), ["p"]],
-  ["one that was turned down", ({ insight }) => insight("p", turnedDown), ["p"]],
+  ["one that was refused a certificate", ({ insight }) => insight("p", refused), ["p"]],
   ["one without a Dataplane", ({ connected }) => connected("stranger"), []],
   ["one of another mesh", ({ insight }) => insight("p", { subscriptions: [{ id: "x" }] }, "n"), []],
   [
@@ -513,7 +513,7 @@ test("notes at the start that certificates live longer than they did, and nothin
   await settle();
   assert.is((await store.get(key))?.version, 1);
   first.rotations.close();
-  const longer = await open({ store, options: { lifeMs: 3 * day } });
+  const longer = await open({ store, options: { validityMs: 3 * day } });
   await eventually("the longer life is noted", async () => (await longer.document()).longestLifeMs === 3 * day);
   longer.rotations.close();
   const { version } = (await store.get(key)) ?? {};

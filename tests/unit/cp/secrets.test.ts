@@ -8,7 +8,6 @@ import { secretsToken } from "../../../src/cp/tokens/secrets-token.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { serveEndpoints } from "../../../src/net/endpoints.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { secretType } from "../../../src/resources/secret.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
@@ -36,7 +35,7 @@ async function ask(method: string, headers: IncomingHttpHeaders, body: unknown =
   const endpoints = secretsEndpoints({
     store: of,
     token,
-    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: () => false, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
   });
   const handle = serveEndpoints({ endpoints, layers: [] });

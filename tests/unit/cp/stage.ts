@@ -4,7 +4,6 @@ import { specChecks } from "../../../src/cp/checks/spec-checks.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import type { HttpReply } from "../../../src/net/exchange.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { meshType } from "../../../src/resources/mesh.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
@@ -40,7 +39,7 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
     registry: types,
     checks: specChecks(() => undefined),
     store,
-    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: () => false, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
     version: "0.3.0",
     readOnly: false,

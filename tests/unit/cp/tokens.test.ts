@@ -6,7 +6,6 @@ import { verifyToken } from "../../../src/identity/tokens.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { serveEndpoints } from "../../../src/net/endpoints.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { suite } from "../../support/suite.js";
@@ -24,7 +23,7 @@ test.before(async () => {
 async function ask(body: unknown, { method = "POST", path = "/tokens", headers = {} as IncomingHttpHeaders } = {}) {
   const endpoint = tokenEndpoint({
     key,
-    guard: createSiteGuard({ allowed: noOrigins, advertisedHostname: "cp.example" }),
+    guard: createSiteGuard({ allowed: () => false, advertisedHostname: "cp.example" }),
     logger: createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) }),
     now: () => now,
   });

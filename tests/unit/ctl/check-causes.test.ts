@@ -368,7 +368,7 @@ const meshes: readonly Case[] = [
 
 const bare = { certificate: undefined };
 const plaintext = { mtls: false, ...bare };
-const turnedDown = { at: "2026-01-01T11:00:00Z", reason: "the token proves nothing: there is no token" };
+const certificateRefusal = { at: "2026-01-01T11:00:00Z", reason: "the token proves nothing: there is no token" };
 
 const dataplanes: readonly Case[] = [
   ["none", "connected", contextWith(), /^success: none is registered$/],
@@ -457,25 +457,25 @@ const dataplanes: readonly Case[] = [
   [
     "no token is needed without mTLS",
     "token",
-    contextWith(proxies(proxy("a", { ...plaintext, turnedDown }))),
+    contextWith(proxies(proxy("a", { ...plaintext, refusal: certificateRefusal }))),
     /^does not apply$/,
   ],
   [
     "a token that is missing",
     "token",
-    contextWith(proxies(proxy("a", { ...bare, turnedDown }))),
+    contextWith(proxies(proxy("a", { ...bare, refusal: certificateRefusal }))),
     /^error: "a" in mesh "default" was refused a certificate at 2026-01-01T11:00:00Z, and has none: the token proves nothing: there is no token FIX .*generate dataplane-token --name=a --mesh=default/,
   ],
   [
     "a token that is refused while the certificate lives",
     "token",
-    contextWith(proxies(proxy("a", { turnedDown }))),
+    contextWith(proxies(proxy("a", { refusal: certificateRefusal }))),
     /its last one ends at 2026-01-02T12:00:00\.000Z: /,
   ],
   [
     "whose token is refused needs no certificate",
     "certificate",
-    contextWith(proxies(proxy("a", { ...bare, turnedDown }))),
+    contextWith(proxies(proxy("a", { ...bare, refusal: certificateRefusal }))),
     /^success/,
   ],
   [

@@ -110,7 +110,7 @@ test("an insight becomes the state of its proxy", async () => {
       down: [80],
       unanswered: new Date("2026-01-02T00:00:05Z"),
       certificate: { taken: new Date("2026-01-01T00:00:00Z"), expires: new Date("2026-01-31T00:00:00Z") },
-      turnedDown: { at: "2026-01-25T00:00:00Z", reason: "it is for another" },
+      refusal: { at: "2026-01-25T00:00:00Z", reason: "it is for another" },
     },
   ]);
   await cp.close();

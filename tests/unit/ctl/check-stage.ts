@@ -76,7 +76,7 @@ export function proxy(name: string, more: Partial<ProxyState> = {}): ProxyState 
     down: [],
     unanswered: undefined,
     certificate: { taken: ago(3600), expires: ago(-3600 * 24) },
-    turnedDown: undefined,
+    refusal: undefined,
     ...more,
   };
 }

@@ -31,7 +31,7 @@ interface Oddities {
   readonly offline?: readonly string[];
   readonly listeners?: Readonly<Record<string, Delivered>>;
   readonly certificates?: Readonly<
-    Record<string, { readonly notAfter?: Date; readonly services?: readonly string[]; readonly turnedDown?: string }>
+    Record<string, { readonly notAfter?: Date; readonly services?: readonly string[]; readonly refusal?: string }>
   >;
 }
 
@@ -43,7 +43,7 @@ function observations({ offline = [], listeners = {}, certificates = {} }: Oddit
       online: !offline.includes(name),
       notAfter: name in certificates ? certificates[name]?.notAfter : new Date("2026-10-31T10:00:00Z"),
       services: certificates[name]?.services,
-      turnedDown: certificates[name]?.turnedDown,
+      refusal: certificates[name]?.refusal,
     }),
     inbound: listener,
     outbound: listener,
@@ -107,7 +107,7 @@ const situations: Readonly<Record<string, readonly [resources: readonly Stored[]
       listeners: { "redis-2": { state: "refused", reason: "cannot bind\n'10.0.1.2:9000'" } },
       certificates: {
         "redis-3": { notAfter: new Date("2026-09-30T10:00:00Z") },
-        "web-2": { turnedDown: "the token proves nothing: it has expired" },
+        "web-2": { refusal: "the token proves nothing: it has expired" },
         "web-1": { notAfter: new Date("2026-10-01T14:30:00Z") },
       },
     },

@@ -5,7 +5,6 @@ import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { serveEndpoints } from "../../../src/net/endpoints.js";
 import { startHttpServer } from "../../../src/net/http-server.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry } from "../../../src/resources/registry.js";
 import type { Store } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
@@ -29,7 +28,7 @@ test.after(() => home.remove());
 /** A control plane that gives its secrets to who knows the token. */
 async function controlPlane(): Promise<ControlPlane> {
   let store: Store | undefined;
-  const guard = createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" });
+  const guard = createSiteGuard({ allowed: () => false, advertisedHostname: "localhost" });
   const server = await startHttpServer({
     layers: [],
     port: 0,

@@ -11,7 +11,6 @@ import { runProgram } from "../../../src/lib/cli.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import { createSiteGuard } from "../../../src/net/cross-site.js";
 import { startHttpServer } from "../../../src/net/http-server.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { registry as ours, type Registry } from "../../../src/resources/registry.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/store.js";
@@ -82,7 +81,7 @@ export async function startControlPlane(
   const store = createMemoryStore(registry);
   await store.create({ type: "Mesh", mesh: "default", name: "default", spec: { mtls: { ca: { builtin: {} } } } });
   const logger = createLogger({ name: "test", level: "off" });
-  const guard = createSiteGuard({ allowed: noOrigins, advertisedHostname: "localhost" });
+  const guard = createSiteGuard({ allowed: () => false, advertisedHostname: "localhost" });
   const handler = apiHandler({
     registry,
     checks: specChecks(() => undefined),

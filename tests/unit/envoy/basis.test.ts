@@ -56,9 +56,9 @@ test("a change of permissions or of endpoints is taken in as if all were made an
       // The proxy's own Dataplane stays the object that it was where it says the same.
       const proxy = name === "client-1" ? proxyOf(before, name) : proxyOf(after, name);
       const made = generate(proxyOf(before, name), before, surroundings);
-      const anew = generate(proxy, { ...after, mesh: before.mesh }, surroundings);
+      const anew = generate(proxy, { ...after, resource: before.resource }, surroundings);
       const policies = { ...before.policies, TrafficPermission: after.policies.TrafficPermission as PolicyTable };
-      const renewed = generate(proxy, { ...after, mesh: before.mesh, policies }, surroundings, undefined, made);
+      const renewed = generate(proxy, { ...after, resource: before.resource, policies }, surroundings, undefined, made);
       assert.equal(versions(renewed), versions(anew), name);
       if (name === "client-1") assert.is(renewed.basis, made.basis);
     }

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
-import { checkRaw, readRaw } from "../../../src/envoy/raw/native.js";
+import { readRaw } from "../../../src/envoy/raw/native.js";
 import { typeUrls } from "../../../src/envoy/resource.js";
+import { checkRaw } from "../../support/check-raw.js";
 import { suite } from "../../support/suite.js";
 import { address } from "./raw-cases.js";
 

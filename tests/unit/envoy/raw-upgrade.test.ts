@@ -1,8 +1,9 @@
 import { dump } from "js-yaml";
 import * as assert from "uvu/assert";
 import { builtInApi, successorOf } from "../../../src/envoy/raw/api.js";
-import { checkRaw, readRaw } from "../../../src/envoy/raw/native.js";
+import { readRaw } from "../../../src/envoy/raw/native.js";
 import { typeUrls } from "../../../src/envoy/resource.js";
+import { checkRaw } from "../../support/check-raw.js";
 import { suite } from "../../support/suite.js";
 import { address, upgradeCases } from "./raw-cases.js";
 

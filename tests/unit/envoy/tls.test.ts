@@ -13,7 +13,7 @@ import type { CommonTlsContext } from "../../../proto-gen/es/envoy/extensions/tr
 import { generate } from "../../../src/envoy/generate.js";
 import { createPlacement } from "../../../src/envoy/placement.js";
 import type { EnvoyResource } from "../../../src/envoy/resource.js";
-import type { SecretServer } from "../../../src/envoy/tls.js";
+import type { SecretServerAddress } from "../../../src/envoy/tls.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 import {
@@ -57,7 +57,7 @@ interface Options {
   readonly bootstrapRevision?: number;
   readonly host?: string;
   readonly name?: string;
-  readonly server?: boolean | SecretServer;
+  readonly server?: boolean | SecretServerAddress;
 }
 
 function configOf(options: Options = {}) {
@@ -259,7 +259,7 @@ for (const [side, context] of sides) {
 const byHost = { port: 5677, verifiedName: "localhost" };
 
 test("a proxy that says by which host it reaches the control plane finds the secret server there, by its one name", () => {
-  const told = (host: string | undefined, server: SecretServer) => {
+  const told = (host: string | undefined, server: SecretServerAddress) => {
     const { cds } = configOf({ tokenPath: "token", ...(host === undefined ? {} : { host }), server });
     return secretsOf(upstreamTls(readCluster(resource(cds, "redis")))?.commonTlsContext).map((secret) => {
       const { targetUri, channelArgs } = googleGrpc(secret);

@@ -19,7 +19,7 @@ const key = { type: "Secret", mesh: "demo", name: "builtinca.demo" };
 function open(store: Store = createMemoryStore(registry), keyType: (typeof keyTypes)[number] = "ecdsa-p256") {
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
-  return { store, logged, authorities: createAuthorities(store, { keyType, lifeMs: day }, logger) };
+  return { store, logged, authorities: createAuthorities(store, { keyType, validityMs: day }, logger) };
 }
 
 async function secretOf(store: Store): Promise<Stored<Secret>> {

@@ -65,6 +65,8 @@ for (const host of [
   "0:0:0:0:0:0:0:1",
   "[::1]",
   "::ffff:127.0.0.1",
+  "::ffff:7f00:1",
+  "::1%lo",
 ]) {
   test(`${host} is loopback`, () => assert.is(isLoopback(host), true));
 }

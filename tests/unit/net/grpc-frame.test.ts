@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
-import { createFrameReader, frame, unframed } from "../../../src/net/grpc-frame.js";
+import { createFrameReader, frame } from "../../../src/net/grpc-frame.js";
+import { unframed } from "../../support/discovery-request.js";
 import { seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 

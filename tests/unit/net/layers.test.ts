@@ -1,10 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import * as assert from "uvu/assert";
-import { loopback } from "../../../src/net/addresses.js";
+import { loopback } from "../../../src/lib/addresses.js";
 import { createSiteGuard, knownHostsOnly } from "../../../src/net/cross-site.js";
 import { type HttpHandler, type HttpReply, type HttpRequest, type Layer, layered } from "../../../src/net/exchange.js";
 import { localChangesOnly } from "../../../src/net/local-changes.js";
-import { noOrigins } from "../../../src/net/origins.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("what stands around the endpoints of an HTTP server");
@@ -33,7 +32,7 @@ test("the first layer is the outermost", async () => {
   assert.equal(order, ["a", "b"]);
 });
 
-const hosts = [knownHostsOnly(createSiteGuard({ allowed: noOrigins, advertisedHostname: "CP.example" }))];
+const hosts = [knownHostsOnly(createSiteGuard({ allowed: () => false, advertisedHostname: "CP.example" }))];
 const read = async (host: string | undefined, headers: IncomingHttpHeaders) =>
   (await ask(hosts, { headers: { ...(host === undefined ? {} : { host }), ...headers } })).status;
 

@@ -18,7 +18,7 @@ const earlier = new Date("2026-09-30T10:00:00Z");
 interface Oddities {
   readonly offline?: readonly string[];
   readonly certificates?: Readonly<
-    Record<string, { readonly notAfter?: Date; readonly services?: readonly string[]; readonly turnedDown?: string }>
+    Record<string, { readonly notAfter?: Date; readonly services?: readonly string[]; readonly refusal?: string }>
   >;
   readonly listeners?: Readonly<Record<string, Delivered>>;
 }
@@ -31,7 +31,7 @@ function observations({ offline = [], certificates = {}, listeners = {} }: Oddit
       online: !offline.includes(name),
       notAfter: name in certificates ? certificates[name]?.notAfter : later,
       services: certificates[name]?.services,
-      turnedDown: certificates[name]?.turnedDown,
+      refusal: certificates[name]?.refusal,
     }),
     inbound: (name) => listener(name),
     outbound: (name) => listener(name),
@@ -170,7 +170,7 @@ const cases: readonly (readonly [
     "never",
     "certificate-missing",
     "web-to-redis",
-    { certificates: { "web-1": { turnedDown: "the token proves nothing" } } },
+    { certificates: { "web-1": { refusal: "the token proves nothing" } } },
   ],
   [
     "an expired certificate",
@@ -188,7 +188,7 @@ const cases: readonly (readonly [
     "always",
     "certificate-refused",
     "web-to-redis",
-    { certificates: { "redis-1": { notAfter: later, turnedDown: "the token has expired" } } },
+    { certificates: { "redis-1": { notAfter: later, refusal: "the token has expired" } } },
   ],
   [
     "a certificate for other services",

@@ -7,13 +7,12 @@ import { type TrafficPermission, trafficPermissionType } from "../../../src/reso
 import type { MeshView } from "../../../src/view/mesh-view.js";
 import { tableOf } from "../../../src/view/policies.js";
 import { dataplane, meshRecord, meshViewOf, permission } from "../../support/mesh-view.js";
-import { runSeed, seeded } from "../../support/random.js";
+import { type Random, runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 import { acceptedNames, downstreamTls, rbac, readListener } from "../../support/tls-decoding.js";
 
 const test = suite("traffic permissions");
 
-type Random = ReturnType<typeof seeded>;
 type Tags = Readonly<Record<string, string>>;
 
 /** Selectors written short: a text is a service. */

@@ -4,14 +4,12 @@ import { UserError } from "../../../src/lib/errors.js";
 import { fromJson, toJson } from "../../../src/resources/envelope.js";
 import { contentOf, type ProxyTemplate } from "../../../src/resources/proxy-template.js";
 import type { Mode } from "../../../src/resources/schema.js";
-import { runSeed, seeded } from "../../support/random.js";
+import { type Random, runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 import { examples } from "./examples.js";
 import { typeOf } from "./reading.js";
 
 const test = suite("idempotence");
-
-type Random = ReturnType<typeof seeded>;
 
 const oddValues: readonly unknown[] = [
   null,

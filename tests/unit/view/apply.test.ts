@@ -315,7 +315,7 @@ test("an empty listing leaves no mesh behind", () => {
 
 test("a mesh is there as long as itself or one of its dataplanes is", () => {
   const orphaned = after(base, gone("Mesh", "m")).view;
-  assert.is(meshOf(orphaned).mesh, undefined);
+  assert.is(meshOf(orphaned).resource, undefined);
   assert.equal(endpoints(orphaned, "web"), endpoints(base, "web"));
   const names = ["web-1", "db-1", "both-1"];
   const empty = after(orphaned, ...names.map((name) => gone("Dataplane", name))).view;
@@ -341,7 +341,7 @@ test("what a change does not touch is the same object as before", () => {
   assert.is(now.services.get("db"), before.services.get("db"));
   assert.is.not(now.services.get("web"), before.services.get("web"));
   assert.is(now.proxies.get("db-1"), before.proxies.get("db-1"));
-  assert.is(now.mesh, before.mesh);
+  assert.is(now.resource, before.resource);
   const consumer = meshOf(after(base, put(dataplane("c", { outbound: [[":1", "db"]] }))).view);
   assert.is(consumer.services, before.services);
   assert.is(after(base, put(mesh("n"))).view.get("m"), before);
@@ -357,7 +357,7 @@ test("a view that somebody holds does not change any more", () => {
 test("after any run of changes the view is the one that a listing of the same gives", () => {
   const picture = (view: View) =>
     [...view.values()]
-      .map(({ name, mesh: own, proxies, services }) => ({
+      .map(({ name, resource: own, proxies, services }) => ({
         name,
         own: own?.version,
         proxies: [...proxies.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),

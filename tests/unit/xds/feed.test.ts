@@ -78,7 +78,7 @@ test("a change that can't be taken in is a failure, too, and its feed is given u
       yield listing(mesh("a", 3));
     },
   ]);
-  await eventually("it is listed again", () => feed.view().get("a")?.mesh?.version === versionOf(3));
+  await eventually("it is listed again", () => feed.view().get("a")?.resource?.version === versionOf(3));
   assert.equal(failures(), 1);
   assert.equal(returned(), 1);
   feed.close();
@@ -99,10 +99,10 @@ test("as long as no listing comes, the view stays and is known to be old", async
   ]);
   await eventually("it was tried several times", () => failures() > 3);
   assert.is(feed.current(), false);
-  assert.is(feed.view().get("a")?.mesh?.version, versionOf(1));
+  assert.is(feed.view().get("a")?.resource?.version, versionOf(1));
   broken = false;
   await eventually("it is listed", () => feed.current());
-  assert.is(feed.view().get("a")?.mesh?.version, versionOf(2));
+  assert.is(feed.view().get("a")?.resource?.version, versionOf(2));
   feed.close();
 });
 
@@ -118,7 +118,7 @@ test("a feed that ends although nobody closed it is a failure", async () => {
     coalesceMaxMs: 1,
     retryMs: { first: 1, max: 5 },
   });
-  await eventually("it is opened again", () => feed.view().get("a")?.mesh?.version === versionOf(2));
+  await eventually("it is opened again", () => feed.view().get("a")?.resource?.version === versionOf(2));
   feed.close();
 });
 

@@ -11,12 +11,12 @@ const hour = 3_600_000;
 const day = 24 * hour;
 
 interface Options {
-  readonly lifeMs?: number;
+  readonly validityMs?: number;
   readonly random?: () => number;
 }
 
 /** A lease, and the work that waits for its turn. Certificates are told as `web by r1 #2`. */
-function open({ lifeMs = 10 * hour, random = () => 0.5 }: Options = {}) {
+function open({ validityMs = 10 * hour, random = () => 0.5 }: Options = {}) {
   const time = createFakeTime();
   const turns: (() => Promise<void>)[] = [];
   const signing: { readonly make: () => void; readonly fail: () => void }[] = [];
@@ -33,7 +33,7 @@ function open({ lifeMs = 10 * hour, random = () => 0.5 }: Options = {}) {
         const number = ++serial;
         signing.push({
           make() {
-            const notAfter = new Date(time.now() + lifeMs);
+            const notAfter = new Date(time.now() + validityMs);
             const text = `${services} by ${signer} #${number}`;
             resolve({
               services,
@@ -153,7 +153,7 @@ test("renewal comes between 75 and 85 % of a life, wherever chance puts it", asy
   const draws = [0, 0.25, 0.5, 0.75, 1 - Number.EPSILON];
   const random = seeded(runSeed);
   for (const draw of [...draws, ...Array.from({ length: 50 }, random.next)]) {
-    const { time, lease, turns } = await at("live", { lifeMs: 1000 * hour, random: () => draw });
+    const { time, lease, turns } = await at("live", { validityMs: 1000 * hour, random: () => draw });
     time.pass((750 + 100 * draw) * hour - 2);
     assert.is(lease.state.kind, "live", `drawn ${draw}`);
     time.pass(4);
@@ -176,7 +176,7 @@ test("a certificate is renewed again and again, from the time that each was issu
 });
 
 test("a life may be longer than a timer can run", async () => {
-  const { time, lease } = await at("live", { lifeMs: 365 * day });
+  const { time, lease } = await at("live", { validityMs: 365 * day });
   time.pass(292 * day - 1);
   assert.is(lease.state.kind, "live");
   time.pass(1);
@@ -184,14 +184,14 @@ test("a life may be longer than a timer can run", async () => {
 });
 
 test("a machine that slept beyond the time of renewal notices within the hour", async () => {
-  const { time, lease } = await at("live", { lifeMs: 30 * day });
+  const { time, lease } = await at("live", { validityMs: 30 * day });
   time.sleep(25 * day);
   time.pass(hour);
   assert.is(lease.state.kind, "issuing");
 });
 
 test("a life that is over before it began is renewed when its turn comes, and not in between", async () => {
-  const { is, issue, time, turns, heard } = open({ lifeMs: -1 });
+  const { is, issue, time, turns, heard } = open({ validityMs: -1 });
   is("web");
   await issue();
   assert.is(turns.length, 0);

@@ -23,7 +23,7 @@ function open() {
     observer: {
       certified: () => void heard.push("certified"),
       trusting: (_proxy, version) => void heard.push(`trusts ${version}`),
-      turnedDown: (_proxy, reason) => void heard.push(`refused: ${reason}`),
+      refused: (_proxy, reason) => void heard.push(`refused: ${reason}`),
     },
   });
   const observer = agreement.observerOf(() => streams.at(-1));
@@ -32,7 +32,7 @@ function open() {
       streams.splice(0, streams.length, ...all);
     },
     acknowledged: (version: string) => observer.trusting(proxy, version),
-    refused: () => observer.turnedDown(proxy, "no token", at),
+    refused: () => observer.refused(proxy, "no token", at),
     changed: () => agreement.changed(proxy),
     heard: () => heard.splice(0),
   };

@@ -4,12 +4,12 @@ import { envoy as discovery } from "../../../proto-gen/envelope/envoy/service/di
 import { google } from "../../../proto-gen/envelope/google/rpc/status.js";
 import { typeUrls } from "../../../src/envoy/resource.js";
 import { createLogger } from "../../../src/lib/logger.js";
-import { unframed } from "../../../src/net/grpc-frame.js";
 import type { GrpcCall } from "../../../src/net/grpc-server.js";
 import { uncounted } from "../../../src/net/incidents.js";
 import type { Authenticate, AuthorityState } from "../../../src/xds/identities.js";
 import type { ProxyId } from "../../../src/xds/node.js";
 import { bundleVersion, serveSecrets } from "../../../src/xds/secret-stream.js";
+import { unframed } from "../../support/discovery-request.js";
 import { createFakeTime } from "../../support/fake-time.js";
 import { suite } from "../../support/suite.js";
 import { redis, viewOf } from "./meshes.js";
@@ -77,7 +77,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
     observer: {
       certified: (proxy, { notAfter }) => void heard.push(`${named(proxy)} uses #${serialOf(notAfter)}`),
       trusting: (proxy, version) => void heard.push(`${named(proxy)} trusts ${versions.get(version)}`),
-      turnedDown: (proxy, reason) => void heard.push(`${named(proxy)} is refused: ${reason}`),
+      refused: (proxy, reason) => void heard.push(`${named(proxy)} is refused: ${reason}`),
     },
     timers: time.timers,
   });
@@ -188,14 +188,14 @@ test("what a proxy refuses is not in use, and the roots that it has stay the one
 
 const refused: Authenticate = (token) => ({ kind: "refused", reason: `"${token}" is no token` });
 
-const turnedDown: readonly (readonly [title: string, options: Options, heard: string])[] = [
+const refusedProxies: readonly (readonly [title: string, options: Options, heard: string])[] = [
   ["a token that proves nothing", { authenticate: refused, tokens: ["x"] }, '"x" is no token'],
   ["no token where one is needed", { authenticate: refused }, '"undefined" is no token'],
   ["two tokens, whatever they are", { tokens: ["x", "y"] }, "there is more than one token"],
 ];
 
-for (const [title, options, reason] of turnedDown) {
-  test(`a proxy with ${title} is turned down, and the reason told`, async () => {
+for (const [title, options, reason] of refusedProxies) {
+  test(`a proxy with ${title} is refused a certificate, and the reason told`, async () => {
     const { ask, heard, sent } = open(options);
     await ask("identity_cert");
     await ask("identity_cert");
@@ -204,7 +204,7 @@ for (const [title, options, reason] of turnedDown) {
   });
 }
 
-test("roots are for everybody: who asks for them alone is not turned down, and is known to trust them", async () => {
+test("roots are for everybody: who asks for them alone is not refused, and is known to trust them", async () => {
   const { ask, heard, end } = open({ authenticate: refused });
   await ask("mesh_ca");
   await ask("mesh_ca");
@@ -225,7 +225,7 @@ test("a token that expires while its proxy has a certificate is told once the ne
   assert.equal([sent(), heard()], [["redis #1"], []], "that stream is over");
 });
 
-test("a proxy without a Dataplane was not turned down: it has nothing to prove yet", async () => {
+test("a proxy without a Dataplane was not refused: it has nothing to prove yet", async () => {
   const { ask, goes, heard, sent } = open();
   goes();
   await ask("identity_cert");

@@ -5,20 +5,15 @@ import { LimitExceeded } from "../../../src/xds/limits.js";
 import type { Response } from "../../../src/xds/response.js";
 import { createSession, type Request } from "../../../src/xds/session.js";
 import { createSubscription, forget, noteSent } from "../../../src/xds/subscription.js";
-import { runSeed, seeded } from "../../support/random.js";
+import { runSeed } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
+import { drain, driveClients } from "./many-clients.js";
 import { backend, type DataplaneSketch, generated, redis, viewOf } from "./meshes.js";
 import { createSimulatedClient, type SimulatedClient } from "./simulated-client.js";
 
 const test = suite("a discovery session");
 
 const names = (response: Response | undefined) => response?.resources.map((resource) => resource.name);
-
-function drain(client: SimulatedClient, refuse?: (resource: EnvoyResource) => boolean): void {
-  for (let steps = 0; client.handle(refuse); steps++) {
-    if (steps > 10_000) throw new Error("the session never comes to rest");
-  }
-}
 
 /** Whether the client has exactly what the generator gives. */
 function assertHas(client: SimulatedClient, config: ProxyConfig, message = ""): void {
@@ -393,55 +388,20 @@ test("sends raw resources one by one, after the generated ones", () => {
 });
 
 test("50 clients end with exactly what the generator gives, through changes, refusals, reconnects and unsubscribes", () => {
-  const random = seeded(runSeed);
-  const services = ["a", "b", "c", "d", "e", "f"];
-  const count = 50;
-  const sketch = (index: number): DataplaneSketch => {
-    const used = services.filter(() => random.chance(0.5));
-    return {
-      name: `dp-${index}`,
-      inbound: [
-        { interface: `10.0.0.${index + 1}:${8000 + random.below(3)}:80`, tags: { service: random.pick(services) } },
-      ],
-      outbound: used.map((service) => ({ interface: `:${10_000 + services.indexOf(service)}`, service })),
-    };
-  };
-  const sketches = Array.from({ length: count }, (_, index) => sketch(index));
-  const clients = Array.from({ length: count }, () => createSimulatedClient());
-  let shape = { connectTimeoutMs: 5000 };
-  let view = viewOf(sketches);
-  const configOf = (index: number) => generated(view, `dp-${index}`, shape).config;
-  for (const [index, client] of clients.entries()) client.connect(configOf(index));
-
-  for (let round = 0; round < 400; round++) {
-    const index = random.below(count);
-    const client = clients[index] as SimulatedClient;
-    const action = random.next();
-    if (action < 0.3) {
-      sketches[index] = sketch(index);
-      if (random.chance(0.1)) shape = { connectTimeoutMs: 1000 + random.below(5) * 1000 };
-      view = viewOf(sketches);
-      clients.forEach((each, other) => {
-        each.configure(configOf(other));
-      });
-    } else if (action < 0.4) client.connect(random.chance(0.5) ? configOf(index) : undefined);
-    else if (action < 0.5) client.resubscribe(random.pick(services));
-    else for (let steps = random.below(4); steps > 0; steps--) client.handle(() => random.chance(0.1));
-    clients.forEach((each, other) => {
-      if (!each.session.configured && random.chance(0.5)) each.configure(configOf(other));
-    });
-    for (const { kind, name, state, wanted } of client.session.deliveries(configOf(index))) {
-      if (state !== "acknowledged" || kind === "rds" || kind === "sds") continue;
-      assert.is(client.resources[kind].get(name)?.version, wanted?.version, `${kind} ${name}; TEST_SEED=${runSeed}`);
-    }
-  }
-
-  clients.forEach((client, index) => {
-    client.connect(configOf(index));
-    drain(client);
-    assertHas(client, configOf(index), `of client ${index}; TEST_SEED=${runSeed}`);
-    const deliveries = client.session.deliveries(configOf(index));
-    assert.ok(deliveries.every(({ state }) => state === "acknowledged"));
+  driveClients({
+    createClient: createSimulatedClient,
+    rounds: 400,
+    act: (client, service) => client.resubscribe(service),
+    afterRound(client, config) {
+      for (const { kind, name, state, wanted } of client.session.deliveries(config)) {
+        if (state !== "acknowledged" || kind === "rds" || kind === "sds") continue;
+        assert.is(client.resources[kind].get(name)?.version, wanted?.version, `${kind} ${name}; TEST_SEED=${runSeed}`);
+      }
+    },
+    atRest(client, config, message) {
+      assertHas(client, config, message);
+      assert.ok(client.session.deliveries(config).every(({ state }) => state === "acknowledged"));
+    },
   });
 });
 

@@ -1,15 +1,11 @@
 import * as assert from "uvu/assert";
 import { emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
-import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
+import { drain, driveClients } from "./many-clients.js";
 import { backend, type DataplaneSketch, generated, redis, viewOf } from "./meshes.js";
 import { createSotwClient, type SotwClient } from "./sotw-client.js";
 
 const test = suite("state of the world over the session engine");
-
-function drain(client: SotwClient): void {
-  for (let steps = 0; client.handle(); steps++) if (steps > 10_000) throw new Error("it never comes to rest");
-}
 
 function assertHas(client: SotwClient, config: ProxyConfig, message = ""): void {
   for (const kind of ["cds", "eds", "lds"] as const) {
@@ -136,46 +132,7 @@ test("what is refused is tried alone once, keeps nothing else back, and is not s
 });
 
 test("50 clients end with exactly what the generator gives, through changes, refusals and reconnects", () => {
-  const random = seeded(runSeed);
-  const services = ["a", "b", "c", "d", "e", "f"];
-  const count = 50;
-  const sketch = (index: number): DataplaneSketch => {
-    const used = services.filter(() => random.chance(0.5));
-    return {
-      name: `dp-${index}`,
-      inbound: [
-        { interface: `10.0.0.${index + 1}:${8000 + random.below(3)}:80`, tags: { service: random.pick(services) } },
-      ],
-      outbound: used.map((service) => ({ interface: `:${10_000 + services.indexOf(service)}`, service })),
-    };
-  };
-  const sketches = Array.from({ length: count }, (_, index) => sketch(index));
-  const clients = Array.from({ length: count }, () => createSotwClient());
-  let view = viewOf(sketches);
-  let connectTimeoutMs = 5000;
-  const wanted = (index: number) => generated(view, `dp-${index}`, { connectTimeoutMs }).config;
-  clients.forEach((client, index) => {
-    client.connect(wanted(index));
-  });
-  for (let round = 0; round < 300; round++) {
-    const index = random.below(count);
-    const client = clients[index] as SotwClient;
-    const action = random.next();
-    if (action < 0.3) {
-      sketches[index] = sketch(index);
-      if (random.chance(0.1)) connectTimeoutMs = 1000 + random.below(5) * 1000;
-      view = viewOf(sketches);
-      clients.forEach((each, at) => {
-        each.configure(wanted(at));
-      });
-    } else if (action < 0.4) client.connect(wanted(index));
-    else for (let steps = random.below(4); steps > 0; steps--) client.handle(() => random.chance(0.1));
-  }
-  clients.forEach((client, index) => {
-    client.connect(wanted(index));
-    drain(client);
-    assertHas(client, wanted(index), `of client ${index}; TEST_SEED=${runSeed}`);
-  });
+  driveClients({ createClient: createSotwClient, rounds: 300, atRest: assertHas });
 });
 
 test.run();

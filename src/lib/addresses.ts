@@ -24,5 +24,8 @@ const allLoopback = addressSet(["::1"], [["127.0.0.0", 8]]);
 /** Nearly every peer on this machine has one of these; a look into a list of subnets costs as much as a small request. */
 const usualLoopback: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "::ffff:127.0.0.1"]);
 
+/** The addresses that mean every address of a machine. */
+export const unspecified = addressSet(["0.0.0.0", "::"]);
+
 /** The addresses by which a machine reaches itself and nobody else does. */
 export const loopback: AddressSet = { has: (address) => usualLoopback.has(address) || allLoopback.has(address) };

@@ -1,14 +1,14 @@
 import * as assert from "uvu/assert";
-import { createLately } from "../../../src/lib/lately.js";
+import { createLruCache } from "../../../src/lib/lru-cache.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what was used lately");
+const test = suite("LRU cache");
 
-test("it is made once, and what was not used for longest goes first", () => {
+test("a value is made once, and the least recently used one is evicted", () => {
   const made: string[] = [];
-  const lately = createLately<string>(2);
+  const cached = createLruCache<string>(2);
   const use = (key: string) =>
-    lately(key, () => {
+    cached(key, () => {
       made.push(key);
       return key.toUpperCase();
     });

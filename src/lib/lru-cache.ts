@@ -1,14 +1,14 @@
-/** Values by what they were made from, as far as they were used lately. */
-export type Lately<V> = (key: string, make: () => V) => V;
+/** The value of a key, made when it is not in the cache. */
+export type LruCache<V> = (key: string, make: () => V) => V;
 
-/** Keeps so many values at most: the one that was not used for longest goes first. */
-export function createLately<V>(most: number): Lately<V> {
+/** A cache of at most so many values that evicts the least recently used one. */
+export function createLruCache<V>(most: number): LruCache<V> {
   const values = new Map<string, V>();
 
   return (key, make) => {
     const found = values.get(key);
     const value = found === undefined ? make() : found;
-    // A map is in the order of insertion: what is put in anew is used last.
+    // A map iterates in the order of insertion: a value that is set again comes last.
     values.delete(key);
     values.set(key, value);
     if (values.size > most) {
