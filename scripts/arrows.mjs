@@ -8,6 +8,7 @@ const floors = [
   ["main.ts"],
   ["cp", "dp", "ctl", "injector", "echo"],
   ["kubernetes", "redirect", "xds", "identity"],
+  ["feed"],
   ["envoy"],
   ["policy"],
   ["view"],
@@ -21,7 +22,7 @@ const below = (from, to) => floorOf.get(to) > floorOf.get(from);
 
 const programs = new Set(floors[1]);
 const pure = new Set(["resources", "policy", "view", "envoy"]);
-const rightOfTheStore = new Set(["view", "policy", "envoy", "xds"]);
+const rightOfTheStore = new Set(["view", "policy", "envoy", "feed", "xds"]);
 
 /** What an import between two rooms may not do; the first rule that applies says why. */
 const roomRules = [

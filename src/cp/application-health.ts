@@ -5,7 +5,7 @@ import type { DataplaneHealth } from "../resources/dataplane-health.js";
 import type { DataplaneInsight } from "../resources/dataplane-insight.js";
 import { type Key, type Store, StoreError } from "../store/store.js";
 import type { View } from "../view/mesh-view.js";
-import type { HealthObserver } from "../xds/health-server.js";
+import type { HealthObserver } from "../xds/health/server.js";
 import type { ProxyId } from "../xds/node.js";
 
 /** A sidecar that lost its control plane is back within this, and tells what it knows itself. */

@@ -1,12 +1,12 @@
 import type { EnvoyApi } from "../envoy/raw/api.js";
 import { rawResourcesOf } from "../envoy/raw/readings.js";
+import type { ViewFeed, ViewListener } from "../feed/feed.js";
 import type { Logger } from "../lib/logger.js";
 import { type ProxyTemplate, proxyTemplateType } from "../resources/proxy-template.js";
 import type { Stored } from "../store/store.js";
 import { untouched } from "../view/apply.js";
 import type { MeshView } from "../view/mesh-view.js";
 import { type PolicyTable, tableOf } from "../view/policies.js";
-import type { ViewFeed, ViewListener } from "../xds/feed.js";
 import type { BundledEnvoy } from "./checks/bundled-envoy.js";
 
 /** The API of the Envoy beside this program, once a stored template holds what ours does not know. */

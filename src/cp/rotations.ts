@@ -1,3 +1,4 @@
+import type { ViewFeed } from "../feed/feed.js";
 import type { Authorities, ReadState } from "../identity/authorities.js";
 import {
   type AuthorityDocument,
@@ -10,14 +11,13 @@ import {
 import type { KeyType } from "../identity/key-pair.js";
 import { createRoot } from "../identity/root.js";
 import type { Logger } from "../lib/logger.js";
+import { realTimers, type Timers } from "../lib/timers.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../resources/dataplane-insight.js";
 import { mtlsEnabled } from "../resources/mesh.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, type Stored, StoreError } from "../store/store.js";
 import type { MeshView } from "../view/mesh-view.js";
-import { realTimers, type Timers } from "../xds/coalesce.js";
-import type { ViewFeed } from "../xds/feed.js";
-import { bundleVersion } from "../xds/secret-stream.js";
+import { bundleVersion } from "../xds/secrets/stream.js";
 
 /** How a mesh's certificate authority is, as the API and kumactl show it. */
 export interface AuthorityStatus {

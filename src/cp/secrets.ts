@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { SecretServerAddress } from "../envoy/tls.js";
+import type { ViewFeed } from "../feed/feed.js";
 import type { Authorities } from "../identity/authorities.js";
 import { certificateNames, ensureSdsCertificate, firstName, type ServerPair } from "../identity/sds-certificate.js";
 import type { SigningKey } from "../identity/signing-key.js";
@@ -10,10 +11,9 @@ import type { Incidents } from "../net/incidents.js";
 import { bindError } from "../net/listen.js";
 import { frozen } from "../store/frozen.js";
 import type { Store } from "../store/store.js";
-import type { ViewFeed } from "../xds/feed.js";
-import type { Authenticate } from "../xds/identities.js";
 import type { SecretObserver } from "../xds/observer.js";
-import { type SecretServer, startSecretServer } from "../xds/secret-server.js";
+import type { Authenticate } from "../xds/secrets/identities.js";
+import { type SecretServer, startSecretServer } from "../xds/secrets/server.js";
 import { readKeyPair } from "./key-pair-files.js";
 import type { Settings } from "./settings.js";
 

@@ -2,8 +2,8 @@ import { BinaryReader } from "google-protobuf";
 import { kinds, typeUrls, type XdsKind } from "../envoy/resource.js";
 import { mostLogDirectories } from "../lib/log-directories.js";
 import { callError } from "../net/grpc-status.js";
+import type { Request } from "./configuration/session.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
-import type { Request } from "./session.js";
 
 /**
  * Discovery requests are decoded by hand: Envoy's first one has 58 KB, most of which lists its extensions. What is not

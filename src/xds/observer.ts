@@ -1,9 +1,9 @@
 import type { XdsKind } from "../envoy/resource.js";
+import type { RefusedResource } from "./configuration/session.js";
 import type { ProxyId } from "./node.js";
-import type { RefusedResource } from "./session.js";
 
 export type { XdsKind } from "../envoy/resource.js";
-export type { RefusedResource } from "./session.js";
+export type { RefusedResource } from "./configuration/session.js";
 
 /** Listens to what happens on discovery streams; this is what DataplaneInsights are made of. */
 export interface StreamObserver {

@@ -1,15 +1,21 @@
+import type { ViewFeed } from "../feed/feed.js";
 import type { Logger } from "../lib/logger.js";
 import { type GrpcCall, type GrpcServer, startGrpcServer } from "../net/grpc-server.js";
 import { type Incidents, uncounted } from "../net/incidents.js";
-import { delta } from "./delta.js";
-import type { ViewFeed } from "./feed.js";
-import { createHealthServer, type HealthObserver, silentHealth } from "./health-server.js";
+import { delta } from "./configuration/delta.js";
+import {
+  createProxies,
+  type Generate,
+  type Proxies,
+  type ProxyStream,
+  type Unregistered,
+} from "./configuration/proxies.js";
+import { createSotw } from "./configuration/sotw.js";
+import { type Protocol, serveStream } from "./configuration/stream.js";
+import { createHealthServer, type HealthObserver, silentHealth } from "./health/server.js";
 import type { ProxyId } from "./node.js";
 import type { StreamObserver } from "./observer.js";
 import { createOldApi } from "./old-api.js";
-import { createProxies, type Generate, type Proxies, type ProxyStream, type Unregistered } from "./proxies.js";
-import { createSotw } from "./sotw.js";
-import { type Protocol, serveStream } from "./stream.js";
 
 export interface XdsServer extends GrpcServer {
   /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */

@@ -1,4 +1,4 @@
-import type { Timers } from "../../src/xds/coalesce.js";
+import type { Timers } from "../../src/lib/timers.js";
 
 /** The longest that a timer of Node can run; beyond it fires at once. */
 const longestTimerMs = 2 ** 31 - 1;

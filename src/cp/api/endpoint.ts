@@ -4,7 +4,7 @@ import type { Call, Endpoint, ParametersOf, PathParameters } from "../../net/end
 import type { HttpReply } from "../../net/exchange.js";
 import type { Registry } from "../../resources/registry.js";
 import type { Store } from "../../store/store.js";
-import type { Unregistered } from "../../xds/proxies.js";
+import type { Unregistered } from "../../xds/configuration/proxies.js";
 import type { Diagnosis } from "../explain/diagnosis.js";
 import type { Rotations } from "../rotations.js";
 import type { Status } from "../status.js";

@@ -1,5 +1,5 @@
 import { type HttpReply, jsonReply } from "../../net/exchange.js";
-import type { Unregistered } from "../../xds/proxies.js";
+import type { Unregistered } from "../../xds/configuration/proxies.js";
 import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
 import { titles } from "./errors.js";
 

@@ -1,9 +1,9 @@
 import { envoyLogFormat } from "../../envoy/access-logs.js";
 import type { Cause } from "../../lib/errors.js";
+import type { Semaphore } from "../../lib/semaphore.js";
 import { unknownOperator } from "../../resources/log-format.js";
 import type { Mesh } from "../../resources/mesh.js";
 import type { BundledEnvoy } from "./bundled-envoy.js";
-import type { Turns } from "./turns.js";
 
 const extensions = "type.googleapis.com/envoy.extensions";
 const nobody = { sourceAddress: "192.0.2.1", sourceService: "source", destinationService: "destination" };
@@ -61,14 +61,17 @@ async function askEnvoy(formats: readonly Format[], envoy: BundledEnvoy): Promis
  * Puts the log formats of a Mesh to the Envoy beside this program: one operator that Envoy doesn't know or takes otherwise
  * would cost every listener that logs. Without an Envoy to ask, what we don't know is refused.
  */
-export function meshCheck(envoy: BundledEnvoy | undefined, turns: Turns): (mesh: Mesh) => Promise<readonly Cause[]> {
+export function meshCheck(
+  envoy: BundledEnvoy | undefined,
+  semaphore: Semaphore,
+): (mesh: Mesh) => Promise<readonly Cause[]> {
   return async ({ logging: { backends = [] } = {} }) => {
     const formats = backends.flatMap(({ format = "" }, index) =>
       format === "" ? [] : [{ field: `logging.backends[${index}].format`, format }],
     );
     if (formats.length === 0) return [];
     if (envoy !== undefined && (await envoy.label()) !== undefined) {
-      const answer = await turns(async () => [await askEnvoy(formats, envoy)]);
+      const answer = await semaphore(async () => [await askEnvoy(formats, envoy)]);
       if (answer !== undefined) return answer.filter((cause) => cause !== undefined);
     }
     return formats.flatMap(({ field, format }) => {

@@ -5,10 +5,10 @@ import type { Json } from "../../envoy/raw/rewrites.js";
 import type { RawProblem } from "../../envoy/raw/tree.js";
 import { typeUrls } from "../../envoy/resource.js";
 import type { Cause } from "../../lib/errors.js";
+import type { Semaphore } from "../../lib/semaphore.js";
 import { inSlices } from "../../net/slices.js";
 import { invalidNative, type ProxyTemplate, type RawResource } from "../../resources/proxy-template.js";
 import type { BundledEnvoy } from "./bundled-envoy.js";
-import type { Turns } from "./turns.js";
 
 const sentences = (problems: readonly RawProblem[], api: EnvoyApi): string[] =>
   problems.map((problem) => invalidNative(problemText(problem, api)));
@@ -44,7 +44,7 @@ async function askEnvoy(
  */
 export function templateCheck(
   envoy: BundledEnvoy | undefined,
-  turns: Turns,
+  semaphore: Semaphore,
   own: () => OwnServers | undefined,
 ): (template: ProxyTemplate) => Promise<readonly Cause[]> {
   async function resource(text: string): Promise<readonly string[]> {
@@ -54,7 +54,7 @@ export function templateCheck(
     if (envoy === undefined || problems.some(({ newer }) => !newer)) return ours;
     const api = await envoy.api();
     if (api === undefined) return ours;
-    return (await turns(() => askEnvoy(text, api, envoy, own()))) ?? ours;
+    return (await semaphore(() => askEnvoy(text, api, envoy, own()))) ?? ours;
   }
 
   async function all(resources: readonly RawResource[] = [], prefix = ""): Promise<Cause[]> {

@@ -1,4 +1,5 @@
 import type { OwnServers } from "../../envoy/own-servers.js";
+import { createSemaphore } from "../../lib/semaphore.js";
 import { type Dataplane, dataplaneType } from "../../resources/dataplane.js";
 import { type Mesh, meshType } from "../../resources/mesh.js";
 import { type ProxyTemplate, proxyTemplateType } from "../../resources/proxy-template.js";
@@ -7,7 +8,6 @@ import type { BundledEnvoy } from "./bundled-envoy.js";
 import { dataplaneCheck } from "./dataplane.js";
 import { meshCheck } from "./mesh.js";
 import { templateCheck } from "./proxy-template.js";
-import { createTurns } from "./turns.js";
 
 /** An Envoy takes 50 ms and 65 MB to answer. */
 const askedAtOnce = 2;
@@ -19,8 +19,8 @@ const waitingToAsk = 32;
  * @param envoy the one to ask, if there is one
  */
 export function specChecks(own: () => OwnServers | undefined, envoy?: BundledEnvoy): ReadonlyMap<string, SpecCheck> {
-  const turns = createTurns(askedAtOnce, waitingToAsk);
-  const [mesh, template] = [meshCheck(envoy, turns), templateCheck(envoy, turns, own)];
+  const semaphore = createSemaphore(askedAtOnce, waitingToAsk);
+  const [mesh, template] = [meshCheck(envoy, semaphore), templateCheck(envoy, semaphore, own)];
   // The API only passes on specs that the type has read.
   const dataplane = dataplaneCheck(own);
   return new Map<string, SpecCheck>([

@@ -4,10 +4,10 @@ import { mayLogTo } from "../../lib/log-directories.js";
 import type { Delivered, Observations } from "../../policy/explain/observations.js";
 import type { DataplaneInsight, Subscription } from "../../resources/dataplane-insight.js";
 import type { Tags } from "../../resources/tags.js";
-import type { Delivery } from "../../xds/delivery.js";
+import type { Delivery } from "../../xds/configuration/delivery.js";
+import type { ProxyStream } from "../../xds/configuration/proxies.js";
 import type { XdsKind } from "../../xds/observer.js";
-import type { ProxyStream } from "../../xds/proxies.js";
-import type { ProxySecrets } from "../../xds/secret-server.js";
+import type { ProxySecrets } from "../../xds/secrets/server.js";
 
 /** What this control plane's streams and every control plane's insights tell of the proxies of a mesh. */
 export interface Sources {

@@ -2,7 +2,9 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { resourceJson } from "../../envoy/json.js";
 import { type EnvoyResource, typeUrls } from "../../envoy/resource.js";
 import { messageOf } from "../../lib/errors.js";
-import type { Delivery, DeliveryState } from "../../xds/delivery.js";
+import type { Steps } from "../../lib/steps.js";
+import { inSlices } from "../../net/slices.js";
+import type { Delivery, DeliveryState } from "../../xds/configuration/delivery.js";
 import type { XdsKind } from "../../xds/observer.js";
 
 /** A resource as it was sent last. */
@@ -34,21 +36,13 @@ export interface UnacknowledgedResource {
   readonly acknowledged?: Content;
 }
 
-/** Conversions are made in slices of this length, so that a large configuration keeps nobody waiting. */
-const sliceMs = 10;
-
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
 /** What each becomes, in order; what becomes undefined is left out. */
-async function inSlices<A, B>(all: readonly A[], become: (one: A) => B | undefined): Promise<B[]> {
+function* each<A, B>(all: readonly A[], become: (one: A) => B | undefined): Steps<B[]> {
   const made: B[] = [];
-  let until = performance.now() + sliceMs;
   for (const one of all) {
     const result = become(one);
     if (result !== undefined) made.push(result);
-    if (performance.now() < until) continue;
-    await nextTurn();
-    until = performance.now() + sliceMs;
+    yield;
   }
   return made;
 }
@@ -93,8 +87,9 @@ function unacknowledged(delivery: Delivery): UnacknowledgedResource | undefined 
 }
 
 /** What was sent last on a stream, resource by resource in sending order. */
-export const sentOn = (deliveries: readonly Delivery[]): Promise<SentResource[]> => inSlices(deliveries, sentResource);
+export const sentOn = (deliveries: readonly Delivery[]): Promise<SentResource[]> =>
+  inSlices(each(deliveries, sentResource));
 
 /** Where Envoy differs from what it should have. */
 export const unacknowledgedOn = (deliveries: readonly Delivery[]): Promise<UnacknowledgedResource[]> =>
-  inSlices(deliveries, unacknowledged);
+  inSlices(each(deliveries, unacknowledged));

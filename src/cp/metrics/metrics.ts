@@ -4,8 +4,8 @@ import type { ProxyConfig } from "../../envoy/resource.js";
 import { kinds, typeUrls, type XdsKind } from "../../envoy/resource.js";
 import type { Refusal } from "../../net/exchange.js";
 import type { Incidents } from "../../net/incidents.js";
+import type { Generate } from "../../xds/configuration/proxies.js";
 import type { StreamObserver } from "../../xds/observer.js";
-import type { Generate } from "../../xds/proxies.js";
 import { type ReportResult, reportResults } from "../bootstrap/listener-report.js";
 
 /** What the control plane tells Prometheus. Where Kuma has a metric of this kind, its name and unit are Kuma's. */

@@ -1,7 +1,7 @@
 import * as assert from "uvu/assert";
 import type { BundledEnvoy } from "../../../src/cp/checks/bundled-envoy.js";
 import { meshCheck } from "../../../src/cp/checks/mesh.js";
-import { createTurns, type Turns } from "../../../src/cp/checks/turns.js";
+import { createSemaphore, type Semaphore } from "../../../src/lib/semaphore.js";
 import { suite } from "../../support/suite.js";
 import { stage } from "./stage.js";
 
@@ -40,8 +40,8 @@ function refusing(...words: readonly string[]) {
   return { envoy, asked: () => asked };
 }
 
-const turns = createTurns(1, 1);
-const check = async (envoy: BundledEnvoy | undefined, spec: object, given: Turns = turns) =>
+const semaphore = createSemaphore(1, 1);
+const check = async (envoy: BundledEnvoy | undefined, spec: object, given: Semaphore = semaphore) =>
   (await meshCheck(envoy, given)(spec)).map(({ field, message }) => `${field}: ${message}`);
 
 test("what Envoy takes is fine, also what we don't know; one question is enough", async () => {
@@ -70,7 +70,7 @@ test("a mesh without a format of its own asks nobody", async () => {
 
 test("while too many are being asked, and where no Envoy runs, what we know decides", async () => {
   const { envoy } = refusing();
-  const busy: Turns = async () => undefined;
+  const busy: Semaphore = async () => undefined;
   assert.is((await check(envoy, mesh("%NOPE%"), busy)).length, 1);
   assert.equal(await check(envoy, mesh("%DURATION%"), busy), []);
   const broken: BundledEnvoy = { ...envoy, label: async () => undefined };

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import { createInsightRecorder } from "../../../src/cp/insights/recorder.js";
 import { type AuthorityStatus, createRotations, type RotationOptions } from "../../../src/cp/rotations.js";
+import { followChanges } from "../../../src/feed/feed.js";
 import { createAuthorities } from "../../../src/identity/authorities.js";
 import {
   type AuthorityDocument,
@@ -19,8 +20,7 @@ import { aloneOnStore } from "../../../src/store/instances.js";
 import { createMemoryStore } from "../../../src/store/memory.js";
 import { type Store, type Stored, StoreError } from "../../../src/store/store.js";
 import { versionOf } from "../../../src/store/version.js";
-import { followChanges } from "../../../src/xds/feed.js";
-import { bundleVersion } from "../../../src/xds/secret-stream.js";
+import { bundleVersion } from "../../../src/xds/secrets/stream.js";
 import { eventually } from "../../support/eventually.js";
 import { createFakeTime, type FakeTime } from "../../support/fake-time.js";
 import { dataplane, meshRecord } from "../../support/mesh-view.js";

@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
 import type { BundledEnvoy } from "../../../src/cp/checks/bundled-envoy.js";
 import { templateCheck } from "../../../src/cp/checks/proxy-template.js";
-import { createTurns } from "../../../src/cp/checks/turns.js";
 import { builtInApi, createEnvoyApi, type EnvoyApi } from "../../../src/envoy/raw/api.js";
+import { createSemaphore } from "../../../src/lib/semaphore.js";
 import { suite } from "../../support/suite.js";
 import { fields, stage, words } from "./stage.js";
 
@@ -78,8 +78,8 @@ function envoyOf(answers: { api?: EnvoyApi | undefined; refusal?: string | undef
 }
 
 const newer = (): EnvoyApi => ({ ...builtInApi(), label: "Envoy 9.9" });
-const turns = createTurns(1, 1);
-const check = async (envoy: BundledEnvoy | undefined, text: string, given = turns) =>
+const semaphore = createSemaphore(1, 1);
+const check = async (envoy: BundledEnvoy | undefined, text: string, given = semaphore) =>
   (await templateCheck(envoy, given, () => undefined)({ resources: [{ resource: text }] })).map(
     ({ message }) => message,
   );

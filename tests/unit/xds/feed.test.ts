@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
+import { followChanges } from "../../../src/feed/feed.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Change, Stored } from "../../../src/store/store.js";
 import { versionOf } from "../../../src/store/version.js";
-import { followChanges } from "../../../src/xds/feed.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 

@@ -2,7 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import * as assert from "uvu/assert";
 import { HealthStatus } from "../../../proto-gen/es/envoy/config/core/v3/health_check_pb.js";
 import { HealthCheckRequestOrEndpointHealthResponseSchema } from "../../../proto-gen/es/envoy/service/health/v3/hds_pb.js";
-import { decodeHealthMessage } from "../../../src/xds/health-report.js";
+import { decodeHealthMessage } from "../../../src/xds/health/report.js";
 import { LimitExceeded } from "../../../src/xds/limits.js";
 import { seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
-import type { IssuedIdentity } from "../../../src/xds/identities.js";
-import { createLease, type ReadyAuthority } from "../../../src/xds/identity-lease.js";
+import type { IssuedIdentity } from "../../../src/xds/secrets/identities.js";
+import { createLease, type ReadyAuthority } from "../../../src/xds/secrets/identity-lease.js";
 import { createFakeTime } from "../../support/fake-time.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";

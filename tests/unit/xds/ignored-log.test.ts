@@ -1,7 +1,7 @@
 import * as assert from "uvu/assert";
 import { createLogger } from "../../../src/lib/logger.js";
 import { versionOf } from "../../../src/store/version.js";
-import { createIgnoredLog } from "../../../src/xds/ignored-log.js";
+import { createIgnoredLog } from "../../../src/xds/configuration/ignored-log.js";
 import { stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 

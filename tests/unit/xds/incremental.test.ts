@@ -7,7 +7,7 @@ import type { Change, Stored } from "../../../src/store/store.js";
 import { versionOf } from "../../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
 import type { View } from "../../../src/view/mesh-view.js";
-import { type Client, createProxies } from "../../../src/xds/proxies.js";
+import { type Client, createProxies } from "../../../src/xds/configuration/proxies.js";
 import { dataplane, meshRecord, permission, stored } from "../../support/mesh-view.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";

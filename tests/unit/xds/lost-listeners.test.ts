@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
 import type { EnvoyResource } from "../../../src/envoy/resource.js";
-import { lostReason } from "../../../src/xds/lost-listeners.js";
-import { mayPass } from "../../../src/xds/passing-refusal.js";
-import { createRetries } from "../../../src/xds/retries.js";
+import { lostReason } from "../../../src/xds/configuration/lost-listeners.js";
+import { mayPass } from "../../../src/xds/configuration/passing-refusal.js";
+import { createRetries } from "../../../src/xds/configuration/retries.js";
 import { createFakeTime } from "../../support/fake-time.js";
 import { suite } from "../../support/suite.js";
 import { backend, generated, redis, viewOf } from "./meshes.js";

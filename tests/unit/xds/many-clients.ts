@@ -1,5 +1,5 @@
 import type { ProxyConfig } from "../../../src/envoy/resource.js";
-import type { Session } from "../../../src/xds/session.js";
+import type { Session } from "../../../src/xds/configuration/session.js";
 import { type Random, runSeed, seeded } from "../../support/random.js";
 import { type DataplaneSketch, generated, viewOf } from "./meshes.js";
 

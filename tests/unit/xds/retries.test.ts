@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
-import { mayPass } from "../../../src/xds/passing-refusal.js";
-import { createRetries } from "../../../src/xds/retries.js";
+import { mayPass } from "../../../src/xds/configuration/passing-refusal.js";
+import { createRetries } from "../../../src/xds/configuration/retries.js";
 import { createFakeTime } from "../../support/fake-time.js";
 import { suite } from "../../support/suite.js";
 

@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { type Claimant, createSecretAgreement } from "../../../src/xds/secret-agreement.js";
+import { type Claimant, createSecretAgreement } from "../../../src/xds/secrets/agreement.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("secret streams that say they belong to one proxy");

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import type { EnvoyResource } from "../../../src/envoy/resource.js";
-import { createSecretSession } from "../../../src/xds/secret-session.js";
+import { createSecretSession } from "../../../src/xds/secrets/session.js";
 import { runSeed, seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 

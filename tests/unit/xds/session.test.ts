@@ -1,10 +1,10 @@
 import * as assert from "uvu/assert";
 import { type EnvoyResource, emptyConfig, type ProxyConfig } from "../../../src/envoy/resource.js";
-import { wanted } from "../../../src/xds/due.js";
+import { wanted } from "../../../src/xds/configuration/due.js";
+import { createSession, type Request } from "../../../src/xds/configuration/session.js";
+import { createSubscription, forget, noteSent } from "../../../src/xds/configuration/subscription.js";
 import { LimitExceeded } from "../../../src/xds/limits.js";
 import type { Response } from "../../../src/xds/response.js";
-import { createSession, type Request } from "../../../src/xds/session.js";
-import { createSubscription, forget, noteSent } from "../../../src/xds/subscription.js";
 import { runSeed } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 import { drain, driveClients } from "./many-clients.js";

@@ -1,6 +1,6 @@
 import type { EnvoyResource, ProxyConfig, XdsKind } from "../../../src/envoy/resource.js";
+import { createSession, type Request, type Session } from "../../../src/xds/configuration/session.js";
 import type { Response } from "../../../src/xds/response.js";
-import { createSession, type Request, type Session } from "../../../src/xds/session.js";
 
 type Kinds = "cds" | "eds" | "lds";
 

@@ -5,8 +5,8 @@ import { ClusterSchema } from "../../../proto-gen/es/envoy/config/cluster/v3/clu
 import { ClusterLoadAssignmentSchema } from "../../../proto-gen/es/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../../../proto-gen/es/envoy/config/listener/v3/listener_pb.js";
 import { type ProxyConfig, typeUrls } from "../../../src/envoy/resource.js";
-import { createSession, type Session } from "../../../src/xds/session.js";
-import { createSotw } from "../../../src/xds/sotw.js";
+import { createSession, type Session } from "../../../src/xds/configuration/session.js";
+import { createSotw } from "../../../src/xds/configuration/sotw.js";
 import { unframed } from "../../support/discovery-request.js";
 
 const { DiscoveryRequest, DiscoveryResponse } = envoy.service.discovery.v3;

@@ -1,11 +1,18 @@
-import { type EnvoyResource, edsNamesOf, kinds, type ProxyConfig, typeUrls, type XdsKind } from "../envoy/resource.js";
-import { callError } from "../net/grpc-status.js";
+import {
+  type EnvoyResource,
+  edsNamesOf,
+  kinds,
+  type ProxyConfig,
+  typeUrls,
+  type XdsKind,
+} from "../../envoy/resource.js";
+import { callError } from "../../net/grpc-status.js";
+import { LimitExceeded, xdsLimits } from "../limits.js";
+import { contentHash, type Response } from "../response.js";
 import { type Delivery, deliveriesOf, deliveryOf } from "./delivery.js";
 import { dueRemovals, dueResources } from "./due.js";
-import { LimitExceeded, xdsLimits } from "./limits.js";
 import { type ListenerComparison, noteLost } from "./lost-listeners.js";
 import { mayPass } from "./passing-refusal.js";
-import { contentHash, type Response } from "./response.js";
 import {
   createSubscription,
   forget,

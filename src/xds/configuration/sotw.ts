@@ -1,8 +1,8 @@
-import type { EnvoyResource, XdsKind } from "../envoy/resource.js";
-import { decodeSotwRequest } from "./decode.js";
-import type { Response } from "./response.js";
+import type { EnvoyResource, XdsKind } from "../../envoy/resource.js";
+import { decodeSotwRequest } from "../decode.js";
+import type { Response } from "../response.js";
+import { encodeSotwResponse } from "../wire.js";
 import type { Protocol } from "./stream.js";
-import { encodeSotwResponse } from "./wire.js";
 
 /** What a client asked for and has of one type. */
 interface TypeState {

@@ -1,4 +1,4 @@
-import type { MeshView } from "../view/mesh-view.js";
+import type { MeshView } from "../../view/mesh-view.js";
 
 /** A certificate with its key, as a proxy presents it. PEM. */
 export interface IssuedIdentity {

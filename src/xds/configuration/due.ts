@@ -1,5 +1,5 @@
-import { assignment } from "../envoy/assignments.js";
-import { type EnvoyResource, edsNamesOf, type ProxyConfig } from "../envoy/resource.js";
+import { assignment } from "../../envoy/assignments.js";
+import { type EnvoyResource, edsNamesOf, type ProxyConfig } from "../../envoy/resource.js";
 import { absent, type Settled, type Subscription } from "./subscription.js";
 
 /** Made once for each name: the list of names is gone through with every answer. */

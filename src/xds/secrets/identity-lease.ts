@@ -1,4 +1,4 @@
-import type { Timers } from "./coalesce.js";
+import type { Timers } from "../../lib/timers.js";
 import type { AuthorityState, IssuedIdentity } from "./identities.js";
 
 /** What a certificate says and who signed it: one that differs in either is replaced. */

@@ -1,16 +1,16 @@
-import { localClusterName } from "../envoy/clusters.js";
-import { encodeHealthSpecifier, reportIntervalMs } from "../envoy/health-specifier.js";
-import type { Logger } from "../lib/logger.js";
-import { frame } from "../net/grpc-frame.js";
-import { type CallError, callError, type GrpcCall, type GrpcListener } from "../net/grpc-server.js";
-import type { Incidents } from "../net/incidents.js";
-import { applicationChecks } from "../policy/application-checks.js";
-import type { Touched } from "../view/apply.js";
-import type { View } from "../view/mesh-view.js";
-import { decodeHealthMessage, type HealthMessage } from "./health-report.js";
-import { LimitExceeded } from "./limits.js";
-import { type ProxyId, parseNodeId } from "./node.js";
-import { createSlices } from "./slices.js";
+import { localClusterName } from "../../envoy/clusters.js";
+import { encodeHealthSpecifier, reportIntervalMs } from "../../envoy/health-specifier.js";
+import type { Logger } from "../../lib/logger.js";
+import { frame } from "../../net/grpc-frame.js";
+import { type CallError, callError, type GrpcCall, type GrpcListener } from "../../net/grpc-server.js";
+import type { Incidents } from "../../net/incidents.js";
+import { applicationChecks } from "../../policy/application-checks.js";
+import type { Touched } from "../../view/apply.js";
+import type { View } from "../../view/mesh-view.js";
+import { LimitExceeded } from "../limits.js";
+import { type ProxyId, parseNodeId } from "../node.js";
+import { createSlices } from "../slices.js";
+import { decodeHealthMessage, type HealthMessage } from "./report.js";
 
 /** Hears what sidecars find out about their applications. */
 export interface HealthObserver {

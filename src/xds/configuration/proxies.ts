@@ -1,20 +1,20 @@
-import { reassigned } from "../envoy/assignments.js";
-import type { Generated } from "../envoy/generate.js";
-import type { Placement } from "../envoy/placement.js";
-import { emptyConfig, type ProxyConfig } from "../envoy/resource.js";
-import type { Logger } from "../lib/logger.js";
-import { callError } from "../net/grpc-status.js";
-import type { Touched } from "../view/apply.js";
-import type { MeshView, ProxyView, View } from "../view/mesh-view.js";
-import { unreachableInbounds } from "../view/proxy.js";
+import { reassigned } from "../../envoy/assignments.js";
+import type { Generated } from "../../envoy/generate.js";
+import type { Placement } from "../../envoy/placement.js";
+import { emptyConfig, type ProxyConfig } from "../../envoy/resource.js";
+import type { Logger } from "../../lib/logger.js";
+import { callError } from "../../net/grpc-status.js";
+import type { Touched } from "../../view/apply.js";
+import type { MeshView, ProxyView, View } from "../../view/mesh-view.js";
+import { unreachableInbounds } from "../../view/proxy.js";
+import { LimitExceeded, xdsLimits } from "../limits.js";
+import type { ProxyId } from "../node.js";
+import { createSlices } from "../slices.js";
 import type { Delivery } from "./delivery.js";
 import { createIgnoredLog } from "./ignored-log.js";
-import { LimitExceeded, xdsLimits } from "./limits.js";
 import type { ListenerComparison } from "./lost-listeners.js";
-import type { ProxyId } from "./node.js";
 import { createProxyIndex, type Indexed, noSources } from "./proxy-index.js";
 import type { Session } from "./session.js";
-import { createSlices } from "./slices.js";
 
 /** A stream as this index sees it. */
 export interface Client

@@ -1,5 +1,5 @@
-import type { Ignored } from "../envoy/ignored.js";
-import type { Logger } from "../lib/logger.js";
+import type { Ignored } from "../../envoy/ignored.js";
+import type { Logger } from "../../lib/logger.js";
 
 /**
  * Says which parts of policies have no effect: once for each state of a policy, and not again for every proxy that it is

@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { createPlacement } from "../envoy/placement.js";
-import type { Logger } from "../lib/logger.js";
-import type { Frame } from "../net/grpc-frame.js";
-import { type CallError, callError, type GrpcCall, type GrpcListener } from "../net/grpc-server.js";
-import type { Incidents } from "../net/incidents.js";
-import { realTimers } from "./coalesce.js";
-import type { Node } from "./decode.js";
-import { LimitExceeded } from "./limits.js";
-import { parseNodeId } from "./node.js";
-import type { StreamObserver } from "./observer.js";
+import { createPlacement } from "../../envoy/placement.js";
+import type { Logger } from "../../lib/logger.js";
+import { realTimers } from "../../lib/timers.js";
+import type { Frame } from "../../net/grpc-frame.js";
+import { type CallError, callError, type GrpcCall, type GrpcListener } from "../../net/grpc-server.js";
+import type { Incidents } from "../../net/incidents.js";
+import type { Node } from "../decode.js";
+import { LimitExceeded } from "../limits.js";
+import { parseNodeId } from "../node.js";
+import type { StreamObserver } from "../observer.js";
+import type { Response } from "../response.js";
 import type { Client, Proxies } from "./proxies.js";
-import type { Response } from "./response.js";
 import { createRetries } from "./retries.js";
 import { createSession, type Request } from "./session.js";
 

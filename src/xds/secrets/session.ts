@@ -1,5 +1,5 @@
-import type { EnvoyResource } from "../envoy/resource.js";
-import { contentHash, createNonces } from "./response.js";
+import type { EnvoyResource } from "../../envoy/resource.js";
+import { contentHash, createNonces } from "../response.js";
 
 /** A state-of-the-world request on a secret stream. */
 export interface SecretRequest {

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
-import { SecretSchema } from "../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
-import { type EnvoyResource, encode } from "../envoy/resource.js";
-import { identityName, meshCaName } from "../envoy/tls.js";
+import { SecretSchema } from "../../../proto-gen/es/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { type EnvoyResource, encode } from "../../envoy/resource.js";
+import { identityName, meshCaName } from "../../envoy/tls.js";
 import type { IssuedIdentity } from "./identities.js";
 
 const inline = (text: string) => ({

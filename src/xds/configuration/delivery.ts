@@ -1,4 +1,4 @@
-import type { EnvoyResource, ProxyConfig, XdsKind } from "../envoy/resource.js";
+import type { EnvoyResource, ProxyConfig, XdsKind } from "../../envoy/resource.js";
 import { wanted } from "./due.js";
 import type { Held, Subscription } from "./subscription.js";
 

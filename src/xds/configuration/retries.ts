@@ -1,5 +1,5 @@
-import { backoff } from "../lib/deadline.js";
-import type { Timers } from "./coalesce.js";
+import { backoff } from "../../lib/deadline.js";
+import type { Timers } from "../../lib/timers.js";
 import type { Session } from "./session.js";
 
 /** When a stream sends again what its client refused for a reason that may pass. */

@@ -1,7 +1,7 @@
 import { BinaryReader } from "google-protobuf";
-import { callError } from "../net/grpc-status.js";
-import { readNodeId } from "./decode.js";
-import { LimitExceeded, xdsLimits } from "./limits.js";
+import { callError } from "../../net/grpc-status.js";
+import { readNodeId } from "../decode.js";
+import { LimitExceeded, xdsLimits } from "../limits.js";
 
 /** What an Envoy says on its health stream. */
 export interface HealthMessage {

@@ -1,6 +1,6 @@
-import type { EnvoyResource, ProxyConfig, XdsKind } from "../envoy/resource.js";
+import type { EnvoyResource, ProxyConfig, XdsKind } from "../../envoy/resource.js";
+import { createNonces, type Response } from "../response.js";
 import { mayPass } from "./passing-refusal.js";
-import { createNonces, type Response } from "./response.js";
 
 /** What the client has of a resource, as far as it acknowledged it. */
 export interface Held {

@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
-import { createTurns } from "../../../src/cp/checks/turns.js";
+import { createSemaphore } from "../../../src/lib/semaphore.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("turns");
+const test = suite("semaphore");
 
 function work() {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -17,9 +17,9 @@ function work() {
 const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
 test("only so many go on at once, the others in the order in which they came", async () => {
-  const turns = createTurns(2, 10);
+  const semaphore = createSemaphore(2, 10);
   const works = [work(), work(), work(), work()];
-  const results = works.map(({ start }) => turns(start));
+  const results = works.map(({ start }) => semaphore(start));
   await settle();
   const begun = () => works.map((one) => one.begun());
   assert.equal(begun(), [true, true, false, false]);
@@ -33,14 +33,14 @@ test("only so many go on at once, the others in the order in which they came", a
   works[2]?.done("c");
   works[3]?.done("d");
   assert.equal(await Promise.all(results.slice(1)), ["b", "c", "d"]);
-  assert.is(await turns(async () => "later"), "later");
+  assert.is(await semaphore(async () => "later"), "later");
 });
 
 test("who would have to wait behind too many is turned away at once", async () => {
-  const turns = createTurns(1, 1);
+  const semaphore = createSemaphore(1, 1);
   const [first, second] = [work(), work()];
-  const results = [turns(first.start), turns(second.start)];
-  assert.is(await turns(async () => "third"), undefined);
+  const results = [semaphore(first.start), semaphore(second.start)];
+  assert.is(await semaphore(async () => "third"), undefined);
   first.done("first");
   second.done("second");
   assert.equal(await Promise.all(results), ["first", "second"]);

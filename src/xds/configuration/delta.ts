@@ -1,6 +1,6 @@
-import { decodeDeltaRequest } from "./decode.js";
+import { decodeDeltaRequest } from "../decode.js";
+import { encodeDeltaResponse } from "../wire.js";
 import type { Protocol } from "./stream.js";
-import { encodeDeltaResponse } from "./wire.js";
 
 /** DeltaAggregatedResources: the session's own terms, so that there is nothing to remember. */
 export const delta: Protocol = {

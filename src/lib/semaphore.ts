@@ -1,8 +1,8 @@
 /** Does the work when its turn comes; undefined, at once, when too many others wait already. */
-export type Turns = <T>(work: () => Promise<T>) => Promise<T | undefined>;
+export type Semaphore = <T>(work: () => Promise<T>) => Promise<T | undefined>;
 
 /** Lets a few works go on at a time, first come first served. */
-export function createTurns(atOnce: number, waiting: number): Turns {
+export function createSemaphore(atOnce: number, waiting: number): Semaphore {
   const queue: (() => void)[] = [];
   let running = 0;
 

@@ -1,28 +1,28 @@
-import type { EnvoyResource } from "../envoy/resource.js";
-import { identityName, meshCaName } from "../envoy/tls.js";
-import type { Logger } from "../lib/logger.js";
-import { type CallError, callError, type GrpcCall, type GrpcListener } from "../net/grpc-server.js";
-import type { Incidents } from "../net/incidents.js";
-import type { MeshView, View } from "../view/mesh-view.js";
-import { servicesOf } from "../view/proxy.js";
-import { realTimers, type Timers } from "./coalesce.js";
-import { decodeSotwRequest, type SotwRequest } from "./decode.js";
+import type { EnvoyResource } from "../../envoy/resource.js";
+import { identityName, meshCaName } from "../../envoy/tls.js";
+import type { Logger } from "../../lib/logger.js";
+import { realTimers, type Timers } from "../../lib/timers.js";
+import { type CallError, callError, type GrpcCall, type GrpcListener } from "../../net/grpc-server.js";
+import type { Incidents } from "../../net/incidents.js";
+import type { MeshView, View } from "../../view/mesh-view.js";
+import { servicesOf } from "../../view/proxy.js";
+import { decodeSotwRequest, type SotwRequest } from "../decode.js";
+import { LimitExceeded } from "../limits.js";
+import { type ProxyId, parseNodeId } from "../node.js";
+import type { SecretObserver } from "../observer.js";
+import { encodeSotwResponse } from "../wire.js";
 import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
 import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
-import { LimitExceeded } from "./limits.js";
-import { type ProxyId, parseNodeId } from "./node.js";
-import type { SecretObserver } from "./observer.js";
-import type { Pacer } from "./pacer.js";
-import { createSecretSession } from "./secret-session.js";
 import { identitySecret, meshCaSecret } from "./secrets.js";
-import { encodeSotwResponse } from "./wire.js";
+import { createSecretSession } from "./session.js";
 
 /** What a stream is served from. */
 export interface SecretSurroundings {
   readonly view: () => View;
   readonly identities: Identities;
   readonly authenticate: Authenticate;
-  readonly pace: Pacer;
+  /** Issues a certificate when its turn comes. */
+  readonly pace: (issue: () => Promise<void>) => void;
   readonly logger: Logger;
   readonly observer: SecretObserver;
   readonly incidents: Incidents;

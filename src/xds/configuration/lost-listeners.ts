@@ -1,4 +1,4 @@
-import type { ProxyConfig } from "../envoy/resource.js";
+import type { ProxyConfig } from "../../envoy/resource.js";
 import { absent, type Subscription, unsettle } from "./subscription.js";
 
 /** What the listeners of an Envoy are, measured by what it acknowledged. */

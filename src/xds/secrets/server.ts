@@ -1,15 +1,16 @@
-import type { Logger } from "../lib/logger.js";
-import { type GrpcListener, type GrpcServer, startGrpcServer } from "../net/grpc-server.js";
-import { type Incidents, uncounted } from "../net/incidents.js";
-import type { Touched } from "../view/apply.js";
-import type { ViewFeed } from "./feed.js";
+import type { ViewFeed } from "../../feed/feed.js";
+import type { Logger } from "../../lib/logger.js";
+import { createSemaphore } from "../../lib/semaphore.js";
+import { type GrpcListener, type GrpcServer, startGrpcServer } from "../../net/grpc-server.js";
+import { type Incidents, uncounted } from "../../net/incidents.js";
+import { inTurn } from "../../net/turns.js";
+import type { Touched } from "../../view/apply.js";
+import type { ProxyId } from "../node.js";
+import type { SecretObserver } from "../observer.js";
+import { createSlices } from "../slices.js";
+import { createSecretAgreement, trusting } from "./agreement.js";
 import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
-import type { ProxyId } from "./node.js";
-import type { SecretObserver } from "./observer.js";
-import { createPacer } from "./pacer.js";
-import { createSecretAgreement, trusting } from "./secret-agreement.js";
-import { type SecretStream, serveSecrets } from "./secret-stream.js";
-import { createSlices } from "./slices.js";
+import { type SecretStream, serveSecrets } from "./stream.js";
 
 /**
  * A proxy has two streams of secrets beside the one by which it counts as online, and pings are most of what idle proxies
@@ -55,8 +56,10 @@ const streamSecrets = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSec
 
 const trustedBy = (streams: Iterable<SecretStream>) => trusting(streams).map(({ trusted }) => trusted?.version);
 
-/** Certificates are issued, and streams looked at again, in slices of this length. */
+/** Streams are looked at again in slices of this length. */
 const sliceMs = 5;
+/** An RSA key takes another thread 50 ms. */
+const issuedAtOnce = 8;
 
 /** Streams by the proxy that they belong to, which their first request tells. */
 function createStreamIndex() {
@@ -88,7 +91,12 @@ function createStreamIndex() {
 export async function startSecretServer(options: SecretServerOptions): Promise<SecretServer> {
   const { feed, identities, authenticate, observer, logger, tls, incidents = uncounted } = options;
   const { connectionsPerAddress: perAddress } = options;
-  const pace = createPacer(sliceMs);
+  const issuing = createSemaphore(issuedAtOnce, Number.POSITIVE_INFINITY);
+  const pace = (issue: () => Promise<void>): void => {
+    issuing(() => new Promise<void>((resolve) => inTurn(() => resolve(issue())))).catch((error: unknown) =>
+      logger.error("a certificate was not issued", { error }),
+    );
+  };
   const index = createStreamIndex();
   const agreement = createSecretAgreement({
     streamsOf: ({ mesh, name }) => index.ofProxy(mesh, name),

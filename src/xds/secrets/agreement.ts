@@ -1,6 +1,6 @@
+import type { ProxyId } from "../node.js";
+import type { SecretObserver } from "../observer.js";
 import type { IssuedIdentity } from "./identities.js";
-import type { ProxyId } from "./node.js";
-import type { SecretObserver } from "./observer.js";
 
 /** What counts of a secret stream when several say that they belong to one proxy. */
 export interface Claimant {

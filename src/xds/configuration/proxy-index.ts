@@ -1,5 +1,5 @@
-import type { Generated } from "../envoy/generate.js";
-import type { ProxyId } from "./node.js";
+import type { Generated } from "../../envoy/generate.js";
+import type { ProxyId } from "../node.js";
 
 /** What a proxy's configuration was read from. */
 export type Sources = Pick<Generated, "services" | "offered">;
