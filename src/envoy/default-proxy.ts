@@ -38,24 +38,29 @@ function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
-const frozenServers = new WeakMap<SecretServerAddress, SecretServerAddress>();
+/** By the placement of a proxy. */
+const knownTls = new WeakMap<Placement, { readonly server: SecretServerAddress; readonly tls: TlsParameters }>();
 
-/** An equal one that is frozen: cache keys hold its hash then, in place of its certificate. */
-function frozen(server: SecretServerAddress): SecretServerAddress {
-  let known = frozenServers.get(server);
-  if (known === undefined) {
-    const { byHost } = server;
-    known = Object.freeze(byHost === undefined ? { ...server } : { ...server, byHost: Object.freeze({ ...byHost }) });
-    frozenServers.set(server, known);
-  }
-  return known;
-}
-
-function tlsOf(mesh: MeshView, server: SecretServerAddress | undefined, placement: Placement) {
+/** Frozen and made once for a proxy: all its clusters and inbounds have it in their cache keys, as a hash then. */
+function tlsOf(
+  mesh: MeshView,
+  server: SecretServerAddress | undefined,
+  placement: Placement,
+): TlsParameters | undefined {
   if (!mtlsEnabled(mesh.resource?.spec)) return undefined;
   if (server === undefined) throw new Error(`mesh "${mesh.name}" has mTLS on, and there is no secret server`);
-  const { tokenPath, controlPlaneHost, bootstrapRevision: revision } = placement;
-  return { mesh: mesh.name, server: frozen(server), tokenPath, controlPlaneHost, revision } satisfies TlsParameters;
+  const known = knownTls.get(placement);
+  if (known?.server === server && known.tls.mesh === mesh.name) return known.tls;
+  const { byHost } = server;
+  const tls = Object.freeze({
+    mesh: mesh.name,
+    server: Object.freeze(byHost === undefined ? { ...server } : { ...server, byHost: Object.freeze({ ...byHost }) }),
+    tokenPath: placement.tokenPath,
+    controlPlaneHost: placement.controlPlaneHost,
+    revision: placement.bootstrapRevision,
+  });
+  knownTls.set(placement, { server, tls });
+  return tls;
 }
 
 /**
