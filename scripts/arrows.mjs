@@ -3,8 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Rooms from the top down: a room may import what stands below it. */
-const floors = [
+/** Rooms from the top down: a room may import what stands below it. ARCHITECTURE.md has the same table. */
+export const floors = [
   ["main.ts"],
   ["cp", "dp", "ctl", "injector", "echo"],
   ["kubernetes", "redirect", "xds", "identity"],
@@ -21,7 +21,8 @@ const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [ro
 const below = (from, to) => floorOf.get(to) > floorOf.get(from);
 
 const programs = new Set(floors[1]);
-const pure = new Set(["resources", "policy", "view", "envoy"]);
+/** Rooms without I/O, clock, randomness and environment. */
+export const pure = new Set(["resources", "policy", "view", "envoy"]);
 const rightOfTheStore = new Set(["view", "policy", "envoy", "feed", "xds"]);
 
 /** What an import between two rooms may not do; the first rule that applies says why. */
@@ -47,6 +48,14 @@ const roomRules = [
     why: "the door loads one program only: by import()",
   },
 ];
+
+/**
+ * Whether a file of one room may import a file of another, both of `floors` and different.
+ * @param how `typesOnly`: by `import type`; `lazy`: by `import()`
+ */
+export function mayImport(from, to, how) {
+  return brokenRule(roomRules, { from, to, ...how }) === undefined;
+}
 
 /** What a pure room may not import from outside the tree, so that every instance computes the same from the same input. */
 const moduleRules = [
