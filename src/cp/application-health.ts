@@ -22,10 +22,10 @@ interface Sweepable {
 
 export interface ApplicationHealth extends HealthObserver {
   /**
-   * Forgets, once sidecars have had time to come back, what is recorded of those that are connected here and report
-   * nothing, because an older release started them: nobody would ever correct it.
+   * Begins to forget, each time after sidecars have had time to come back, what is recorded of those that are connected
+   * here and report nothing, because an older release started them: nobody would ever correct it.
    */
-  sweepLater(proxies: Sweepable): void;
+  start(proxies: Sweepable): void;
   close(): void;
 }
 
@@ -132,7 +132,7 @@ export function createApplicationHealth({ store, logger }: Options): Application
       }, graceMs);
       graces.set(`${proxy.mesh}\n${proxy.name}`, timer.unref());
     },
-    sweepLater(proxies) {
+    start(proxies) {
       sweeping = setInterval(() => sweep(proxies), 2 * graceMs).unref();
     },
     close() {

@@ -14,8 +14,8 @@ export interface NewerApi {
   readonly current: EnvoyApi | undefined;
   /** False while a template of the mesh waits for it: without, its resources would go and come back. */
   ready(mesh: MeshView): boolean;
-  /** Resolves when no template that is in the view now waits for it any more. */
-  settle(): Promise<void>;
+  /** Follows the view from now on; resolves when no template that is in it now waits for that API any more. */
+  start(): Promise<void>;
   /** Tells of a mesh that became ready, too, as of a policy for all of it. */
   readonly feed: Pick<ViewFeed, "view" | "listen">;
 }
@@ -29,7 +29,7 @@ interface Options {
 const allProxies = { ...untouched(), everyone: true };
 
 /** Loads that API when a template asks for it: it takes half a second and 30 MB, and most meshes never need it. */
-export function followNewerApi({ feed, envoy, logger }: Options): NewerApi {
+export function createNewerApi({ feed, envoy, logger }: Options): NewerApi {
   const listeners = new Set<ViewListener>();
   /** Templates that an Envoy was looked for because of; whether there was one, their reading tells. */
   const asked = new WeakSet<Stored<ProxyTemplate>>();
@@ -65,16 +65,17 @@ export function followNewerApi({ feed, envoy, logger }: Options): NewerApi {
     for (const listener of listeners) listener(name, allProxies);
   }
 
-  feed.listen((name) => {
-    follow(name).catch((error: unknown) => logger.error("raw resources were not read again", { mesh: name, error }));
-  });
-
   return {
     get current() {
       return current;
     },
     ready: (mesh) => waiting(mesh).length === 0,
-    async settle() {
+    async start() {
+      feed.listen((name) => {
+        follow(name).catch((error: unknown) =>
+          logger.error("raw resources were not read again", { mesh: name, error }),
+        );
+      });
       for (const mesh of feed.view().values()) await settle(mesh);
     },
     feed: {

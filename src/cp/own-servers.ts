@@ -63,7 +63,14 @@ export function ownServers(ports: Ports, hosts: Iterable<string>): OwnServers {
 const freshMs = 10_000;
 
 /** The servers of this process on this machine, whose addresses may change. */
-export function createOwnServers(settings: Settings) {
+export interface KnownOwnServers {
+  /** The same object for as long as ports and addresses are the same. */
+  current(): OwnServers;
+  /** Says which ports were chosen. */
+  opened(chosen: Ports): void;
+}
+
+export function createOwnServers(settings: Settings): KnownOwnServers {
   let ports: Ports = {
     api: settings.apiPort,
     bootstrap: settings.bootstrapPort,
@@ -76,7 +83,6 @@ export function createOwnServers(settings: Settings) {
   let known: { readonly text: string; readonly servers: OwnServers } | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
 
-  /** The same object for as long as ports and addresses are the same. */
   function current(): OwnServers {
     const now = performance.now();
     if (known !== undefined && now - readAt < freshMs) return known.servers;
@@ -90,8 +96,7 @@ export function createOwnServers(settings: Settings) {
 
   return {
     current,
-    /** Says which ports were chosen. */
-    opened(chosen: Ports): void {
+    opened(chosen) {
       ports = chosen;
       readAt = Number.NEGATIVE_INFINITY;
     },

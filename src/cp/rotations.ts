@@ -64,6 +64,8 @@ export interface Rotations {
    * @throws StoreError `conflict` when somebody else wrote the authority meanwhile
    */
   rotate(mesh: string): Promise<{ readonly begun: boolean; readonly status: AuthorityStatus } | undefined>;
+  /** Takes the rotations that are under way further, each as soon as it can, until `close`. */
+  start(): void;
   close(): void;
 }
 
@@ -88,6 +90,7 @@ export function createRotations(options: RotationOptions): Rotations {
   /** Meshes that were to be looked at while they were busy: a timer that fired then does not come again. */
   const again = new Set<string>();
   let closed = false;
+  let unlisten = () => {};
 
   function look(mesh: string, afterMs: number): void {
     if (closed) return;
@@ -211,11 +214,6 @@ export function createRotations(options: RotationOptions): Rotations {
     authority: authority as Stored<Secret>,
   });
 
-  const unlisten = feed.listen((mesh, touched) => {
-    if (touched.authority || touched.mesh || touched.proxies.size > 0) evaluate(mesh);
-  });
-  for (const mesh of feed.view().keys()) evaluate(mesh);
-
   return {
     async status(name) {
       const mesh = feed.view().get(name);
@@ -241,6 +239,12 @@ export function createRotations(options: RotationOptions): Rotations {
       const written = await store.update({ ...stored, spec }, stored.version);
       logger.info("the rotation of a certificate authority has begun", { mesh: name });
       return { begun: true, status: await statusOf(shown(mesh, written)) };
+    },
+    start() {
+      unlisten = feed.listen((mesh, touched) => {
+        if (touched.authority || touched.mesh || touched.proxies.size > 0) evaluate(mesh);
+      });
+      for (const mesh of feed.view().keys()) evaluate(mesh);
     },
     close() {
       closed = true;

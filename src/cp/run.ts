@@ -2,93 +2,48 @@ import { randomUUID } from "node:crypto";
 import path from "node:path";
 import type { PolicyEffect } from "../envoy/effects/effect.js";
 import { policyEffects } from "../envoy/effects/effects.js";
-import { connectTimeoutMs, createGenerator } from "../envoy/generate.js";
+import { createGenerator } from "../envoy/generate.js";
 import type { ListenerKind } from "../envoy/listener-kinds/listener-kind.js";
 import { listenerKinds } from "../envoy/listener-kinds/listener-kinds.js";
-import { followChanges, type ViewFeed } from "../feed/feed.js";
+import { startViewFeed, type ViewFeed } from "../feed/feed.js";
 import { type Authorities, createAuthorities } from "../identity/authorities.js";
-import { ensureSigningKey } from "../identity/signing-key.js";
+import type { SigningKey } from "../identity/signing-key.js";
 import type { Logger } from "../lib/logger.js";
-import { build } from "../lib/version.js";
-import { createSiteGuard, knownHostsOnly } from "../net/cross-site.js";
-import { grpcLimits } from "../net/grpc-limits.js";
-import { startHttpServer } from "../net/http-server.js";
-import { httpLimitNames } from "../net/limits.js";
-import { bindError } from "../net/listen.js";
-import { allowedOrigins } from "../net/origins.js";
-import { meshType } from "../resources/mesh.js";
+import { type HttpServer, startHttpServer } from "../net/http-server.js";
 import { type Registry, registry } from "../resources/registry.js";
+import type { OpenedStore } from "../store/kind.js";
 import { storeKinds } from "../store/kinds.js";
 import type { Store } from "../store/store.js";
 import { emptyPolicies } from "../view/policies.js";
-import { xdsLimits } from "../xds/limits.js";
-import { startXdsServer, type XdsServer } from "../xds/server.js";
-import { apiHandler } from "./api/handler.js";
-import { createApplicationHealth } from "./application-health.js";
-import { createDuplicates } from "./bootstrap/duplicates.js";
-import { bootstrapHandler } from "./bootstrap/handler.js";
-import { catalogueDocument } from "./catalogue.js";
+import type { SecretObserver } from "../xds/observer.js";
+import { startApi } from "./api/server.js";
+import { startBootstrap } from "./bootstrap/server.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
-import { specChecks } from "./checks/spec-checks.js";
-import { ensureDefaultMesh } from "./default-mesh.js";
-import { createDiagnosis } from "./explain/diagnosis.js";
+import { createDefence } from "./defence.js";
+import { startDiscovery } from "./discovery.js";
 import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
-import { followInstances } from "./insights/abandoned.js";
-import { startCollector } from "./insights/collector.js";
-import { createPresence } from "./insights/presence.js";
-import { createInsightRecorder } from "./insights/recorder.js";
+import { startInsights } from "./insights/insights.js";
+import { ensureInstallation } from "./installation.js";
+import { startParts } from "./lifecycle.js";
 import { localChanges } from "./local-changes.js";
 import { measuredStore } from "./metrics/measured-store.js";
-import { createMetrics } from "./metrics/metrics.js";
-import { both } from "./metrics/observers.js";
-import { followNewerApi } from "./newer-api.js";
+import { startMetrics } from "./metrics/metrics.js";
 import { openStore } from "./open-store.js";
-import { createOwnServers } from "./own-servers.js";
+import { createOwnServers, type Ports } from "./own-servers.js";
 import { patiently } from "./patience.js";
-import { createRecentRefusals } from "./recent-refusals.js";
-import { createRotations } from "./rotations.js";
-import { hostForEnvoy, isHostUnset, startSecrets } from "./secrets.js";
-import { originsVariable, type Settings, settingsDocument, tableWith } from "./settings.js";
-import { createStatus } from "./status.js";
+import { createRotations, type Rotations } from "./rotations.js";
+import { type StartedSecrets, startSecrets } from "./secrets.js";
+import type { Settings } from "./settings.js";
+import type { StartContext } from "./start-context.js";
 import type { StoreKinds } from "./store-settings.js";
-import { startTokenServers } from "./tokens/servers.js";
+import { startTokenServers, type TokenServers } from "./tokens/servers.js";
 
 /** A running control plane. */
 export interface ControlPlane {
-  readonly ports: {
-    readonly api: number;
-    readonly bootstrap: number;
-    readonly xds: number;
-    readonly sds: number;
-    readonly health: number;
-    /** Undefined for token servers that don't run. */
-    readonly localTokens: number | undefined;
-    readonly publicTokens: number | undefined;
-  };
+  readonly ports: Ports;
   /** Not ready, GOAWAY, disconnect times written, servers stopped; within two seconds. */
   close(): Promise<void>;
-}
-
-/** Changes reach proxies within this, whatever the refresh interval says. */
-const longestGatheringMs = 100;
-
-/** A kuma-dp doesn't wait longer for its bootstrap because its last connection to another instance may have just ended. */
-const longestPresenceLagMs = 2_000;
-
-/** Makes sure that the store has what every installation has; returns the key that signs tokens, if there are any. */
-async function furnish(store: Store, authorities: Authorities, settings: Settings, logger: Logger) {
-  const [signingKey] = await Promise.all([
-    settings.tokenServerEnabled ? ensureSigningKey(store) : undefined,
-    ensureDefaultMesh(store, settings.defaultMesh, authorities),
-  ]);
-  // Meshes of a store that an older version wrote, or whose creation was cut short, get theirs now.
-  for (const { name } of await store.list(meshType)) {
-    if (await authorities.ensure(name)) {
-      logger.info("made the certificate authority that was missing", { mesh: name });
-    }
-  }
-  return signingKey;
 }
 
 /** What a control plane grows by, each a list of values. */
@@ -117,238 +72,32 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const kinds = { ...ours, ...more };
   const generate = createGenerator(kinds.effects, kinds.listeners);
-  const servers: { close(): Promise<void> }[] = [];
-  const stops: (() => Promise<void>)[] = [];
-  const state: { ready: boolean; store?: Store; view?: ViewFeed } = { ready: false };
-  async function close(): Promise<void> {
-    state.ready = false;
-    await Promise.all(servers.splice(0).map((server) => server.close()));
-    for (const stop of stops.splice(0).reverse()) await stop();
-  }
-
-  const metrics = createMetrics();
-  const allowed = await allowedOrigins(settings.corsAllowedDomains, originsVariable);
-  const guard = createSiteGuard({ allowed, advertisedHostname: settings.advertisedHostname });
-  const refusals = createRecentRefusals();
-  const incidents = (server: string, limits: readonly string[]) =>
-    refusals.watch(server, metrics.incidents(server, limits));
-  const httpIncidents = (server: string) => incidents(server, httpLimitNames);
-  const knownHosts = knownHostsOnly(guard, metrics.requestRefused);
+  const envoy = bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"));
   const own = createOwnServers(settings);
-  try {
-    const health = await startHttpServer({
-      port: settings.diagnosticsPort,
-      setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
-      layers: [knownHosts],
-      handler: healthHandler(
-        () => state.ready && state.store?.available === true && state.view?.current() === true,
-        metrics,
-      ),
-      logger: logger.child("xds-server.diagnostics"),
-      incidents: httpIncidents("diagnostics"),
-    });
-    stops.push(() => health.close());
+  const readiness: Readiness = { ready: () => false };
+  return startParts(logger, async (lifecycle) => {
+    const metrics = lifecycle.runs("metrics", startMetrics());
+    const defence = await createDefence(settings, metrics);
+    const context = { settings, logger, signal, lifecycle, metrics, defence };
 
-    const instanceId = randomUUID();
-    const opened = await openStore(settings, kinds.stores, kinds.registry, instanceId, logger.child("store"), signal);
-    const { instances, leadership } = opened;
-    const store = measuredStore(opened.store, metrics);
-    state.store = store;
-    stops.push(() => store.close());
-    const { caKeyType: keyType, workloadCertValidity: validityMs } = settings;
-    const authorities = createAuthorities(store, { keyType, validityMs }, logger.child("identity"));
-    const signingKey = await patiently(() => furnish(store, authorities, settings, logger), logger, signal);
-
-    const insights = createInsightRecorder({
-      store,
-      instances,
-      flushIntervalMs: settings.statusFlushInterval,
-      logger: logger.child("insights"),
-    });
-    stops.push(() => insights.close());
-    followInstances({ store, instances, logger: logger.child("insights"), rewrite: insights.rewrite });
-    if (settings.dataplaneCleanupAge > 0) {
-      const collector = startCollector({
-        store,
-        leadership,
-        ageMs: settings.dataplaneCleanupAge,
-        isOpenHere: (proxy) => insights.openSince(proxy).length > 0,
-        logger: logger.child("insights"),
-      });
-      stops.push(async () => collector.close());
-    }
-
-    const view = await followChanges({
-      changes: store.changes,
-      policies: emptyPolicies(kinds.registry.policies),
-      failed: metrics.feedFailed,
-      logger: logger.child("view"),
-      coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
-    });
-    state.view = view;
-    stops.push(async () => view.close());
-    const tokens =
-      signingKey &&
-      (await startTokenServers({
-        settings,
-        store,
-        key: signingKey,
-        allowedOrigins: allowed,
-        refused: metrics.requestRefused,
-        incidents: httpIncidents("tokens"),
-        localLayers: localChanges(settings, "dataplane token server", metrics.requestRefused),
-        logger: logger.child("dataplane-token-server"),
-      }));
-    if (tokens !== undefined) servers.push(tokens);
-
-    const secretsOptions = {
-      settings,
-      store,
-      feed: view,
-      authorities,
-      signingKey,
-      observer: insights,
-      logger: logger.child("sds-server"),
-      incidents: incidents("sds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
-    };
-    const secrets = await patiently(() => startSecrets(secretsOptions), logger, signal);
-    servers.push(secrets.server);
-    const applications = createApplicationHealth({ store, logger: logger.child("health") });
-    stops.push(async () => applications.close());
-    const envoy = bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"));
-    const newerApi = followNewerApi({ feed: view, envoy, logger: logger.child("xds-server") });
-    await newerApi.settle();
-    const xds: XdsServer = await startXdsServer({
-      port: settings.xdsPort,
-      feed: newerApi.feed,
-      observer: both(insights, metrics.observer),
-      logger: logger.child("xds-server"),
-      health: applications,
-      incidents: incidents("xds", [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
-      firstMessageBytes: settings.maxFirstRequestBytes,
-      connectionsPerAddress: settings.maxOpeningConnections,
-      generate: metrics.measured((proxy, mesh, placement, before) => {
-        if (!newerApi.ready(mesh)) return undefined;
-        const surroundings = {
-          connectTimeoutMs,
-          secretServer: secrets.address,
-          newerApi: newerApi.current,
-          ownServers: own.current(),
-        };
-        return generate(proxy, mesh, surroundings, placement, before);
-      }),
-    }).catch((error: unknown) => {
-      throw bindError({ port: settings.xdsPort, setting: "KUMA_XDS_SERVER_GRPC_PORT" }, error);
-    });
-    servers.push(xds);
-    applications.sweepLater({
-      view: view.view,
-      connected: (id) => xds.streams(id).length > 0,
-      reports: xds.reportsHealth,
-    });
-    metrics.countStreams({ xds: xds.calls, sds: secrets.server.calls });
-    const rotations = createRotations({
-      // Two turns of the recorder, since the first may have begun a moment too early.
-      insightsLagMs: 2 * settings.statusFlushInterval,
-      store,
-      feed: view,
-      authorities,
-      keyType,
-      validityMs,
-      logger: logger.child("identity"),
-    });
-    stops.push(async () => rotations.close());
-
-    const presence = createPresence({
-      store,
-      instances,
-      openSince: insights.openSince,
-      lagMs: Math.min(2 * settings.statusFlushInterval, longestPresenceLagMs),
-    });
-    // The catalogue holds the bootstrap server's port, which is only known once it listens.
-    const catalogue: { apis?: unknown } = {};
-    const bootstrap = await startHttpServer({
-      port: settings.bootstrapPort,
-      setting: "KUMA_BOOTSTRAP_SERVER_PORT",
-      layers: [knownHosts],
-      logger: logger.child("bootstrap"),
-      incidents: httpIncidents("bootstrap"),
-      handler: bootstrapHandler({
-        store,
-        guard,
-        logger: logger.child("bootstrap"),
-        admin: {
-          address: settings.adminAddress,
-          port: settings.adminPort,
-          accessLogPath: settings.adminAccessLogPath,
-        },
-        xds: {
-          host: hostForEnvoy(settings),
-          port: settings.xdsPortForEnvoy || xds.port,
-          connectTimeoutMs: settings.xdsConnectTimeout,
-        },
-        hostUnset: isHostUnset(settings),
-        catalogue,
-        findDuplicate: createDuplicates({ presence, logger: logger.child("bootstrap") }),
-        listeners: { compare: xds.compareListeners, reported: metrics.listenersReported },
-        refused: metrics.requestRefused,
-      }),
-    });
-    servers.push(bootstrap);
-    const { advertisedHostname } = settings;
-    Object.assign(
-      catalogue,
-      catalogueDocument({
-        advertisedHostname,
-        bootstrapPort: bootstrap.port,
-        localTokenPort: tokens?.localPort,
-        publicTokenPort: tokens?.publicPort,
-      }),
-    );
-
-    const api = await startHttpServer({
-      port: settings.apiPort,
-      host: settings.apiInterface,
-      setting: "KUMA_API_SERVER_PORT or KUMA_API_SERVER_INTERFACE",
-      layers: [knownHosts],
-      logger: logger.child("api-server"),
-      incidents: httpIncidents("api"),
-      handler: apiHandler({
-        layers: localChanges(settings, "HTTP API", metrics.requestRefused),
-        registry: kinds.registry,
-        checks: specChecks(own.current, envoy),
-        store,
-        guard,
-        logger: logger.child("api-server"),
-        version: build.version,
-        readOnly: settings.apiReadOnly,
-        catalogue,
-        config: settingsDocument(settings, tableWith(kinds.stores)),
-        authorities,
-        rotations,
-        status: createStatus({
-          store,
-          storeType: settings.storeType,
-          sdsCertificate: secrets.certificate,
-          refusals,
-        }),
-        unregistered: () => xds.unregistered(),
-        diagnosis: createDiagnosis({
-          view: view.view,
-          store,
-          xds,
-          secrets: secrets.server,
-          authorities,
-          instanceId,
-          alone: async () => (await instances.running()).size === 1,
-        }),
-      }),
-    });
-    servers.push(api);
+    const health = await startHealth(context, readiness);
+    const { store, instances, leadership } = await startStore(context, kinds);
+    const authorities = createAuthorities(store, authoritySettings(settings), logger.child("identity"));
+    const signingKey = await patiently(() => ensureInstallation(context, { store, authorities }), logger, signal);
+    const insights = startInsights(context, { store, instances, leadership });
+    const feed = await startView(context, { store, registry: kinds.registry });
+    const tokens = signingKey && (await startTokens(context, { store, key: signingKey }));
+    const secrets = await startSecretServer(context, { store, feed, authorities, signingKey, observer: insights });
+    const xds = await startDiscovery(context, { store, feed, insights, secrets, own, envoy, generate });
+    const rotations = startRotations(context, { store, feed, authorities });
+    const bootstrap = await startBootstrap(context, { store, instances, insights, xds, tokens });
+    const { catalogue } = bootstrap;
+    const inspected = { store, instances, feed, authorities, rotations, secrets, xds, own, envoy, catalogue };
+    const api = await startApi(context, { kinds, ...inspected });
 
     const warning = exposureWarning(settings);
     if (warning !== undefined) logger.info(`warning: ${warning}`);
-    const ports = {
+    const ports: Ports = {
       api: api.port,
       bootstrap: bootstrap.port,
       xds: xds.port,
@@ -358,10 +107,110 @@ export async function startControlPlane(
       publicTokens: tokens?.publicPort,
     };
     own.opened(ports);
-    state.ready = true;
+    readiness.ready = () => store.available && feed.current();
+    async function close(): Promise<void> {
+      readiness.ready = () => false;
+      await lifecycle.close();
+    }
     return { ports, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  });
+}
+
+/** What `/ready` asks; false until everything is started. */
+interface Readiness {
+  ready: () => boolean;
+}
+
+const authoritySettings = ({ caKeyType: keyType, workloadCertValidity: validityMs }: Settings) => ({
+  keyType,
+  validityMs,
+});
+
+async function startHealth(
+  { settings, logger, lifecycle, metrics, defence }: StartContext,
+  readiness: Readiness,
+): Promise<HttpServer> {
+  const server = await startHttpServer({
+    port: settings.diagnosticsPort,
+    setting: "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
+    layers: [defence.knownHosts],
+    handler: healthHandler(() => readiness.ready(), metrics),
+    logger: logger.child("xds-server.diagnostics"),
+    incidents: defence.http("diagnostics"),
+  });
+  // Closed after everything else, and not with the other servers: until then it says that this one is not ready.
+  return lifecycle.runs("health server", server);
+}
+
+async function startStore(
+  { settings, logger, signal, lifecycle, metrics }: StartContext,
+  { stores, registry }: Pick<Kinds, "stores" | "registry">,
+): Promise<OpenedStore> {
+  const opened = await openStore(settings, stores, registry, randomUUID(), logger.child("store"), signal);
+  return { ...opened, store: lifecycle.runs("store", measuredStore(opened.store, metrics)) };
+}
+
+/** Changes reach proxies within this, whatever the refresh interval says. */
+const longestGatheringMs = 100;
+
+async function startView(
+  { settings, logger, lifecycle, metrics }: StartContext,
+  { store, registry }: { readonly store: Store; readonly registry: Registry },
+): Promise<ViewFeed> {
+  const feed = await startViewFeed({
+    changes: store.changes,
+    policies: emptyPolicies(registry.policies),
+    failed: metrics.feedFailed,
+    logger: logger.child("view"),
+    coalesceMaxMs: Math.min(longestGatheringMs, settings.refreshInterval),
+  });
+  return lifecycle.runs("view", feed);
+}
+
+async function startTokens(
+  { settings, logger, lifecycle, metrics, defence }: StartContext,
+  { store, key }: { readonly store: Store; readonly key: SigningKey },
+): Promise<TokenServers> {
+  const servers = await startTokenServers({
+    settings,
+    store,
+    key,
+    allowedOrigins: defence.allowed,
+    refused: metrics.requestRefused,
+    incidents: defence.http("tokens"),
+    localLayers: localChanges(settings, "dataplane token server", metrics.requestRefused),
+    logger: logger.child("dataplane-token-server"),
+  });
+  return lifecycle.serves("token servers", servers);
+}
+
+interface Trust {
+  readonly store: Store;
+  readonly feed: ViewFeed;
+  readonly authorities: Authorities;
+}
+
+async function startSecretServer(
+  { settings, logger, signal, lifecycle, defence }: StartContext,
+  parts: Trust & { readonly signingKey: SigningKey | undefined; readonly observer: SecretObserver },
+): Promise<StartedSecrets> {
+  const options = { ...parts, settings, logger: logger.child("sds-server"), incidents: defence.grpc("sds") };
+  const secrets = await patiently(() => startSecrets(options), logger, signal);
+  lifecycle.serves("SDS server", secrets.server);
+  return secrets;
+}
+
+function startRotations({ settings, logger, lifecycle }: StartContext, { store, feed, authorities }: Trust): Rotations {
+  const rotations = createRotations({
+    // Two turns of the recorder, since the first may have begun a moment too early.
+    insightsLagMs: 2 * settings.statusFlushInterval,
+    store,
+    feed,
+    authorities,
+    ...authoritySettings(settings),
+    logger: logger.child("identity"),
+  });
+  lifecycle.runs("rotations", rotations);
+  rotations.start();
+  return rotations;
 }

@@ -84,16 +84,18 @@ export function validityWarning({ notBefore, notAfter, setting }: PresentedCerti
   );
 }
 
-/**
- * Starts the secret discovery server.
- * @returns the server, how proxies are told to reach it, and what it presents
- * @throws UserError for a port that can't be had and a certificate that can't be used
- */
-export async function startSecrets(options: SecretsOptions): Promise<{
+export interface StartedSecrets {
   readonly server: SecretServer;
+  /** How proxies are told to reach it. */
   readonly address: SecretServerAddress;
   readonly certificate: PresentedCertificate;
-}> {
+}
+
+/**
+ * Starts the secret discovery server.
+ * @throws UserError for a port that can't be had and a certificate that can't be used
+ */
+export async function startSecrets(options: SecretsOptions): Promise<StartedSecrets> {
   const { settings, store, feed, authorities, signingKey, observer, logger, incidents } = options;
   const tls = await serverPair(settings, store);
   const host = hostForEnvoy(settings);

@@ -40,7 +40,7 @@ const quietMs = 10;
  * picture. A feed that fails later is opened again, and proxies keep what they have until it is listed.
  * @throws what the first listing throws
  */
-export async function followChanges(options: ViewFeedOptions): Promise<ViewFeed> {
+export async function startViewFeed(options: ViewFeedOptions): Promise<ViewFeed> {
   const { changes, failed, logger, coalesceMaxMs, retryMs = { first: 100, max: 30_000 } } = options;
   const { policies = noPolicies } = options;
   const listeners = new Set<ViewListener>();

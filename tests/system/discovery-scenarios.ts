@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { generate } from "../../src/envoy/generate.js";
-import { followChanges } from "../../src/feed/feed.js";
+import { startViewFeed } from "../../src/feed/feed.js";
 import { createLogger } from "../../src/lib/logger.js";
 import { registry } from "../../src/resources/registry.js";
 import { createMemoryStore } from "../../src/store/memory.js";
@@ -114,7 +114,7 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
     workload = net.createServer((socket) => socket.on("error", () => socket.destroy()).pipe(socket));
     await new Promise<void>((resolve) => workload.listen(0, "127.0.0.1", resolve));
     await store.create({ type: "Mesh", mesh: "default", name: "default", spec: {} });
-    const feed = await followChanges({ changes: store.changes, logger, coalesceMaxMs: 100 });
+    const feed = await startViewFeed({ changes: store.changes, logger, coalesceMaxMs: 100 });
     server = await startXdsServer({
       port: 0,
       feed,

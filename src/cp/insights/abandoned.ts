@@ -44,7 +44,7 @@ export async function closeAbandoned(options: Omit<AbandonedOptions, "logger">):
 }
 
 /** Cleans up after other control planes for as long as this one runs. */
-export function followInstances(options: AbandonedOptions & { readonly rewrite: () => void }): void {
+export function startAbandonedCleanup(options: AbandonedOptions & { readonly rewrite: () => void }): void {
   const { instances, logger, rewrite } = options;
   let cleaning = false;
   instances.observe({

@@ -34,6 +34,8 @@ export interface Metrics {
   readonly contentType: string;
   /** Everything in Prometheus's text format. */
   text(): Promise<string>;
+  /** Stops measuring the event loop. */
+  close(): void;
 }
 
 /** In milliseconds, from what only looks something up to what somebody has to wait for. */
@@ -58,10 +60,10 @@ export function eventLoopLags(looks: Recorded, pauseMs: number): Readonly<Record
 }
 
 /**
- * Delays of the event loop since the last scrape. What prom-client has under these names holds the pause between two
- * looks, too, which would be all that is seen of a loop at rest.
+ * Delays of the event loop since the last scrape, measured until the returned function is called. What prom-client has
+ * under these names holds the pause between two looks, too, which would be all that is seen of a loop at rest.
  */
-function followEventLoop(registry: Registry): void {
+function startEventLoopDelays(registry: Registry): () => void {
   for (const what of ["min", "max", "mean", "stddev", "p50", "p90", "p99"]) {
     registry.removeSingleMetric(`nodejs_eventloop_lag_${what}_seconds`);
   }
@@ -86,6 +88,7 @@ function followEventLoop(registry: Registry): void {
   for (const percent of lagPercentiles) {
     gauge(`p${percent}`, `The ${percent}th percentile of event-loop delays since the last scrape`);
   }
+  return () => void looks.disable();
 }
 
 /** One child for each kind: looking it up by its labels each time costs more than to observe. */
@@ -104,11 +107,12 @@ function sizeOf(config: ProxyConfig): { readonly resources: number; readonly byt
   return { resources, bytes };
 }
 
-export function createMetrics(): Metrics {
+/** Starts to measure the process and its event loop; everything else is counted as it is told. */
+export function startMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: hourMs });
-  followEventLoop(registry);
+  const stopEventLoopDelays = startEventLoopDelays(registry);
 
   const generation = new Histogram({
     name: "xds_generation",
@@ -289,5 +293,6 @@ export function createMetrics(): Metrics {
       });
       return making;
     },
+    close: stopEventLoopDelays,
   };
 }

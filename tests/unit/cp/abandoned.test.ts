@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { closeAbandoned, followInstances } from "../../../src/cp/insights/abandoned.js";
+import { closeAbandoned, startAbandonedCleanup } from "../../../src/cp/insights/abandoned.js";
 import { collectOffline, startCollector } from "../../../src/cp/insights/collector.js";
 import { dataplaneType } from "../../../src/resources/dataplane.js";
 import type { DataplaneInsight } from "../../../src/resources/dataplane-insight.js";
@@ -76,7 +76,7 @@ test("the dead are buried once what they left is in order, not before", async ()
   let observer: InstanceObserver | undefined;
   let away = true;
   let rewritten = 0;
-  followInstances({
+  startAbandonedCleanup({
     store: {
       ...store,
       list: (type, mesh) => (away ? Promise.reject(new Error("away")) : store.list(type, mesh)),

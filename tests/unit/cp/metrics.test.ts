@@ -1,7 +1,7 @@
 import { createHistogram } from "node:perf_hooks";
 import * as assert from "uvu/assert";
 import { measuredStore } from "../../../src/cp/metrics/measured-store.js";
-import { createMetrics, eventLoopLags } from "../../../src/cp/metrics/metrics.js";
+import { eventLoopLags, startMetrics } from "../../../src/cp/metrics/metrics.js";
 import { both } from "../../../src/cp/metrics/observers.js";
 import { generate } from "../../../src/envoy/generate.js";
 import { defaultPlacement } from "../../../src/envoy/placement.js";
@@ -33,13 +33,13 @@ test("the event loop's delays are those beyond the pause between two looks at it
   const lags = eventLoopLags(looks, 100);
   const rounded = Object.fromEntries(Object.entries(lags).map(([what, seconds]) => [what, seconds.toFixed(2)]));
   assert.equal(rounded, { max: "0.25", p50: "0.00", p90: "0.00", p99: "0.25" });
-  const text = await createMetrics().text();
+  const text = await startMetrics().text();
   for (const what of Object.keys(lags)) assert.is(sample(text, `nodejs_eventloop_lag_${what}_seconds`), 0);
   assert.is(sample(text, "nodejs_eventloop_lag_min_seconds"), undefined);
 });
 
 test("answers of proxies are counted by type and kind, and timed from their response", async () => {
-  const metrics = createMetrics();
+  const metrics = startMetrics();
   const { observer } = metrics;
   observer.opened({ id: "a", mesh: "m", name: "x", at: at(0) });
   observer.sent("a", "cds", at(10));
@@ -57,7 +57,7 @@ test("answers of proxies are counted by type and kind, and timed from their resp
 });
 
 test("what is generated is counted and its size told; what can't be is an error, and thrown on", async () => {
-  const metrics = createMetrics();
+  const metrics = startMetrics();
   const mesh = meshViewOf(
     meshRecord(false),
     dataplane("web-1", { inbound: [{ interface: "127.0.0.1:1:2", tags: { service: "web" } }] }),
@@ -85,7 +85,7 @@ test("what is generated is counted and its size told; what can't be is an error,
 });
 
 test("streams are looked up when somebody asks", async () => {
-  const metrics = createMetrics();
+  const metrics = startMetrics();
   assert.is(sample(await metrics.text(), "xds_streams_active"), 0);
   let xds = 3;
   metrics.countStreams({ xds: () => xds, sds: () => 2 });

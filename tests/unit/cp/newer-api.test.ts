@@ -1,6 +1,6 @@
 import { Map as PersistentMap } from "immutable";
 import * as assert from "uvu/assert";
-import { followNewerApi } from "../../../src/cp/newer-api.js";
+import { createNewerApi } from "../../../src/cp/newer-api.js";
 import type { EnvoyApi } from "../../../src/envoy/raw/api.js";
 import type { ViewListener } from "../../../src/feed/feed.js";
 import { createLogger } from "../../../src/lib/logger.js";
@@ -22,12 +22,18 @@ const demanding = (version = 1) => template("demanding", { ofTomorrow: 1 }, vers
 
 /** A feed of mesh `m`, and an Envoy whose API comes when the test gives it. */
 function open(...resources: readonly Stored[]) {
+  const stage = build(...resources);
+  return { ...stage, started: stage.api.start() };
+}
+
+/** As `open`, but nothing is started. */
+function build(...resources: readonly Stored[]) {
   const view = (all: readonly Stored[]): View => PersistentMap([["m", meshViewOf(meshRecord(false), ...all)]]);
   let present = view(resources);
   const listeners = new Set<ViewListener>();
   const asked: ((api: EnvoyApi | undefined) => void)[] = [];
   const touched: Touched = { ...untouched(), proxies: new Set(["p"]) };
-  const api = followNewerApi({
+  const api = createNewerApi({
     feed: {
       view: () => present,
       current: () => true,
@@ -65,19 +71,25 @@ function open(...resources: readonly Stored[]) {
 }
 
 test("nobody is asked as long as our API will do", async () => {
-  const { api, asked, ready, change } = open(plain);
-  await api.settle();
+  const { api, started, asked, ready, change } = open(plain);
+  await started;
   change(plain, template("other", {}));
   assert.ok(ready());
   assert.is(asked.length, 0);
   assert.is(api.current, undefined);
 });
 
+test("before the start nobody is asked, whatever is stored or arrives", () => {
+  const { asked, change } = build(demanding());
+  change(demanding(2));
+  assert.is(asked.length, 0);
+});
+
 test("what is stored already is waited for before anything is served", async () => {
-  const { api, answer, ready } = open(plain, demanding());
+  const { api, started, answer, ready } = open(plain, demanding());
   assert.not(ready());
   let settled = false;
-  const settling = api.settle().then(() => (settled = true));
+  const settling = started.then(() => (settled = true));
   await new Promise((resolve) => setImmediate(resolve));
   assert.not(settled);
   const given = newerApi();

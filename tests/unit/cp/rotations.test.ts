@@ -1,7 +1,7 @@
 import * as assert from "uvu/assert";
 import { createInsightRecorder } from "../../../src/cp/insights/recorder.js";
 import { type AuthorityStatus, createRotations, type RotationOptions } from "../../../src/cp/rotations.js";
-import { followChanges } from "../../../src/feed/feed.js";
+import { startViewFeed } from "../../../src/feed/feed.js";
 import { createAuthorities } from "../../../src/identity/authorities.js";
 import {
   type AuthorityDocument,
@@ -42,6 +42,8 @@ interface Options {
   /** What of the store is different for the rotations. */
   readonly interfere?: (inner: Store) => Partial<Store>;
   readonly options?: Partial<RotationOptions>;
+  /** Default: true. */
+  readonly started?: boolean;
 }
 
 /** The roots that a proxy acknowledged last: those of now, other ones, or none. */
@@ -60,6 +62,7 @@ async function open({
   time = createFakeTime(Date.now()),
   interfere = () => ({}),
   options = {},
+  started = true,
 }: Options = {}) {
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
@@ -68,7 +71,7 @@ async function open({
     await authorities.ensure("m");
     for (const resource of [meshRecord(mtls), dataplane("p", {}), dataplane("q", {})]) await store.create(resource);
   }
-  const feed = await followChanges({ changes: store.changes, logger, coalesceMaxMs: 20 });
+  const feed = await startViewFeed({ changes: store.changes, logger, coalesceMaxMs: 20 });
   let heard = 0;
   const rotations = createRotations({
     store: { ...store, ...interfere(store) },
@@ -81,6 +84,7 @@ async function open({
     now: time.now,
     ...options,
   });
+  if (started) rotations.start();
   // After the rotations: whoever sees this count grow knows that they have heard too.
   feed.listen(() => void heard++);
   closing.push(() => {
@@ -196,6 +200,16 @@ test("goes its whole way by itself: the new root is trusted, signs, and after th
   );
   assert.is(await stage.state(), undefined);
   assert.is(stage.time.waiting, 0);
+});
+
+test("goes no further before the rotations are started, and then from where it is", async () => {
+  const stage = await open({ started: false });
+  await stage.begin();
+  await stage.after(() => stage.store.create(dataplane("another", {})));
+  assert.is(await stage.state(), "distributing");
+  assert.is(stage.time.waiting, 0);
+  stage.rotations.start();
+  await stage.is("retiring");
 });
 
 /** Streams of a proxy: `open`, or how many milliseconds ago each ended. */

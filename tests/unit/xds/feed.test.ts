@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { followChanges } from "../../../src/feed/feed.js";
+import { startViewFeed } from "../../../src/feed/feed.js";
 import { createLogger } from "../../../src/lib/logger.js";
 import type { Change, Stored } from "../../../src/store/store.js";
 import { versionOf } from "../../../src/store/version.js";
@@ -32,7 +32,7 @@ async function open(openings: readonly (() => Generator<Change>)[]) {
       returned += 1;
     }
   }
-  const feed = await followChanges({
+  const feed = await startViewFeed({
     changes,
     failed: () => void failures++,
     logger: createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) }),
@@ -108,7 +108,7 @@ test("as long as no listing comes, the view stays and is known to be old", async
 
 test("a feed that ends although nobody closed it is a failure", async () => {
   let opened = 0;
-  const feed = await followChanges({
+  const feed = await startViewFeed({
     async *changes() {
       opened += 1;
       yield listing(mesh("a", opened));
