@@ -7,7 +7,7 @@ import { parseLogFormat } from "../resources/log-format.js";
 import type { kumaOperators } from "../resources/log-operators.js";
 import type { LoggingBackend } from "../resources/mesh.js";
 
-/** What a line says of a connection that Envoy can't know. */
+/** Facts about a connection for its log line that Envoy does not know. */
 export interface LoggedTraffic {
   /** IP address of the dataplane that logs. */
   readonly sourceAddress: string;
@@ -15,7 +15,7 @@ export interface LoggedTraffic {
   readonly destinationService: string;
 }
 
-/** The line that is logged when a backend says nothing else. */
+/** The log format of backends that set none. */
 export const defaultLogFormat =
   "[%START_TIME%] %KUMA_SOURCE_ADDRESS%(%KUMA_SOURCE_SERVICE%)->%UPSTREAM_HOST%(%KUMA_DESTINATION_SERVICE%) " +
   "took %DURATION%ms, sent %BYTES_SENT% bytes, received: %BYTES_RECEIVED% bytes\n";
@@ -23,7 +23,7 @@ export const defaultLogFormat =
 type KumaOperator = (typeof kumaOperators)[number];
 
 const values: Readonly<Record<KumaOperator, (traffic: LoggedTraffic) => string>> = {
-  // Which port a connection comes from is not known before it does; the place of one is kept in the line.
+  // The source port is not known in advance; 0 is its placeholder in the line.
   KUMA_SOURCE_ADDRESS: ({ sourceAddress }) => `${sourceAddress}:0`,
   KUMA_SOURCE_ADDRESS_WITHOUT_PORT: ({ sourceAddress }) => sourceAddress,
   KUMA_SOURCE_SERVICE: ({ sourceService }) => sourceService,
@@ -33,8 +33,8 @@ const values: Readonly<Record<KumaOperator, (traffic: LoggedTraffic) => string>>
 const isKumaOperator = (name: string): name is KumaOperator => Object.hasOwn(values, name);
 
 /**
- * A backend's format as Envoy gets it: what only the control plane knows filled in, and a line break at its end unless
- * there is one. Undefined for a format that Envoy would refuse.
+ * Converts a backend's format to Envoy's: replaces the operators that only the control plane knows, and appends a line
+ * break if there is none. Undefined for a format that Envoy would reject.
  */
 export function envoyLogFormat(format: string, traffic: LoggedTraffic): string | undefined {
   const parts = parseLogFormat(format === "" ? defaultLogFormat : format);
@@ -48,7 +48,7 @@ export function envoyLogFormat(format: string, traffic: LoggedTraffic): string |
   return text.endsWith("\n") ? text : `${text}\n`;
 }
 
-/** Puts the collector's address before every line: kuma-dp reads one by one what it forwards. */
+/** Prefixes every line with the collector's address: kuma-dp forwards them line by line. */
 function addressed(address: string, format: string): string {
   return format
     .slice(0, -1)
@@ -62,7 +62,7 @@ function target({ file, tcp }: LoggingBackend, format: string): { path: string; 
   return file?.path === undefined ? undefined : { path: file.path, format };
 }
 
-/** What has Envoy log connections to a backend of the mesh; undefined when it would be refused. */
+/** The Envoy access log for a backend of the mesh; undefined when Envoy would reject it. */
 export function accessLog(backend: LoggingBackend, traffic: LoggedTraffic): AccessLog | undefined {
   const format = envoyLogFormat(backend.format ?? "", traffic);
   const log = format === undefined ? undefined : target(backend, format);
@@ -84,7 +84,7 @@ export function accessLog(backend: LoggingBackend, traffic: LoggedTraffic): Acce
 
 const usable = new WeakMap<LoggingBackend, boolean>();
 
-/** Whether Envoy takes what is made of a backend; the API's door sees to that, but another version may have stored it. */
+/** Whether Envoy accepts a backend. The API validates this, but another version may have stored the backend. */
 export function isUsable(backend: LoggingBackend): boolean {
   let answer = usable.get(backend);
   if (answer === undefined) {
@@ -95,7 +95,7 @@ export function isUsable(backend: LoggingBackend): boolean {
   return answer;
 }
 
-/** Where connections are logged to, and what only the control plane knows of them. */
+/** The backends that connections are logged to, and the facts that only the control plane knows. */
 export interface Logging {
   readonly backends: readonly LoggingBackend[];
   readonly traffic: LoggedTraffic;

@@ -20,7 +20,7 @@ function message(clusterName: string, endpoints: readonly Endpoint[]): ClusterLo
       {
         lbEndpoints: endpoints.map(({ address, port, tags, down }) => ({
           hostIdentifier: { case: "endpoint" as const, value: { address: socketAddress(address, port) } },
-          // It stays in the list: whoever has no HealthCheck uses it when too few others are left.
+          // It stays in the list: clients without a HealthCheck use it when too few others are left.
           ...(down === true ? { healthStatus: HealthStatus.UNHEALTHY } : {}),
           metadata: {
             filterMetadata: {
@@ -33,14 +33,15 @@ function message(clusterName: string, endpoints: readonly Endpoint[]): ClusterLo
   });
 }
 
-/** Assignments of one endpoint list by cluster name: the list is immutable, so its encodings are too. */
+/** Encoded assignments by endpoint list and cluster name. The lists are immutable, so the encodings stay valid. */
 const encoded = new WeakMap<readonly Endpoint[], Map<string, EnvoyResource>>();
 
 const nobody: readonly Endpoint[] = Object.freeze([]);
 
 /**
- * The ClusterLoadAssignment of a cluster: those of the service's endpoints whose tags match, all without `tags`. Without
- * endpoints it is empty, which Envoy takes as an answer. A cluster's name says which tags it asks for.
+ * The ClusterLoadAssignment of a cluster: the service's endpoints whose tags match, or all of them without `tags`.
+ * Without endpoints it is empty, which Envoy accepts. A cluster's name contains its tags, so it is a sufficient cache
+ * key.
  */
 export function assignment(
   clusterName: string,
@@ -50,7 +51,7 @@ export function assignment(
   let ofList = encoded.get(endpoints);
   if (ofList === undefined) {
     ofList = new Map();
-    // Names under the shared empty list come from clients too; a table of those would grow for ever.
+    // Names for the shared empty list also come from clients; a table of those would grow without bound.
     if (endpoints !== nobody) encoded.set(endpoints, ofList);
   }
   let resource = ofList.get(clusterName);
@@ -62,18 +63,18 @@ export function assignment(
   return resource;
 }
 
-/** Whose endpoints a cluster has: those of a service that have all these tags. */
+/** Selects a cluster's endpoints: those of a service that have all these tags. */
 export interface AssignmentSource {
   readonly service: string;
   readonly tags: Tags;
 }
 
-/** The sources of a configuration's assignments, by the names of their clusters. */
+/** The sources of a configuration's assignments, by cluster name. */
 export type AssignmentSources = ReadonlyMap<string, AssignmentSource>;
 
 /**
- * A configuration after endpoints of these services, or of any, changed and nothing else did: what was made for the one
- * before is still right, but for the assignments of their clusters. The same object when they did not change.
+ * Updates a configuration after a change of only the endpoints of these services, or of any without `services`: all but
+ * the assignments of their clusters is reused. Returns the same object when no assignment changed.
  */
 export function reassigned(
   config: ProxyConfig,
@@ -86,7 +87,7 @@ export function reassigned(
     if (services?.has(service) === false) continue;
     const present = config.eds.get(name);
     const resource = assignment(name, mesh.services.get(service)?.endpoints, tags);
-    // A template's own resource of the name stands in the place of ours.
+    // A raw resource of a template overrides the generated one.
     if (present === resource || present?.raw === true) continue;
     eds ??= new Map(config.eds);
     eds.set(name, resource);

@@ -26,8 +26,8 @@ type Init = MessageInitShape<typeof ClusterSchema>;
 const unlimited = 2 ** 32 - 1;
 
 /**
- * Envoy's own thresholds (1,024 connections, 3 retries) close what comes beyond them without a log line; nobody chose
- * them. High priority is what routes of a ProxyTemplate may ask for.
+ * Envoy's default thresholds (1,024 connections, 3 retries) reject what exceeds them without a log line, and no user
+ * configured them. High priority is included because routes of a ProxyTemplate may use it.
  */
 const circuitBreakers = create(CircuitBreakersSchema, {
   thresholds: [RoutingPriority.DEFAULT, RoutingPriority.HIGH].map((priority) => ({
@@ -39,14 +39,14 @@ const circuitBreakers = create(CircuitBreakersSchema, {
   })),
 });
 
-/** What all clusters of a proxy depend on. */
+/** The options of all clusters of a proxy. */
 export interface CommonOptions {
   readonly connectTimeoutMs: number;
   /** The revision of the proxy's bootstrap: from 1 on, clusters have no limits and TCP keepalive. */
   readonly revision: number;
 }
 
-/** What every cluster has from revision 1 on. */
+/** The fields of every cluster since revision 1. */
 const everywhere = {
   circuitBreakers,
   upstreamConnectionOptions: create(UpstreamConnectionOptionsSchema, { tcpKeepalive }),
@@ -69,7 +69,7 @@ function cluster(
 
 export const localClusterName = (servicePort: number): string => `localhost:${servicePort}`;
 
-/** The service behind an inbound, on this machine. */
+/** The cluster of the local application behind an inbound. */
 export const localCluster = memo((options: CommonOptions & { readonly servicePort: number }) => {
   const name = localClusterName(options.servicePort);
   const endpoint = { address: socketAddress("127.0.0.1", options.servicePort) };
@@ -82,7 +82,7 @@ export const localCluster = memo((options: CommonOptions & { readonly servicePor
   });
 });
 
-/** `<service>`, or `<service>{k1=v1,k2=v2}` for those of its endpoints that have these tags, sorted by key. */
+/** `<service>`, or `<service>{k1=v1,k2=v2}` for the subset of its endpoints with these tags, sorted by key. */
 export function serviceClusterName(destination: Tags): string {
   const others = Object.entries(destination).filter(([key]) => key !== serviceTag);
   const service = destination[serviceTag] ?? "";
@@ -91,23 +91,23 @@ export function serviceClusterName(destination: Tags): string {
   return `${service}{${texts.join(",")}}`;
 }
 
-/** A cluster of a service that is being made: what policies add to it. */
+/** A service cluster under construction, which policies add fields to. */
 export interface ClusterDraft {
   readonly init: Init;
   /** The revision of the proxy's bootstrap. */
   readonly revision: number;
 }
 
-/** What a cluster of a service depends on. */
+/** The options of a service cluster. */
 export interface ServiceClusterOptions extends CommonOptions {
   readonly name: string;
   readonly service: string;
-  /** With it, the identity of the service is verified. */
+  /** If set, connections use mTLS and verify the service's identity. */
   readonly tls: TlsParameters | undefined;
   readonly policies: PolicyParameters;
 }
 
-/** Makes the clusters of services: theirs are endpoints of the mesh, which arrive by EDS on the same stream. */
+/** Creates service clusters, whose endpoints are delivered by EDS on the same ADS stream. */
 export const serviceClusters = ({ addTo }: Pick<Contributions<never, ClusterDraft, never>, "addTo">) =>
   memo((options: ServiceClusterOptions) => {
     const { name, service, revision, tls, policies } = options;
@@ -125,7 +125,7 @@ export const serviceClusters = ({ addTo }: Pick<Contributions<never, ClusterDraf
     return cluster(name, options, init, name);
   });
 
-/** A cluster without endpoints, for connections that a route sends nowhere: they are accepted and closed. */
+/** A cluster without endpoints, for routes without destinations: connections are accepted and closed. */
 export const nowhereName = "nowhere";
 
 export const nowhereCluster = memo((common: CommonOptions) =>
@@ -137,7 +137,7 @@ export const nowhereCluster = memo((common: CommonOptions) =>
 
 export const passThroughName = "pass_through";
 
-/** Where redirected connections to addresses outside the mesh go on to. */
+/** The original-destination cluster, for redirected connections to addresses outside the mesh. */
 export const passThroughCluster = memo((common: CommonOptions) =>
   cluster(passThroughName, common, {
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },

@@ -6,7 +6,7 @@ import type { PlainValue } from "./memo.js";
 import type { Placement } from "./placement.js";
 import type { TlsParameters } from "./tls.js";
 
-/** What an effect may read besides its own policies: all of it is part of what a configuration is compared by. */
+/** The inputs of an effect besides its own policies. All of them are part of a configuration's `Basis`. */
 export interface Scope {
   readonly proxy: ProxyView;
   readonly mesh: MeshView["resource"];
@@ -15,25 +15,26 @@ export interface Scope {
   readonly tls: TlsParameters | undefined;
 }
 
-/** The same where a configuration is made anew, and parts of policies that have no effect are noted. */
+/** A scope that also collects the parts of policies that have no effect. */
 export interface NotingScope extends Scope {
   readonly ignored: Ignored[];
 }
 
 /**
- * What a policy adds to resources of one kind. It is in two steps, so that equal resources are made once: what the policy
- * comes to for a resource is plain data, which is in the resource's cache key, and the resource is made from that alone.
+ * What a policy adds to resources of one kind. It has two steps, so that equal resources are created once: the policies
+ * are first reduced to parameters, plain data that is part of the resource's cache key, and the resource is then
+ * created from the parameters alone.
  */
 export interface Contribution<About, Into, In extends Scope, P = PlainValue, Spec = unknown, Conf = unknown> {
-  /** What the policies come to; undefined when they add nothing. */
+  /** The parameters; undefined when the policies add nothing. */
   parametersOf(table: PolicyTable<Spec, Conf>, about: About, scope: In): P | undefined;
   addTo(into: Into, parameters: P): void;
 }
 
-/** What policies come to for one resource, by the names of their types. */
+/** The parameters of all policies for one resource, by policy type name. */
 export type PolicyParameters = Readonly<Record<string, PlainValue>> | undefined;
 
-/** The same part of several effects. */
+/** The combined contributions of several effects. */
 export interface Contributions<About, Into, In extends Scope> {
   parametersOf(policies: Policies, about: About, scope: In): PolicyParameters;
   addTo(into: Into, parameters: PolicyParameters): void;

@@ -15,33 +15,33 @@ import {
 } from "./clusters.js";
 import { contributionsOf, type Scope } from "./contribution.js";
 import type { ConfigDraft, PolicyEffect } from "./effects/effect.js";
+import type { GeneratorOptions } from "./generator-options.js";
 import type { ListenerKind, ListenerSubject, WeightedCluster } from "./listener-kinds/listener-kind.js";
 import { tcpProxy } from "./listener-kinds/tcp-proxy.js";
 import { catchAllListener, createListeners } from "./listeners.js";
 import { inboundProblem } from "./own-servers.js";
 import type { Placement } from "./placement.js";
 import type { EnvoyResource } from "./resource.js";
-import type { Surroundings } from "./surroundings.js";
 import type { SecretServerAddress, TlsParameters } from "./tls.js";
 
-/** A configuration that is being made, and what it is made from. */
+/** A configuration under construction, with its inputs. */
 export interface Draft extends ConfigDraft {
-  /** Services whose endpoints or policies went into it. */
-  readonly services: Set<string>;
+  /** Services whose endpoints or policies it depends on. */
+  readonly upstreams: Set<string>;
   readonly assignments: Map<string, AssignmentSource>;
 }
 
 const nowhere: WeightedCluster = { name: nowhereName, weight: 100 };
 
-/** Keeps the first resource of a name, as two inbounds with one service port share a cluster. */
-function keep(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
+/** Adds a resource unless there is one of that name: two inbounds with the same service port share a cluster. */
+function addOnce(into: Map<string, EnvoyResource>, resource: EnvoyResource): void {
   if (!into.has(resource.name)) into.set(resource.name, resource);
 }
 
 /** By the placement of a proxy. */
 const knownTls = new WeakMap<Placement, { readonly server: SecretServerAddress; readonly tls: TlsParameters }>();
 
-/** Frozen and made once for a proxy: all its clusters and inbounds have it in their cache keys, as a hash then. */
+/** Frozen, and made once for each proxy: the cache keys of its clusters and inbound listeners then hold its hash only. */
 function tlsOf(
   mesh: MeshView,
   server: SecretServerAddress | undefined,
@@ -64,28 +64,28 @@ function tlsOf(
 }
 
 /**
- * What effects may read of a proxy and its mesh.
- * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
+ * The inputs of effects for a proxy.
+ * @throws when the mesh has mTLS on and there is no secret server: it must not fall back to plaintext
  */
 export const scopeOf = (
   proxy: ProxyView,
   mesh: MeshView,
-  { secretServer }: Surroundings,
+  { secretServer }: GeneratorOptions,
   placement: Placement,
 ): Scope => ({ proxy, mesh: mesh.resource, placement, tls: tlsOf(mesh, secretServer, placement) });
 
-/** The inbounds that a proxy may have. The door refuses others, but they may have been stored before they were. */
-function allowedInbounds({ inbounds }: ProxyView, { ownServers }: Surroundings): ProxyView["inbounds"] {
+/** The inbounds that a proxy may have. The API rejects others, but an older version may have stored them. */
+function allowedInbounds({ inbounds }: ProxyView, { ownServers }: GeneratorOptions): ProxyView["inbounds"] {
   if (ownServers === undefined) return inbounds;
   const allowed = inbounds.filter((inbound) => inboundProblem(ownServers, inbound) === undefined);
   return allowed.length === inbounds.length ? inbounds : allowed;
 }
 
-/** What Kuma's profile `default-proxy` has for a proxy, for these kinds of policies and listeners. */
+/** Generates Kuma's profile `default-proxy`. */
 export interface DefaultProxy {
-  /** The listeners of a proxy's inbounds: all of its configuration that depends on policies for inbounds. */
-  inboundListeners(policies: MeshView["policies"], scope: Scope, surroundings: Surroundings): EnvoyResource[];
-  /** Adds all of it: names and contents are those of Kuma. */
+  /** The listeners of a proxy's inbounds: the only resources that depend on inbound policies. */
+  inboundListeners(policies: MeshView["policies"], scope: Scope, options: GeneratorOptions): EnvoyResource[];
+  /** Adds all resources of the profile, with Kuma's names and contents. */
   add(draft: Draft, mesh: MeshView): void;
 }
 
@@ -97,10 +97,10 @@ export function createDefaultProxy(effects: readonly PolicyEffect[], kinds: read
   const serviceCluster = serviceClusters(cluster);
   const kindOf = (subject: ListenerSubject) => (kinds.find((kind) => kind.serves(subject)) ?? tcpProxy).name;
 
-  function inboundListeners(policies: MeshView["policies"], scope: Scope, surroundings: Surroundings): EnvoyResource[] {
+  function inboundListeners(policies: MeshView["policies"], scope: Scope, options: GeneratorOptions): EnvoyResource[] {
     const { proxy, placement } = scope;
     const binding = { bind: proxy.redirectPort === 0, revision: placement.bootstrapRevision };
-    return [...listenersOf(allowedInbounds(proxy, surroundings))].map((inbounds) => {
+    return [...listenersOf(allowedInbounds(proxy, options))].map((inbounds) => {
       const [{ address, port, servicePort }] = inbounds;
       const tags = inbounds.map((member) => member.tags);
       const kind = kindOf({ side: "inbound", tags });
@@ -111,40 +111,43 @@ export function createDefaultProxy(effects: readonly PolicyEffect[], kinds: read
   }
 
   function add(draft: Draft, mesh: MeshView): void {
-    const { proxy, placement, tls, services, assignments, surroundings } = draft;
+    const { proxy, placement, tls, upstreams, assignments, options } = draft;
     const { cds, eds, lds } = draft.config;
     const { policies } = mesh;
     const revision = placement.bootstrapRevision;
-    const common = { connectTimeoutMs: surroundings.connectTimeoutMs, revision };
+    const common = { connectTimeoutMs: options.connectTimeoutMs, revision };
     const redirected = proxy.redirectPort !== 0;
 
     if (redirected) {
-      keep(cds, passThroughCluster(common));
-      keep(lds, catchAllListener({ port: proxy.redirectPort, revision }));
+      addOnce(cds, passThroughCluster(common));
+      addOnce(lds, catchAllListener({ port: proxy.redirectPort, revision }));
     }
-    for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, surroundings))) {
-      keep(cds, localCluster({ ...common, servicePort }));
+    for (const [{ servicePort }] of listenersOf(allowedInbounds(proxy, options))) {
+      addOnce(cds, localCluster({ ...common, servicePort }));
     }
-    for (const listener of inboundListeners(policies, draft, surroundings)) keep(lds, listener);
+    for (const listener of inboundListeners(policies, draft, options)) addOnce(lds, listener);
     for (const { service, address, port } of proxy.outbounds) {
-      services.add(service);
+      upstreams.add(service);
       const clusters: WeightedCluster[] = [];
       for (const { weight, destination } of sharesOf(policies, proxy.inbounds, service)) {
         const target = destination[serviceTag] ?? "";
         const name = serviceClusterName(destination);
-        services.add(target);
+        upstreams.add(target);
         clusters.push({ name, weight });
         const parameters = cluster.parametersOf(policies, target, draft);
-        keep(cds, serviceCluster({ ...common, name, service: target, tls, policies: parameters }));
-        keep(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
+        addOnce(cds, serviceCluster({ ...common, name, service: target, tls, policies: parameters }));
+        addOnce(eds, assignment(name, mesh.services.get(target)?.endpoints, destination));
         assignments.set(name, { service: target, tags: destination });
       }
       const [first, ...others] = clusters;
-      if (first === undefined) keep(cds, nowhereCluster(common));
+      if (first === undefined) addOnce(cds, nowhereCluster(common));
       const kind = kindOf({ side: "outbound", service });
       const to = { service, clusters: [first ?? nowhere, ...others] as const };
       const parameters = outbound.parametersOf(policies, service, draft);
-      keep(lds, listeners.outbound({ address, port, bind: !redirected, revision, kind, ...to, policies: parameters }));
+      addOnce(
+        lds,
+        listeners.outbound({ address, port, bind: !redirected, revision, kind, ...to, policies: parameters }),
+      );
     }
   }
 

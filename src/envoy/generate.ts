@@ -4,56 +4,56 @@ import { type AssignmentSource, type AssignmentSources, reassigned } from "./ass
 import { createDefaultProxy, type Draft, scopeOf } from "./default-proxy.js";
 import type { PolicyEffect } from "./effects/effect.js";
 import { policyEffects } from "./effects/effects.js";
+import type { GeneratorOptions } from "./generator-options.js";
 import type { Ignored } from "./ignored.js";
 import { listenerKinds } from "./listener-kinds/listener-kinds.js";
 import { defaultPlacement, type Placement } from "./placement.js";
 import type { EnvoyResource, ProxyConfig, ProxyTables } from "./resource.js";
-import type { Surroundings } from "./surroundings.js";
 
-export type { Surroundings } from "./surroundings.js";
+export type { GeneratorOptions } from "./generator-options.js";
 
-/** What a configuration was made from besides endpoints and what `renewed` takes in; all of it is immutable. */
-interface Basis extends Surroundings {
+/** The inputs of a configuration, except endpoints and the policies that `renewed` handles. All are immutable. */
+interface Basis extends GeneratorOptions {
   readonly proxy: ProxyView;
   readonly mesh: MeshView["resource"];
   readonly placement: Placement;
   readonly tables: readonly PolicyTable[];
 }
 
-/** What one proxy is told, and what that was read from: a change of those concerns it. */
+/** The configuration of one proxy, and the inputs whose changes concern it. */
 export interface Generated {
   readonly config: ProxyConfig;
-  /** Services it sends connections to. */
-  readonly services: ReadonlySet<string>;
-  /** Where its assignments come from. */
+  /** The services that its outbounds and routes lead to. */
+  readonly upstreams: ReadonlySet<string>;
+  /** The sources of its assignments. */
   readonly assignments: AssignmentSources;
-  /** Services it offers. */
-  readonly offered: ReadonlySet<string>;
-  /** What is about it and has no effect. */
+  /** The services of its inbounds. */
+  readonly inboundServices: ReadonlySet<string>;
+  /** The parts of matching policies that have no effect on it. */
   readonly ignored: readonly Ignored[];
   readonly basis: Basis;
 }
 
-/** The default of Kuma's clusters. */
+/** Kuma's default for clusters. */
 export const connectTimeoutMs = 5000;
 
 /**
- * The Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and what its Envoy says of itself. It
- * consists of what the proxy's template imports and of the template's own resources.
- * @param before what was made for the proxy last: what still holds of it is not made again
- * @throws when the mesh has mTLS on and there is no secret server: plaintext is no way out
+ * Generates the Envoy configuration of one proxy: a pure function of its Dataplane, its mesh and its node metadata. It
+ * consists of the profiles that the proxy's template imports and the template's raw resources.
+ * @param before the proxy's previous configuration, whose valid parts are reused
+ * @throws when the mesh has mTLS on and there is no secret server: it must not fall back to plaintext
  */
 export type Generator = (
   proxy: ProxyView,
   mesh: MeshView,
-  surroundings: Surroundings,
+  options: GeneratorOptions,
   placement?: Placement,
   before?: Generated,
 ) => Generated;
 
 /**
- * Policies that are for listeners of inbounds and nothing else: `renewed` makes those anew each time. Every other type,
- * also one without an effect, has a configuration made anew.
+ * Whether policies only affect inbound listeners, which `renewed` always regenerates. A change of any other policy,
+ * even of a type without an effect, regenerates the whole configuration.
  */
 const isRenewed = ({ inbound, outbound, cluster, config }: PolicyEffect): boolean =>
   inbound !== undefined && outbound === undefined && cluster === undefined && config === undefined;
@@ -72,12 +72,12 @@ function sameBasis(a: Basis, b: Basis): boolean {
   );
 }
 
-/** The listeners of a configuration, with these in the place of those of their names; the same object when they are. */
-function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]): ProxyConfig["lds"] {
+/** Replaces the listeners of the same names; returns the same object when none differs. */
+function replaceListeners(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]): ProxyConfig["lds"] {
   let changed: Map<string, EnvoyResource> | undefined;
   for (const listener of listeners) {
     const present = lds.get(listener.name);
-    // There is none when a template leaves our listeners out, and it may have its own in the place of ours.
+    // A template may omit the generated listeners, or override them with its own.
     if (present === undefined || present.raw || present === listener) continue;
     changed ??= new Map(lds);
     changed.set(listener.name, listener);
@@ -85,14 +85,14 @@ function relisted(lds: ProxyConfig["lds"], listeners: readonly EnvoyResource[]):
   return changed ?? lds;
 }
 
-/** Generates configurations with these policies and kinds of listeners. */
+/** Creates a generator for these policies and listener kinds. */
 export function createGenerator(effects: readonly PolicyEffect[] = policyEffects, kinds = listenerKinds): Generator {
   const defaultProxy = createDefaultProxy(effects, kinds);
   const exempt = new Set(effects.filter(isRenewed).map(({ type }) => type.name));
   const around = effects.filter(({ config }) => config !== undefined);
   const tables = new WeakMap<Policies, readonly PolicyTable[]>();
 
-  /** The tables that a configuration was made from, which all proxies of a mesh share. */
+  /** The policy tables that a configuration depends on. Cached: all proxies of a mesh share them. */
   function tablesOf(policies: Policies): readonly PolicyTable[] {
     let found = tables.get(policies);
     if (found === undefined) {
@@ -102,32 +102,35 @@ export function createGenerator(effects: readonly PolicyEffect[] = policyEffects
     return found;
   }
 
-  /** The same as made anew, when nothing but policies for inbounds and endpoints differs; tables that did not change stay the same. */
-  function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, surroundings: Surroundings): Generated {
+  /**
+   * Updates a configuration when nothing but inbound policies and endpoints differs. The result equals a new
+   * generation, but unchanged tables are the same objects.
+   */
+  function renewed(before: Generated, proxy: ProxyView, mesh: MeshView, options: GeneratorOptions): Generated {
     const { config, assignments, basis } = before;
-    const scope = scopeOf(proxy, mesh, surroundings, basis.placement);
-    const lds = relisted(config.lds, defaultProxy.inboundListeners(mesh.policies, scope, surroundings));
+    const scope = scopeOf(proxy, mesh, options, basis.placement);
+    const lds = replaceListeners(config.lds, defaultProxy.inboundListeners(mesh.policies, scope, options));
     return { ...before, config: reassigned({ ...config, lds }, assignments, mesh) };
   }
 
-  /** Adds what is generated, and what effects put around it: the first of them outermost. */
+  /** Adds the generated resources, wrapped by the effects with `config`: the first effect is outermost. */
   function addAll(draft: Draft, mesh: MeshView, from = 0): void {
     const effect = around[from];
     if (effect === undefined) defaultProxy.add(draft, mesh);
     else effect.config?.(tableOf(mesh.policies, effect.type), draft, () => addAll(draft, mesh, from + 1));
   }
 
-  return (proxy, mesh, surroundings, placement = defaultPlacement, before = undefined) => {
-    const basis: Basis = { ...surroundings, proxy, mesh: mesh.resource, placement, tables: tablesOf(mesh.policies) };
-    if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, surroundings);
+  return (proxy, mesh, options, placement = defaultPlacement, before = undefined) => {
+    const basis: Basis = { ...options, proxy, mesh: mesh.resource, placement, tables: tablesOf(mesh.policies) };
+    if (before !== undefined && sameBasis(before.basis, basis)) return renewed(before, proxy, mesh, options);
     const config: ProxyTables = { cds: new Map(), eds: new Map(), lds: new Map(), rds: new Map(), sds: new Map() };
-    const services = new Set<string>();
+    const upstreams = new Set<string>();
     const assignments = new Map<string, AssignmentSource>();
     const ignored: Ignored[] = [];
-    const scope = scopeOf(proxy, mesh, surroundings, placement);
-    addAll({ ...scope, config, services, assignments, ignored, surroundings }, mesh);
-    const offered = new Set(proxy.inbounds.map(({ service }) => service));
-    return { config, services, assignments, offered, ignored, basis };
+    const scope = scopeOf(proxy, mesh, options, placement);
+    addAll({ ...scope, config, upstreams, assignments, ignored, options }, mesh);
+    const inboundServices = new Set(proxy.inbounds.map(({ service }) => service));
+    return { config, upstreams, assignments, inboundServices, ignored, basis };
   };
 }
 

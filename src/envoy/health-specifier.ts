@@ -5,17 +5,17 @@ import { socketAddress } from "./address.js";
 import { localClusterName } from "./clusters.js";
 import { duration, milliseconds } from "./durations.js";
 
-/** A report a second tells soon enough; one in five seconds shows that the sidecar still looks. */
+/** One report a second is soon enough; one in five seconds shows that the sidecar is still checking. */
 const fastestReportMs = 1_000;
 const slowestReportMs = 5_000;
 
-/** How often a sidecar reports what these checks found, in milliseconds. */
+/** How often a sidecar reports the results of these checks, in milliseconds. */
 export function reportIntervalMs(checks: ReadonlyMap<number, ApplicationCheck>): number {
   const shortest = Math.min(slowestReportMs, ...[...checks.values()].map(({ interval }) => milliseconds(interval)));
   return Math.max(fastestReportMs, shortest);
 }
 
-/** Tells an Envoy, over HDS, which applications to check: those at these ports on 127.0.0.1. */
+/** Encodes the HDS message that makes an Envoy check the applications at these ports on 127.0.0.1. */
 export function encodeHealthSpecifier(checks: ReadonlyMap<number, ApplicationCheck>): Uint8Array {
   const message = create(HealthCheckSpecifierSchema, {
     interval: duration(reportIntervalMs(checks)),
@@ -23,7 +23,7 @@ export function encodeHealthSpecifier(checks: ReadonlyMap<number, ApplicationChe
       clusterName: localClusterName(port),
       healthChecks: [
         {
-          // Connecting is all that can be asked of an application whose protocol is unknown: an idle one is well.
+          // The application's protocol is unknown, so the check only connects: an idle application is healthy.
           healthChecker: { case: "tcpHealthCheck" as const, value: {} },
           interval: duration(milliseconds(interval)),
           noTrafficInterval: duration(milliseconds(interval)),

@@ -26,7 +26,7 @@ import { isJsonObject } from "../lib/json.js";
 import { builtInApi } from "./raw/api.js";
 import { type EnvoyResource, typeUrls, type XdsKind } from "./resource.js";
 
-/** All that the resources are made of that we generate: far less to load than the whole of Envoy's configuration model. */
+/** The message types of generated resources: far fewer to load than Envoy's whole configuration model. */
 const generated = createRegistry(
   ClusterLoadAssignmentSchema,
   ClusterSchema,
@@ -44,7 +44,7 @@ const typeName = (url: string) => url.slice(url.lastIndexOf("/") + 1);
 
 const secrecy = new WeakMap<DescField, boolean>();
 
-/** Envoy marks the fields that its own configuration dump leaves out. */
+/** Whether a field is annotated as sensitive. Envoy redacts these fields in its own config dump. */
 function isSecret(field: DescField): boolean {
   let secret = secrecy.get(field);
   if (secret === undefined) {
@@ -56,18 +56,18 @@ function isSecret(field: DescField): boolean {
 
 const hidden = "[redacted]";
 
-/** Where a secret is on the proxy's machine is none itself. */
-const places: ReadonlySet<string> = new Set(["filename", "environmentVariable"]);
+/** The location of a secret on the proxy's machine is not secret itself. */
+const locations: ReadonlySet<string> = new Set(["filename", "environmentVariable"]);
 
 function hide(value: JsonValue): JsonValue {
   if (typeof value === "string") return hidden;
   if (Array.isArray(value)) return value.map(hide);
   if (!isJsonObject(value)) return value;
   const members = Object.entries(value as JsonObject);
-  return Object.fromEntries(members.map(([key, member]) => [key, places.has(key) ? member : hide(member)]));
+  return Object.fromEntries(members.map(([key, member]) => [key, locations.has(key) ? member : hide(member)]));
 }
 
-/** The messages that a field of message type holds, with `show` applied to each. */
+/** Applies `show` to each message in a field of message type. */
 function eachMessage(field: DescField, value: JsonValue, show: (member: JsonValue) => JsonValue): JsonValue {
   if (field.fieldKind === "list" && Array.isArray(value)) return value.map(show);
   if (field.fieldKind !== "map" || !isJsonObject(value)) return show(value);
@@ -82,7 +82,7 @@ function withoutSecrets(type: DescMessage, value: JsonValue, registry: Registry)
     const content = registry.getMessage(typeName(url));
     return content === undefined ? json : { ...json, ...(withoutSecrets(content, json, registry) as JsonObject) };
   }
-  // Other types of protobuf's own have a JSON form that isn't made of their fields.
+  // The JSON form of other well-known types does not consist of their fields.
   if (type.typeName.startsWith("google.protobuf.")) return json;
   const shown: JsonObject = { ...json };
   for (const field of type.fields) {
@@ -98,9 +98,9 @@ function withoutSecrets(type: DescMessage, value: JsonValue, registry: Registry)
 }
 
 /**
- * A resource in proto3 JSON, `@type` first, as one would write it into a file for Envoy. What Envoy holds for sensitive is
- * left out, such as private keys in raw resources: `[redacted]` stands in its place.
- * @throws Error when the resource holds a packed message of a type that is not known here
+ * A resource in proto3 JSON, `@type` first, as in an Envoy configuration file. Fields that Envoy annotates as
+ * sensitive, such as private keys in raw resources, are replaced by `[redacted]`.
+ * @throws Error when the resource contains an Any of an unknown type
  */
 export function resourceJson(kind: XdsKind, { bytes, raw }: EnvoyResource): JsonObject {
   const registry = raw ? builtInApi().registry : generated;

@@ -2,12 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { type SocketOption, SocketOptionSchema } from "../../proto-gen/es/envoy/config/core/v3/socket_option_pb.js";
 
 /**
- * When a silent peer is asked whether it is still there: no idle timeout ends connections, so this is what ends those
- * whose peer is gone without a word, after 5 + 3 x 1 minutes. In seconds, as Envoy and Linux count.
+ * TCP keepalive times in seconds, as Envoy and Linux define them. Connections have no idle timeout, so keepalive closes
+ * those whose peer disappeared without closing them, after 5 + 3 x 1 minutes.
  */
 export const tcpKeepalive = { keepaliveTime: 300, keepaliveInterval: 60, keepaliveProbes: 3 };
 
-/** Linux's numbers: all Envoys that we serve run there. */
+/** The values on Linux: all supported Envoys run there. */
 const solSocket = 1n;
 const ipprotoTcp = 6n;
 
@@ -15,8 +15,8 @@ const option = (level: bigint, name: bigint, value: number): SocketOption =>
   create(SocketOptionSchema, { level, name, value: { case: "intValue", value: BigInt(value) } });
 
 /**
- * The same for accepted connections, which inherit it from the listening socket. As socket options, because Envoys
- * older than ours have no other way.
+ * Keepalive for accepted connections, which inherit it from the listening socket. Set by socket options, because older
+ * Envoys support no other way.
  */
 export const listenerKeepalive: readonly SocketOption[] = [
   option(solSocket, 9n, 1), // SO_KEEPALIVE

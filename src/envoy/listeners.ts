@@ -14,10 +14,10 @@ interface Place {
   readonly port: number;
 }
 
-/** Envoy writes `:` and `.` of a prefix in its own ways; underscores read the same everywhere. */
+/** Envoy changes `:` and `.` in stat prefixes in several ways; underscores stay the same everywhere. */
 const statName = (text: string) => text.replaceAll(/[:.]/g, "_");
 
-/** What a listener does with its socket. */
+/** The options of a listener's socket. */
 export interface Binding {
   readonly bind: boolean;
   /** The revision of the proxy's bootstrap: from 1 on, connections have TCP keepalive and no idle timeout. */
@@ -25,8 +25,8 @@ export interface Binding {
 }
 
 interface Options extends Binding, Pick<ListenerDraft, "clusters"> {
-  /** What its statistics are called after. */
-  readonly about: string;
+  /** Becomes the stat prefix. */
+  readonly statsOf: string;
   readonly kind: ListenerKind;
   readonly useOriginalDst?: boolean;
 }
@@ -34,12 +34,12 @@ interface Options extends Binding, Pick<ListenerDraft, "clusters"> {
 function listener(
   name: string,
   { address, port }: Place,
-  { about, kind, clusters, ...options }: Options,
+  { statsOf, kind, clusters, ...options }: Options,
   addPolicies: (draft: ListenerDraft) => void = () => {},
 ): EnvoyResource {
   const draft: ListenerDraft = {
     statName: statName(name),
-    statPrefix: statName(about),
+    statPrefix: statName(statsOf),
     clusters,
     revision: options.revision,
     filters: [],
@@ -52,8 +52,8 @@ function listener(
   const message = create(ListenerSchema, {
     name,
     address: socketAddress(address, port),
-    // With Envoy's default, two sidecars that are given one port would share its connections
-    // by chance; without it the second one is refused and says so.
+    // With Envoy's default, two sidecars that bind the same port would share its connections
+    // at random; without it, the second one fails with an error.
     enableReusePort: false,
     filterChains: [
       {
@@ -71,53 +71,53 @@ function listener(
 export const inboundListenerName = ({ address, port }: Place): string => `inbound:${address}:${port}`;
 export const outboundListenerName = ({ address, port }: Place): string => `outbound:${address}:${port}`;
 
-/** What the listener of an inbound or of an outbound depends on. */
+/** The options of an inbound or outbound listener. */
 interface ListenerOptions extends Place, Binding {
-  /** The name of its kind. */
+  /** The name of its listener kind. */
   readonly kind: string;
   readonly policies: PolicyParameters;
 }
 
-/** What a listener of an inbound depends on. */
+/** The options of an inbound listener. */
 export interface InboundOptions extends ListenerOptions {
   readonly cluster: string;
 }
 
-/** What a listener of an outbound depends on. */
+/** The options of an outbound listener. */
 export interface OutboundOptions extends ListenerOptions {
   readonly service: string;
-  /** Where connections go, by weight. */
+  /** The clusters that connections are sent to, with weights. */
   readonly clusters: ListenerDraft["clusters"];
 }
 
 type Add = Pick<Contributions<never, ListenerDraft, never>, "addTo">;
 
-/** Makes the listeners of inbounds and outbounds, which are of some kind and have what policies add. */
+/** Creates inbound and outbound listeners of these kinds, with the contributions of policies. */
 export function createListeners(
   kinds: readonly ListenerKind[],
   add: { readonly inbound: Add; readonly outbound: Add },
 ) {
   const kindOf = (name: string) => kinds.find((kind) => kind.name === name) ?? tcpProxy;
   return {
-    /** Takes connections from the mesh and hands them to the service on this machine. */
+    /** Accepts connections from the mesh and forwards them to the local application. */
     inbound: memo(({ address, port, bind, revision, kind, cluster, policies }: InboundOptions) => {
       const place = { address, port };
       const clusters = [{ name: cluster, weight: 100 }] as const;
-      const options = { bind, revision, clusters, about: cluster, kind: kindOf(kind) };
+      const options = { bind, revision, clusters, statsOf: cluster, kind: kindOf(kind) };
       return listener(inboundListenerName(place), place, options, (draft) => add.inbound.addTo(draft, policies));
     }),
-    /** Takes connections from the service on this machine and hands them to services of the mesh. */
+    /** Accepts connections from the local application and forwards them to services of the mesh. */
     outbound: memo(({ address, port, bind, revision, kind, service, clusters, policies }: OutboundOptions) => {
       const place = { address, port };
-      const options = { bind, revision, clusters, about: service, kind: kindOf(kind) };
+      const options = { bind, revision, clusters, statsOf: service, kind: kindOf(kind) };
       return listener(outboundListenerName(place), place, options, (draft) => add.outbound.addTo(draft, policies));
     }),
   };
 }
 
-/** Takes every redirected connection and hands it to the listener of its original destination, if there is one. */
+/** Accepts every redirected connection and hands it to the listener of its original destination, if there is one. */
 export const catchAllListener = memo(({ port, revision }: { readonly port: number; readonly revision: number }) => {
   const clusters = [{ name: passThroughName, weight: 100 }] as const;
-  const options = { bind: true, revision, clusters, about: passThroughName, kind: tcpProxy, useOriginalDst: true };
+  const options = { bind: true, revision, clusters, statsOf: passThroughName, kind: tcpProxy, useOriginalDst: true };
   return listener("catch_all", { address: "0.0.0.0", port }, options);
 });

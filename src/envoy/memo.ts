@@ -4,10 +4,10 @@ import { createWeakTable } from "./weak-table.js";
 
 type Primitive = string | number | boolean | undefined;
 
-/** Any value whose content a key can tell. */
+/** A value that a cache key can represent. */
 export type PlainValue = Primitive | readonly PlainValue[] | { readonly [field: string]: PlainValue };
 
-/** Values whose content a key can tell: primitives, arrays and records of them. */
+/** Values that a cache key can represent: primitives, and arrays and records of them. */
 type Plain<T> = [T] extends [PlainValue]
   ? T
   : T extends Primitive
@@ -16,12 +16,12 @@ type Plain<T> = [T] extends [PlainValue]
       ? never
       : { readonly [K in keyof T]: Plain<T[K]> };
 
-/** Nothing for parameters that a key can tell; an argument that nobody can give for others. */
+/** For parameters that a cache key can't represent, a required argument that can't be supplied; else no argument. */
 export type Unkeyable<P> = [P] extends [Plain<P>] ? [] : [never];
 
 const hashes = new WeakMap<object, string>();
 
-/** Hash of the content of an object that can't change any more. */
+/** Hash of the content of an immutable object. */
 function hashOf(object: object): string {
   let hash = hashes.get(object);
   if (hash === undefined) {
@@ -32,11 +32,11 @@ function hashOf(object: object): string {
 }
 
 /**
- * A text that is equal for equal values, and for no others. Records count as equal when they have the same fields in the
- * same order. What is frozen has to be so through and through: it is hashed once, where anything else is read each time.
+ * A key that is equal for equal values, and only for those. Records are equal when they have the same fields in the
+ * same order. A frozen object must be deeply frozen: it is hashed once, whereas any other object is read each time.
  */
 export function keyOf(value: unknown): string {
-  // With its length before it, so that no text can look like another one and what follows.
+  // Prefixed by its length, so that a text and the rest of the key can't be confused.
   if (typeof value === "string") return `${value.length}:${value}`;
   if (typeof value !== "object") return `=${value};`;
   if (value === null) return "=null;";
@@ -53,26 +53,26 @@ export function keyOf(value: unknown): string {
 }
 
 /**
- * `make`, called once for equal parameters as long as somebody holds what it made. Declare the result beside its maker, at
- * the top of a module or of a function that is given what never changes: then the parameters are all that the maker can
- * read besides, and all of them are in the key.
+ * Memoizes `make`: the result is cached per parameters for as long as it is referenced elsewhere. Call `memo` at the
+ * top level of a module, or of a function whose arguments never change: then `make` depends on nothing else but its
+ * parameters, and all of them are in the key.
  */
 export function memo<P, R extends object>(
   make: (parameters: P) => R,
   ..._unkeyable: Unkeyable<P>
 ): (parameters: P) => R {
-  const made = createWeakTable<R>();
+  const results = createWeakTable<R>();
   return (parameters) => {
     const key = keyOf(parameters);
-    const known = made.get(key);
+    const known = results.get(key);
     if (known !== undefined) return known;
     const result = make(parameters);
-    made.set(key, result);
+    results.set(key, result);
     return result;
   };
 }
 
-/** As `memo`, for results that nobody holds: the `most` that were asked for last are kept. */
+/** As `memo`, but keeps the `most` recently used results even if they are not referenced elsewhere. */
 export function memoOfRecent<P, R>(
   most: number,
   make: (parameters: P) => R,

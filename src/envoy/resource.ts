@@ -3,7 +3,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { shortHash } from "../lib/short-hash.js";
 import { createWeakTable } from "./weak-table.js";
 
-/** The discovery services we speak, by the key DataplaneInsight uses for them. */
+/** The discovery services, by the keys that DataplaneInsight uses. */
 export type XdsKind = "cds" | "eds" | "lds" | "rds" | "sds";
 
 export const kinds: readonly XdsKind[] = ["cds", "eds", "lds", "rds", "sds"];
@@ -16,26 +16,26 @@ export const typeUrls: Readonly<Record<XdsKind, string>> = {
   sds: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
 };
 
-/** One Envoy resource, encoded. Equal meaning has equal bytes and so an equal version, on every instance. */
+/** An encoded Envoy resource. Equal content has equal bytes, and therefore an equal version, on every instance. */
 export interface EnvoyResource {
   readonly name: string;
   /** Hash of the bytes. */
   readonly version: string;
   readonly bytes: Uint8Array;
-  /** Clusters that a listener sends traffic to: they must outlive it on the way down. */
+  /** Clusters that a listener sends traffic to. They must not be removed before it. */
   readonly clusters: readonly string[];
-  /** The name that a cluster asks for its endpoints by; undefined for one that does not learn them by EDS. */
+  /** The name by which a cluster requests its endpoints; undefined for one that does not use EDS. */
   readonly edsName: string | undefined;
-  /** What `explain` says of the kind of a listener; nothing of a TCP proxy. */
+  /** Text that `explain` shows for a listener's kind; none for a TCP proxy. */
   readonly kind?: string | undefined;
-  /** Comes from a ProxyTemplate: travels in a response of its own, so that it can't cost another resource. */
+  /** Comes from a ProxyTemplate: sent in a response of its own, so that an invalid one can't affect other resources. */
   readonly raw: boolean;
 }
 
-/** Everything one proxy is told, by kind and resource name, in sending order. */
+/** The configuration of one proxy, by kind and resource name, in sending order. */
 export type ProxyConfig = Readonly<Record<XdsKind, ReadonlyMap<string, EnvoyResource>>>;
 
-/** The same while it is being made. */
+/** A configuration under construction. */
 export type ProxyTables = Readonly<Record<XdsKind, Map<string, EnvoyResource>>>;
 
 export const emptyConfig: ProxyConfig = {
@@ -48,7 +48,7 @@ export const emptyConfig: ProxyConfig = {
 
 const edsNames = new WeakMap<ProxyConfig["cds"], ReadonlySet<string>>();
 
-/** The names that the clusters of a configuration ask for their endpoints by. */
+/** The names by which the clusters of a configuration request their endpoints. */
 export function edsNamesOf({ cds }: ProxyConfig): ReadonlySet<string> {
   let names = edsNames.get(cds);
   if (names === undefined) {
@@ -60,11 +60,11 @@ export function edsNamesOf({ cds }: ProxyConfig): ReadonlySet<string> {
   return names;
 }
 
-const held = createWeakTable<EnvoyResource>();
+const encoded = createWeakTable<EnvoyResource>();
 
 /**
- * Encodes a message. The same content gives the same object for as long as anyone holds it, so a
- * thousand proxies with one cluster share its bytes.
+ * Encodes a message. Equal content gives the same object while it is referenced, so a thousand proxies with one cluster
+ * share its bytes.
  */
 export function encode<Desc extends DescMessage>(
   schema: Desc,
@@ -75,7 +75,7 @@ export function encode<Desc extends DescMessage>(
   const bytes = toBinary(schema, message);
   const version = shortHash(bytes);
   const key = `${schema.typeName} ${about.raw === true} ${version}`;
-  const known = held.get(key);
+  const known = encoded.get(key);
   if (known !== undefined) return known;
   const resource: EnvoyResource = {
     name,
@@ -86,6 +86,6 @@ export function encode<Desc extends DescMessage>(
     kind: about.kind,
     raw: about.raw ?? false,
   };
-  held.set(key, resource);
+  encoded.set(key, resource);
   return resource;
 }

@@ -31,45 +31,45 @@ import { meshUri, serviceUri } from "../resources/spiffe.js";
 import { memoOfRecent } from "./memo.js";
 
 /**
- * How proxies reach the secret discovery server. Equal for all proxies with a token that reach it by the same host, and
- * so are their TLS contexts.
+ * How proxies reach the secret discovery server. It is equal for all proxies with a token that reach it at the same
+ * host, and so are their TLS contexts.
  */
 export interface SecretServerAddress {
   /** `host:port`, an IPv6 host in brackets. */
   readonly target: string;
   /** PEM of the certificate that the server presents. */
   readonly root: string;
-  /** How it is reached by proxies that say by which host they reach the control plane; without it they use `target`. */
+  /** How proxies that name the control plane's host reach it; if absent, they use `target`. */
   readonly byHost?: {
     readonly port: number;
-    /** A name in the certificate. It stands for every host, so that there is one certificate for all of them. */
+    /** A name in the certificate. It is used for every host, so that one certificate serves them all. */
     readonly verifiedName: string;
   };
 }
 
-/** The secrets of a proxy: the roots of its mesh, and its own certificate with its key. */
+/** The secrets of a proxy: the trust bundle of its mesh, and its own certificate with its key. */
 export const meshCaName = "mesh_ca";
 export const identityName = "identity_cert";
 
-/** Which secrets a proxy's TLS contexts ask for, and as whom. */
+/** How a proxy's TLS contexts request their secrets. */
 export interface TlsParameters {
   readonly mesh: string;
   readonly server: SecretServerAddress;
-  /** The token's file on the proxy's machine; without one the secret server hands out no identity. */
+  /** The token's file on the proxy's machine; without one the secret server issues no certificate. */
   readonly tokenPath: string | undefined;
-  /** The host by which the proxy reaches the control plane, when it says so. */
+  /** The host at which the proxy reaches the control plane, if its metadata names it. */
   readonly controlPlaneHost: string | undefined;
   /**
-   * The revision of the proxy's bootstrap: from 1 on it waits for `secretPatienceMs` only, before for Envoy's 15 s, and it
-   * pings the server for as long as that is silent.
+   * The revision of the proxy's bootstrap: since 1 it waits for secrets for `secretPatienceMs` instead of Envoy's
+   * default of 15 s, and pings a silent server continuously.
    */
   readonly revision: number;
 }
 
 /**
- * How long a listener or cluster that needs secrets may wait for them before it takes the place of the one that goes on
- * in plaintext meanwhile. From then on it is closed, and opens as soon as the secrets are there. Half of the second
- * that we promise: the rest is for Envoy's work.
+ * How long a listener or cluster may warm while waiting for its secrets, during which its predecessor continues in
+ * plaintext. After that it replaces the predecessor and rejects connections until the secrets arrive. This is half of
+ * the documented second; the rest is for Envoy's own work.
  */
 const secretPatienceMs = 500;
 
@@ -93,7 +93,7 @@ function fromTokenFile(path: string): GrpcService_GoogleGrpc_CallCredentials {
 const int = (value: bigint) => ({ valueSpecifier: { case: "intValue" as const, value } });
 
 /**
- * gRPC's own defaults notice a vanished server only when they write, and wait up to two minutes between attempts: too
+ * With gRPC's defaults, a dead server is noticed only on a write, and reconnecting backs off up to two minutes: too
  * long for a proxy that waits for its certificate.
  */
 const channelArgs = {
@@ -103,10 +103,10 @@ const channelArgs = {
   "grpc.max_reconnect_backoff_ms": int(10_000n),
 };
 
-/** By default gRPC pings a server that sends nothing twice and no more: it notices no connection that goes deaf later. */
+/** By default gRPC pings a silent server only twice: it would not notice a connection that breaks later. */
 const pingingArgs = { ...channelArgs, "grpc.http2.max_pings_without_data": int(0n) };
 
-/** Where a proxy finds the server, and what its channel has to know. */
+/** The target and the channel arguments of a proxy's connection to the server. */
 function channelTo({ server: { target, byHost }, controlPlaneHost, revision }: TlsParameters) {
   const args = revision >= 1 ? pingingArgs : channelArgs;
   if (byHost === undefined || controlPlaneHost === undefined) return { targetUri: target, channelArgs: { args } };
@@ -157,7 +157,10 @@ function secretSource(name: string, parameters: TlsParameters): ConfigSource {
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** A name no certificate authority of ours issues: a list of nobody that Envoy doesn't take for "everybody". */
+/**
+ * A name that our certificate authorities never issue: it permits nobody, while Envoy treats an empty list as
+ * everybody.
+ */
 const nobody = "urn:kuma:nobody";
 
 const exactly = (value: string): StringMatcher =>
@@ -168,7 +171,7 @@ const beginning = (value: string): StringMatcher =>
 const uri = (matcher: StringMatcher): SubjectAltNameMatcher =>
   create(SubjectAltNameMatcherSchema, { sanType: SubjectAltNameMatcher_SanType.URI, matcher });
 
-/** Which peers pass the handshake. Never an empty list: Envoy would then take any certificate of the authority. */
+/** The peers that pass the handshake. Never empty: Envoy would then accept any certificate of the authority. */
 function peers(mesh: string, permitted: Permitted): SubjectAltNameMatcher[] {
   if (permitted.kind === "anyone") return [uri(beginning(meshUri(mesh)))];
   if (permitted.services.length === 0) return [uri(exactly(nobody))];
@@ -190,7 +193,7 @@ function commonContext(parameters: TlsParameters, accepted: SubjectAltNameMatche
 
 const transportSocketName = "envoy.transport_sockets.tls";
 
-/** The instances of a service have listeners of their own, and one context. */
+/** Cached: the instances of a service have their own listeners, but share one TLS context. */
 const downstreamContext = memoOfRecent(256, ({ tls, permitted }: { tls: TlsParameters; permitted: Permitted }) => {
   const context = create(DownstreamTlsContextSchema, {
     commonTlsContext: commonContext(tls, peers(tls.mesh, permitted)),
@@ -199,13 +202,13 @@ const downstreamContext = memoOfRecent(256, ({ tls, permitted }: { tls: TlsParam
   return anyPack(DownstreamTlsContextSchema, context);
 });
 
-/** The transport socket of an inbound: both sides present certificates, and only permitted services pass. */
+/** The transport socket of an inbound: mutual TLS that only accepts permitted services. */
 export function inboundTls(parameters: { readonly tls: TlsParameters; readonly permitted: Permitted }) {
   const value = downstreamContext(parameters);
   return { name: transportSocketName, configType: { case: "typedConfig" as const, value } };
 }
 
-/** The transport socket towards a service: its certificate must name that service. */
+/** The transport socket of an upstream: its certificate must have the SPIFFE ID of that service. */
 export function outboundTls(parameters: TlsParameters, service: string) {
   const context = create(UpstreamTlsContextSchema, {
     commonTlsContext: commonContext(parameters, [uri(exactly(serviceUri(parameters.mesh, service)))]),
@@ -219,8 +222,8 @@ export function outboundTls(parameters: TlsParameters, service: string) {
 type Rules = NonNullable<MessageInitShape<typeof RBACSchema>["rules"]>;
 
 /**
- * The second line behind the handshake. One policy whatever the number of permissions, so that equal sets have equal
- * bytes; rules without a policy deny everybody, where rules that are absent would be no rules at all.
+ * The second line of defence after the handshake. There is one policy for any number of permissions, so that equal sets
+ * have equal bytes. Rules without a policy deny everyone, whereas absent rules would not be enforced at all.
  */
 function rules(mesh: string, permitted: Permitted): Rules {
   if (permitted.kind === "services" && permitted.services.length === 0) return { action: RBAC_Action.ALLOW };
@@ -239,15 +242,15 @@ function rules(mesh: string, permitted: Permitted): Rules {
   };
 }
 
-/** The rules are the larger part of a filter, and the same for all instances of a service. */
+/** Cached: the rules are the larger part of a filter, and are equal for all instances of a service. */
 const encodedRules = memoOfRecent(256, ({ mesh, permitted }: { mesh: string; permitted: Permitted }) =>
   toBinary(RBACSchema, create(RBACSchema, { rules: rules(mesh, permitted) })),
 );
 
-/** The network filter that lets permitted services pass. */
+/** The RBAC network filter that allows permitted services. */
 export function permissionFilter(mesh: string, statPrefix: string, permitted: Permitted) {
   const common = encodedRules({ mesh, permitted });
-  // Messages that are encoded one after the other are one message with the fields of both.
+  // Concatenating two encoded messages merges them into one with the fields of both.
   const own = toBinary(RBACSchema, create(RBACSchema, { statPrefix }));
   const value = new Uint8Array(common.length + own.length);
   value.set(common);

@@ -1,4 +1,4 @@
-/** Values by text, each for as long as somebody else holds it. */
+/** A map of weak references: a value is kept for as long as it is referenced elsewhere. */
 export interface WeakTable<V extends object> {
   get(key: string): V | undefined;
   set(key: string, value: V): void;

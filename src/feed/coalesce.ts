@@ -1,14 +1,14 @@
 import { realTimers, type Timers } from "../lib/timers.js";
 
 export interface Coalescer {
-  /** Something happened: `flush` follows after a quiet moment. */
+  /** Reports an event: `flush` is called after a quiet period. */
   poke(): void;
   cancel(): void;
 }
 
 /**
- * Joins a burst into one flush: after `quietMs` without a poke, and at the latest `maxMs` after the
- * first one, so that a steady stream of changes still gets through.
+ * Coalesces a burst of events into one flush: `quietMs` after the last poke, and at the latest `maxMs` after the
+ * first one, so that a steady stream of changes is still flushed.
  */
 export function createCoalescer(
   options: { readonly quietMs: number; readonly maxMs: number; readonly flush: () => void },

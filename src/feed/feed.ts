@@ -6,39 +6,39 @@ import type { View } from "../view/mesh-view.js";
 import { noPolicies, type Policies } from "../view/policies.js";
 import { type Coalescer, createCoalescer } from "./coalesce.js";
 
-/** Hears, for one mesh, what a burst of changes touched; the view already shows it. */
+/** Called per mesh with what a burst of changes touched. The view already includes the changes. */
 export type ViewListener = (mesh: string, touched: Touched) => void;
 
-/** The picture of all meshes, kept up with the store's change feed, and who wants to hear of changes. */
+/** The view of all meshes, kept up to date from the store's change feed, and the listeners for its changes. */
 export interface ViewFeed {
   view(): View;
-  /** False from a failure of the feed until the next listing: the view is older than the store meanwhile. */
+  /** False from a failure of the feed until the next listing: during that time the view is stale. */
   current(): boolean;
-  /** Calls the listener for each change from now on; returns how to end that. */
+  /** Calls the listener for each change from now on. Returns a function that unsubscribes it. */
   listen(listener: ViewListener): () => void;
   close(): void;
 }
 
 export interface ViewFeedOptions {
-  /** Opens the store's feed, which begins with a listing; this is its only reader. */
+  /** Opens the store's feed, which begins with a listing. The view is its only reader. */
   readonly changes: (signal: AbortSignal) => AsyncIterable<Change>;
-  /** Told of each failure of the feed after its first listing. */
+  /** Called for each failure of the feed after its first listing. */
   readonly failed?: () => void;
-  /** Milliseconds from a failure to the next listing: at first, and at most. */
+  /** Delay from a failure to the next listing, in milliseconds: the first and the longest one. */
   readonly retryMs?: { readonly first: number; readonly max: number };
   readonly logger: Logger;
-  /** Longest time that a burst of changes is gathered before anyone hears of it. */
+  /** The longest time that changes are coalesced before the listeners are called. */
   readonly coalesceMaxMs: number;
-  /** The tables of a mesh without policies, when they are not those of all types. */
+  /** The policy tables of an empty mesh. Default: those of all policy types. */
   readonly policies?: Policies;
 }
 
 const quietMs = 10;
 
 /**
- * Follows the change feed. Resolves once its first listing has been applied: nobody may be served from an empty
- * picture. A feed that fails later is opened again, and proxies keep what they have until it is listed.
- * @throws what the first listing throws
+ * Follows the change feed. Resolves once its first listing has been applied: no proxy may be served from an empty
+ * view. If the feed fails later, it is opened again; until it has been listed, proxies keep their configuration.
+ * @throws the error of the first listing
  */
 export async function startViewFeed(options: ViewFeedOptions): Promise<ViewFeed> {
   const { changes, failed, logger, coalesceMaxMs, retryMs = { first: 100, max: 30_000 } } = options;
@@ -96,7 +96,7 @@ export async function startViewFeed(options: ViewFeedOptions): Promise<ViewFeed>
     }
   }
 
-  /** Waits for so long, or until the feed is closed. */
+  /** Waits until the time has passed or the feed is closed. */
   const pause = (milliseconds: number) => sleep(milliseconds, signal).catch(() => signal.aborted);
 
   async function keepFollowing(): Promise<void> {
@@ -114,7 +114,8 @@ export async function startViewFeed(options: ViewFeedOptions): Promise<ViewFeed>
         if (signal.aborted) return;
         current = false;
         failed?.();
-        // One that is listed and fails at the next change, each time, must not be listed ten times a second.
+        // A feed that lists successfully and then fails at the next change, every time, must not be listed ten times a
+        // second.
         if (performance.now() - openedAt > retryMs.max) waits.reset();
         const inMs = Math.round(waits.next());
         logger.error("the change feed failed; proxies keep what they have until it is listed again", { error, inMs });

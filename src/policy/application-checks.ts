@@ -6,10 +6,10 @@ import { matchesService } from "./selector.js";
 
 type ActiveChecks = NonNullable<NonNullable<HealthCheck["conf"]>["activeChecks"]>;
 
-/** How a sidecar finds out whether an application accepts connections. */
+/** The health check by which a sidecar tests whether an application accepts connections. */
 export type ApplicationCheck = Required<ActiveChecks>;
 
-/** Passive checks have no interval of their own; on loopback a connection a second costs nothing. */
+/** Passive checks have no interval; a connection a second over loopback costs almost nothing. */
 function checkOf({ conf }: HealthCheck): ApplicationCheck | undefined {
   const { activeChecks: active, passiveChecks: passive } = conf ?? {};
   if (active !== undefined) {
@@ -23,8 +23,8 @@ function checkOf({ conf }: HealthCheck): ApplicationCheck | undefined {
 const nanos = (text: string) => durationNanos(text) ?? 0n;
 
 /**
- * The checks of a proxy's own applications, by their ports on 127.0.0.1: those of the HealthChecks that are about the
- * services there, whoever their sources are. Of several the one with the shortest interval counts.
+ * The checks of a proxy's own applications, by their ports on 127.0.0.1: those of all HealthChecks whose destinations
+ * match the services there, whatever their sources. If there are several, the one with the shortest interval is used.
  */
 export function applicationChecks(
   { policies }: Pick<MeshView, "policies">,

@@ -4,20 +4,20 @@ import { anyService, type PolicyTable, policiesFor } from "../view/policies.js";
 import { type Inbounds, matchesInbounds, type Ranked } from "./matching.js";
 import { bestMatch, compareRanks, type Match } from "./selector.js";
 
-/** A policy that is about a proxy as a whole. */
+/** A policy that matches a proxy as a whole. */
 export interface DataplaneCandidate<Spec> extends Ranked<Spec> {
-  /** The selector by which it is about that proxy; undefined or empty: it is about every proxy. */
+  /** The selector that matches the proxy; undefined or empty: matches every proxy. */
   readonly selector: Match;
 }
 
-/** True when one inbound has every tag with exactly its value: `*` stands for nothing. */
+/** Whether one inbound has every tag with exactly its value: `*` is not a wildcard here. */
 function hasExactly(match: Tags, inbounds: Inbounds): boolean {
   const wanted = Object.entries(match);
   if (wanted.length === 0) return true;
   return inbounds.some(({ tags }) => wanted.every(([key, value]) => Object.hasOwn(tags, key) && tags[key] === value));
 }
 
-/** The policies of a type that are about a proxy as a whole: the one with the most tags first, of equals by name. */
+/** The policies of a type that match a proxy as a whole, sorted by number of tags, most first, and then by name. */
 export function dataplaneCandidates<Spec>(
   table: PolicyTable<Spec>,
   inbounds: Inbounds,

@@ -12,27 +12,27 @@ import { type Grant, grantsOf, permitted } from "./permissions.js";
 import { standings } from "./ranking.js";
 import { addRanks, compareRanks, rankOf } from "./selector.js";
 
-/** A policy that is about something. */
+/** A policy that matches something. */
 export interface PolicyMatch {
   readonly name: string;
-  /** Where the rule stands in the policy: `rules[1]`. Absent for a policy without rules, and for one that is written flat. */
+  /** The path of the rule in the policy: `rules[1]`. Absent for a policy without rules, or in the flat form. */
   readonly rule?: string;
-  /** The selectors by which it is about that, of a policy for dataplanes the one; empty tags are for everything. */
+  /** The selectors that match; only `selector` for a policy on dataplanes. Empty tags match everything. */
   readonly source?: Tags;
   readonly destination?: Tags;
   readonly selector?: Tags;
-  /** Of TrafficLogs; where the lines go. */
+  /** The logging backend, for TrafficLogs. */
   readonly backend?: string;
   readonly applies: boolean;
   /**
-   * Why it applies, or why it does not: its standing among those of which one does, or `all-apply`; `mtls-off` for what
-   * needs mTLS while everything is allowed; `other-tags` for a permission for other instances of the service;
-   * `no-backend` and `log-directory` for a log that has nowhere to go.
+   * Why it applies or does not apply: its standing where only one policy applies, or `all-apply`; `mtls-off` for a
+   * policy that needs mTLS while mTLS is off; `other-tags` for a permission for other instances of the service;
+   * `no-backend` and `log-directory` for a log without a usable backend.
    */
   readonly reason: string;
 }
 
-/** Those of each type that is about things of this level, by the field that the type has for them. */
+/** The matches of each policy type of this level, by the type's field name. */
 type Rows<Level extends PolicyLevel> = {
   readonly [Type in (typeof policyTypes)[number] as Type["policy"]["level"] extends Level
     ? Type["policy"]["field"]
@@ -43,13 +43,13 @@ type Rows<Level extends PolicyLevel> = {
 export interface InboundPolicies extends Rows<"inbound"> {
   readonly address: string;
   readonly port: number;
-  /** One set for each service behind it. */
+  /** One set per inbound that shares the listener. */
   readonly tags: readonly Tags[];
   /** The services that may connect, `*` for all. */
   readonly allowed: readonly string[];
 }
 
-/** A part of the connections to a service, and whom it reaches. */
+/** A share of the connections to a service, and its destination. */
 export interface SharePolicies extends Rows<"destination"> {
   readonly weight: number;
   readonly destination: Tags;
@@ -60,11 +60,11 @@ export interface OutboundPolicies extends Rows<"outbound"> {
   readonly address: string;
   readonly port: number;
   readonly service: string;
-  /** None at all: connections are closed at once. */
+  /** Empty: connections are closed immediately. */
   readonly shares: readonly SharePolicies[];
 }
 
-/** Every policy that is about a dataplane, and why it applies. Policies are named in the order in which they would apply. */
+/** Every policy that matches a dataplane, and why it applies or not, in order of precedence. */
 export interface DataplanePolicies extends Rows<"dataplane"> {
   readonly mesh: string;
   readonly dataplane: string;
@@ -75,7 +75,7 @@ export interface DataplanePolicies extends Rows<"dataplane"> {
 
 const everything: Tags = {};
 
-/** The one of several candidates that applies, and why the others don't. */
+/** The candidates, of which the first applies, with the reason for each. */
 function contest<C extends Ranked<unknown>>(
   all: readonly C[],
   about: (candidate: C) => Pick<PolicyMatch, "source" | "destination" | "selector">,
@@ -94,16 +94,16 @@ const pair = ({ source = everything, destination = everything }: Pick<RuleMatch,
   destination,
 });
 
-/** Which rule of a policy, when it is one of several. */
+/** The rule of a policy, if the policy has rules. */
 export function ruleOf({ type }: PolicyTable, { policy, index }: Pick<RuleMatch, "policy" | "index">) {
   const path = type.policy.rulePath?.(policy.spec, index);
   return path === undefined ? {} : { rule: path };
 }
 
-/** How a policy of which one applies stands for the connections of a proxy to a service, the one that applies first. */
+/** The matches of a policy type of which only one applies; that one comes first. */
 export const contestOf = (all: readonly Candidate[]): PolicyMatch[] => contest(all, pair);
 
-/** How a rule stands that applies whatever else does. */
+/** The match of a rule that applies regardless of others. */
 export function ruleMatch(table: PolicyTable, match: RuleMatch, facts: PolicyFacts): PolicyMatch {
   const { why: _ofTheMesh, ...outcome } = outcomeOf(table.type.policy, match.conf, facts);
   return { name: match.policy.name, ...ruleOf(table, match), ...pair(match), ...outcome };
@@ -118,19 +118,19 @@ function standing(table: PolicyTable, all: readonly RuleMatch[], facts: PolicyFa
   return table.type.policy.combine === "one" ? contestOf(one()) : all.map((match) => ruleMatch(table, match, facts));
 }
 
-/** Every rule of a type that is about an inbound with these sets of tags, and how it stands. */
+/** Every rule of a type that matches an inbound with these sets of tags, and whether it applies. */
 export function inboundRows(table: PolicyTable, tags: readonly Tags[], facts: PolicyFacts): PolicyMatch[] {
   const grants = grantsOf(table, tags);
   return standing(table, grants, facts, () => grants.map(ranked).sort((a, b) => compareRanks(b.rank, a.rank)));
 }
 
-/** Every rule of a type that is about a proxy's connections to a service, and how it stands. */
+/** Every rule of a type that matches a proxy's connections to a service, and whether it applies. */
 export function outboundRows(table: PolicyTable, inbounds: Inbounds, service: string, facts: PolicyFacts) {
   const all = candidates(table, inbounds, service);
   return standing(table, all, facts, () => all);
 }
 
-/** The rows of every type of policy of a level. */
+/** The rows of every policy type of a level. */
 function rows<Level extends PolicyLevel>(
   policies: Policies,
   level: Level,
@@ -140,13 +140,13 @@ function rows<Level extends PolicyLevel>(
   const tables = Object.values(policies).filter(({ type: { policy } }) => policy.level === level);
   const some = combine === undefined ? tables : tables.filter(({ type: { policy } }) => policy.combine === combine);
   const fields = some.map((table) => [table.type.policy.field, rowsOf(table)] as const);
-  // These are the types whose fields `Rows` has.
+  // `Rows` has the fields of exactly these types.
   return Object.fromEntries(fields) as unknown as Rows<Level>;
 }
 
 /**
- * Every policy of the mesh that is about the proxy.
- * @param mayLogTo whether the proxy allows a log file; without it every one counts as allowed
+ * Every policy of the mesh that matches the proxy.
+ * @param mayLogTo whether the proxy allows a log file. Default: all are allowed
  */
 export function dataplanePolicies(
   mesh: MeshView,

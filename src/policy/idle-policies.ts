@@ -5,19 +5,19 @@ import { serviceTag, type Tags } from "../resources/tags.js";
 import type { MeshView } from "../view/mesh-view.js";
 import { type Match, matchesService, matchesTags } from "./selector.js";
 
-/** A policy, or a part of one, that changes nothing in the mesh as it is. */
+/** A policy, or a part of one, that has no effect in the current mesh. */
 export interface IdlePolicy {
   readonly type: string;
   readonly name: string;
-  /** Why it has no effect, as the end of a sentence that begins with the policy. */
+  /** Why it has no effect: the predicate of a sentence whose subject is the policy. */
   readonly reason: string;
 }
 
-/** What there is for policies to be about. */
+/** What policies of a mesh can match. */
 interface Population {
-  /** Every set of tags that an inbound has, each once. */
+  /** The distinct sets of tags of inbounds. */
   readonly tags: readonly Tags[];
-  /** Services that are offered, and those that outbounds lead to. */
+  /** The services of inbounds and outbounds. */
   readonly services: readonly string[];
 }
 
@@ -41,15 +41,15 @@ const isEmpty = (match: Match) => match === undefined || Object.keys(match).leng
 
 const someInbound: Matches = (match, { tags }) => isEmpty(match) || tags.some((own) => matchesTags(match, own));
 const someService: Matches = (match, { services }) => services.some((service) => matchesService(match, service));
-/** Of whom a permission lets in only the service counts. */
+/** For the source of a permission, only the service counts. */
 const someSource: Matches = (match = {}, { services }) =>
   services.some((service) => matchesService({ [serviceTag]: match[serviceTag] ?? "" }, service));
-/** For templates `*` is a value like any other. */
+/** For templates, `*` is an ordinary value. */
 const exactly: Matches = (match = {}, { tags }) =>
   isEmpty(match) ||
   tags.some((own) => Object.entries(match).every(([key, value]) => Object.hasOwn(own, key) && own[key] === value));
 
-/** Of whom and of what a policy's rules are; without sources they are of nobody in particular. */
+/** How a policy's sources and destinations match; `source` is absent if the policy type has no sources. */
 function endsOf({ level, literal }: PolicyTraits): { readonly source?: Matches; readonly destination: Matches } {
   switch (level) {
     case "dataplane":
@@ -67,7 +67,7 @@ function tagsText(match: Match): string {
   return tags.map(([key, value]) => `${key}=${value}`).join(", ");
 }
 
-/** The first selector without a match in each rule; undefined when one rule has all that it needs. */
+/** The first selector without a match in each rule; undefined when all selectors of one rule match. */
 function unmatched(policy: PolicyTraits, spec: unknown, population: Population): readonly Match[] | undefined {
   const { source, destination } = endsOf(policy);
   const missing: Match[] = [];
@@ -80,7 +80,7 @@ function unmatched(policy: PolicyTraits, spec: unknown, population: Population):
   return missing;
 }
 
-/** The policies that are about nothing that the mesh has; none of a mesh without dataplanes, which has yet to get them. */
+/** The policies that match nothing in the mesh. Empty for a mesh without dataplanes, which are yet to be created. */
 export function* idlePolicies(mesh: MeshView): Steps<IdlePolicy[]> {
   const { policies } = mesh;
   if (mesh.proxies.isEmpty()) return [];

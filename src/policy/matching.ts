@@ -5,41 +5,41 @@ import type { Stored } from "../store/store.js";
 import { type Policies, type PolicyTable, policiesFor, tableOf } from "../view/policies.js";
 import { addRanks, bestMatch, compareRanks, type Match, matchesService, matchesTags, type Rank } from "./selector.js";
 
-/** The inbounds' tags of the proxy whose policies are looked for. */
+/** The tags of a proxy's inbounds. */
 export type Inbounds = readonly { readonly tags: Tags }[];
 
-/** A policy that may apply, and how specific it is: of several the most specific one does. */
+/** A policy that may apply, and how specific it is. If several may, the most specific one applies. */
 export interface Ranked<Spec> {
   readonly policy: Stored<Spec>;
   readonly rank: Rank;
 }
 
-/** The selectors by which a policy is about a proxy's connections to a service, and how specific they are together. */
+/** The selectors of a policy that match a proxy's connections to a service, and how specific they are together. */
 interface Applicability {
   readonly source: Match;
   readonly destination: Match;
   readonly rank: Rank;
 }
 
-/** A rule that is about something. */
+/** A rule that matches something. */
 export interface RuleMatch<Spec = unknown, Conf = unknown> {
   readonly policy: Stored<Spec>;
-  /** Its place among the policy's rules. */
+  /** Its index among the policy's rules. */
   readonly index: number;
   readonly conf: Conf | undefined;
-  /** The selectors by which it is about that. */
+  /** The selectors that match. */
   readonly source: Match;
   readonly destination: Match;
 }
 
-/** A rule that is about a proxy's connections to a service. */
+/** A rule that matches a proxy's connections to a service. */
 export interface Candidate<Spec = unknown, Conf = unknown> extends RuleMatch<Spec, Conf>, Applicability {}
 
-/** True when one inbound has all that the selector asks for; one without tags to ask for fits every proxy. */
+/** Whether one inbound matches the selector. A selector without tags matches every proxy. */
 export const matchesInbounds = (match: Match, inbounds: Inbounds): boolean =>
   match === undefined || Object.keys(match).length === 0 || inbounds.some(({ tags }) => matchesTags(match, tags));
 
-/** By a source that is the proxy and a destination that is the service; undefined when there is none. */
+/** The best source for the proxy and the best destination for the service; undefined if either does not match. */
 function applicability(
   { sources = [], destinations = [] }: { readonly sources?: Selectors; readonly destinations?: Selectors },
   inbounds: Inbounds,
@@ -52,9 +52,9 @@ function applicability(
 }
 
 /**
- * The rules of a type's policies that are about a proxy's connections to a service. Where one of them takes effect it
- * comes first: the most specific, and of equally specific ones the first by name. Else they come in the order of the
- * policies' names and of the rules.
+ * The rules of a type's policies that match a proxy's connections to a service. If only one of them takes effect, they
+ * are sorted by how specific they are, and then by policy name, so that this one comes first. Otherwise they are in the
+ * order of the policies' names and of the rules.
  */
 export function candidates<Spec, Conf>(
   table: PolicyTable<Spec, Conf>,
@@ -73,11 +73,11 @@ export function candidates<Spec, Conf>(
       found.push({ policy, index, conf: rule.conf, source, destination, rank });
     }
   }
-  // The sort is stable, and they came in the order of their names.
+  // The sort is stable, and the rules are already in the order of names.
   return traits.combine === "one" ? found.sort((a, b) => compareRanks(b.rank, a.rank)) : found;
 }
 
-/** Where a share of the connections to a service goes. */
+/** A share of the connections to a service, and its destination. */
 export interface Share {
   /** More than zero, relative to the others. */
   readonly weight: number;
@@ -85,8 +85,8 @@ export interface Share {
 }
 
 /**
- * How the connections to a service are divided: by the route that wins, or all of them to the service itself. Nothing
- * is left when the route gives every destination a weight of zero.
+ * How the connections to a service are divided: by the TrafficRoute that applies, or without one, all of them to the
+ * service itself. Empty when the route gives every destination a weight of zero.
  */
 export function sharesOf(policies: Policies, inbounds: Inbounds, service: string): readonly Share[] {
   const [winner] = candidates(tableOf(policies, trafficRouteType), inbounds, service);

@@ -4,16 +4,16 @@ import { anyService, type PolicyTable, policiesFor } from "../view/policies.js";
 import type { RuleMatch } from "./matching.js";
 import { type Match, matchesTags } from "./selector.js";
 
-/** Who may connect to an inbound. */
+/** The clients that may connect to an inbound. */
 export type Permitted =
   /** Every proxy of the mesh. */
   | { readonly kind: "anyone" }
-  /** Proxies that are one of these services: sorted, each once; none at all means nobody. */
+  /** Proxies of these services: sorted, without duplicates. Empty: no proxy. */
   | { readonly kind: "services"; readonly services: readonly string[] };
 
-/** A rule that is about connections from a service to an inbound: one of a permission lets them in. */
+/** A rule that matches connections from a service to an inbound. A TrafficPermission's rule allows them. */
 export interface Grant<Spec = unknown, Conf = unknown> extends RuleMatch<Spec, Conf> {
-  /** Whose connections they are; `anyService` for every proxy of the mesh. */
+  /** The source service; `anyService` for every proxy of the mesh. */
   readonly service: string;
   readonly source: Tags;
 }
@@ -28,8 +28,8 @@ type Visit<Spec, Conf> = (
 ) => void;
 
 /**
- * The rules of all policies of a type with a destination that matches one of these sets of tags. Of a source only its
- * `service` counts, which is all that a certificate proves; a source without one means nobody.
+ * Visits the rules of all policies of a type with a destination that matches one of these sets of tags. Of a source,
+ * only the `service` tag counts, because a certificate proves nothing else; a source without it matches no proxy.
  */
 function visitGrants<Spec, Conf>(
   table: PolicyTable<Spec, Conf>,
@@ -51,7 +51,7 @@ function visitGrants<Spec, Conf>(
   }
 }
 
-/** The services that permissions allow to an inbound with any of these sets of tags. */
+/** The services that permissions allow to connect to an inbound with any of these sets of tags. */
 export function permitted(table: PolicyTable, inbounds: readonly Tags[]): Permitted {
   const services = new Set<string>();
   visitGrants(table, inbounds, (service) => services.add(service));
@@ -61,7 +61,7 @@ export function permitted(table: PolicyTable, inbounds: readonly Tags[]): Permit
 
 const texts = new WeakMap<Tags, string>();
 
-/** A selector's tags as text, made once: many inbounds are let in by one rule. */
+/** A selector's tags as text. Cached, because one rule may match many inbounds. */
 function textOf(source: Tags): string {
   let text = texts.get(source);
   if (text === undefined) {
@@ -71,14 +71,14 @@ function textOf(source: Tags): string {
   return text;
 }
 
-/** Every rule that is about an inbound with any of these sets of tags, in the order of the policies' names and of the rules. */
+/** Every rule that matches an inbound with any of these sets of tags, in the order of policy names and of the rules. */
 export function grantsOf<Spec, Conf>(
   table: PolicyTable<Spec, Conf>,
   inbounds: readonly Tags[],
 ): readonly Grant<Spec, Conf>[] {
   const grants = new Map<string, Grant<Spec, Conf>>();
   visitGrants(table, inbounds, (service, policy, index, conf, source, destination) => {
-    // Two services that share a listener may be let in by one rule.
+    // One rule may match two services that share a listener.
     const key = `${policy.name} ${index} ${textOf(source)}`;
     if (!grants.has(key)) grants.set(key, { policy, index, conf, service, source, destination });
   });

@@ -1,22 +1,22 @@
 import type { Ranked } from "./matching.js";
 import { compareRanks } from "./selector.js";
 
-/** Why a policy applies where one of several does, or why it does not. */
+/** Why a policy applies or does not apply where only one of several does. */
 export type Standing =
-  /** Applies, as nothing else is about the same. */
+  /** Applies: no other policy matches. */
   | "only"
-  /** Applies: it has more tags than the next one; as many, but fewer `*`; equal in both, but its name comes first. */
+  /** Applies: it has more tags than the next one; the same number, but fewer `*`; or its name comes first. */
   | "more-specific"
   | "more-exact"
   | "first-by-name"
-  /** Does not, compared with the one that does. */
+  /** Does not apply, compared with the one that does. */
   | "less-specific"
   | "less-exact"
   | "later-by-name";
 
 const tags = ({ rank }: Ranked<unknown>) => rank.exact + rank.wildcard;
 
-/** The standing of each of the candidates, which come in their order: the one that applies first. */
+/** The standing of each candidate. They must be sorted, the one that applies first. */
 export function standings(candidates: readonly Ranked<unknown>[]): readonly Standing[] {
   const [winner, next] = candidates;
   return candidates.map((candidate) => {

@@ -1,17 +1,17 @@
 import type { Dataplane } from "../resources/dataplane.js";
 import { serviceTag, type Tags } from "../resources/tags.js";
 
-/** The tags a selector asks for; none at all match everything. */
+/** The tags of a selector. Without tags, it matches everything. */
 export type Match = Tags | undefined;
 
-/** The value that stands for any value of a tag, though not for its absence. */
+/** Matches any value of a tag, but not its absence. */
 const anyValue = "*";
 
-/** True when every tag asked for is there, with the value asked for. */
+/** Whether `tags` has every tag of the selector, with its value. */
 export function matchesTags(match: Match, tags: Match): boolean {
   if (match === undefined) return true;
   for (const key of Object.keys(match)) {
-    // A tag may be called like a member of every object, `constructor` for example.
+    // A tag may have the name of an inherited property, such as `constructor`.
     if (tags === undefined || !Object.hasOwn(tags, key)) return false;
     const wanted = match[key];
     if (wanted !== anyValue && wanted !== tags[key]) return false;
@@ -19,15 +19,15 @@ export function matchesTags(match: Match, tags: Match): boolean {
   return true;
 }
 
-/** True when one inbound matches on its own: tags of different inbounds don't add up. Without tags, always. */
+/** Whether one inbound alone matches: tags of different inbounds are not combined. Always true without tags. */
 export function matchesDataplane(match: Match, { networking }: Dataplane): boolean {
   if (match === undefined || Object.keys(match).length === 0) return true;
   return networking?.inbound?.some(({ tags }) => matchesTags(match, tags)) ?? false;
 }
 
 /**
- * True when a destination selector means the service an outbound leads to. Its other tags are ignored: an outbound has
- * one listener for all endpoints. A selector without a service means none.
+ * Whether a destination selector matches the service of an outbound. Its other tags are ignored, because an outbound
+ * has one listener for all endpoints. A selector without a service matches none.
  */
 export function matchesService(match: Match, service: string): boolean {
   if (match === undefined || !Object.hasOwn(match, serviceTag)) return false;
@@ -35,7 +35,7 @@ export function matchesService(match: Match, service: string): boolean {
   return wanted === anyValue || wanted === service;
 }
 
-/** How specific a selector is, or a source and a destination together. */
+/** How specific a selector is, or a source and a destination combined. */
 export interface Rank {
   readonly exact: number;
   readonly wildcard: number;
@@ -57,18 +57,20 @@ export const addRanks = (a: Rank, b: Rank): Rank => ({
   wildcard: a.wildcard + b.wildcard,
 });
 
-/** Positive when `a` is more specific: more tags first, then more exact ones. */
+/** Positive when `a` is more specific: it has more tags, or as many and more exact values. */
 export function compareRanks(a: Rank, b: Rank): number {
   return a.exact + a.wildcard - (b.exact + b.wildcard) || a.exact - b.exact;
 }
 
-/** A selector that passes, and how specific it is. */
+/** A selector that matches, and how specific it is. */
 export interface BestMatch {
   readonly match: Match;
   readonly rank: Rank;
 }
 
-/** The most specific among the selectors that pass, the first of equals; undefined when none does. */
+/**
+ * The most specific of the selectors that match, and the first of equally specific ones; undefined when none matches.
+ */
 export function bestMatch(
   selectors: readonly { readonly match?: Tags }[],
   passes: (match: Match) => boolean,

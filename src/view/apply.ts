@@ -9,27 +9,27 @@ import type { Change, Key, Stored } from "../store/store.js";
 import { createService, sameEndpoints } from "./endpoints.js";
 import type { Endpoint, MeshView, View } from "./mesh-view.js";
 import { anyService, noPolicies, type Policies, type PolicyTable, replacePolicy } from "./policies.js";
-import { offers, readProxy } from "./proxy.js";
+import { endpointsOf, readProxy } from "./proxy.js";
 
-/** What a change touched in one mesh: who must be looked at again, and nobody else. */
+/** What a change affected in one mesh: exactly the proxies and secrets that must be updated. */
 export interface Touched {
-  /** The Mesh itself: every proxy, and its secrets. */
+  /** The Mesh itself changed: affects every proxy and its secrets. */
   mesh: boolean;
-  /** A policy for all of the mesh: every proxy, and no secrets. */
+  /** A policy that matches any service changed: affects every proxy, but no secrets. */
   everyone: boolean;
-  /** The certificate authority: whoever holds a certificate of it, and no listener or cluster. */
+  /** The certificate authority changed: affects all secrets, but no listener or cluster. */
   authority: boolean;
-  /** Proxies whose own Dataplane changed, came or went. */
+  /** Proxies whose Dataplane was created, changed or deleted. */
   readonly proxies: Set<string>;
-  /** Services whose endpoints changed: the assignments of every proxy that consumes them, and nothing else of it. */
+  /** Services whose endpoints changed: affects only the assignments of the proxies that have them as upstreams. */
   readonly endpoints: Set<string>;
-  /** Services whose policies for clients changed: every proxy that consumes them. */
-  readonly services: Set<string>;
-  /** Services whose own policies changed: every proxy that offers them. */
-  readonly offered: Set<string>;
+  /** Services whose outbound policies changed: affects every proxy that has them as upstreams. */
+  readonly upstreams: Set<string>;
+  /** Services whose inbound policies changed: affects every proxy with an inbound of them. */
+  readonly inboundServices: Set<string>;
 }
 
-/** Collects what a run of changes touched, by mesh. */
+/** What a series of changes touched, by mesh. */
 export type TouchedMeshes = Map<string, Touched>;
 
 export const emptyView: View = PersistentMap<string, MeshView>();
@@ -44,15 +44,15 @@ const emptyMesh = (name: string, policies: Policies): MeshView => ({
   authority: undefined,
 });
 
-/** Nothing, as yet. */
+/** A record with nothing touched. */
 export const untouched = (): Touched => ({
   mesh: false,
   everyone: false,
   authority: false,
   proxies: new Set(),
   endpoints: new Set(),
-  services: new Set(),
-  offered: new Set(),
+  upstreams: new Set(),
+  inboundServices: new Set(),
 });
 
 function touch(touched: TouchedMeshes, mesh: string): Touched {
@@ -64,8 +64,8 @@ function touch(touched: TouchedMeshes, mesh: string): Touched {
   return entry;
 }
 
-/** Replaces a proxy's offers in the services of its mesh and notes the services whose endpoints differ. */
-function replaceOffers(
+/** Replaces a proxy's endpoints in the services of its mesh and records the services whose endpoints changed. */
+function replaceEndpoints(
   services: MeshView["services"],
   name: string,
   before: Map<string, Endpoint[]>,
@@ -74,11 +74,11 @@ function replaceOffers(
 ): MeshView["services"] {
   return services.withMutations((draft) => {
     for (const service of new Set([...before.keys(), ...after.keys()])) {
-      const offered = after.get(service);
-      if (sameEndpoints(before.get(service), offered)) continue;
+      const endpoints = after.get(service);
+      if (sameEndpoints(before.get(service), endpoints)) continue;
       touched.endpoints.add(service);
       const members = draft.get(service)?.members ?? PersistentMap<string, readonly Endpoint[]>();
-      const changed = offered === undefined ? members.delete(name) : members.set(name, offered);
+      const changed = endpoints === undefined ? members.delete(name) : members.set(name, endpoints);
       if (changed.isEmpty()) draft.delete(service);
       else draft.set(service, createService(changed));
     }
@@ -92,8 +92,8 @@ function withProxy(view: MeshView, name: string, stored: Stored<Dataplane> | und
   touched.proxies.add(name);
   const proxies = after === undefined ? view.proxies.delete(name) : view.proxies.set(name, after);
   const down = view.down.get(name);
-  const offered = (proxy: typeof before) => (proxy === undefined ? new Map<string, Endpoint[]>() : offers(proxy, down));
-  const services = replaceOffers(view.services, name, offered(before), offered(after), touched);
+  const endpoints = (of: typeof before) => (of === undefined ? new Map<string, Endpoint[]>() : endpointsOf(of, down));
+  const services = replaceEndpoints(view.services, name, endpoints(before), endpoints(after), touched);
   return { ...view, proxies, services };
 }
 
@@ -109,7 +109,13 @@ function withHealth(
   const down = ports.size === 0 ? view.down.delete(name) : view.down.set(name, ports);
   const proxy = view.proxies.get(name);
   if (proxy === undefined) return { ...view, down };
-  const services = replaceOffers(view.services, name, offers(proxy, before), offers(proxy, ports), touched());
+  const services = replaceEndpoints(
+    view.services,
+    name,
+    endpointsOf(proxy, before),
+    endpointsOf(proxy, ports),
+    touched(),
+  );
   return { ...view, down, services };
 }
 
@@ -122,9 +128,9 @@ function withPolicy(
 ): MeshView {
   const change = replacePolicy(view.policies, table, name, stored);
   if (change === undefined) return view;
-  // Switching mTLS on concerns every proxy anyway.
+  // While mTLS is off, such a policy has no effect; enabling mTLS touches the Mesh and therefore every proxy.
   if (table.type.policy.needsMtls !== true || mtlsEnabled(view.resource?.spec)) {
-    const concerned = change.side === "inbound" ? touched.offered : touched.services;
+    const concerned = change.side === "inbound" ? touched.inboundServices : touched.upstreams;
     for (const service of change.services) {
       if (service === anyService) touched.everyone = true;
       else concerned.add(service);
@@ -135,7 +141,10 @@ function withPolicy(
 
 const isAuthority = ({ type, mesh, name }: Key) => type === "Secret" && name === authorityName(mesh);
 
-/** The mesh's view with one resource put in or, when `stored` is undefined, taken out; the same view when it has no say. */
+/**
+ * Replaces one resource in a mesh's view, or deletes it if `stored` is undefined. Irrelevant types return the same
+ * view.
+ */
 function replace(view: MeshView, key: Key, stored: Stored | undefined, touched: () => Touched): MeshView {
   const { type, name } = key;
   if (type === "Mesh") {
@@ -172,7 +181,7 @@ function remove(view: View, key: Key, touched: TouchedMeshes): View {
   return isBare(after) ? view.delete(key.mesh) : view.set(key.mesh, after);
 }
 
-/** The keys of everything that a mesh's view was made of. */
+/** The keys of all resources in a mesh's view. */
 function* keysOf({ name: mesh, resource: own, proxies, policies, down, authority }: MeshView): Generator<Key> {
   for (const name of down.keys()) yield { type: "DataplaneHealth", mesh, name };
   for (const name of proxies.keys()) yield { type: "Dataplane", mesh, name };
@@ -189,14 +198,14 @@ function replaceAll(view: View, resources: readonly Stored[], touched: TouchedMe
   for (const mesh of view.values()) {
     for (const key of keysOf(mesh)) if (!listed.has(text(key))) next = remove(next, key, touched);
   }
-  // Versions are not compared: a record deleted and made again while we were away may carry the same one.
+  // Versions are not compared: a record that was deleted and created again while disconnected may have the same one.
   for (const stored of resources) next = put(next, stored, touched, none);
   return next;
 }
 
 /**
- * The view after a change; what it touched is added to `touched`.
- * @param none the tables of a mesh without policies: they say which types of policies there are
+ * Applies a change to the view, and adds what it touched to `touched`.
+ * @param none the policy tables of an empty mesh, which determine the policy types
  */
 export function apply(view: View, change: Change, touched: TouchedMeshes, none = noPolicies): View {
   switch (change.kind) {

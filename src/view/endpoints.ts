@@ -7,7 +7,7 @@ function tagsText(endpoint: Endpoint): string {
   return JSON.stringify(Object.entries(endpoint.tags).sort(([a], [b]) => compare(a, b)));
 }
 
-/** Whether two proxies' offers of one service mean the same endpoints in the same order. */
+/** Whether two endpoint lists are equal, including their order. */
 export function sameEndpoints(a: readonly Endpoint[] | undefined, b: readonly Endpoint[] | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined || a.length !== b.length) return false;
@@ -45,8 +45,8 @@ function sorted(members: PersistentMap<string, readonly Endpoint[]>): readonly E
 }
 
 /**
- * A service over its members. Endpoints are sorted only when somebody reads them, because a
- * listing adds the members of a large service one by one.
+ * A service with these members. Endpoints are sorted on first read, because a listing adds the members of a large
+ * service one by one.
  */
 export function createService(members: PersistentMap<string, readonly Endpoint[]>): Service {
   let endpoints: readonly Endpoint[] | undefined;

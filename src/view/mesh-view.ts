@@ -4,19 +4,19 @@ import type { Secret } from "../resources/secret.js";
 import type { Stored } from "../store/store.js";
 import type { Policies } from "./policies.js";
 
-/** Where one instance of a service can be reached, with the tags of the inbound that offers it. */
+/** The address of one instance of a service, with the tags of its inbound. */
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
   readonly tags: Readonly<Record<string, string>>;
-  /** Its sidecar says that the application behind it does not accept connections. */
+  /** Its sidecar reported that the application does not accept connections. */
   readonly down?: true;
 }
 
 export interface Inbound {
   readonly address: string;
   readonly port: number;
-  /** Where the service itself listens, on 127.0.0.1. */
+  /** The application's port on 127.0.0.1. */
   readonly servicePort: number;
   readonly service: string;
   readonly tags: Readonly<Record<string, string>>;
@@ -28,34 +28,34 @@ export interface Outbound {
   readonly service: string;
 }
 
-/** A Dataplane as the translate stage reads it: interfaces parsed, unusable ones left out and named. */
+/** A Dataplane with parsed interfaces. Unusable ones are omitted and listed. */
 export interface ProxyView {
   readonly name: string;
   readonly inbounds: readonly Inbound[];
   readonly outbounds: readonly Outbound[];
-  /** Port that redirected connections arrive on; 0 without transparent proxying. */
+  /** Port that connections are redirected to; 0 without transparent proxying. */
   readonly redirectPort: number;
-  /** Field paths of interfaces that do not parse; such a Dataplane offers no endpoints. */
+  /** Field paths of interfaces that do not parse. A Dataplane with any of these has no endpoints. */
   readonly unusable: readonly string[];
 }
 
 export interface Service {
   readonly members: PersistentMap<string, readonly Endpoint[]>;
-  /** Sorted by address and port, exact duplicates dropped; made at the first read. */
+  /** Sorted by address and port, without exact duplicates; computed on first read. */
   readonly endpoints: readonly Endpoint[];
 }
 
-/** The immutable picture of one mesh; a change yields a new one that shares all it does not touch. */
+/** The immutable view of one mesh. A change yields a new one that shares all unchanged parts. */
 export interface MeshView {
   readonly name: string;
-  /** Undefined while only resources of the mesh are known, not the mesh itself. */
+  /** Undefined while resources of the mesh exist, but not the Mesh itself. */
   readonly resource: Stored<Mesh> | undefined;
   readonly proxies: PersistentMap<string, ProxyView>;
   readonly services: PersistentMap<string, Service>;
   readonly policies: Policies;
-  /** By dataplane, the ports at which its applications do not accept connections; only those that have some. */
+  /** The ports that applications do not accept connections on, by dataplane; only dataplanes that have any. */
   readonly down: PersistentMap<string, ReadonlySet<number>>;
-  /** The Secret that holds the mesh's certificate authority. */
+  /** The Secret with the mesh's certificate authority. */
   readonly authority: Stored<Secret> | undefined;
 }
 

@@ -4,18 +4,18 @@ import { policyTypes } from "../resources/registry.js";
 import { serviceTag } from "../resources/tags.js";
 import type { Stored } from "../store/store.js";
 
-/** Stands for every service. */
+/** Matches every service. */
 export const anyService = "*";
 
 /** The policies of one type in one mesh. */
 export interface PolicyTable<Spec = unknown, Conf = unknown> {
   readonly type: PolicyType<Spec, Conf>;
   readonly byName: PersistentMap<string, Stored<Spec>>;
-  /** By each service that a policy names as its target, and under `anyService` those that may concern all. */
+  /** By each service that a policy's destinations name; under `anyService`, those that may match any service. */
   readonly byService: PersistentMap<string, PersistentMap<string, Stored<Spec>>>;
 }
 
-/** A table for every type of policy, by the name of the type. */
+/** A table for each policy type, by type name. */
 export type Policies = Readonly<Record<string, PolicyTable>>;
 
 const emptyTable = <Spec, Conf>(type: PolicyType<Spec, Conf>): PolicyTable<Spec, Conf> => ({
@@ -24,19 +24,19 @@ const emptyTable = <Spec, Conf>(type: PolicyType<Spec, Conf>): PolicyTable<Spec,
   byService: PersistentMap(),
 });
 
-/** The tables of a mesh without policies, for all types that are to be looked at. */
+/** The tables of a mesh without policies, for these types. */
 export const emptyPolicies = (types: readonly PolicyType[]): Policies =>
   Object.fromEntries(types.map((type) => [type.name, emptyTable(type)]));
 
 export const noPolicies: Policies = emptyPolicies(policyTypes);
 
-/** The policies of a type; none of a type that the view does not look at. */
+/** The policies of a type; empty for a type that the view does not include. */
 export function tableOf<Spec, Conf>(policies: Policies, type: PolicyType<Spec, Conf>): PolicyTable<Spec, Conf> {
-  // The view keeps resources by the type that read them.
+  // A table under a type's name only has resources that this type decoded.
   return (policies[type.name] as PolicyTable<Spec, Conf> | undefined) ?? emptyTable(type);
 }
 
-/** The services a policy may concern; `anyService` among them when a selector leaves the service open. */
+/** The services that a policy may match, including `anyService` if a selector does not name a service. */
 function servicesOf({ policy }: PolicyType, spec: unknown): Set<string> {
   const services = new Set<string>();
   for (const { destinations = [] } of policy.rules(spec)) {
@@ -67,13 +67,13 @@ function withPolicy(table: PolicyTable, stored: Stored, services: Iterable<strin
 
 export interface PolicyChange {
   readonly policies: Policies;
-  /** The services that the policy concerned before or concerns now, `anyService` for all. */
+  /** The services that the policy matched before or matches now; `anyService` means all. */
   readonly services: ReadonlySet<string>;
-  /** Whether their own proxies are concerned, or the proxies that consume them. */
+  /** Whether it affects the proxies of these services, or those that have them as upstreams. */
   readonly side: ReturnType<typeof sideOf>;
 }
 
-/** Puts a policy in place of the one of its name, or takes that one out; undefined when there was nothing to do. */
+/** Replaces a policy, or deletes it if `stored` is undefined. Returns undefined when there is nothing to delete. */
 export function replacePolicy(
   policies: Policies,
   table: PolicyTable,
@@ -98,7 +98,7 @@ type ByName = PersistentMap<string, Stored>;
 
 const nothing: ByName = PersistentMap();
 
-/** Lists by the two tables that they are made of: a change leaves those of other services, and so their lists, alone. */
+/** Lists by the two maps that they are merged from. A change keeps the maps of other services, and so their lists. */
 const lists = new WeakMap<ByName, WeakMap<ByName, readonly Stored[]>>();
 
 function listOf(named: ByName, open: ByName): readonly Stored[] {
@@ -115,7 +115,7 @@ function listOf(named: ByName, open: ByName): readonly Stored[] {
   return list;
 }
 
-/** The policies of a table that may concern a service, in the order of their names: whether one does, its selectors say. */
+/** The policies that may match a service, sorted by name. Whether one does depends on its selectors. */
 export function policiesFor<Spec>({ byService }: PolicyTable<Spec>, service: string): readonly Stored<Spec>[] {
   const all: PolicyTable["byService"] = byService;
   const open = service === anyService ? nothing : (all.get(anyService) ?? nothing);

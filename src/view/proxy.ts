@@ -3,7 +3,7 @@ import { anyAddress } from "../resources/interface.js";
 import type { Stored } from "../store/store.js";
 import type { Endpoint, Inbound, Outbound, ProxyView } from "./mesh-view.js";
 
-/** Reads a stored Dataplane; what does not parse is named in `unusable` instead of failing the mesh. */
+/** Parses a stored Dataplane. Fields that do not parse are listed in `unusable` instead of failing the mesh. */
 export function readProxy(stored: Stored<Dataplane>): ProxyView {
   const inbounds: Inbound[] = [];
   const outbounds: Outbound[] = [];
@@ -30,11 +30,11 @@ export function readProxy(stored: Stored<Dataplane>): ProxyView {
   return { name: stored.name, inbounds, outbounds, redirectPort, unusable };
 }
 
-/** The services that a proxy is, as its certificate names them: sorted, each once. */
+/** The services of a proxy's inbounds, as its certificate names them: sorted, without duplicates. */
 export const servicesOf = ({ inbounds }: ProxyView): readonly string[] =>
   [...new Set(inbounds.map(({ service }) => service))].sort();
 
-/** Inbounds by listener: several services may share one. */
+/** Groups inbounds by listener: several services may share one. */
 export function listenersOf(inbounds: readonly Inbound[]): Iterable<readonly [Inbound, ...Inbound[]]> {
   const groups = new Map<string, [Inbound, ...Inbound[]]>();
   for (const inbound of inbounds) {
@@ -46,14 +46,14 @@ export function listenersOf(inbounds: readonly Inbound[]): Iterable<readonly [In
   return groups.values();
 }
 
-/** The inbound whose service stands for the whole proxy: the first by its service; undefined without inbounds. */
+/** The inbound whose service identifies the whole proxy: the first by service name; undefined without inbounds. */
 export function identifyingInbound(inbounds: readonly Inbound[]): Inbound | undefined {
   let first: Inbound | undefined;
   for (const inbound of inbounds) if (first === undefined || inbound.service < first.service) first = inbound;
   return first;
 }
 
-/** An inbound that no other proxy is sent to. */
+/** An inbound that is not an endpoint for other proxies. */
 interface UnreachableInbound {
   /** Its path: `networking.inbound[0]`. */
   readonly field: string;
@@ -61,8 +61,8 @@ interface UnreachableInbound {
 }
 
 /**
- * The inbounds whose address is 0.0.0.0: another proxy would connect to its own machine. They are refused today, and
- * may be in a store that an older version wrote.
+ * The inbounds whose address is 0.0.0.0: another proxy would connect to its own machine. The API rejects them, but an
+ * older version may have stored them.
  */
 export function unreachableInbounds({ inbounds, unusable }: ProxyView): readonly UnreachableInbound[] {
   if (unusable.length > 0) return [];
@@ -71,8 +71,8 @@ export function unreachableInbounds({ inbounds, unusable }: ProxyView): readonly
   );
 }
 
-/** What a proxy offers to the mesh, by service; `down` are the ports at which its applications accept nothing. */
-export function offers(proxy: ProxyView, down?: ReadonlySet<number>): Map<string, Endpoint[]> {
+/** The endpoints of a proxy, by service. `down`: the ports that its applications do not accept connections on. */
+export function endpointsOf(proxy: ProxyView, down?: ReadonlySet<number>): Map<string, Endpoint[]> {
   const byService = new Map<string, Endpoint[]>();
   if (proxy.unusable.length > 0) return byService;
   for (const { address, port, servicePort, service, tags } of proxy.inbounds) {

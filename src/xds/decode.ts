@@ -6,25 +6,25 @@ import type { Request } from "./configuration/session.js";
 import { LimitExceeded, xdsLimits } from "./limits.js";
 
 /**
- * Discovery requests are decoded by hand: Envoy's first one has 58 KB, most of which lists its extensions. What is not
- * read here is skipped, and costs neither time nor memory, however large and deep a peer makes it.
+ * Discovery requests are decoded by hand: Envoy's first one has 58 KB, most of which lists its extensions. Other fields
+ * are skipped; they cost neither time nor memory, however large or deeply nested a peer makes them.
  */
 
-/** What a client says about itself in the first request of a stream. */
+/** The node that identifies a client in the first request of a stream. */
 export interface Node {
-  /** Empty when the request says nothing. */
+  /** Empty when the request has none. */
   readonly id: string;
-  /** Where the proxy's token is, as its bootstrap request said. */
+  /** Path of the proxy's token file, from its bootstrap request. */
   readonly tokenPath: string | undefined;
-  /** Where its log files may go, as its bootstrap request said; undefined when it said nothing. */
+  /** Directories that its log files may be written to, from its bootstrap request; undefined when it named none. */
   readonly logDirectories: readonly string[] | undefined;
-  /** The host by which the proxy reaches the control plane, when its bootstrap had to choose one. */
+  /** The host at which the proxy reaches the control plane, if its bootstrap had to choose one. */
   readonly controlPlaneHost: string | undefined;
-  /** The revision of its bootstrap as it says: any number; 0 when it says none. */
+  /** The revision of its bootstrap. Not validated: any number; 0 when absent. */
   readonly bootstrapRevision: number;
 }
 
-/** A delta request as it came, its type already looked up. */
+/** A decoded delta request. */
 export interface DeltaRequest {
   readonly node: Node;
   readonly typeUrl: string;
@@ -32,15 +32,15 @@ export interface DeltaRequest {
   readonly request: Request | undefined;
 }
 
-/** A state-of-the-world request as it came. */
+/** A decoded state-of-the-world request. */
 export interface SotwRequest {
   readonly node: Node;
   readonly typeUrl: string;
   /** Undefined for a type we don't serve. */
   readonly kind: XdsKind | undefined;
-  /** Everything the client wants of the type; none for a wildcard. */
+  /** All names that the client subscribes to; empty for a wildcard. */
   readonly names: readonly string[];
-  /** Nonce of the response this answers; empty when it answers none. */
+  /** Nonce of the response that this acknowledges or rejects; empty when it does neither. */
   readonly nonce: string;
   readonly refusal: string | undefined;
 }
@@ -55,10 +55,12 @@ const unknownNode: Node = {
 
 const kindOf = new Map<string, XdsKind>(kinds.map((kind) => [typeUrls[kind], kind]));
 
-/** The number of a field that has a length before it (wire type 2): all that is read here. Others are to be skipped. */
+/**
+ * The number of a length-delimited field (wire type 2), the only ones read here; undefined for others, to be skipped.
+ */
 const delimited = (reader: BinaryReader) => (reader.isDelimited() ? reader.getFieldNumber() : undefined);
 
-/** At most so many bytes of a text; a character that is cut becomes U+FFFD. */
+/** Decodes at most `most` bytes of a text; a character that is cut becomes U+FFFD. */
 const textOf = (bytes: Uint8Array, most = bytes.length) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, most)).toString();
 
@@ -71,7 +73,7 @@ function boundedText(bytes: Uint8Array, limit: "node_id_length" | "metadata_leng
 
 const nothing: Uint8Array = new Uint8Array();
 
-/** An entry of a map field: its key and its value, still encoded. */
+/** Splits an entry of a map field into its key and its value, both still encoded. */
 function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly value: Uint8Array } {
   let key = nothing;
   let value = nothing;
@@ -85,7 +87,7 @@ function readEntry(entry: Uint8Array): { readonly key: Uint8Array; readonly valu
   return { key, value };
 }
 
-/** Keys of the node's metadata that are read. */
+/** The keys of the node's metadata that are read. */
 const tokenPathKey = "dataplaneTokenPath";
 const controlPlaneHostKey = "controlPlaneHost";
 const logDirectoriesKey = "logDirectories";
@@ -105,7 +107,7 @@ function readStringValue(value: Uint8Array, key: string): string | undefined {
   return text;
 }
 
-/** The texts in a google.protobuf.Value that holds a list, as many of them as count; undefined when it holds none. */
+/** At most `most` texts of a google.protobuf.Value that holds a list; undefined when it holds none. */
 function readListValue(value: Uint8Array, key: string, most: number): string[] | undefined {
   let texts: string[] | undefined;
   const reader = new BinaryReader(value);
@@ -135,7 +137,7 @@ function readNumberValue(value: Uint8Array): number {
   return found;
 }
 
-/** The node with what a google.protobuf.Struct says of it: a message that comes in parts is the sum of them. */
+/** Adds the metadata of a google.protobuf.Struct to the node: protobuf merges a message that occurs several times. */
 function readMetadata(struct: Uint8Array, before: Node): Node {
   let { tokenPath, controlPlaneHost, logDirectories, bootstrapRevision } = before;
   const reader = new BinaryReader(struct);
@@ -172,7 +174,7 @@ function readNode(bytes: Uint8Array): Node {
  */
 export const readNodeId = (bytes: Uint8Array): string => readNode(bytes).id;
 
-/** A peer's words, cut once for all who keep, show or log them: Envoy's may hold the whole resource. */
+/** A peer's error message, truncated here for all later uses: Envoy's may contain the whole resource. */
 function readRefusal(errorDetail: Uint8Array): string {
   const most = xdsLimits.refusal_length.value;
   let text = "";
@@ -197,15 +199,15 @@ function createNameReader(): (bytes: Uint8Array) => string {
   };
 }
 
-/** Versions of ours have 22 characters. What is longer is no version of ours, and which one it is does not matter. */
+/** Our versions have 22 characters. A longer one is not ours, and its value does not matter. */
 const longestVersion = 64;
 const foreignVersion = "?";
 
 const versionOf = (bytes: Uint8Array) => (bytes.length > longestVersion ? foreignVersion : textOf(bytes));
 
 /**
- * @param first whether to read who the client is, which only the first request of a stream is asked for
- * @throws LimitExceeded when the request goes beyond a limit
+ * @param first whether to read the node, which only the first request of a stream must have
+ * @throws LimitExceeded when the request exceeds a limit
  * @throws Error when the bytes are not a DeltaDiscoveryRequest
  */
 export function decodeDeltaRequest(bytes: Uint8Array, first: boolean): DeltaRequest {
@@ -237,8 +239,8 @@ export function decodeDeltaRequest(bytes: Uint8Array, first: boolean): DeltaRequ
 }
 
 /**
- * @param first whether to read who the client is, which only the first request of a stream is asked for
- * @throws LimitExceeded when the request goes beyond a limit
+ * @param first whether to read the node, which only the first request of a stream must have
+ * @throws LimitExceeded when the request exceeds a limit
  * @throws Error when the bytes are not a DiscoveryRequest
  */
 export function decodeSotwRequest(bytes: Uint8Array, first: boolean): SotwRequest {

@@ -1,7 +1,7 @@
 import type { Limit } from "../net/grpc-limits.js";
 import { type CallError, ofLimit } from "../net/grpc-status.js";
 
-/** What a discovery stream may ask for and say of itself. */
+/** The limits of a discovery stream. */
 export const xdsLimits = {
   names: {
     value: 100,
@@ -47,13 +47,13 @@ export const xdsLimits = {
 
 export type XdsLimitName = keyof typeof xdsLimits;
 
-/** A peer went beyond a limit, so that its stream has to end. */
+/** A peer exceeded a limit; its stream must be closed. */
 export class LimitExceeded extends Error {
   readonly limit: XdsLimitName;
-  /** By what the stream ends; its details are the message. */
+  /** The status that closes the stream; its details are the message. */
   readonly ending: CallError;
 
-  /** `error` says what the peer did, for it to read. */
+  /** @param error what the peer did, as sent to it */
   constructor(limit: XdsLimitName, error: CallError) {
     const ending = ofLimit(limit, error);
     super(ending.details);

@@ -1,11 +1,11 @@
-/** Which proxy a client says it is. */
+/** The proxy that a client claims to be. */
 export interface ProxyId {
   readonly mesh: string;
   readonly name: string;
 }
 
 /**
- * Reads an Envoy node id `<mesh>.<name>`. Only the first dot divides: mesh names have none, names of
+ * Parses an Envoy node id `<mesh>.<name>`. The first dot is the separator: mesh names have no dots, names of
  * Dataplanes on Kubernetes do (`pod.namespace`). Undefined when either part is missing.
  */
 export function parseNodeId(id: string): ProxyId | undefined {

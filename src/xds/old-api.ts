@@ -1,13 +1,13 @@
 import type { Logger } from "../lib/logger.js";
 import { type CallError, callError } from "../net/grpc-status.js";
 
-/** The discovery services of the API before v3, in the packages that Envoys of that time use. */
+/** The v2 discovery services, with the package names that old Envoys use. */
 const oldMethod = /^\/envoy\.(?:service\.(?:discovery|route|load_stats)\.v2|api\.v2)\.\w{1,100}\/\w{1,100}$/;
 
-/** Envoys try again for ever, and whoever reaches the port may look like one: one line a minute is enough. */
+/** Envoys retry forever, and any peer that reaches the port can imitate one: the log gets one line a minute. */
 const silentMs = 60_000;
 
-/** What Envoys that speak an older API are told; and the log, now and then. Undefined for paths of other kinds. */
+/** Rejects calls of Envoys that use an older API, and logs them now and then. Returns undefined for other paths. */
 export function createOldApi(logger: Logger, now: () => Date): (path: string) => CallError | undefined {
   let logged = Number.NEGATIVE_INFINITY;
   return (path) => {

@@ -2,7 +2,7 @@ import type { EnvoyResource, XdsKind } from "../envoy/resource.js";
 import { createLruCache } from "../lib/lru-cache.js";
 import { shortHash } from "../lib/short-hash.js";
 
-/** One discovery response before it is encoded for the wire. */
+/** A discovery response before it is encoded. */
 export interface Response {
   readonly kind: XdsKind;
   readonly resources: readonly EnvoyResource[];
@@ -11,10 +11,12 @@ export interface Response {
   readonly nonce: string;
 }
 
-/** Many streams are told the same at a time. */
+/** Many streams are sent the same content at a time. */
 const hashes = createLruCache<string>(512);
 
-/** Hash of what a response says: equal for every stream that is told the same, so that one encoded message serves them all. */
+/**
+ * Hash of a response's content. It is equal for all streams with that content, so they can share one encoded message.
+ */
 export function contentHash(kind: XdsKind, resources: readonly EnvoyResource[], removed: readonly string[]): string {
   let content: string = kind;
   for (const { name, version } of resources) content += `\n+${name}\n${version}`;
@@ -22,11 +24,11 @@ export function contentHash(kind: XdsKind, resources: readonly EnvoyResource[], 
   return hashes(content, () => shortHash(content));
 }
 
-/** Content that was sent recently is sent under the same number to whoever did not get that number before. */
+/** Recently sent content keeps its number for all streams that have not received that number yet. */
 const numbered = createLruCache<{ number: number }>(4096);
 let given = 0;
 
-/** The content's number, if that is above `last`; else a new one, above all that were ever given. */
+/** The content's number, if it is greater than `last`; otherwise a new one, greater than all before. */
 function numberOf(hash: string, last: number): number {
   const content = numbered(hash, () => ({ number: 0 }));
   if (content.number <= last) content.number = ++given;
@@ -34,9 +36,9 @@ function numberOf(hash: string, last: number): number {
 }
 
 /**
- * Gives the nonces of one stream and type: the content hash and the number of the content. Numbers only grow along a
- * stream, so that no nonce comes twice however often the same content does, and a stream remembers nothing but its last
- * one. Streams that are told the same meanwhile share the number, and with it the encoded message.
+ * Creates the nonces of one stream and type: the content hash and the number of the content. Numbers only grow along a
+ * stream, so no nonce is repeated even if its content is, and a stream needs to remember only its last number. Streams
+ * that are sent the same content at the same time share the number, and therefore the encoded message.
  */
 export function createNonces(): (hash: string) => string {
   let last = 0;

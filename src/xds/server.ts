@@ -18,9 +18,9 @@ import type { StreamObserver } from "./observer.js";
 import { createOldApi } from "./old-api.js";
 
 export interface XdsServer extends GrpcServer {
-  /** The streams of a proxy, the newest last; none when it isn't connected to this control plane. */
+  /** The streams of a proxy, the newest last; empty when it isn't connected to this control plane. */
   streams(proxy: ProxyId): readonly ProxyStream[];
-  /** Compares the listeners that a proxy's Envoy has with those that it acknowledged; see `Proxies`. */
+  /** Compares the listeners that a proxy's Envoy reports with those that it acknowledged; see `Proxies`. */
   readonly compareListeners: Proxies["compareListeners"];
   /** Whether the proxy has a health stream with this control plane. */
   reportsHealth(proxy: ProxyId): boolean;
@@ -37,9 +37,9 @@ export interface XdsServerOptions {
   readonly observer: StreamObserver;
   readonly logger: Logger;
   readonly incidents?: Incidents;
-  /** Hears what sidecars find out about their applications. */
+  /** Receives the results of the health checks that sidecars make on their applications. */
   readonly health?: HealthObserver;
-  /** How long the first request of a stream may be, in bytes. */
+  /** Maximum size of the first request of a stream, in bytes. */
   readonly firstMessageBytes?: number;
   /** How many connections of one address may be open that have not sent a valid request. */
   readonly connectionsPerAddress?: number;

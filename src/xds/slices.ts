@@ -1,11 +1,11 @@
-/** Things that wait for the same work, each of them once. */
+/** A queue of items for the same work; each item is queued once at most. */
 export interface Slices<T> {
-  /** Work on these begins at once, unless others are waiting. */
+  /** Starts work on these immediately, unless others are queued. */
   add(items: Iterable<T>): void;
   delete(item: T): void;
 }
 
-/** Does work in slices that leave the event loop to others in between. */
+/** Processes items in slices and yields to the event loop in between. */
 export function createSlices<T>(sliceMs: number, work: (item: T) => void): Slices<T> {
   const waiting = new Set<T>();
   let scheduled = false;

@@ -21,10 +21,10 @@ function encodeDelta({ kind, resources, removed, nonce }: Response): Frame {
   return frame(message.serialize());
 }
 
-/** The messages encoded most recently; what they say and their nonces make up their keys, so equal keys mean equal bytes. */
+/** The messages encoded most recently. Their content and nonces make up their keys, so equal keys mean equal bytes. */
 const cached = createLruCache<Frame>(256);
 
-/** The bytes of a response, encoded once for all streams that are told the same. */
+/** Encodes a response once for all streams with the same content. */
 export function encodeDeltaResponse(response: Response): Frame {
   return cached(`${response.kind} ${response.nonce}`, () => encodeDelta(response));
 }
@@ -41,12 +41,12 @@ function encodeSotw(kind: XdsKind, resources: readonly EnvoyResource[], nonce: s
 }
 
 /**
- * A state-of-the-world response, encoded once for all streams that are told the same; its version is a hash of what it
- * holds.
+ * Encodes a state-of-the-world response once for all streams with the same content. Its version is a hash of its
+ * content.
  */
 export function encodeSotwResponse(kind: XdsKind, resources: readonly EnvoyResource[], nonce: string): Frame {
   const version = contentHash(kind, resources, []);
   const encode = () => encodeSotw(kind, resources, nonce, version);
-  // A proxy's key is nobody else's, and is not kept for longer than it takes to send it.
+  // A private key belongs to one proxy, and must not be kept in memory longer than it takes to send it.
   return kind === "sds" ? encode() : cached(`${version} ${nonce}`, encode);
 }

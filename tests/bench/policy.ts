@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import { generate, type Surroundings } from "../../src/envoy/generate.js";
+import { type GeneratorOptions, generate } from "../../src/envoy/generate.js";
 import { createPlacement } from "../../src/envoy/placement.js";
 import { builtInApi } from "../../src/envoy/raw/api.js";
 import { kinds, typeUrls } from "../../src/envoy/resource.js";
@@ -100,11 +100,11 @@ function meshIn(view: View): MeshView {
 const names = Array.from({ length: measured }, (_, index) => `dataplane-${index}`);
 const pem = "-----BEGIN CERTIFICATE-----\n" + "MIIC".repeat(250) + "\n-----END CERTIFICATE-----\n";
 
-function generateAll(mesh: MeshView, surroundings: Surroundings) {
+function generateAll(mesh: MeshView, options: GeneratorOptions) {
   return names.map((name) => {
     const proxy = mesh.proxies.get(name);
     if (proxy === undefined) throw new Error(`${name} is missing`);
-    return generate(proxy, mesh, surroundings, createPlacement({ tokenPath: "token" }));
+    return generate(proxy, mesh, options, createPlacement({ tokenPath: "token" }));
   });
 }
 
@@ -141,14 +141,14 @@ let round = 0;
 function run(size: Size): Times & { made: ReturnType<typeof generateAll> } {
   round += 1;
   // Another server a round: whatever is kept for one can't serve the next.
-  const surroundings = { connectTimeoutMs: 5000, secretServer: { target: `cp-${round}:5677`, root: pem } };
+  const options = { connectTimeoutMs: 5000, secretServer: { target: `cp-${round}:5677`, root: pem } };
   const view = listing(resourcesOf(size));
-  const first = timed(() => generateAll(meshIn(view), surroundings));
+  const first = timed(() => generateAll(meshIn(view), options));
   const again = Array.from({ length: changes }, (_, index) => {
     const rules = [{ sources: select(0), destinations: select(concerned.services) }];
     const resource = stored("TrafficLog", `one-more-${index}`, { rules });
     const changed = meshIn(apply(view, { kind: "put", sequence: 2, resource }, new Map()));
-    return timed(() => generateAll(changed, surroundings)).us;
+    return timed(() => generateAll(changed, options)).us;
   });
   return { first: first.us, again: median(again), made: first.made };
 }

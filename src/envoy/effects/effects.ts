@@ -6,12 +6,12 @@ import { proxyTemplateEffect } from "./proxy-template.js";
 import { trafficLogEffect } from "./traffic-log.js";
 import { trafficPermissionEffect } from "./traffic-permission.js";
 
-/** What every policy does to Envoy configurations. */
+/** The effects of all policy types. */
 export const policyEffects: readonly PolicyEffect[] = Object.values({
   ProxyTemplate: proxyTemplateEffect,
   TrafficPermission: trafficPermissionEffect,
   TrafficLog: trafficLogEffect,
-  // Which clusters an outbound leads to is asked by all who look at outbounds: `sharesOf` in policy.
+  // The clusters of an outbound are needed by everything that handles outbounds: see `sharesOf` in policy.
   TrafficRoute: { type: trafficRouteType },
   HealthCheck: healthCheckEffect,
 } satisfies Record<(typeof policyTypes)[number]["name"], PolicyEffect>);

@@ -4,14 +4,14 @@ import type { ClusterDraft } from "../clusters.js";
 import { duration, milliseconds } from "../durations.js";
 import { policyEffect } from "./effect.js";
 
-/** All of a HealthCheck that a cluster depends on: its selectors are not. */
+/** The part of a HealthCheck that a cluster depends on: its `conf`, not its selectors. */
 interface Parameters {
   readonly conf: HealthCheck["conf"] | undefined;
 }
 
 /**
- * A HealthCheck in Envoy's terms. Unhealthy endpoints get nothing, however many they are: with Envoy's default it would
- * send to all of them again once half are unhealthy.
+ * Converts a HealthCheck to cluster fields. Unhealthy endpoints never get traffic: with Envoy's default panic
+ * threshold, all of them would get traffic again once half are unhealthy.
  */
 function checks({ conf }: Parameters, revision: number): ClusterDraft["init"] {
   const { activeChecks: active, passiveChecks: passive } = conf ?? {};
@@ -23,8 +23,8 @@ function checks({ conf }: Parameters, revision: number): ClusterDraft["init"] {
             {
               healthChecker: { case: "tcpHealthCheck" as const, value: {} },
               interval: duration(milliseconds(active.interval)),
-              // By Envoy's default an endpoint that was not up yet is tried again after a minute while nothing is sent,
-              // and nothing is sent while no endpoint is well.
+              // By default Envoy checks an endpoint only once a minute while the cluster has no traffic, and it has no
+              // traffic while no endpoint is healthy.
               noTrafficInterval: duration(milliseconds(active.interval)),
               timeout: duration(milliseconds(active.timeout)),
               unhealthyThreshold: active.unhealthyThreshold ?? 0,
@@ -36,24 +36,25 @@ function checks({ conf }: Parameters, revision: number): ClusterDraft["init"] {
       ? {}
       : {
           outlierDetection: {
-            // Counts failures to connect, too.
+            // Also counts connection failures.
             consecutive5xx: passive.unhealthyThreshold ?? 0,
             interval: duration(milliseconds(passive.penaltyInterval)),
             baseEjectionTime: duration(milliseconds(passive.penaltyInterval)),
             maxEjectionPercent: 100,
-            // Envoy would also eject endpoints for failing more often than others do, which nobody asked for.
+            // By default Envoy also ejects endpoints with a low success rate, which the policy does not request.
             ...(revision >= 1 ? { enforcingSuccessRate: 0 } : {}),
           },
         }),
     commonLbConfig: {
       healthyPanicThreshold: { value: 0 },
-      // For a second after an endpoint change Envoy else gathers changes of health, and goes on using what it has ejected.
+      // By default Envoy delays health changes for a second after an endpoint change, and keeps using ejected
+      // endpoints.
       ...(revision >= 1 ? { updateMergeWindow: duration(0) } : {}),
     },
   };
 }
 
-/** Clusters leave out the endpoints that are not well. */
+/** Clusters do not send traffic to unhealthy endpoints. */
 export const healthCheckEffect = policyEffect(healthCheckType, {
   cluster: {
     parametersOf(table, service, { proxy }): Parameters | undefined {

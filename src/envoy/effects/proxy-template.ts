@@ -20,11 +20,11 @@ function unknownImports(policy: Stored<ProxyTemplate>): Ignored[] {
 }
 
 /**
- * Adds a template's raw resources: the last one of a name counts, and all of them before what we generate. One that
- * writes a file where the proxy allows none is left out.
+ * Adds a template's raw resources. They override generated resources of the same name, and the last one of a name wins.
+ * A resource that writes to a file outside the proxy's log directories is left out.
  */
 function addRaw(
-  { config, ignored, placement, surroundings: { newerApi, ownServers } }: ConfigDraft,
+  { config, ignored, placement, options: { newerApi, ownServers } }: ConfigDraft,
   policy: Stored<ProxyTemplate>,
 ): void {
   const { resources, unreadable } = rawResourcesOf(policy, newerApi);
@@ -38,7 +38,10 @@ function addRaw(
   for (const { field, reason } of unreadable) ignored.push({ policy, field, reason });
 }
 
-/** A proxy gets what its template imports, and the template's own resources. Without one it gets what we generate. */
+/**
+ * A proxy gets the profiles that its template imports and the template's raw resources; without one, the default
+ * profile.
+ */
 export const proxyTemplateEffect = policyEffect(proxyTemplateType, {
   config(table, draft, addGenerated) {
     const template = dataplaneCandidates(table, draft.proxy.inbounds)[0]?.policy;

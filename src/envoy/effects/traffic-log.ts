@@ -8,7 +8,7 @@ import { accessLogs, isUsable, type Logging } from "../access-logs.js";
 import { type Ignored, outsideText } from "../ignored.js";
 import { policyEffect } from "./effect.js";
 
-/** What there is to say of a rule that logs nothing. */
+/** Explains why a rule logs nothing. */
 function silentRule({ policy, index, conf }: Candidate<TrafficLog, TrafficLog["conf"]>): Ignored {
   const path = rulePath(policy.spec, index);
   return {
@@ -20,10 +20,10 @@ function silentRule({ policy, index, conf }: Candidate<TrafficLog, TrafficLog["c
   };
 }
 
-/** Of a Dataplane none of whose inbounds can be used. */
+/** The source of a Dataplane without a usable inbound. */
 const nobody = { address: "-", service: "unknown" };
 
-/** Outbounds log their connections, as far as the mesh has where to. */
+/** Outbounds log their connections to the backends that the mesh defines. */
 export const trafficLogEffect = policyEffect(trafficLogType, {
   outbound: {
     parametersOf(table, service, { proxy, mesh, placement, ignored }): Logging | undefined {

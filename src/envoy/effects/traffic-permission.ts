@@ -3,7 +3,7 @@ import { trafficPermissionType } from "../../resources/traffic-permission.js";
 import { inboundTls, permissionFilter } from "../tls.js";
 import { policyEffect } from "./effect.js";
 
-/** While mTLS is on, an inbound takes connections of the permitted services only: by their certificates, and once more. */
+/** With mTLS, an inbound accepts only permitted services: checked in the TLS handshake and again by an RBAC filter. */
 export const trafficPermissionEffect = policyEffect(trafficPermissionType, {
   inbound: {
     parametersOf: (table, tags, { tls }) =>

@@ -7,7 +7,7 @@ import type {
 } from "../../../proto-gen/es/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { Tags } from "../../resources/tags.js";
 
-/** A cluster that a listener sends connections to, and its share of them. */
+/** A cluster that a listener sends connections to, and its weight. */
 export interface WeightedCluster {
   readonly name: string;
   readonly weight: number;
@@ -18,13 +18,13 @@ type FilterChain = MessageInitShape<typeof FilterChainSchema>;
 /** A filter of a listener's filter chain. */
 export type NetworkFilter = NonNullable<FilterChain["filters"]>[number];
 
-/** A listener that is being made: what its kind and the policies put into its filter chain. */
+/** A listener under construction, whose filter chain its kind and the policies fill. */
 export interface ListenerDraft {
-  /** The listener's name as statistics are called. */
+  /** The listener's name in statistics. */
   readonly statName: string;
-  /** How the statistics of its last filter are called. */
+  /** The stat prefix of its last filter. */
   readonly statPrefix: string;
-  /** Where it sends connections. */
+  /** The clusters that it sends connections to. */
   readonly clusters: readonly [WeightedCluster, ...WeightedCluster[]];
   /** The revision of the proxy's bootstrap. */
   readonly revision: number;
@@ -32,24 +32,24 @@ export interface ListenerDraft {
   readonly filters: NetworkFilter[];
   readonly accessLog: AccessLog[];
   transportSocket: FilterChain["transportSocket"];
-  /** What policies set of a TCP proxy. */
+  /** Fields of the TCP proxy that policies set. */
   readonly tcpProxy: Exclude<MessageInitShape<typeof TcpProxySchema>, TcpProxy>;
 }
 
-/** What a listener is for. */
+/** The inbounds or the outbound that a listener serves. */
 export type ListenerSubject =
   /** The inbounds with these sets of tags. */
   | { readonly side: "inbound"; readonly tags: readonly Tags[] }
   /** An outbound to this service. */
   | { readonly side: "outbound"; readonly service: string };
 
-/** A way to serve connections. */
+/** A kind of listener, such as TCP proxy. */
 export interface ListenerKind {
   readonly name: string;
-  /** Whether it is the kind for this listener; the first kind that is one counts. */
+  /** Whether this kind serves the listener; the first kind that returns true is used. */
   serves(subject: ListenerSubject): boolean;
-  /** The filter that ends the chain. It sees the draft and nothing else. */
+  /** The terminal filter of the chain. It must depend on the draft only. */
   lastFilter(draft: ListenerDraft): NetworkFilter;
-  /** What `explain` says of a listener of this kind; nothing without it. */
+  /** Text that `explain` shows for a listener of this kind; none if absent. */
   readonly words?: string;
 }

@@ -1,5 +1,5 @@
 import type { ListenerKind } from "./listener-kind.js";
 import { tcpProxy } from "./tcp-proxy.js";
 
-/** Every kind of listener: the first that serves something does. */
+/** All listener kinds; the first one that matches is used. */
 export const listenerKinds: readonly ListenerKind[] = [tcpProxy];

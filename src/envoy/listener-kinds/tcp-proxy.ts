@@ -7,9 +7,9 @@ import {
 import type { ListenerDraft, ListenerKind } from "./listener-kind.js";
 
 /**
- * By default the proxy connects to the service as soon as a client connects: whoever fails in the handshake would have
- * been noticed by the service, and could hold connections to it. Nothing is read before the handshake, so there is
- * nothing to keep meanwhile.
+ * By default Envoy connects upstream as soon as a client connects: a client that fails the TLS handshake would reach
+ * the service, and could keep connections to it open. No data is read before the handshake, so none needs to be
+ * buffered.
  */
 const afterHandshake = {
   upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE,
@@ -21,7 +21,7 @@ function clusterSpecifier([first, ...others]: ListenerDraft["clusters"]) {
   return { case: "weightedClusters" as const, value: { clusters: [first, ...others] } };
 }
 
-/** Hands on bytes, whatever they are. */
+/** Proxies bytes of any protocol. */
 export const tcpProxy: ListenerKind = {
   name: "tcp",
   serves: () => true,
@@ -30,7 +30,7 @@ export const tcpProxy: ListenerKind = {
       statPrefix,
       clusterSpecifier: clusterSpecifier(clusters),
       accessLog,
-      // Zero is "never"; by Envoy's default a connection that is silent for an hour is closed.
+      // Zero disables the timeout; by default Envoy closes connections that are idle for an hour.
       ...(revision >= 1 ? { idleTimeout: {} } : {}),
       ...(transportSocket === undefined ? {} : afterHandshake),
       ...set,

@@ -3,9 +3,9 @@ import { base64Decode } from "@bufbuild/protobuf/wire";
 import { type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { descriptors } from "../../../proto-gen/es/descriptors.js";
 
-/** Envoy's configuration model at one of its versions: what raw resources are held against and encoded by. */
+/** Envoy's configuration model in one version. Raw resources are validated and encoded with it. */
 export interface EnvoyApi {
-  /** Of which Envoy: `Envoy 1.31`. */
+  /** The Envoy version: `Envoy 1.31`. */
   readonly label: string;
   readonly registry: FileRegistry;
 }
@@ -16,14 +16,14 @@ export function createEnvoyApi(label: string, set: FileDescriptorSet): EnvoyApi 
 
 let builtIn: EnvoyApi | undefined;
 
-/** The model that this program carries along. Parsed when first asked for: most meshes have no raw resource. */
+/** The built-in model. Parsed on first use: most meshes have no raw resources. */
 export function builtInApi(): EnvoyApi {
-  // The release that the .proto files inside @grpc/grpc-js-xds 1.14 were taken at.
+  // The Envoy release of the .proto files in @grpc/grpc-js-xds 1.14.
   builtIn ??= createEnvoyApi("Envoy 1.31", fromBinary(FileDescriptorSetSchema, base64Decode(descriptors)));
   return builtIn;
 }
 
-/** Types of v2 whose successor Envoy's own annotations don't name, or that have none any more. */
+/** v2 types that have no successor, or whose successor Envoy's annotations don't name. */
 const exceptions: readonly (readonly [v2: string, v3: string | undefined])[] = [
   ["envoy.config.filter.http.ext_authz.v2.ExtAuthz", "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"],
   ["envoy.config.filter.http.ext_authz.v2alpha.ExtAuthz", "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"],
@@ -32,7 +32,7 @@ const exceptions: readonly (readonly [v2: string, v3: string | undefined])[] = [
 
 let successors: ReadonlyMap<string, string | undefined> | undefined;
 
-/** Every v3 message of Envoy names the v2 message that it came from. */
+/** Each v3 message of Envoy is annotated with its v2 predecessor. */
 function readSuccessors(): ReadonlyMap<string, string | undefined> {
   const { registry } = builtInApi();
   const versioning = registry.getExtension("udpa.annotations.versioning");
@@ -51,18 +51,18 @@ function readSuccessors(): ReadonlyMap<string, string | undefined> {
   return found;
 }
 
-/** The v3 message type that took over from one of Envoy's v2 API; undefined when there is none. */
+/** The v3 successor of a v2 message type; undefined when there is none. */
 export function successorOf(v2Type: string): string | undefined {
   successors ??= readSuccessors();
   return successors.get(v2Type);
 }
 
-/** True for Envoy's types of before v3; some of them have no version in their name at all. */
+/** Whether a type is from before v3; the names of some of these have no version at all. */
 export function isV2(typeName: string): boolean {
   return /^envoy\.(?!.*\.v3\.)/.test(typeName);
 }
 
-/** Types whose JSON form isn't that of a message with fields. */
+/** Types whose JSON form is not an object of their fields. */
 const wellKnown = /^google\.protobuf\./;
 
 export function hasFields(type: DescMessage): boolean {

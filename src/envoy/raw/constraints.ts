@@ -5,21 +5,21 @@ import { pathText, quoted, type Step } from "../../resources/path.js";
 import { type EnvoyApi, hasFields } from "./api.js";
 import { type RawProblem, reported } from "./tree.js";
 
-/** The set fields of a rule of protoc-gen-validate, by name. */
+/** The fields that are set in a protoc-gen-validate rule, by name. */
 interface Rule {
   readonly [name: string]: unknown;
 }
 
-/** What is wrong with a value; undefined when nothing is. */
+/** Returns what is wrong with a value; undefined when it is valid. */
 type Check = (value: unknown) => string | undefined;
 
-/** What one field's rules ask for. */
+/** The constraints of one field. */
 interface Rules {
-  /** Whether it has to be set. */
+  /** Whether it must be set. */
   readonly required: boolean;
-  /** Of the field as a whole: how many elements there are. */
+  /** Checks the field as a whole: its number of elements. */
   readonly size: Check;
-  /** Of each value in it, of each key of a map. */
+  /** Check each value, and each key of a map. */
   readonly value: Check;
   readonly key: Check;
 }
@@ -38,7 +38,7 @@ function plain(rule: ReflectMessage): Rule {
   return result;
 }
 
-/** Numbers of all kinds compare with each other; a duration counts as its seconds. */
+/** Makes numbers of all types comparable; a duration is converted to seconds. */
 function numberOf(value: unknown): number | bigint | undefined {
   if (typeof value === "number" || typeof value === "bigint") return value;
   if (typeof value !== "object" || value === null || !("seconds" in value) || !("nanos" in value)) return undefined;
@@ -64,7 +64,7 @@ function inBounds(rule: Rule, unit: string): Check {
   };
 }
 
-/** Least and most of something countable. */
+/** Minimum and maximum of a count. */
 function counted(rule: Rule, least: string, most: string, noun: string, count: (value: unknown) => number): Check {
   const [min, max] = [Number(rule[least] ?? 0), Number(rule[most] ?? Number.POSITIVE_INFINITY)];
   return (value) => {
@@ -108,7 +108,7 @@ const numeric = [
   ...["fixed32", "fixed64", "sfixed32", "sfixed64"],
 ];
 
-/** The simple ones of the rules for one value: patterns and formats are left to Envoy. */
+/** The simple rules for one value; Envoy checks patterns and formats itself. */
 function valueCheck(rules: Rule, field: Pick<DescField, "enum">): Check {
   const rule = (name: string) => rules[name] as Rule | undefined;
   const [string, named, duration, bool, raw] = ["string", "enum", "duration", "bool", "bytes"].map(rule);
@@ -159,7 +159,7 @@ function rulesOf(extension: DescExtension, field: DescField): Rules {
   return rules;
 }
 
-/** A wrapper such as UInt32Value stands for its value. */
+/** A wrapper such as UInt32Value is validated as its value. */
 function unwrapped(value: unknown): unknown {
   if (!isReflectMessage(value)) return value;
   const { message, desc } = value;
@@ -167,8 +167,8 @@ function unwrapped(value: unknown): unknown {
 }
 
 /**
- * What Envoy would refuse in a message by the simple ones of its own protoc-gen-validate rules: lengths, bounds, names
- * and what has to be set. Patterns, formats and what the rules can't say are for Envoy to refuse.
+ * Finds what Envoy would reject in a message by the simple protoc-gen-validate rules: lengths, bounds, enum values
+ * and required fields. Patterns, formats and what the rules can't express are left to Envoy.
  */
 export function violations({ registry }: EnvoyApi, type: DescMessage, root: Message): readonly RawProblem[] {
   const [fieldRules, oneofRequired] = [
@@ -209,7 +209,7 @@ export function violations({ registry }: EnvoyApi, type: DescMessage, root: Mess
       const rules = rulesOf(extension, field);
       const isSet = read.isSet(field);
       if (rules.required && !isSet && field.oneof === undefined) check("has to be set", field.jsonName);
-      // Of what is absent only that has a value whose absence can't be told from zero.
+      // An absent field is only validated if its absence can't be distinguished from zero.
       const hasValue = isSet || field.presence === FeatureSet_FieldPresence.IMPLICIT;
       if (hasValue) fieldValue(field, read.get(field), rules);
     }

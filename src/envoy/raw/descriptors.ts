@@ -8,11 +8,11 @@ import {
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
 
-/** A field's name in JSON, as protobuf makes it. */
+/** A field's JSON name, as protobuf derives it. */
 export const jsonName = (name: string): string =>
   name.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
-/** How a serialised FileDescriptorProto goes on after its name: field 2, the package. */
+/** The end of the name in a serialised FileDescriptorProto, and the tag of field 2, the package. */
 const nameEnd = new TextEncoder().encode(".proto\x12");
 const longestName = 127;
 /** Field numbers that a FileDescriptorProto has. */
@@ -35,8 +35,8 @@ function varint(bytes: Uint8Array, start: number): Varint | undefined {
 }
 
 /**
- * Where the message ends that begins at `start`: at the first byte that can't be a part of it, such as a C string's zero.
- * Undefined when the bytes end before it does.
+ * The end of the message that begins at `start`: the first byte that can't belong to it, such as the zero byte of a C
+ * string. Undefined when the bytes end first.
  */
 function endOf(bytes: Uint8Array, start: number): number | undefined {
   let position = start;
@@ -44,7 +44,7 @@ function endOf(bytes: Uint8Array, start: number): number | undefined {
     const tag = varint(bytes, position);
     if (tag === undefined) return undefined;
     const [field, type] = [tag.value >>> 3, tag.value & 7];
-    // The name comes once, and first.
+    // The name occurs once, as the first field.
     if (field < 1 || field > lastField || (field === 1 && position !== start)) return position;
     if (type !== 0 && type !== 2) return position;
     const value = varint(bytes, tag.next);
@@ -54,19 +54,19 @@ function endOf(bytes: Uint8Array, start: number): number | undefined {
   }
 }
 
-/** The start of the message whose name ends at `end`; undefined when those bytes are no name with its length before it. */
+/** The start of the message whose name ends at `end`; undefined when those bytes are not a length-prefixed name. */
 function startOf(bytes: Uint8Array, end: number): number | undefined {
   for (let length = ".proto".length; length <= longestName; length++) {
     const start = end - length - 2;
     if (bytes[start] === 0x0a && bytes[start + 1] === length) return start;
-    // Names are printable, the two bytes before them are not both.
+    // Names are printable; the two bytes before a name are not both printable.
     const first = bytes[end - length] ?? 0;
     if (first <= 0x20 || first > 0x7e) return undefined;
   }
   return undefined;
 }
 
-/** Generated C++ code leaves out the names that fields have in JSON, since they follow from their names. */
+/** Generated C++ code omits the JSON names of fields, since they can be derived. */
 function nameInJson({ messageType, extension }: FileDescriptorProto): void {
   const messages: DescriptorProto[] = [...messageType];
   const fields: FieldDescriptorProto[] = [...extension];
@@ -78,8 +78,8 @@ function nameInJson({ messageType, extension }: FileDescriptorProto): void {
 }
 
 /**
- * The .proto files that a C++ program was compiled from, out of a piece of its executable: generated code carries each as
- * a serialised FileDescriptorProto, for protobuf's reflection. What the end of the piece cuts off is left out.
+ * Extracts the .proto files of a C++ program from a piece of its executable: generated code embeds each as a serialised
+ * FileDescriptorProto for protobuf's reflection. A file that the end of the piece truncates is left out.
  */
 export function descriptorsIn(piece: Buffer): ReadonlyMap<string, FileDescriptorProto> {
   const found = new Map<string, FileDescriptorProto>();
@@ -92,13 +92,15 @@ export function descriptorsIn(piece: Buffer): ReadonlyMap<string, FileDescriptor
       nameInJson(file);
       found.set(file.name, file);
     } catch {
-      // Bytes that look like the beginning of one, and are none.
+      // A false match: the bytes only look like the beginning of a descriptor.
     }
   }
   return found;
 }
 
-/** Those of the files that `wanted` holds of and all that they import, in an order in which each follows its imports. */
+/**
+ * Those of the files that `wanted` holds of and all that they import, in an order in which each follows its imports.
+ */
 export function closureOf(
   files: ReadonlyMap<string, FileDescriptorProto>,
   wanted: (name: string) => boolean,

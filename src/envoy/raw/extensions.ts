@@ -1,4 +1,4 @@
-/** An extension of Envoy as v3 knows it: v2 found it by its name, v3 finds it by the type of its configuration. */
+/** An Envoy extension in v3. v2 looked extensions up by name, v3 by the type of their configuration. */
 export interface Extension {
   readonly name: string;
   /** Message type of its configuration. */
@@ -11,7 +11,7 @@ export type Extensions = ReadonlyMap<string, Extension | null>;
 type Row = readonly [suffix: string, type: string, ...oldNames: string[]];
 
 interface Kind {
-  /** What modern names begin with, and the package that types are in. */
+  /** The prefix of canonical names, and the package of the types. */
   readonly prefix: string;
   readonly package: string;
   readonly rows: readonly Row[];
@@ -84,7 +84,7 @@ export const httpFilters = extensions({
   ],
 });
 
-/** What a filter is told for one virtual host, route or weighted cluster. */
+/** The per-filter configuration of a virtual host, route or weighted cluster. */
 export const perRouteFilters = extensions({
   prefix: "envoy.filters.http.",
   package: "envoy.extensions.filters.http.",
@@ -103,7 +103,7 @@ export const perRouteFilters = extensions({
   gone: ["envoy.gzip", "envoy.filters.http.gzip", "envoy.squash", "envoy.filters.http.squash"],
 });
 
-/** What a cluster is told for the protocol that a network filter speaks to it. */
+/** The protocol options of a cluster for a network filter. */
 export const clusterProtocols = extensions({
   prefix: "envoy.filters.network.",
   package: "envoy.extensions.filters.network.",
@@ -151,7 +151,7 @@ export const tracers = extensions({
 
 const rawBuffer: Row = ["raw_buffer", "raw_buffer.v3.RawBuffer", "raw_buffer"];
 
-/** `tls` of a listener takes another type than `tls` of a cluster. */
+/** `tls` has different types for listeners and clusters. */
 export const transportSockets = {
   listener: extensions({
     prefix: "envoy.transport_sockets.",
@@ -193,5 +193,5 @@ export const grpcCredentials = extensions({
   rows: [["file_based_metadata", "FileBasedMetadataConfig"]],
 });
 
-/** Of kinds whose old extensions are all unknown to v3, or were never used with `config`. */
+/** For kinds whose v2 extensions all have no v3 equivalent, or were never used with `config`. */
 export const noneKnown: Extensions = new Map();

@@ -4,7 +4,7 @@ import { nearest } from "../../lib/suggest.js";
 import { describe } from "../../resources/malformed.js";
 import { quoted } from "../../resources/path.js";
 
-/** What is wrong with a JSON value in the place of one without fields of its own; undefined when nothing is. */
+/** Returns what is wrong with the JSON value of a scalar or well-known type; undefined when it is valid. */
 type Check = (value: unknown) => string | undefined;
 
 const expected = (what: string, value: unknown) => `expected ${what}, got ${describe(value)}`;
@@ -16,7 +16,7 @@ const is =
 
 const integerText = /^-?[0-9]{1,20}$/;
 
-/** Whole numbers come as JSON numbers or, as 64 bits must, in quotes. */
+/** Integers are JSON numbers or strings; proto3 JSON uses strings for 64 bits. */
 function wholeNumber(least: bigint, most: bigint): Check {
   return is(`a whole number from ${least} to ${most}`, (value) => {
     if (typeof value === "string" && !integerText.test(value)) return false;
@@ -90,7 +90,7 @@ export function scalarProblem(type: ScalarType, value: unknown): string | undefi
   return scalars[type](value);
 }
 
-/** Of a type of which `hasFields` is false, other than Any. */
+/** Validates a type for which `hasFields` is false, except Any. */
 export function wellKnownProblem({ typeName }: DescMessage, value: unknown): string | undefined {
   return wellKnown[typeName]?.(value);
 }

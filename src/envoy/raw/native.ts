@@ -11,13 +11,13 @@ import { violations } from "./constraints.js";
 import type { Json } from "./rewrites.js";
 import { noSuccessor, type RawAddress, type RawProblem, readTree, type Tree } from "./tree.js";
 
-/** A raw resource as Envoy gets it. */
+/** A raw resource, upgraded to v3 and encoded. */
 export interface RawEnvoyResource {
   readonly kind: XdsKind;
   readonly resource: EnvoyResource;
   /** The message in proto3 JSON of the v3 API. */
   readonly json: Json;
-  /** Files that it has Envoy write to. */
+  /** Files that it makes Envoy write to. */
   readonly files: readonly string[];
   /** All socket addresses in it. */
   readonly addresses: readonly RawAddress[];
@@ -29,7 +29,7 @@ export type RawReading =
 
 interface Delivered {
   readonly kind: XdsKind;
-  /** The field that discovery knows a resource of the type by. */
+  /** The field that contains the resource name. */
   readonly nameField: string;
 }
 
@@ -53,19 +53,19 @@ function toMessage(api: EnvoyApi, type: DescMessage, json: Json): Message | RawP
   try {
     return fromJson(type, json as JsonValue, { registry: api.registry });
   } catch (error) {
-    // The tree was checked before, so this is a rule of protobuf's JSON form that only its own reader knows.
+    // The tree has been validated, so this violates a rule that only protobuf's own JSON parser knows.
     return problem("", messageOf(error));
   }
 }
 
-/** The name that a cluster of this name asks for its endpoints by, if it does. */
+/** The name by which this cluster requests its endpoints, if it uses EDS. */
 function edsNameOf(name: string, { type, edsClusterConfig }: Json): string | undefined {
   if (type !== "EDS" && type !== 3) return undefined;
   const serviceName = isJsonObject(edsClusterConfig) ? edsClusterConfig.serviceName : undefined;
   return typeof serviceName === "string" && serviceName !== "" ? serviceName : name;
 }
 
-/** `field: what`, with the version that says so where another might say otherwise. */
+/** `field: message`, with the API version if a newer one might accept the field. */
 export function problemText({ field, message, newer }: RawProblem, { label }: EnvoyApi): string {
   return `${field === "" ? "" : `${field}: `}${message}${newer ? ` (checked against the API of ${label})` : ""}`;
 }
@@ -78,7 +78,7 @@ interface Decoded {
   readonly tree: Tree;
 }
 
-/** Each step is one pass over the whole message. */
+/** Each step is one pass over the message. */
 function* decode(text: string, api: EnvoyApi, bounds?: typeof handedIn): Steps<Decoded | readonly RawProblem[]> {
   const parsed = parseNativeResource(text, bounds);
   yield;
@@ -106,8 +106,8 @@ function* decode(text: string, api: EnvoyApi, bounds?: typeof handedIn): Steps<D
 }
 
 /**
- * Reads one raw resource, YAML or JSON of v2 or v3 and any mixture of them, and encodes it: strictly, so that what Envoy
- * would not understand is a problem with its place. What Envoy would understand and still refuse is not looked at.
+ * Parses and encodes one raw resource: YAML or JSON, v2, v3 or a mixture. Parsing is strict: whatever Envoy would not
+ * understand is reported with its path. Values that Envoy understands but rejects are not checked.
  */
 export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading {
   const decoded = finish(decode(text, api));
@@ -121,8 +121,8 @@ export function readRaw(text: string, api: EnvoyApi = builtInApi()): RawReading 
 }
 
 /**
- * What is wrong with a raw resource, the rules that Envoy's API states for values among it; empty when nothing is.
- * @param own servers that it may not lead to
+ * Validates a raw resource, including the constraints of Envoy's API on values. Empty when it is valid.
+ * @param own servers that it must not forward to
  */
 export function* checkRawInSteps(
   text: string,
@@ -136,7 +136,7 @@ export function* checkRawInSteps(
   return [...forbidden, ...violations(api, decoded.type, decoded.message)];
 }
 
-/** The addresses of a raw resource that are servers of the control plane. */
+/** The addresses of a raw resource that belong to servers of the control plane. */
 export function forbiddenAddresses(own: OwnServers, addresses: readonly RawAddress[]): readonly RawProblem[] {
   return addresses.flatMap(({ field, address, port }) => {
     const message = addressProblem(own, address, port);

@@ -5,24 +5,24 @@ import { problemText, type RawEnvoyResource, type RawReading, readRaw } from "./
 
 /** A raw resource that can't be sent to an Envoy. */
 export interface Unreadable {
-  /** Where it stands in its template. */
+  /** Its path in the template. */
   readonly field: string;
   readonly reason: string;
 }
 
-/** One that can be, and where it stands. */
+/** A valid raw resource, and its path in the template. */
 export interface Readable extends RawEnvoyResource, Pick<Unreadable, "field"> {}
 
-/** What a template's raw resources are to an Envoy. */
+/** The parsed raw resources of a template. */
 export interface RawResources {
-  /** In the order in which the template has them. */
+  /** In the order of the template. */
   readonly resources: readonly Readable[];
   readonly unreadable: readonly Unreadable[];
-  /** Whether some are beyond our API, and a newer one may know them. */
+  /** Whether some use names that the built-in API does not have and a newer one may have. */
   readonly needNewer: boolean;
 }
 
-/** True when all that is wrong with a resource may be right by a newer API. */
+/** Whether a newer API may accept everything that is wrong with a resource. */
 const mayBeNewer = (reading: RawReading): boolean => !reading.valid && reading.problems.every(({ newer }) => newer);
 
 function readAll({ spec }: Stored<ProxyTemplate>, newer: EnvoyApi | undefined): RawResources {
@@ -50,12 +50,12 @@ interface Known {
   readonly read: RawResources;
 }
 
-/** A template is read once for all proxies: what is stored under a version never changes. */
+/** A template is parsed once for all proxies: a stored version never changes. */
 const known = new WeakMap<Stored<ProxyTemplate>, Known>();
 
 /**
- * Reads the raw resources of a stored template by the API that we carry along and, where that does not know enough, by a
- * `newer` one. The door refuses what nobody can read, but another version may have stored it: that is left out, alone.
+ * Parses the raw resources of a stored template with the built-in API and, where that lacks names, with a `newer` one.
+ * The API server rejects invalid resources, but another version may have stored one: only that resource is left out.
  */
 export function rawResourcesOf(template: Stored<ProxyTemplate>, newer: EnvoyApi | undefined): RawResources {
   const before = known.get(template);

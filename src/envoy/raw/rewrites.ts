@@ -20,22 +20,22 @@ import {
 
 export type Json = Record<string, unknown>;
 
-/** Where a message stands that is being rewritten. */
+/** The context of a message that is being rewritten. */
 export interface Place {
-  /** Says why what the field says can't be said in v3. */
+  /** Reports a field that can't be expressed in v3. */
   refuse(field: string, reason: string): void;
-  /** Notes that a new object is made of v2 content, and where in the message the user wrote that. */
+  /** Records that a new object has v2 content, and the path at which the user wrote that content. */
   madeFrom(object: object, ...written: readonly Step[]): void;
   /** Whether the nearest listener or cluster around the message is a listener. */
   readonly side: "listener" | "cluster";
 }
 
-/** Turns a v2 message, with names in lowerCamelCase, into what v3 takes; its children are still v2. */
+/** Rewrites a v2 message, with names in lowerCamelCase, to v3; its children are still v2. */
 export type Rewrite = (message: Json, place: Place) => void;
 
 export const typeUrl = (type: string): string => `type.googleapis.com/${type}`;
 
-/** Reads a field for good. What is null was never set. */
+/** Reads and removes a field. Null counts as not set. */
 function take(message: Json, field: string): unknown {
   const value = message[field];
   delete message[field];
@@ -47,7 +47,7 @@ function put(message: Json, place: Place, from: string, to: string, value: unkno
   else place.refuse(from, `only one of "${from}" and "${to}" can be set`);
 }
 
-/** One field becomes another, its value as it is or changed; empty text was as good as nothing. */
+/** Renames a field and optionally converts its value. An empty string counts as not set. */
 function moved(from: string, to: string, change: (value: unknown) => unknown = (value) => value): Rewrite {
   return (message, place) => {
     const value = take(message, from);
@@ -55,7 +55,7 @@ function moved(from: string, to: string, change: (value: unknown) => unknown = (
   };
 }
 
-/** A field of v2 that nothing in v3 takes over; values that mean nothing are dropped. */
+/** A v2 field without a v3 successor; values without an effect are dropped. */
 function gone(field: string, reason: string, means: (value: unknown) => boolean = () => true): Rewrite {
   return (message, place) => {
     const value = take(message, field);
@@ -91,7 +91,7 @@ function configuration({ type }: Extension, content: Json, place: Place, ...writ
   return made;
 }
 
-/** `config` of an extension, a Struct, becomes `typedConfig`; one without either gets the type that belongs to its name. */
+/** Converts an extension's `config`, a Struct, to `typedConfig`; without either it gets the type for its name. */
 function extension(known: Extensions | ((place: Place) => Extensions)): Rewrite {
   return (message, place) => {
     const { name } = message;
@@ -111,7 +111,7 @@ function extension(known: Extensions | ((place: Place) => Extensions)): Rewrite 
   };
 }
 
-/** A map from the names of extensions to Structs becomes one to messages. */
+/** Converts a map from extension names to Structs to one from extension names to messages. */
 function extensionMap(from: string, to: string, known: Extensions): Rewrite {
   return (message, place) => {
     const made: Json = {};
@@ -133,7 +133,7 @@ function extensionMap(from: string, to: string, known: Extensions): Rewrite {
   };
 }
 
-/** `tlsContext` of a cluster or a filter chain becomes its transport socket. */
+/** Converts the `tlsContext` of a cluster or a filter chain to its transport socket. */
 const tlsContext: Rewrite = (message, place) => {
   const context = take(message, "tlsContext");
   if (context === undefined) return;
@@ -153,14 +153,14 @@ const hosts: Rewrite = (message, place) => {
   put(message, place, "hosts", "loadAssignment", { clusterName: message.name ?? "", endpoints: [{ lbEndpoints }] });
 };
 
-/** Kinds of names that v2 compared a certificate's with all alike. */
+/** The SAN types that a v2 matcher applied to. */
 const sanTypes = ["DNS", "URI", "EMAIL", "IP_ADDRESS"];
 
 const subjectAltNames: Rewrite = (message, place) => {
   const names = take(message, "verifySubjectAltName");
   const matchers = take(message, "matchSubjectAltNames");
   if (names !== undefined && matchers !== undefined) {
-    // Both had to hold; in one list of v3 either would do.
+    // In v2 both had to match; in one v3 list, either would be enough.
     return place.refuse("verifySubjectAltName", 'v3 can\'t ask for this and for "matchSubjectAltNames" at once');
   }
   const typed = [
@@ -190,7 +190,7 @@ const queryParameter: Rewrite = (message, place) => {
   const [value, isRegex] = [take(message, "value"), take(message, "regex")];
   if (isRegex === true) put(message, place, "regex", "stringMatch", regex(value ?? ""));
   else if (value !== undefined && value !== "") put(message, place, "value", "stringMatch", exact(value));
-  // Without any matcher v2 asked for the parameter to be there.
+  // Without a matcher, v2 required the parameter to be present.
   else if (message.stringMatch === undefined && message.presentMatch === undefined) message.presentMatch = true;
 };
 
@@ -207,13 +207,13 @@ const cors: Rewrite = (message, place) => {
   if (enabled !== undefined) put(message, place, "enabled", "filterEnabled", filterEnabled);
 };
 
-/** v2 mirrored nothing when its runtime key was not set at runtime. */
+/** In v2 nothing was mirrored unless the runtime key was set. */
 const mirrorFraction = moved("runtimeKey", "runtimeFraction", (runtimeKey) => ({
   runtimeKey,
   defaultValue: { numerator: 0, denominator: "TEN_THOUSAND" },
 }));
 
-/** In v2 a matcher was one of many fields of the header matcher. */
+/** In v2 the header matcher had a separate field for each kind of match. */
 const headerMatcher = all(
   moved("regexMatch", "stringMatch", regex),
   moved("exactMatch", "stringMatch", exact),
@@ -279,8 +279,8 @@ const redis = "envoy.extensions.filters.network.redis_proxy.v3";
 const notInV3 = "has no counterpart in v3";
 
 /**
- * What differs between the v2 API and v3 besides the names of types, by the v3 type of the message: every field that v2
- * has and v3 lacks, by Envoy's own .proto files of both.
+ * The differences between the v2 and v3 APIs besides type names, by v3 message type: every field that v2 has and v3
+ * lacks, according to Envoy's .proto files.
  */
 export const rewrites: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [
@@ -357,7 +357,7 @@ export const rewrites: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [`${route}.HeaderMatcher`, headerMatcher],
   [`${route}.QueryParameterMatcher`, queryParameter],
   ["envoy.type.matcher.v3.StringMatcher", moved("regex", "safeRegex", (value) => ({ regex: value }))],
-  // Its only engine: v2 asked for it to be named, Envoy now warns of that.
+  // v2 required the name of this only engine; Envoy now warns about it.
   [
     "envoy.type.matcher.v3.RegexMatcher",
     (message) => {

@@ -9,35 +9,35 @@ import { jsonName } from "./descriptors.js";
 import { enumProblem, scalarProblem, wellKnownProblem } from "./leaf.js";
 import { type Json, type Place, rewrites } from "./rewrites.js";
 
-/** One thing that is wrong with a raw resource. */
+/** A problem of a raw resource. */
 export interface RawProblem {
-  /** Where in the message: `loadAssignment.endpoints[0]`; empty for the message itself. */
+  /** Its path in the message: `loadAssignment.endpoints[0]`; empty for the message itself. */
   readonly field: string;
   readonly message: string;
-  /** A later version of Envoy's API may think otherwise: it has more names, and other rules. */
+  /** A newer version of Envoy's API may accept it: it has more names, and other rules. */
   readonly newer: boolean;
 }
 
-/** A raw message in proto3 JSON of the v3 API, every name in its lowerCamelCase. */
+/** A raw message in proto3 JSON of the v3 API, all names in lowerCamelCase. */
 export interface Tree {
   readonly message: Json;
   readonly problems: readonly RawProblem[];
   /** Clusters that it sends traffic to. */
   readonly clusters: readonly string[];
-  /** Files that it writes to, or what their paths begin with. */
+  /** Files that it writes to, or prefixes of their paths. */
   readonly files: readonly string[];
-  /** All socket addresses in it, with their places. */
+  /** All socket addresses in it, with their paths. */
   readonly addresses: readonly RawAddress[];
 }
 
-/** Where a raw resource listens or connects to. */
+/** An address that a raw resource listens on or connects to. */
 export interface RawAddress {
   readonly field: string;
   readonly address: string;
   readonly port: number;
 }
 
-/** Fields by which a message sends traffic to a cluster. */
+/** Fields that name a cluster which the message sends traffic to. */
 const clusterFields: ReadonlyMap<string, string> = new Map([
   ["envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "cluster"],
   ["envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight", "name"],
@@ -50,7 +50,7 @@ const clusterFields: ReadonlyMap<string, string> = new Map([
   ["envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route.RequestMirrorPolicy", "cluster"],
 ]);
 
-/** Fields by which a message has Envoy write to a file. */
+/** Fields that name a file which Envoy writes to. */
 const fileFields: ReadonlyMap<string, string> = new Map([
   ["envoy.extensions.access_loggers.file.v3.FileAccessLog", "path"],
   ["envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink", "eventLogPath"],
@@ -61,24 +61,24 @@ const fileFields: ReadonlyMap<string, string> = new Map([
 const socketAddressType = "envoy.config.core.v3.SocketAddress";
 const originalDstType = "envoy.config.cluster.v3.Cluster.OriginalDstLbConfig";
 
-/** By these a client's own words are where a cluster connects to: the control plane's own servers among it. */
+/** With these fields a client chooses where a cluster connects to, which may be the control plane's own servers. */
 const chosenByClients = ["useHttpHeader", "metadataKey"] as const;
 
-/** Messages that say which of the two kinds of TLS their transport sockets are. */
+/** Messages that determine whether their transport sockets use downstream or upstream TLS. */
 const sides: ReadonlyMap<string, Place["side"]> = new Map([
   ["envoy.config.listener.v3.Listener", "listener"],
   ["envoy.config.cluster.v3.Cluster", "cluster"],
 ]);
 
-/** Fields that say which version of the discovery and other services a server speaks: Envoy knows none but V3. */
+/** The type of fields with the API version of a discovery or other service: Envoy supports only V3. */
 const apiVersion = "envoy.config.core.v3.ApiVersion";
 
-/** Nobody mends more than these at once. */
+/** The most problems reported at once. */
 export const reported = 20;
 
 const spellings = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
 
-/** A type's fields by both of their names. */
+/** A type's fields, by their proto and JSON names. */
 function fieldsOf(type: DescMessage): ReadonlyMap<string, DescField> {
   let fields = spellings.get(type);
   if (fields === undefined) {
@@ -90,21 +90,21 @@ function fieldsOf(type: DescMessage): ReadonlyMap<string, DescField> {
   return fields;
 }
 
-/** Upgrades and checks the message of one raw resource. */
+/** Upgrades and validates the message of one raw resource. */
 export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: boolean): Tree {
   const problems: RawProblem[] = [];
   const clusters = new Set<string>();
   const files = new Set<string>();
   const addresses: RawAddress[] = [];
   const path: Step[] = [];
-  /** Objects that rewriting made of v2 content, and where the user wrote that. */
+  /** Objects that rewrites created from v2 content, and the paths at which the user wrote that content. */
   const made = new WeakMap<object, readonly Step[]>();
 
   function report(steps: readonly Step[], message: string, newer = false): void {
     if (problems.length < reported) problems.push({ field: pathText([...path, ...steps]), message, newer });
   }
 
-  /** Reads a value one step further down, or where the user wrote it. */
+  /** Reads a value with its path: one step further down, or where the user wrote it. */
   function below(step: Step, value: unknown, read: () => unknown): unknown {
     const written = typeof value === "object" && value !== null ? made.get(value) : undefined;
     const before = written === undefined ? undefined : path.splice(0, path.length, ...written);
@@ -115,7 +115,9 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
     return result;
   }
 
-  /** A copy with v3's names, and v2's for what rewriting may know; the spelling of those others is kept. */
+  /**
+   * Copies a message with v3 names, and v2 names for fields that a rewrite may know; keeps the spelling of the latter.
+   */
   function normalise(fields: ReadonlyMap<string, DescField>, value: Json, legacy: Map<string, string>): Json {
     const result: Json = {};
     for (const key of Object.keys(value)) {
@@ -191,7 +193,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   function fieldValue(field: DescField, value: unknown, old: boolean, side: Place["side"]): unknown {
     switch (field.fieldKind) {
       case "list": {
-        // The parser of v2's `config` took one object for a list of one.
+        // The v2 parser of `config` accepted a single object as a list of one.
         const list = old && isJsonObject(value) ? [value] : value;
         if (!Array.isArray(list)) return wrong(`expected a list, got ${describe(value)}`, value);
         return list.map((element: unknown, index) => below(index, element, () => single(field, element, old, side)));
@@ -199,7 +201,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
       case "map": {
         if (!isJsonObject(value)) return wrong(`expected an object of keys and values, got ${describe(value)}`, value);
         const result: Json = {};
-        // Envoy goes by the bytes, and a map has no order.
+        // Sorted, because maps have no order and Envoy compares bytes.
         for (const key of Object.keys(value).sort()) {
           setOwn(
             result,
@@ -214,7 +216,7 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
     }
   }
 
-  /** A message, a scalar or a name: what a field holds one or many of. */
+  /** Reads one value of a field: a message, a scalar or an enum name. */
   function single(
     { message: type, enum: names, scalar }: Pick<DescField, "message" | "enum" | "scalar">,
     value: unknown,
@@ -260,10 +262,10 @@ export function readTree(api: EnvoyApi, type: DescMessage, input: Json, v2: bool
   return { message: read, problems, clusters: [...clusters], files: [...files], addresses };
 }
 
-/** What to say after the name of a type that only v2 had. */
+/** The error text after the name of a type that only v2 has. */
 export const noSuccessor = "is no type of Envoy's v3 API, and none of it replaces that";
 
-/** Names the type that is called alike, if there is one: most mistakes are in the package. */
+/** Suggests a type with the same short name, if there is one: most mistakes are in the package. */
 function unknownType({ registry }: EnvoyApi, typeName: string): string {
   const name = typeName.slice(typeName.lastIndexOf(".") + 1);
   const alike: string[] = [];

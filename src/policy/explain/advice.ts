@@ -8,7 +8,7 @@ import type { Advice, PermissionMatch } from "./explanation.js";
 
 const longestName = 100;
 
-/** A name that no permission of the mesh has yet. */
+/** A name that no permission of the mesh has. */
 function freeName({ policies }: MeshView, wanted: string): string {
   const { byName } = tableOf(policies, trafficPermissionType);
   const name = wanted.toLowerCase().replaceAll(/[^0-9a-z_-]/g, "-");
@@ -31,7 +31,7 @@ function missing(mesh: MeshView, from: string, to: string): Advice {
 const isJust = (match: Tags | undefined, service: string) =>
   match !== undefined && Object.keys(match).length === 1 && match[serviceTag] === service;
 
-/** True when a permission is about nothing but connections from one service to another one. */
+/** Whether a permission only allows connections from one service to another. */
 function concernsOnly(spec: TrafficPermission, from: string, to: string): boolean {
   return rulesOf(spec).every(
     ({ sources = [], destinations = [] }) =>
@@ -39,7 +39,6 @@ function concernsOnly(spec: TrafficPermission, from: string, to: string): boolea
   );
 }
 
-/** A resource's spec as its type's schema keeps it, which other resources of its mesh don't share. */
 function enforcing({ name, resource: mesh }: MeshView): Advice {
   const { mtls, ...others } = mesh?.spec ?? {};
   const spec = { mtls: { enabled: true, ca: mtls?.ca ?? { builtin: {} } }, ...others };
@@ -49,13 +48,16 @@ function enforcing({ name, resource: mesh }: MeshView): Advice {
 export interface AdviceFacts {
   readonly mtls: boolean;
   readonly from: string;
-  /** The services that connections go to, and that deny some of them. */
+  /** The destination services that deny some connections. */
   readonly denying: readonly string[];
   readonly to: readonly string[];
   readonly permissions: readonly PermissionMatch[];
 }
 
-/** What to apply, delete or narrow to allow what is denied, to deny what is allowed, or to have that enforced at all. */
+/**
+ * The resources to apply, delete or narrow to allow denied traffic, deny allowed traffic, or enforce permissions at
+ * all.
+ */
 export function adviceFor(mesh: MeshView, { mtls, from, denying, to, permissions }: AdviceFacts): readonly Advice[] {
   const allowing = denying.map((service) => missing(mesh, from, service));
   if (!mtls) return [...allowing, enforcing(mesh)];

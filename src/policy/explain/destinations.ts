@@ -10,7 +10,7 @@ import { type Certificate, certificateOf } from "./certificate.js";
 import type { EndpointExplanation, PermissionMatch } from "./explanation.js";
 import type { Delivered, Observations } from "./observations.js";
 
-/** An instance of a destination, whoever connects to it. */
+/** An instance of a destination, independent of the source. */
 interface Instance {
   readonly dataplane: string;
   readonly endpoint: Endpoint;
@@ -20,25 +20,25 @@ interface Instance {
   /** The tags of all inbounds behind the listener. */
   readonly tags: readonly Tags[];
   readonly grants: readonly Grant[];
-  /** Whether a connection gets through that is allowed. */
+  /** Whether an allowed connection succeeds. */
   readonly working: boolean;
 }
 
-/** What is found out about destinations, each thing once, however many routes lead there. */
+/** Results about destinations, cached because several routes may lead to one. */
 export interface Destinations {
-  /** The instances that have a destination's tags, as the services find them that connect to them. */
+  /** The instances that have a destination's tags, for clients of these services. */
   endpoints(destination: Tags, services: readonly string[]): EndpointExplanation[];
-  /** Whether an instance with just these tags would let the services in, for destinations that have none. */
+  /** Whether an instance with exactly these tags would allow the services, for destinations without instances. */
   wouldAllow(destination: Tags, services: readonly string[]): boolean;
-  /** The permissions that let the services in, and those that are for other instances of the destination. */
+  /** The permissions that allow the services, and those that are for other instances of the destination. */
   permissions(destination: Tags, services: readonly string[], from: string): PermissionMatch[];
-  /** The policies for inbounds that take effect on connections from the services to one of the instances. */
+  /** The inbound policies that take effect on connections from the services to one of the instances. */
   inEffect(table: PolicyTable, destination: Tags, services: readonly string[]): PolicyMatch[];
 }
 
 const lets = ({ service }: Grant, services: readonly string[]) => service === anyService || services.includes(service);
 
-/** True when Envoy has a listener there, if not always the newest. */
+/** Whether Envoy has a listener there, possibly an older version. */
 export function listens(listener: Delivered | undefined): boolean {
   if (listener === undefined || listener.state === "absent") return false;
   return listener.state !== "refused" || listener.earlier === true;
@@ -90,8 +90,8 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
       const members = mesh.services.get(destination[serviceTag] ?? "")?.members;
       found = [...(members?.entries() ?? [])]
         .sort(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([dataplane, offered]) =>
-          offered
+        .flatMap(([dataplane, endpoints]) =>
+          endpoints
             .filter(({ tags }) => matchesTags(destination, tags))
             .map((endpoint) => instanceOf(dataplane, endpoint)),
         );
@@ -100,7 +100,9 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
     return found;
   }
 
-  /** All listeners that permissions are asked about; of a destination without instances one that has its tags. */
+  /**
+   * The permissions of each listener of a destination; without instances, those of a hypothetical one with its tags.
+   */
   const listenersOf = (destination: Tags): (readonly Grant[])[] => {
     const found = instancesOf(destination);
     return found.length > 0 ? found.map((instance) => instance.grants) : [grantsFor([destination])];
@@ -132,7 +134,7 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
       ),
     wouldAllow: (destination, services) => grantsFor([destination]).some((grant) => lets(grant, services)),
     permissions(destination, services, from) {
-      /** A selector belongs to one rule: with the two of a grant it is known which one that is. */
+      /** A selector belongs to one rule, so the two selectors of a grant identify its rule. */
       const found = new Map<Tags, Map<Match, Grant>>();
       for (const grant of listenersOf(destination).flat()) {
         if (!lets(grant, services)) continue;
@@ -150,13 +152,13 @@ export function destinationsOf(mesh: MeshView, mtls: boolean, observations: Obse
   };
 }
 
-/** True when a source means one of the services. */
+/** Whether a source selector matches one of the services. */
 function names(match: Match, services: readonly string[]): boolean {
   const named = match !== undefined && Object.hasOwn(match, serviceTag) ? match[serviceTag] : undefined;
   return named !== undefined && (named === anyService || services.includes(named));
 }
 
-/** The rules that would let the services in if the destination had other tags: for want of which they don't get in. */
+/** The rules that would allow the services if the destination had other tags. */
 function nearMisses({ policies }: MeshView, destination: Tags, services: readonly string[]): PolicyMatch[] {
   const service = destination[serviceTag] ?? "";
   const table = tableOf(policies, trafficPermissionType);

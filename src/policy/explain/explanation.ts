@@ -5,16 +5,16 @@ import type { Delivered, Place } from "./observations.js";
 import type { Outcome } from "./outcome.js";
 import type { Problem } from "./problem.js";
 
-/** Whether something is allowed: to all instances, to some of them, or to none. */
+/** Whether connections are allowed to all instances, to some, or to none. */
 export type Verdict = "allowed" | "partial" | "denied";
 
-/** A permission by which a source may connect, or might if it were for these instances (`other-tags`). */
+/** A permission that allows a source, or would if it matched these instances (`other-tags`). */
 export interface PermissionMatch extends PolicyMatch {
-  /** The service as which it may, where that is not the one asked about: a certificate names all of a dataplane's. */
+  /** The allowed service, if it is not the requested one: a certificate names all services of a dataplane. */
   readonly as?: string;
 }
 
-/** An outbound, and how Envoy stands to its listener; that is absent while the dataplane is offline. */
+/** An outbound and the delivery of its listener, which is absent while the dataplane is offline. */
 export interface OutboundExplanation extends Place {
   readonly listener?: Delivered;
 }
@@ -36,55 +36,55 @@ export interface EndpointExplanation extends Place {
   readonly tags: Tags;
   readonly online: boolean;
   readonly certificate?: Certificate;
-  /** How its Envoy stands to the listener that takes the connections; absent while it is offline. */
+  /** The delivery of the listener that accepts the connections; absent while the dataplane is offline. */
   readonly listener?: Delivered;
-  /** Its sidecar found that the application behind it does not accept connections. */
+  /** Its sidecar reported that the application does not accept connections. */
   readonly down?: true;
   readonly allowed: boolean;
   /** The permissions that allow it, by name and rule. */
   readonly permissions: readonly Pick<PolicyMatch, "name" | "rule">[];
-  /** Whether a connection to it gets through. */
+  /** Whether a connection to it succeeds. */
   readonly connects: boolean;
 }
 
 /**
- * Where a share of the connections goes. Beside `healthCheck` stand the names of other policies that take effect on them,
- * by the fields of those of their types which have a sentence for it.
+ * The destination of a share of the connections. Besides `healthCheck`, it has the names of other policies that take
+ * effect on them, in the fields of the policy types that have a sentence for `explain`.
  */
 export interface DestinationExplanation {
   readonly weight: number;
   readonly destination: Tags;
-  /** The HealthCheck by which Envoy leaves endpoints out. */
+  /** The HealthCheck by which Envoy excludes endpoints. */
   readonly healthCheck?: string;
   readonly endpoints: readonly EndpointExplanation[];
   readonly connects: Outcome;
 }
 
 /**
- * The way that connections take from dataplanes for which the same policies apply; with the names of other policies for
- * outbounds that take effect on them, as in `DestinationExplanation`.
+ * The route of connections from dataplanes to which the same policies apply, with the names of other outbound policies
+ * that take effect on them, as in `DestinationExplanation`.
  */
 export interface RouteExplanation {
-  /** Their names; none when no dataplane offers the source service, and this is how it would be. */
+  /** Names of the dataplanes. Empty when none has the source service; the route is then hypothetical. */
   readonly sources: readonly string[];
-  /** The services as which they connect. */
+  /** The services of their certificates. */
   readonly services: readonly string[];
-  /** The TrafficRoute that applies; without one all connections go to the service itself. */
+  /** The TrafficRoute that applies; if absent, all connections go to the service itself. */
   readonly route?: PolicyMatch;
-  /** None at all: the route sends connections nowhere. */
+  /** Empty: the route has no destination with a weight. */
   readonly destinations: readonly DestinationExplanation[];
   readonly connects: Outcome;
 }
 
-/** What to change to get another verdict. */
+/** A change that results in another verdict. */
 export interface Advice {
-  /** `enforce` switches mTLS on, without which permissions have no effect. */
+  /** `enforce` enables mTLS, without which permissions have no effect. */
   readonly effect: "allow" | "deny" | "enforce";
-  /** A resource to apply, as in files. */
+  /** A resource to apply, in the form of a resource file. */
   readonly apply?: Readonly<Record<string, unknown>>;
-  /** A resource to delete: it allows nothing else. */
+  /** A resource to delete: it allows no other traffic. */
   readonly delete?: ResourceName;
-  /** A resource whose selectors have to be narrowed: other traffic that it allows would end with it. */
+  /** A resource whose selectors must be narrowed: deleting it would deny other traffic too. */
   readonly narrow?: ResourceName;
 }
 
@@ -94,16 +94,16 @@ interface ResourceName {
   readonly name: string;
 }
 
-/** Whether and how one service's connections reach another one. */
+/** Whether and how connections from one service reach another. */
 export interface TrafficExplanation {
   readonly mesh: string;
   readonly from: string;
   readonly to: string;
   readonly mtls: boolean;
   readonly verdict: Verdict;
-  /** What the verdict would be with mTLS on; absent while it is. */
+  /** The verdict if mTLS were on; absent while it is on. */
   readonly withMtls?: Verdict;
-  /** What new connections experience, as far as the control plane knows. */
+  /** The outcome of new connections, as far as the control plane knows. */
   readonly connects: Outcome;
   readonly permissions: readonly PermissionMatch[];
   readonly problems: readonly Problem[];

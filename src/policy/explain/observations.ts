@@ -1,56 +1,56 @@
 import type { Tags } from "../../resources/tags.js";
 
 type DeliveredState =
-  /** Envoy has all of it. */
+  /** Envoy acknowledged all of it. */
   | "acknowledged"
-  /** It was not sent or not acknowledged yet: Envoy goes by what it had before. */
+  /** Not sent or not acknowledged yet: Envoy uses the previous version. */
   | "pending"
-  /** Envoy goes by what it had before, if it had anything. */
+  /** Envoy rejected it and uses the previous version, if any. */
   | "refused"
-  /** Its configuration has no such listener: a ProxyTemplate leaves it out. */
+  /** Its configuration has no such listener: a ProxyTemplate omits it. */
   | "absent"
-  /** Another control plane serves the proxy, and nothing bad was heard of it. */
+  /** The proxy is connected to another control plane instance, and no problem of it is known. */
   | "unknown";
 
-/** How a proxy's Envoy stands to a part of its configuration. */
+/** The delivery status of a part of a proxy's configuration. */
 export interface Delivered {
   readonly state: DeliveredState;
-  /** Envoy's words, where it refused. */
+  /** Envoy's error message, if it rejected the part. */
   readonly reason?: string;
-  /** Envoy has an earlier content of what it refused. */
+  /** Envoy has an earlier version of the rejected part. */
   readonly earlier?: true;
-  /** What there is to say of its kind; nothing of a listener that hands on TCP connections. */
+  /** Text about the listener kind; absent for a TCP proxy. */
   readonly kind?: string;
-  /** A ProxyTemplate put something else in its place, which nobody reads here. */
+  /** A ProxyTemplate overrides it with a raw resource, whose content is not analysed. */
   readonly raw?: true;
 }
 
-/** What is known of a proxy besides its Dataplane. */
+/** The runtime state of a proxy. */
 export interface ProxyObservation {
   /** Connected to a control plane. */
   readonly online: boolean;
-  /** Until when the certificate is valid that it acknowledged last. */
+  /** Expiry of the certificate that it acknowledged last. */
   readonly notAfter: Date | undefined;
-  /** The services that this certificate names; undefined when another control plane issued it. */
+  /** The services in this certificate; undefined when another control plane instance issued it. */
   readonly services: readonly string[] | undefined;
-  /** Whether it allows Envoy to write logs to a file; undefined when that is not known here. */
+  /** Whether it allows Envoy to write logs to a file; undefined when this instance does not know. */
   readonly mayLogTo?: ((file: string) => boolean) | undefined;
-  /** Why it was refused another one. */
+  /** Why it was refused a new certificate. */
   readonly refusal: string | undefined;
 }
 
-/** Where a listener listens. */
+/** The address of a listener. */
 export interface Place {
   readonly address: string;
   readonly port: number;
 }
 
-/** What the streams of the proxies of one mesh tell at one moment. */
+/** The state of the streams of a mesh's proxies at one moment. */
 export interface Observations {
   readonly now: Date;
   proxy(name: string): ProxyObservation;
-  /** How the listener stands that takes connections from the mesh there. */
+  /** The delivery of the inbound listener at this address. */
   inbound(proxy: string, place: Place): Delivered;
-  /** How the listener stands that takes connections to a service there, with all that it needs to reach the destinations. */
+  /** The delivery of the outbound listener at this address, with everything that it needs to reach the destinations. */
   outbound(proxy: string, place: Place, destinations: readonly Tags[]): Delivered;
 }

@@ -2,7 +2,7 @@ import type { MeshView, ProxyView } from "../../view/mesh-view.js";
 
 type ByService = ReadonlyMap<string, readonly ProxyView[]>;
 
-/** Made once for the dataplanes of a mesh as they are: who explains every outbound would look at each of them each time. */
+/** Cached per set of dataplanes: explaining every outbound would otherwise iterate over all dataplanes each time. */
 const indexes = new WeakMap<MeshView["proxies"], ByService>();
 
 function indexOf(proxies: MeshView["proxies"]): ByService {
@@ -17,7 +17,7 @@ function indexOf(proxies: MeshView["proxies"]): ByService {
   return found;
 }
 
-/** The dataplanes with an inbound of the service, in the order of their names; also those that offer nothing by now. */
+/** The dataplanes with an inbound of the service, sorted by name, including those without usable endpoints. */
 export function proxiesWith({ proxies }: MeshView, service: string): readonly ProxyView[] {
   let index = indexes.get(proxies);
   if (index === undefined) {

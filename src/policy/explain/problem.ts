@@ -1,36 +1,36 @@
 export type ProblemCode =
-  /** No dataplane offers the source service, or one has no outbound to the destination. */
+  /** No dataplane has the source service, or one has no outbound to the destination. */
   | "no-source"
   | "no-outbound"
   /** No proxy of the dataplane is connected. */
   | "offline"
   | "certificate-missing"
   | "certificate-expired"
-  /** It lives, and the next one was refused. */
+  /** It is still valid, but the next one was refused. */
   | "certificate-refused"
-  /** It names other services than the dataplane offers. */
+  /** Its services differ from those of the dataplane's inbounds. */
   | "certificate-outdated"
-  /** Envoy refuses its listener, or has not acknowledged it yet. */
+  /** Envoy rejected the listener, or has not acknowledged it yet. */
   | "refused"
   | "pending"
-  /** A ProxyTemplate leaves the listener out, or puts another one in its place. */
+  /** A ProxyTemplate omits the listener, or overrides it. */
   | "no-listener"
   | "raw"
-  /** The route gives no destination any weight, or another service is the destination. */
+  /** The route has no destination with a weight, or leads to another service. */
   | "nowhere"
   | "elsewhere"
-  /** No dataplane has a destination's tags, or the one that has them has an interface that can't be read. */
+  /** No dataplane has a destination's tags, or the one that has them has an interface that can't be parsed. */
   | "no-endpoint"
   | "unusable"
-  /** The inbound of a dataplane has no address that others could connect to. */
+  /** The inbound of a dataplane has no address that other proxies could connect to. */
   | "unreachable"
-  /** The sidecar of an instance found that its application does not accept connections. */
+  /** The sidecar of an instance reported that its application does not accept connections. */
   | "application-down"
   | "not-permitted"
-  /** A TrafficLog has a source log to a file where its machine allows none. */
+  /** A TrafficLog uses a file that a source's machine does not allow. */
   | "not-logged";
 
-/** Something that keeps connections from getting through, or that was perhaps not meant. */
+/** Something that prevents connections, or that is probably not intended. */
 export interface Problem {
   readonly code: ProblemCode;
   /** A sentence without a full stop. */

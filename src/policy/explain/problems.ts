@@ -44,7 +44,7 @@ interface Side {
 const listenersIn = (places: readonly { readonly listener?: Delivered }[]) =>
   places.map(({ listener }) => listener).filter((listener) => listener !== undefined);
 
-/** What is wrong with one proxy, so that it can be said of all that have the same. */
+/** A problem of one proxy, in a form that can be merged for all proxies with the same problem. */
 interface Finding {
   readonly code: ProblemCode;
   /** The sentence in two parts, before and after the names. */
@@ -101,7 +101,7 @@ function ofSide({ online, certificate, down, listeners }: Side): Finding[] {
   return all.filter((found) => found !== undefined);
 }
 
-/** One problem for all dataplanes that have the same. */
+/** Merges the problems that several dataplanes have in common. */
 function gathered(sides: readonly Side[]): Problem[] {
   const found = new Map<string, Finding & { readonly names: Set<string> }>();
   for (const side of sides) {
@@ -175,7 +175,7 @@ export interface ProblemFacts {
   readonly to: string;
   readonly sources: readonly SourceExplanation[];
   readonly routes: readonly RouteExplanation[];
-  /** What the sources' logs depend on, by dataplane. */
+  /** The inputs for the sources' TrafficLogs, by dataplane. */
   readonly loggers: ReadonlyMap<string, Logger>;
   /** Destinations that deny some or all connections. */
   readonly denying: readonly { readonly destination: Tags; readonly endpoints: readonly EndpointExplanation[] }[];
@@ -190,7 +190,7 @@ function ofSources(mesh: MeshView, { from, to, sources }: ProblemFacts): Problem
   return without.length > 0 ? [{ code: "no-outbound", message, dataplanes: without }] : [];
 }
 
-/** Files that TrafficLogs name and sources don't allow: connections get through, and nobody sees them. */
+/** Files of TrafficLogs that sources don't allow: connections succeed, but are not logged. */
 function ofLogs({ resource: mesh, policies }: MeshView, { to, sources, loggers }: ProblemFacts): Problem[] {
   const silent = new Map<string, string[]>();
   const table = tableOf(policies, trafficLogType);
@@ -213,7 +213,7 @@ function ofLogs({ resource: mesh, policies }: MeshView, { to, sources, loggers }
 
 const distinct = (problems: readonly Problem[]) => [...new Map(problems.map((one) => [one.message, one])).values()];
 
-/** All that stands in the way, from the source to the destination; each thing once. */
+/** All problems from the source to the destination, without duplicates. */
 export function problemsOf(mesh: MeshView, facts: ProblemFacts): readonly Problem[] {
   const { from, to, routes, denying } = facts;
   const destinations = routes.flatMap((route) => route.destinations);

@@ -22,24 +22,24 @@ import type {
 } from "./explanation.js";
 import type { Observations } from "./observations.js";
 import { proxiesWith } from "./offering.js";
-import { together } from "./outcome.js";
+import { combineOutcomes } from "./outcome.js";
 import { problemsOf } from "./problems.js";
 
-/** What a group of sources has in common. */
+/** Sources that share services, route and policies. */
 interface Group {
   readonly sources: ProxyView[];
   readonly services: readonly string[];
   readonly inbounds: Inbounds;
   readonly shares: readonly Share[];
-  readonly besides: ReturnType<typeof besides>;
+  readonly others: ReturnType<typeof otherPolicies>;
 }
 
-/** The policies of a mesh that `explain` has a sentence of, by their level. */
+/** The policy tables of these levels that have a sentence for `explain`. */
 function explainedTables({ policies }: MeshView, ...levels: readonly PolicyTable["type"]["policy"]["level"][]) {
   return Object.values(policies).filter(({ type: { policy } }) => policy.sentence && levels.includes(policy.level));
 }
 
-/** The names of those that take effect, by the field that `explain` has for them. */
+/** The names of the policies that take effect, by their field in the explanation. */
 function named(tables: readonly PolicyTable[], rowsOf: (table: PolicyTable) => readonly PolicyMatch[]) {
   const fields: Record<string, string> = {};
   for (const table of tables) {
@@ -49,8 +49,8 @@ function named(tables: readonly PolicyTable[], rowsOf: (table: PolicyTable) => r
   return fields;
 }
 
-/** What `explain` says besides the route: of the connections to the service, and of those to each destination. */
-function besides(mesh: MeshView, inbounds: Inbounds, to: string, shares: readonly Share[]) {
+/** The policies other than the route, for the connections to the service and to each destination. */
+function otherPolicies(mesh: MeshView, inbounds: Inbounds, to: string, shares: readonly Share[]) {
   const facts: PolicyFacts = { mesh: mesh.resource?.spec ?? {}, mayLogTo: () => true };
   const about = (service: string) => (table: PolicyTable) => outboundRows(table, inbounds, service, facts);
   const tables = explainedTables(mesh, "destination");
@@ -60,11 +60,11 @@ function besides(mesh: MeshView, inbounds: Inbounds, to: string, shares: readonl
   };
 }
 
-/** Dataplanes together that connect as the same services and by the same policies: usually all instances of a service. */
+/** Groups dataplanes with the same services and policies: usually all instances of a service. */
 function groupsOf(mesh: MeshView, sources: readonly ProxyView[], from: string, to: string): Group[] {
   const wayOf = (inbounds: Inbounds) => {
     const shares = sharesOf(mesh.policies, inbounds, to);
-    return { inbounds, shares, besides: besides(mesh, inbounds, to, shares) };
+    return { inbounds, shares, others: otherPolicies(mesh, inbounds, to, shares) };
   };
   if (sources.length === 0) return [{ sources: [], services: [from], ...wayOf([{ tags: { [serviceTag]: from } }]) }];
   const groups = new Map<string, Group>();
@@ -72,7 +72,7 @@ function groupsOf(mesh: MeshView, sources: readonly ProxyView[], from: string, t
     const services = servicesOf(proxy);
     const way = wayOf(proxy.inbounds);
     const [route] = candidates(tableOf(mesh.policies, trafficRouteType), proxy.inbounds, to);
-    const key = JSON.stringify([services, route?.policy.name, route?.source, way.besides]);
+    const key = JSON.stringify([services, route?.policy.name, route?.source, way.others]);
     const known = groups.get(key);
     if (known === undefined) groups.set(key, { sources: [proxy], services, ...way });
     else known.sources.push(proxy);
@@ -102,19 +102,19 @@ function routeOf({ mesh, to, destinations }: Facts, group: Group): RouteExplanat
     return {
       weight,
       destination,
-      ...group.besides.destinations[index],
+      ...group.others.destinations[index],
       ...named(inboundTables, (table) => destinations.inEffect(table, destination, services)),
       endpoints,
-      connects: together(endpoints.map(({ connects }) => (connects ? "always" : "never"))),
+      connects: combineOutcomes(endpoints.map(({ connects }) => (connects ? "always" : "never"))),
     };
   });
   return {
     sources: sources.map(({ name }) => name),
     services,
     ...(route === undefined ? {} : { route }),
-    ...group.besides.outbound,
+    ...group.others.outbound,
     destinations: explained,
-    connects: together(explained.map(({ connects }) => connects)),
+    connects: combineOutcomes(explained.map(({ connects }) => connects)),
   };
 }
 
@@ -135,23 +135,23 @@ function sourceOf({ to, mtls, observations }: Facts, proxy: ProxyView, route: Ro
     online: observed.online,
     ...(certificate === undefined ? {} : { certificate }),
     outbounds,
-    connects: works ? together(ways) : "never",
+    connects: works ? combineOutcomes(ways) : "never",
   };
 }
 
-/** A destination, and whether each of its instances, or one that it would have, lets the sources in. */
-interface Asked {
+/** A destination, and whether each of its instances (or a hypothetical one) allows the sources. */
+interface DestinationVerdict {
   readonly destination: Tags;
   readonly endpoints: readonly EndpointExplanation[];
   readonly services: readonly string[];
   readonly granted: readonly boolean[];
 }
 
-/** Every destination of the routes; where a route has none, the service that was asked about. */
-function askedOf({ to, destinations }: Facts, routes: readonly RouteExplanation[]): Asked[] {
+/** Every destination of the routes; for a route without destinations, the requested service. */
+function destinationVerdicts({ to, destinations }: Facts, routes: readonly RouteExplanation[]): DestinationVerdict[] {
   return routes.flatMap(({ services, destinations: own }) => {
-    const asked = own.length > 0 ? own : [{ destination: { [serviceTag]: to } as Tags, endpoints: [] }];
-    return asked.map(({ destination, endpoints }) => ({
+    const ends = own.length > 0 ? own : [{ destination: { [serviceTag]: to } as Tags, endpoints: [] }];
+    return ends.map(({ destination, endpoints }) => ({
       destination,
       endpoints,
       services,
@@ -163,7 +163,7 @@ function askedOf({ to, destinations }: Facts, routes: readonly RouteExplanation[
   });
 }
 
-/** Each rule once; what allows something is not named again for what it does not allow. */
+/** Removes duplicate rules; a rule that allows something is not repeated for what it does not allow. */
 function distinct(matches: readonly PermissionMatch[]): PermissionMatch[] {
   const found = new Map<string, PermissionMatch>();
   for (const match of matches) {
@@ -175,8 +175,8 @@ function distinct(matches: readonly PermissionMatch[]): PermissionMatch[] {
 }
 
 /**
- * Whether and how connections get from one service of a mesh to another one: decided by the functions that
- * configurations are made with, for what the mesh holds at present and what its proxies are known to be.
+ * Explains whether and how connections get from one service of a mesh to another. It uses the functions that generate
+ * configurations, with the mesh's current resources and the known state of its proxies.
  */
 export function explainTraffic(
   mesh: MeshView,
@@ -198,13 +198,13 @@ export function explainTraffic(
   const loggers = new Map(
     proxies.map(({ name, inbounds }) => [name, { inbounds, mayLogTo: observations.proxy(name).mayLogTo }]),
   );
-  const asked = askedOf(facts, routes);
-  const granted = verdictOf(asked.flatMap((one) => one.granted));
-  const denied = asked.filter((one) => one.granted.includes(false));
+  const verdicts = destinationVerdicts(facts, routes);
+  const granted = verdictOf(verdicts.flatMap((one) => one.granted));
+  const denied = verdicts.filter((one) => one.granted.includes(false));
   const permissions = distinct(
-    asked.flatMap(({ destination, services }) => facts.destinations.permissions(destination, services, from)),
+    verdicts.flatMap(({ destination, services }) => facts.destinations.permissions(destination, services, from)),
   );
-  const targets = (some: readonly Asked[]) => [
+  const targets = (some: readonly DestinationVerdict[]) => [
     ...new Set(some.map(({ destination }) => destination[serviceTag] ?? "")),
   ];
   return {
@@ -214,11 +214,11 @@ export function explainTraffic(
     mtls,
     verdict: mtls ? granted : "allowed",
     ...(mtls ? {} : { withMtls: granted }),
-    connects: together(sources.map(({ connects }) => connects)),
+    connects: combineOutcomes(sources.map(({ connects }) => connects)),
     permissions,
     problems: problemsOf(mesh, { from, to, sources, routes, loggers, denying: mtls ? denied : [] }),
     sources,
     routes,
-    advice: adviceFor(mesh, { mtls, from, denying: targets(denied), to: targets(asked), permissions }),
+    advice: adviceFor(mesh, { mtls, from, denying: targets(denied), to: targets(verdicts), permissions }),
   };
 }

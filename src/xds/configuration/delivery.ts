@@ -2,31 +2,31 @@ import type { EnvoyResource, ProxyConfig, XdsKind } from "../../envoy/resource.j
 import { wanted } from "./due.js";
 import type { Held, Subscription } from "./subscription.js";
 
-/** How far the present content of a resource, or its removal, has come. */
+/** Delivery status of the current version of a resource, or of its removal. */
 export type DeliveryState =
-  /** The client has it. */
+  /** The client acknowledged it. */
   | "acknowledged"
-  /** It was sent, and the client has not answered yet. */
+  /** It was sent; the client has neither acknowledged nor rejected it yet. */
   | "sent"
-  /** The client would not take it. */
+  /** The client rejected it. */
   | "refused"
-  /** It will be sent when its turn comes. */
+  /** It has not been sent yet. */
   | "waiting"
-  /** The client has not asked for it. */
+  /** The client has not subscribed to it. */
   | "unrequested";
 
-/** One resource on a stream. */
+/** The delivery of one resource on a stream. */
 export interface Delivery {
   readonly kind: XdsKind;
   readonly name: string;
   readonly state: DeliveryState;
-  /** Undefined: there is to be no such resource any more. */
+  /** The current version; undefined when the resource is to be removed. */
   readonly wanted: EnvoyResource | undefined;
-  /** What the client acknowledged last. */
+  /** The version that the client acknowledged last. */
   readonly held: Held | undefined;
-  /** What the client was sent last; undefined for its removal, and where an earlier stream brought it. */
+  /** The version sent last; undefined for a removal, and for a resource that the client has from an earlier stream. */
   readonly sent: EnvoyResource | undefined;
-  /** The client's words, where it refused what it was sent last. */
+  /** The client's error message, if it rejected the version sent last. */
   readonly reason: string | undefined;
 }
 
@@ -36,7 +36,7 @@ function heldBy({ held }: Subscription, name: string, resource: EnvoyResource | 
   return found.resource === undefined && found.version === resource?.version ? { ...found, resource } : found;
 }
 
-/** How a resource stands when it should be as in `config`; undefined when there is none and the client has none. */
+/** The delivery of a resource, compared with `config`; undefined when neither `config` nor the client has it. */
 export function deliveryOf(subscription: Subscription, config: ProxyConfig, name: string): Delivery | undefined {
   const { kind, unacknowledged } = subscription;
   const requested = subscription.wildcard || subscription.names.has(name);
@@ -54,7 +54,7 @@ export function deliveryOf(subscription: Subscription, config: ProxyConfig, name
     if (onItsWay !== undefined || leaving) return onItsWay?.version === version ? "sent" : "waiting";
     if (!requested) return "unrequested";
     if (refused?.version === version) return "refused";
-    return held?.version === version && !subscription.owed.has(name) ? "acknowledged" : "waiting";
+    return held?.version === version && !subscription.resend.has(name) ? "acknowledged" : "waiting";
   }
 
   const sent = leaving ? undefined : (onItsWay ?? refused?.resource ?? held?.resource);
@@ -62,7 +62,7 @@ export function deliveryOf(subscription: Subscription, config: ProxyConfig, name
   return { kind, name, state: state(), wanted: resource, held, sent, reason };
 }
 
-/** All resources that the client should have, has or was sent, in sending order. */
+/** The deliveries of all resources that the client should have, has or was sent, in sending order. */
 export function deliveriesOf(subscription: Subscription, config: ProxyConfig): Delivery[] {
   const { kind, names, held, refused, unacknowledged } = subscription;
   const known = new Set([...config[kind].keys(), ...names, ...held.keys(), ...refused.keys()]);

@@ -2,7 +2,7 @@ import { decodeDeltaRequest } from "../decode.js";
 import { encodeDeltaResponse } from "../wire.js";
 import type { Protocol } from "./stream.js";
 
-/** DeltaAggregatedResources: the session's own terms, so that there is nothing to remember. */
+/** DeltaAggregatedResources. The session works in deltas itself, so no state is needed here. */
 export const delta: Protocol = {
   requestName: "DeltaDiscoveryRequest",
   read: decodeDeltaRequest,

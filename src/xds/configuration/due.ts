@@ -2,7 +2,7 @@ import { assignment } from "../../envoy/assignments.js";
 import { type EnvoyResource, edsNamesOf, type ProxyConfig } from "../../envoy/resource.js";
 import { absent, type Settled, type Subscription } from "./subscription.js";
 
-/** Made once for each name: the list of names is gone through with every answer. */
+/** Cached by name, because every response iterates over all names. */
 function emptyAssignment(subscription: Subscription, name: string): EnvoyResource {
   subscription.empty ??= new Map();
   let resource = subscription.empty.get(name);
@@ -13,20 +13,20 @@ function emptyAssignment(subscription: Subscription, name: string): EnvoyResourc
   return resource;
 }
 
-/** What a client should have of a name it asked for; undefined: there is no such resource. */
+/** The resource that a client should have for a name it subscribed to; undefined when there is none. */
 export function wanted(subscription: Subscription, config: ProxyConfig, name: string): EnvoyResource | undefined {
   const resource = config[subscription.kind].get(name);
   if (resource !== undefined || subscription.kind !== "eds") return resource;
-  // On the way down the listeners go first; emptying the assignment before would break what they still carry.
+  // When a cluster is removed, its listeners go first: emptying the assignment earlier would break their traffic.
   if (subscription.held.has(name) && !edsNamesOf(config).has(name)) return undefined;
-  // Envoy's cluster warms until its assignment comes, and a removal is not one: a service without
-  // endpoints and a cluster we know nothing about are both answered with an empty assignment.
+  // Envoy keeps a cluster warming until its assignment arrives, and a removal does not count as one. A service
+  // without endpoints and an unknown cluster therefore both get an empty assignment.
   return emptyAssignment(subscription, name);
 }
 
 function differs(subscription: Subscription, resource: EnvoyResource): boolean {
   const { name, version } = resource;
-  if (subscription.owed.has(name)) return true;
+  if (subscription.resend.has(name)) return true;
   const held = subscription.held.get(name);
   if (held?.version === version && !held.lost) return false;
   const refusal = subscription.refused.get(name);
@@ -43,7 +43,7 @@ const stands = ({ kind }: Subscription, config: ProxyConfig, settled: Settled | 
 
 const nothing: readonly never[] = [];
 
-/** Resources the client should have and has not been sent, or not in this content. */
+/** Resources that the client should have and that were not sent in their current version. */
 export function dueResources(subscription: Subscription, config: ProxyConfig): readonly EnvoyResource[] {
   if (stands(subscription, config, subscription.complete)) return nothing;
   const due: EnvoyResource[] = [];
@@ -61,7 +61,7 @@ export function dueResources(subscription: Subscription, config: ProxyConfig): r
   return due;
 }
 
-/** Names the client has, or asked for, and that do not exist. */
+/** Names that the client has or subscribed to, and that do not exist. */
 export function dueRemovals(subscription: Subscription, config: ProxyConfig): readonly string[] {
   const { kind, held, names } = subscription;
   if (kind === "eds" || stands(subscription, config, subscription.clean)) return nothing;

@@ -2,19 +2,19 @@ import type { Ignored } from "../../envoy/ignored.js";
 import type { Logger } from "../../lib/logger.js";
 
 /**
- * Says which parts of policies have no effect: once for each state of a policy, and not again for every proxy that it is
- * about, nor whenever one of those is configured anew.
+ * Logs which fields of policies have no effect: once per version of a policy, not once per proxy that it matches
+ * and not each time such a proxy is reconfigured.
  */
 export function createIgnoredLog(logger: Logger): (ignored: readonly Ignored[]) => void {
-  /** Policies come and go; what was said of one goes with it. */
-  const said = new WeakMap<Ignored["policy"], Set<string>>();
+  /** Weak, so that the entries of deleted policies are freed. */
+  const logged = new WeakMap<Ignored["policy"], Set<string>>();
 
   return (ignored) => {
     for (const { policy, field, reason } of ignored) {
-      let texts = said.get(policy);
+      let texts = logged.get(policy);
       if (texts === undefined) {
         texts = new Set();
-        said.set(policy, texts);
+        logged.set(policy, texts);
       }
       const text = `${field} ${reason}`;
       if (texts.has(text)) continue;

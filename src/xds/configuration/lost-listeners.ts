@@ -1,28 +1,29 @@
 import type { ProxyConfig } from "../../envoy/resource.js";
 import { absent, type Subscription, unsettle } from "./subscription.js";
 
-/** What the listeners of an Envoy are, measured by what it acknowledged. */
+/** The listeners that an Envoy has, compared with those that it acknowledged. */
 export interface ListenerComparison {
-  /** Wanted listeners that it acknowledged and does not have. */
+  /** Listeners of the current configuration that it acknowledged and does not have. */
   readonly missing: readonly string[];
-  /** Those of them that were not known to be missing. */
+  /** Those that an earlier comparison did not find missing. */
   readonly fresh: readonly string[];
-  /** A response with listeners has not been answered yet, so that the next comparison may have another result. */
+  /** A response with listeners is still unacknowledged, so the next comparison may differ. */
   readonly pending: boolean;
 }
 
 /**
- * Stands for Envoy's own words, which it only writes to its log. They name a socket, so that the listener is sent again
- * like one that Envoy could not bind.
+ * Replaces Envoy's error message, which it only writes to its log. It mentions listen(2), so that the listener is
+ * retried like one that Envoy could not bind.
  */
 export const lostReason =
   "cannot listen: Envoy bound the address and acknowledged the listener, but listen(2) failed once it had warmed up, and " +
   "Envoy removed it; most likely another process listens there";
 
 /**
- * Compares listeners that the client acknowledged with those that it has. Envoy calls listen(2) only when a listener has
- * warmed up, long after its acknowledgement, and removes it when that fails, its earlier version included. What is missing
- * counts as refused until it is acknowledged again. Names that were never sent mean nothing.
+ * Compares the listeners that the client acknowledged with those that it has. Envoy calls listen(2) only once a
+ * listener has warmed up, long after acknowledging it. If listen(2) fails, Envoy removes the listener, its earlier
+ * version included. A missing listener counts as rejected until it is acknowledged again. Names that were never sent
+ * are ignored.
  */
 export function noteLost(
   subscription: Subscription,
@@ -39,7 +40,7 @@ export function noteLost(
     if (one.lost) continue;
     held.set(name, { ...one, lost: true });
     unsettle(subscription);
-    // Another version is due, or was refused, by itself.
+    // The current version is another one, which is due or was rejected by itself.
     if (resource?.version !== one.version) continue;
     fresh.push(name);
     refused.set(name, { version: one.version, resource, reason: lostReason, again: false });

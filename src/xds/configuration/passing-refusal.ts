@@ -1,13 +1,13 @@
 /**
- * Words of Envoy, and of the operating system through it, about sockets, addresses and files of the proxy's machine.
- * What they complain of changes without the control plane's doing: a port becomes free, a directory is created.
+ * Error messages of Envoy, or of the operating system through Envoy, about sockets, addresses and files on the proxy's
+ * machine. These conditions change without the control plane: a port becomes free, a directory is created.
  */
 const aboutTheMachine: readonly RegExp[] = [
   /\bcannot (?:bind|listen)\b/i,
   /\bfailed to (?:bind|listen|open|read)\b/i,
   /\bunable to (?:open|read)\b/i,
   /\baddress (?:already )?in use\b/i,
-  // Envoy's other listener may go, or move to another address.
+  // The other listener may be removed, or move to another address.
   /\bduplicate address\b/i,
   /\bcannot assign requested address\b/i,
   /\baddress family not supported\b/i,
@@ -22,7 +22,7 @@ const aboutTheMachine: readonly RegExp[] = [
   /\btoo many open files\b/i,
 ];
 
-/** Whether a proxy may accept later what it refused with these words, although its content stays the same. */
+/** Whether a proxy that rejected a resource for this reason may accept the same version later. */
 export function mayPass(reason: string): boolean {
   return aboutTheMachine.some((words) => words.test(reason));
 }

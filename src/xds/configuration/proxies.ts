@@ -16,28 +16,28 @@ import type { ListenerComparison } from "./lost-listeners.js";
 import { createProxyIndex, type Indexed, noSources } from "./proxy-index.js";
 import type { Session } from "./session.js";
 
-/** A stream as this index sees it. */
+/** A stream of a proxy. */
 export interface Client
   extends Pick<Session, "configured" | "configure" | "resumed" | "delivery" | "deliveries" | "compareListeners"> {
   readonly id: ProxyId;
-  /** When it began. */
+  /** When the stream was opened. */
   readonly since: Date;
   readonly placement: Placement;
-  /** Sends again what it refused for a reason that may pass. */
+  /** Sends again the resources that it rejected for a transient reason. */
   retry(): void;
 }
 
-/** A stream as it is shown. */
+/** A stream as the API and `explain` show it. */
 export interface ProxyStream extends Pick<Client, "since" | "resumed" | "placement"> {
-  /** How a resource of the configuration that the proxy was given stands. */
+  /** The delivery of one resource, compared with the configuration that the stream has. */
   readonly delivery: Session["delivery"];
-  /** How all resources stand, measured by what the proxy is to have by now. */
+  /** The deliveries of all resources, compared with the proxy's newest configuration. */
   deliveries(): readonly Delivery[];
 }
 
 /**
- * Makes a proxy's configuration, which may share what still holds with the one that was made `before`; undefined while
- * that has to wait, and a change of its mesh follows.
+ * Generates a proxy's configuration, which may share unchanged parts with `before`, the previous one. Undefined when
+ * it cannot be generated yet; a change of the mesh will trigger it again.
  */
 export type Generate = (
   proxy: ProxyView,
@@ -46,50 +46,51 @@ export type Generate = (
   before: Generated | undefined,
 ) => Generated | undefined;
 
-/** The streams of one proxy that say the same of it, and what was made for them last. */
+/** The streams of one proxy that share a placement, and the configuration generated for them last. */
 interface Group {
   readonly placement: Placement;
   readonly clients: Set<Client>;
-  made: Generated | undefined;
+  generated: Generated | undefined;
 }
 
 /** All streams of one proxy. */
 interface Entry extends Indexed {
   readonly clients: Set<Client>;
-  /** By the placement's key; each has clients. */
+  /** By the placement's key. A group without clients is deleted. */
   readonly groups: Map<string, Group>;
-  /** What waits to be done: to make it anew, or to look up the endpoints of these services. */
-  due: "anew" | ReadonlySet<string> | undefined;
-  /** Its Dataplane was applied, changed or not. */
+  /** The pending work: to regenerate the configuration, or only to update the endpoints of these services. */
+  due: "regenerate" | ReadonlySet<string> | undefined;
+  /** Its Dataplane was applied, with or without a change. */
   applied: boolean;
 }
 
 /** A connected proxy whose Dataplane does not exist. */
 export interface Unregistered {
   readonly id: ProxyId;
-  /** When the oldest of its streams began. */
+  /** When the oldest of its streams was opened. */
   readonly since: Date;
 }
 
-/** Connected proxies, and who must hear of which change. */
+/** The connected proxies; decides which of them a change concerns. */
 export interface Proxies {
   /**
-   * Lets a stream of this proxy join that says this of the proxy. For each placement a configuration is kept, so
-   * that a proxy has few of them at a time.
-   * @throws LimitExceeded when it has
+   * Checks whether a stream of this proxy with this placement may join. A configuration is kept per placement, so a
+   * proxy may only have a few placements at a time.
+   * @throws LimitExceeded when the proxy already has that many others
    */
   admit(id: ProxyId, placement: Placement): void;
   join(client: Client): void;
   leave(client: Client): void;
-  /** The connected proxies that `touched` concerns are configured anew from the present view, in slices. */
+  /** Reconfigures the connected proxies that `touched` concerns from the current view, in slices. */
   update(mesh: string, touched: Touched): void;
-  /** The streams of a proxy, the newest last; none when it isn't connected. */
+  /** The streams of a proxy, the newest last; empty when it isn't connected. */
   streams(id: ProxyId): readonly ProxyStream[];
   /** Connected proxies whose Dataplane does not exist. */
   unregistered(): readonly Unregistered[];
   /**
-   * Takes note of the listeners that a proxy's Envoy has, by name. Which of its streams is that Envoy's can't be told: what
-   * another one has is sent to it again, and changes nothing there. Undefined when the proxy isn't connected.
+   * Compares the listeners that a proxy's Envoy reports, by name, with those that it acknowledged. If the proxy has
+   * several streams, it is unknown which of them is that Envoy's: another Envoy may be sent listeners that it has,
+   * which changes nothing there. Undefined when the proxy isn't connected.
    */
   compareListeners(
     id: ProxyId,
@@ -97,7 +98,7 @@ export interface Proxies {
   ): Pick<ListenerComparison, "missing" | "pending"> | undefined;
 }
 
-/** No slice of work keeps the event loop longer than this. */
+/** The longest time that a slice of work may block the event loop. */
 const sliceMs = 10;
 
 interface Options {
@@ -118,13 +119,13 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     logger.error("inbounds on 0.0.0.0 are left out: no other dataplane could connect to them", { ...id, fields });
   }
 
-  /** The entry's present configuration for the clients of a group; undefined: leave them as they are. */
+  /** Generates the current configuration for the clients of a group; undefined: they keep the one they have. */
   function configurationOf(entry: Entry, group: Group): ProxyConfig | "gone" | undefined {
     const mesh = view().get(entry.id.mesh);
     const proxy = mesh?.proxies.get(entry.id.name);
     if (mesh === undefined || proxy === undefined) {
       index.follow(entry, noSources);
-      for (const one of entry.groups.values()) one.made = undefined;
+      for (const one of entry.groups.values()) one.generated = undefined;
       return "gone";
     }
     if (mesh.resource === undefined) {
@@ -132,13 +133,13 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       return undefined;
     }
     try {
-      const before = group.made;
+      const before = group.generated;
       const generated = generate(proxy, mesh, group.placement, before);
       if (generated === undefined) return undefined;
-      // Not all of it: its group may go while the entry stays.
-      const { services, offered } = generated;
-      index.follow(entry, { services, offered });
-      group.made = generated;
+      // Copied, so that the entry does not keep the whole configuration of a group that may be deleted before it.
+      const { upstreams, inboundServices } = generated;
+      index.follow(entry, { upstreams, inboundServices });
+      group.generated = generated;
       noteIgnored(generated.ignored);
       if (before?.basis.proxy !== proxy) noteProblems(entry.id, proxy);
       return generated.config;
@@ -148,7 +149,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     }
   }
 
-  /** Keeps in mind, and says, whether a proxy has a Dataplane. */
+  /** Records and logs whether a proxy has a Dataplane. */
   function noteRegistration(entry: Entry, gone: boolean): void {
     if (gone === unregistered.has(entry)) return;
     if (!gone) {
@@ -172,22 +173,22 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     noteRegistration(entry, config === "gone");
     for (const client of clients) {
       if (config !== "gone") client.configure(config);
-      // A client that this stream never configured may hold what another control plane told it: an
-      // unknown Dataplane is no reason to take that away.
+      // A client that this stream never configured may have its configuration from another control plane: an
+      // unknown Dataplane is no reason to remove that.
       else if (client.configured) client.configure(emptyConfig);
     }
   }
 
-  /** Tells clients of other endpoints; all else that was made for them stays right. */
+  /** Sends clients the changed endpoints; the rest of their configuration is still valid. */
   function reassign(entry: Entry, services: ReadonlySet<string>): void {
     const mesh = view().get(entry.id.mesh);
     if (mesh === undefined) return;
     for (const group of entry.groups.values()) {
-      const { made } = group;
-      if (made === undefined) continue;
-      // Of two streams the newer one may have been told before: each knows what it lacks.
-      const config = reassigned(made.config, made.assignments, mesh, services);
-      group.made = { ...made, config };
+      const { generated } = group;
+      if (generated === undefined) continue;
+      // The newer of two streams may already have these endpoints; each session sends only what its client lacks.
+      const config = reassigned(generated.config, generated.assignments, mesh, services);
+      group.generated = { ...generated, config };
       for (const client of group.clients) client.configure(config);
     }
   }
@@ -196,12 +197,12 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
     const { due, applied } = entry;
     entry.due = undefined;
     entry.applied = false;
-    if (due === "anew") for (const group of entry.groups.values()) configure(entry, group, group.clients);
+    if (due === "regenerate") for (const group of entry.groups.values()) configure(entry, group, group.clients);
     else if (due !== undefined) reassign(entry, due);
     if (applied) for (const client of entry.clients) client.retry();
   });
 
-  function* madeAnew(mesh: string, touched: Touched): Generator<Entry> {
+  function* toRegenerate(mesh: string, touched: Touched): Generator<Entry> {
     if (touched.mesh || touched.everyone) yield* index.ofMesh(mesh);
     for (const name of touched.proxies) {
       const entry = index.get({ mesh, name });
@@ -209,13 +210,13 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       entry.applied = true;
       yield entry;
     }
-    for (const service of touched.services) yield* index.consumers(mesh, service);
-    for (const service of touched.offered) yield* index.providers(mesh, service);
+    for (const service of touched.upstreams) yield* index.consumers(mesh, service);
+    for (const service of touched.inboundServices) yield* index.providers(mesh, service);
   }
 
   function* concerned(mesh: string, touched: Touched): Generator<Entry> {
-    for (const entry of madeAnew(mesh, touched)) {
-      entry.due = "anew";
+    for (const entry of toRegenerate(mesh, touched)) {
+      entry.due = "regenerate";
       yield entry;
     }
     const { endpoints } = touched;
@@ -223,7 +224,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       for (const entry of index.consumers(mesh, service)) {
         const { due } = entry;
         if (due === undefined) entry.due = endpoints;
-        else if (due !== "anew" && due !== endpoints) entry.due = new Set([...due, ...endpoints]);
+        else if (due !== "regenerate" && due !== endpoints) entry.due = new Set([...due, ...endpoints]);
         yield entry;
       }
     }
@@ -250,7 +251,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
         index.add(entry);
       }
       const { placement } = client;
-      const group = entry.groups.get(placement.key) ?? { placement, clients: new Set(), made: undefined };
+      const group = entry.groups.get(placement.key) ?? { placement, clients: new Set(), generated: undefined };
       entry.groups.set(placement.key, group);
       entry.clients.add(client);
       group.clients.add(client);
@@ -294,9 +295,9 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
           const proxy = mesh?.proxies.get(id.name);
           if (mesh === undefined || proxy === undefined) return client.deliveries(emptyConfig);
           const { placement } = client;
-          // While the newest has to wait, what the proxy was given last still counts.
+          // When the newest cannot be generated yet, the one that the proxy has is the reference.
           const generated =
-            generate(proxy, mesh, placement, undefined) ?? index.get(id)?.groups.get(placement.key)?.made;
+            generate(proxy, mesh, placement, undefined) ?? index.get(id)?.groups.get(placement.key)?.generated;
           return client.deliveries(generated?.config ?? emptyConfig);
         },
       })),

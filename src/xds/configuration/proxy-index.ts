@@ -1,22 +1,22 @@
 import type { Generated } from "../../envoy/generate.js";
 import type { ProxyId } from "../node.js";
 
-/** What a proxy's configuration was read from. */
-export type Sources = Pick<Generated, "services" | "offered">;
+/** The services that a proxy's configuration depends on. */
+export type Sources = Pick<Generated, "upstreams" | "inboundServices">;
 
-export const noSources: Sources = { services: new Set(), offered: new Set() };
+export const noSources: Sources = { upstreams: new Set(), inboundServices: new Set() };
 
 export interface Indexed {
   readonly id: ProxyId;
   sources: Sources;
 }
 
-/** Proxies by name, by mesh, and by what their configurations were read from. */
+/** Proxies by name, by mesh, and by the services that their configurations depend on. */
 export interface ProxyIndex<E extends Indexed> {
   get(id: ProxyId): E | undefined;
   add(entry: E): void;
   delete(entry: E): void;
-  /** Takes down what the entry's configuration is read from now. */
+  /** Replaces the services that the entry is indexed by. */
   follow(entry: E, sources: Sources): void;
   ofMesh(mesh: string): Iterable<E>;
   consumers(mesh: string, service: string): Iterable<E>;
@@ -53,8 +53,8 @@ export function createProxyIndex<E extends Indexed>(): ProxyIndex<E> {
   }
 
   function follow(entry: E, sources: Sources): void {
-    move(consumers, entry, entry.sources.services, sources.services);
-    move(providers, entry, entry.sources.offered, sources.offered);
+    move(consumers, entry, entry.sources.upstreams, sources.upstreams);
+    move(providers, entry, entry.sources.inboundServices, sources.inboundServices);
     entry.sources = sources;
   }
 

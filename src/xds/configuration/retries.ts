@@ -2,27 +2,29 @@ import { backoff } from "../../lib/deadline.js";
 import type { Timers } from "../../lib/timers.js";
 import type { Session } from "./session.js";
 
-/** When a stream sends again what its client refused for a reason that may pass. */
+/** Schedules when a stream sends again the resources that its client rejected for a transient reason. */
 export interface Retries {
-  /** To be called after everything that happens to the session. */
+  /** Must be called after each event of the session. */
   follow(): void;
-  /** Something was refused that had not been before: the pauses start from the shortest again. */
+  /** A resource was rejected for the first time: the backoff starts from the shortest pause again. */
   restart(): void;
-  /** Sends it now. */
+  /** Sends them now. */
   retry(): void;
   stop(): void;
 }
 
 const firstPauseMs = 1000;
 const longestPauseMs = 60_000;
-/** Shorter than this, the time without a refusal doesn't shorten the pauses: reports of kuma-dp can't make them short. */
+/**
+ * How long nothing must have been rejected before the backoff is reset. Reports of kuma-dp thus can't keep it short.
+ */
 const calmMs = 60_000;
 
-/** One timer at most, and none for a client that refuses nothing. */
+/** Uses one timer at most, and none for a client that rejects nothing. */
 export function createRetries(session: Pick<Session, "retriable" | "retry">, timers: Timers): Retries {
   const pauses = backoff({ first: firstPauseMs, max: longestPauseMs });
   let timer: unknown;
-  /** Since when nothing has been refused; undefined while something is, and before the first refusal. */
+  /** Since when no resource has been rejected; undefined while one is. */
   let calmSince: number | undefined;
 
   function cancel(): void {

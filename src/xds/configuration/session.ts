@@ -16,66 +16,66 @@ import { mayPass } from "./passing-refusal.js";
 import {
   createSubscription,
   forget,
+  markForResend,
   noteAcknowledged,
   noteRefused,
   noteSent,
-  owe,
   retryRefused,
   type Subscription,
   unsettle,
 } from "./subscription.js";
 
-/** A discovery request, whichever protocol it came by. */
+/** A discovery request, in either protocol. */
 export interface Request {
   readonly kind: XdsKind;
-  /** Nonce of the response this acknowledges or refuses; empty when it does neither. */
+  /** Nonce of the response that this acknowledges or rejects; empty when it does neither. */
   readonly nonce: string;
-  /** The client's words when it refuses, cut to a sane length. */
+  /** The client's error message when it rejects, truncated to a bounded length. */
   readonly refusal: string | undefined;
   readonly subscribe: readonly string[];
   readonly unsubscribe: readonly string[];
-  /** Versions the client brought along from an earlier stream. */
+  /** `initial_resource_versions`: what the client has from an earlier stream. */
   readonly initialVersions: ReadonlyMap<string, string>;
 }
 
 export interface SessionEvents {
   send(response: Response): void;
   acknowledged(kind: XdsKind): void;
-  /** `repeated`: the client had refused the same content before. */
+  /** `repeated`: the client had rejected the same version before. */
   refused(kind: XdsKind, reason: string, repeated: boolean): void;
 }
 
 /**
- * One discovery stream: who asked for what, what was sent, acknowledged and refused, and what is due.
- * It knows nothing of the wire, the clock or the store; `configure` and `request` may be called in any
- * order, and each sends at once whatever has become due.
+ * The state of one discovery stream: subscriptions, what was sent, acknowledged and rejected, and what is due.
+ * It is independent of the wire format, the clock and the store. `configure` and `request` may be called in any
+ * order; each sends immediately whatever has become due.
  */
 export interface Session {
-  /** @throws LimitExceeded when the client asks for more than it may; the stream has to end then */
+  /** @throws LimitExceeded when the client exceeds a limit; the stream must then be closed */
   request(request: Request): void;
-  /** The proxy's present configuration; until the first call nothing is answered. */
+  /** Sets the proxy's current configuration. No response is sent before the first call. */
   configure(config: ProxyConfig): void;
   readonly configured: boolean;
-  /** Whether the client had resources from an earlier stream; it hasn't when it was only started. */
+  /** Whether the client has resources from an earlier stream; false for an Envoy that has just started. */
   readonly resumed: boolean;
-  /** What the client refuses to take of its present configuration; the same array for as long as that stays so. */
+  /** The resources of the current configuration that the client rejects; the same array until they change. */
   refusals(): readonly RefusedResource[];
-  /** Whether any of that may be accepted later, as it is: a port was taken, a directory missing. */
+  /** Whether the client may accept any of them later in the same version, for example when a port becomes free. */
   retriable(): boolean;
-  /** Sends once more what `retriable` is about. */
+  /** Sends those resources once more. */
   retry(): void;
   /**
-   * Takes note of the listeners that the client really has, by name. Those that it acknowledged and lost count as refused
-   * for a reason that may pass; nothing is sent before `retry`.
+   * Compares the listeners that the client reports, by name, with those that it acknowledged. Acknowledged listeners
+   * that it lost count as rejected for a transient reason; nothing is sent before `retry`.
    */
   compareListeners(present: ReadonlySet<string>): ListenerComparison;
-  /** How one resource of its configuration stands; undefined when it knows of none by that name. */
+  /** The delivery of one resource of its configuration; undefined when there is none by that name. */
   delivery(kind: XdsKind, name: string): Delivery | undefined;
-  /** How all resources stand, measured by a configuration that it may not have been given yet. */
+  /** The deliveries of all resources, compared with `config`, which it may not have been configured with yet. */
   deliveries(config: ProxyConfig): readonly Delivery[];
 }
 
-/** A resource that a client refuses, in its own words. */
+/** A resource that a client rejects, with the client's error message. */
 export interface RefusedResource {
   readonly kind: XdsKind;
   readonly name: string;
@@ -86,7 +86,7 @@ const nothingRefused: readonly RefusedResource[] = [];
 
 const wildcardKinds: ReadonlySet<XdsKind> = new Set(["cds", "lds"]);
 
-/** What goes into the next response: all generated resources together, a raw one always by itself. */
+/** The resources of the next response: all generated ones together, a raw one always by itself. */
 function nextBatch(due: readonly EnvoyResource[]): readonly EnvoyResource[] {
   const generated = due.filter((resource) => !resource.raw);
   return generated.length > 0 ? generated : due.slice(0, 1);
@@ -109,19 +109,19 @@ export function createSession(events: SessionEvents): Session {
     noteSent(subscription, response);
     subscription.answered = true;
     if (kind === "cds") {
-      // In delta, Envoy does not ask again for the assignment of a cluster it re-creates, since its
-      // watch on the name never ended: unasked, the cluster would warm until its fetch timeout of 15 s.
+      // In delta, Envoy does not request the assignment of a cluster that it re-creates, because its subscription
+      // to the name never ended. Unless it is sent, the cluster warms until its fetch timeout of 15 s.
       const eds = of("eds");
-      for (const { edsName } of resources) if (edsName !== undefined) owe(eds, edsName);
+      for (const { edsName } of resources) if (edsName !== undefined) markForResend(eds, edsName);
       if (removed.length > 0 && config !== undefined) {
         const wanted = edsNamesOf(config);
-        for (const name of eds.owed) if (!wanted.has(name)) eds.owed.delete(name);
+        for (const name of eds.resend) if (!wanted.has(name)) eds.resend.delete(name);
       }
     }
     events.send(response);
   }
 
-  /** Sends the next refused part that still says what it should; false when none is left. */
+  /** Sends the next part of a rejected response that is still current; false when none is left. */
   function sendAlone(subscription: Subscription, present: ProxyConfig): boolean {
     for (let part = subscription.alone.shift(); part !== undefined; part = subscription.alone.shift()) {
       const due = dueResources(subscription, present);
@@ -135,9 +135,9 @@ export function createSession(events: SessionEvents): Session {
     return false;
   }
 
-  /** Sends what is due of a kind; false when there was nothing to send, or a response is still on its way. */
+  /** Sends what is due of a kind; false when nothing is due or a response is still unacknowledged. */
   function sendDue(subscription: Subscription, present: ProxyConfig, removals: readonly string[]): boolean {
-    if (!subscription.asked || subscription.unacknowledged !== undefined) return false;
+    if (!subscription.requested || subscription.unacknowledged !== undefined) return false;
     if (sendAlone(subscription, present)) return true;
     const batch = nextBatch(dueResources(subscription, present));
     const firstAnswer = subscription.wildcard && !subscription.answered;
@@ -147,36 +147,36 @@ export function createSession(events: SessionEvents): Session {
     return true;
   }
 
-  /** Whether the client has, or has refused, all that it should be told of a kind. */
+  /** Whether the client has acknowledged or rejected every resource of a kind that it should have. */
   function settled(subscription: Subscription, present: ProxyConfig): boolean {
-    if (!subscription.asked) return true;
+    if (!subscription.requested) return true;
     const { unacknowledged, alone } = subscription;
     return unacknowledged === undefined && alone.length === 0 && dueResources(subscription, present).length === 0;
   }
 
-  /** Clusters that are gone and that no listener and no routes of the client use any more. */
+  /** Clusters that no longer exist and that no listener or route of the client uses any more. */
   function removableClusters(present: ProxyConfig): readonly string[] {
     const gone = dueRemovals(of("cds"), present);
     if (gone.length === 0) return gone;
     const [lds, rds] = [of("lds"), of("rds")];
-    // A reconnecting client names its clusters before its listeners: those that it still uses are
-    // only known once the first answer is acknowledged.
+    // A reconnecting client requests its clusters before its listeners: which clusters it still uses is
+    // known only once it has acknowledged the first response.
     if (!of("cds").answered) return [];
-    if (!settled(lds, present) || (lds.asked && dueRemovals(lds, present).length > 0)) return [];
+    if (!settled(lds, present) || (lds.requested && dueRemovals(lds, present).length > 0)) return [];
     const used = new Set<string>();
     for (const { held } of [lds, rds])
       for (const { clusters } of held.values()) for (const name of clusters) used.add(name);
     return gone.filter((name) => !used.has(name));
   }
 
-  /** Make before break: clusters, endpoints, listeners on the way up, the reverse on the way down. */
+  /** Make before break: additions in the order clusters, endpoints, listeners; removals in reverse. */
   function step(): void {
     if (config === undefined) return;
     const present = config;
     const [cds, eds, lds, rds, sds] = [of("cds"), of("eds"), of("lds"), of("rds"), of("sds")];
     sendDue(cds, present, removableClusters(present));
     sendDue(eds, present, []);
-    const endpointsSent = !eds.asked || dueResources(eds, present).length === 0;
+    const endpointsSent = !eds.requested || dueResources(eds, present).length === 0;
     if (settled(cds, present) && endpointsSent) sendDue(lds, present, dueRemovals(lds, present));
     sendDue(rds, present, dueRemovals(rds, present));
     sendDue(sds, present, dueRemovals(sds, present));
@@ -193,9 +193,11 @@ export function createSession(events: SessionEvents): Session {
     }
   }
 
-  /** How many names of a type a client may ask for: its clusters, the raw ones and those it brought along included. */
+  /**
+   * How many names of a type a client may subscribe to; its clusters count with raw ones and those of earlier streams.
+   */
   function mostNames({ kind }: Subscription): number {
-    // An unknown dataplane is answered nothing, and may hold clusters of another control plane.
+    // An unknown dataplane gets no response, and may have clusters from another control plane.
     if (config === undefined) return xdsLimits.names_in_request.value;
     return Math.max(config.cds.size, config[kind].size, of("cds").held.size) + xdsLimits.names.value;
   }
@@ -207,8 +209,8 @@ export function createSession(events: SessionEvents): Session {
   }
 
   function subscribe(subscription: Subscription, request: Request): void {
-    const first = !subscription.asked;
-    subscription.asked = true;
+    const first = !subscription.requested;
+    subscription.requested = true;
     if (!first && request.subscribe.length === 0 && request.unsubscribe.length === 0) return;
     unsettle(subscription);
     const star = request.subscribe.includes("*");

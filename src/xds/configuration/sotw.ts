@@ -4,26 +4,26 @@ import type { Response } from "../response.js";
 import { encodeSotwResponse } from "../wire.js";
 import type { Protocol } from "./stream.js";
 
-/** What a client asked for and has of one type. */
+/** A client's subscription to one type, and the resources that it has. */
 interface TypeState {
   names: ReadonlySet<string>;
-  /** What it has taken, by name. */
+  /** The resources that it accepted, by name. */
   accepted: ReadonlyMap<string, EnvoyResource>;
-  /** What it will have when it takes the response with this nonce. */
+  /** The resources that it will have once it accepts the response with this nonce. */
   sent:
     | { readonly nonce: string; readonly resources: ReadonlyMap<string, EnvoyResource>; answered: boolean }
     | undefined;
 }
 
 /**
- * In this protocol a response names everything there is of a type, and what it leaves out is gone. Endpoints are the
- * exception: each assignment stands for itself, and one that is left out stays as it was.
+ * In this protocol a response holds all resources of a type; the client removes those that it omits. Endpoints are the
+ * exception: an assignment that is omitted stays unchanged.
  */
 const standAlone: ReadonlySet<XdsKind> = new Set(["eds"]);
 
 /**
- * StreamAggregatedResources, state of the world: turns what the session says in steps into whole states, and the names
- * of a request into what came and went. One per stream.
+ * StreamAggregatedResources, state of the world: turns the session's deltas into full states, and the full list of
+ * names in a request into subscriptions and unsubscriptions. One per stream.
  */
 export function createSotw(): Protocol {
   const types = new Map<XdsKind, TypeState>();
@@ -44,7 +44,7 @@ export function createSotw(): Protocol {
       if (kind === undefined) return { node, typeUrl, request: undefined };
       const state = stateOf(kind);
       const { sent } = state;
-      // Made before the client saw our last response: its next request tells what it wants now.
+      // Stale: sent before the client received our last response. Its next request has its current subscription.
       if (nonce !== "" && nonce !== sent?.nonce) return { node, typeUrl, request: undefined };
       const again = nonce !== "" && sent?.answered === true;
       if (sent !== undefined && nonce !== "" && !sent.answered) {
@@ -54,7 +54,7 @@ export function createSotw(): Protocol {
       const wanted = new Set(names);
       const added = names.filter((name) => !state.names.has(name));
       const dropped = [...state.names].filter((name) => !wanted.has(name));
-      // The same names under a nonce that was answered before: Envoy has made a cluster anew and wants its endpoints.
+      // The same names with a nonce that was already acknowledged: Envoy re-created a cluster and needs its endpoints.
       const renewed = again && added.length === 0 && dropped.length === 0 ? names : added;
       state.names = wanted;
       const request = {

@@ -14,28 +14,28 @@ import type { Client, Proxies } from "./proxies.js";
 import { createRetries } from "./retries.js";
 import { createSession, type Request } from "./session.js";
 
-/** A request as it came by one of the two protocols. */
+/** A request, decoded from one of the two protocols. */
 export interface DiscoveryMessage {
   readonly node: Node;
   readonly typeUrl: string;
-  /** Undefined when there is nothing to answer: a type we don't serve, or a request that is out of date. */
+  /** Undefined when no response is needed: the type is not served, or the request is stale. */
   readonly request: Request | undefined;
 }
 
-/** How one stream speaks: what the session says and hears, on the wire. */
+/** The protocol of one stream: decodes requests and encodes responses. */
 export interface Protocol {
-  /** What it calls its requests. */
+  /** The message type of its requests. */
   readonly requestName: string;
   /**
-   * @param first whether the client has not said yet who it is
-   * @throws LimitExceeded when the request goes beyond a limit
-   * @throws Error when the bytes are not such a request
+   * @param first whether this is the request that identifies the client
+   * @throws LimitExceeded when the request exceeds a limit
+   * @throws Error when the bytes are not a valid request
    */
   read(bytes: Buffer, first: boolean): DiscoveryMessage;
   write(response: Response): Frame;
 }
 
-interface Surroundings {
+interface StreamOptions {
   readonly proxies: Proxies;
   readonly observer: StreamObserver;
   readonly logger: Logger;
@@ -43,14 +43,14 @@ interface Surroundings {
   readonly now: () => Date;
 }
 
-/** Names of listeners in one line of the log. */
+/** The most listener names in one log line. */
 const mostLogged = 20;
 
 /** Serves one aggregated stream. */
 export function serveStream(
   call: GrpcCall,
   protocol: Protocol,
-  { proxies, observer, logger, incidents, now }: Surroundings,
+  { proxies, observer, logger, incidents, now }: StreamOptions,
 ): GrpcListener {
   const id = randomUUID();
   let client: Client | undefined;
@@ -58,7 +58,7 @@ export function serveStream(
   const session = createSession({
     send(response) {
       observer.sent(id, response.kind, now());
-      // What waits in the socket's queue is bounded: a type's next response follows its acknowledgement.
+      // The socket's queue is bounded: the next response of a type is only sent after an acknowledgement.
       call.write(protocol.write(response));
     },
     acknowledged: (kind) => observer.acknowledged(id, kind, now()),
@@ -72,7 +72,7 @@ export function serveStream(
   const retries = createRetries(session, realTimers);
   let refusals = session.refusals();
 
-  /** Tells of refusals that came, and of those that a new configuration has settled. */
+  /** Reports new rejections, and those that a new configuration resolved. */
   function report(): void {
     retries.follow();
     const present = session.refusals();
@@ -86,7 +86,7 @@ export function serveStream(
     call.end(code, details);
   }
 
-  /** Ends the stream of a client that goes beyond a limit. */
+  /** Closes the stream of a client that exceeds a limit. */
   function within(work: () => void): void {
     try {
       work();

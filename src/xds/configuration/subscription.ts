@@ -2,26 +2,26 @@ import type { EnvoyResource, ProxyConfig, XdsKind } from "../../envoy/resource.j
 import { createNonces, type Response } from "../response.js";
 import { mayPass } from "./passing-refusal.js";
 
-/** What the client has of a resource, as far as it acknowledged it. */
+/** The version of a resource that the client acknowledged. */
 export interface Held {
   readonly version: string;
-  /** Clusters that the held listener sends traffic to; unknown for what it brought along from an earlier stream. */
+  /** Clusters that the listener sends traffic to; unknown when the client has it from an earlier stream. */
   readonly clusters: readonly string[];
-  /** Unknown for what it brought along, unless that is what it should have. */
+  /** Unknown when the client has it from an earlier stream, unless that is the current version. */
   readonly resource: EnvoyResource | undefined;
-  /** The client dropped it after it had acknowledged it, and may still name it when it connects again. */
+  /** The client acknowledged it and then removed it, and may still list it when it reconnects. */
   readonly lost?: true;
 }
 
-/** Stands for "the client knows that there is no such resource". */
+/** Marks a name that the client knows does not exist. */
 export const absent: Held = { version: "", clusters: [], resource: undefined };
 
-/** Content the client refused, with its own words. */
+/** A version that the client rejected, with its error message. */
 export interface Refusal {
   readonly version: string;
   readonly resource: EnvoyResource;
   readonly reason: string;
-  /** It is to be sent once more although it has not changed; still refused until the client says otherwise. */
+  /** It is sent once more although unchanged; it counts as rejected until the client acknowledges it. */
   again: boolean;
 }
 
@@ -30,42 +30,42 @@ interface Batch {
   readonly removed: readonly string[];
 }
 
-/** The tables of a configuration by which a subscription was found to have nothing due. */
+/** The tables of the configuration for which nothing was found to be due. */
 export interface Settled {
   readonly own: ProxyConfig[XdsKind];
-  /** They say which assignments there are to be. */
+  /** They determine which assignments exist. */
   readonly clusters: ProxyConfig["cds"];
 }
 
-/** One response on its way; names the client dropped or asked for again meanwhile no longer count as delivered by it. */
+/** The unacknowledged response. It no longer delivers `stale` names, which the client has (un)subscribed since. */
 interface Unacknowledged extends Batch {
   readonly nonce: string;
   readonly stale: Set<string>;
 }
 
 /**
- * The client's interest in one resource type on one stream, and what it has of it. The stages of a
+ * The client's subscription to one resource type on one stream, and the resources that it has. The stages of a
  * resource: due (it differs from what is held), sent (part of the one unacknowledged response), then
- * held or refused.
+ * held or rejected.
  */
 export interface Subscription {
   readonly kind: XdsKind;
-  /** Whether the client asked for the type at all. */
-  asked: boolean;
+  /** Whether the client requested the type at all. */
+  requested: boolean;
   wildcard: boolean;
   /** Whether the first wildcard request has been answered. */
   answered: boolean;
   readonly names: Set<string>;
   readonly held: Map<string, Held>;
   readonly refused: Map<string, Refusal>;
-  /** What names that we know nothing of are answered with, once such a name was asked for. */
+  /** The empty assignments sent for unknown names; undefined until one is requested. */
   empty: Map<string, EnvoyResource> | undefined;
-  /** Assignments that must be sent although unchanged, because their cluster was sent since. */
-  readonly owed: Set<string>;
-  /** Parts of a refused response, each to be sent once more by itself. */
+  /** Assignments that must be sent again although unchanged, because their cluster was sent since. */
+  readonly resend: Set<string>;
+  /** Parts of a rejected response, each to be sent once more by itself. */
   readonly alone: Batch[];
   unacknowledged: Unacknowledged | undefined;
-  /** Where nothing is to be sent, and nothing to be removed: as long as that stands, nobody has to look again. */
+  /** For these tables nothing is to be sent (`complete`) or removed (`clean`): no need to compare again. */
   complete: Settled | undefined;
   clean: Settled | undefined;
   readonly nonce: (hash: string) => string;
@@ -74,14 +74,14 @@ export interface Subscription {
 export function createSubscription(kind: XdsKind): Subscription {
   return {
     kind,
-    asked: false,
+    requested: false,
     wildcard: false,
     answered: false,
     names: new Set(),
     held: new Map(),
     refused: new Map(),
     empty: undefined,
-    owed: new Set(),
+    resend: new Set(),
     alone: [],
     unacknowledged: undefined,
     complete: undefined,
@@ -90,26 +90,26 @@ export function createSubscription(kind: XdsKind): Subscription {
   };
 }
 
-/** To be called with every change of what the client wants, has or is owed. */
+/** Must be called whenever the names, `held`, `refused` or `resend` change. */
 export function unsettle(subscription: Subscription): void {
   subscription.complete = undefined;
   subscription.clean = undefined;
 }
 
-/** Owes the client an assignment, whether or not it has it. */
-export function owe(subscription: Subscription, name: string): void {
-  subscription.owed.add(name);
+/** Marks an assignment to be sent even if the client already has it. */
+export function markForResend(subscription: Subscription, name: string): void {
+  subscription.resend.add(name);
   unsettle(subscription);
 }
 
-/** Keeps of the names that were dropped those that the response holds: a client may drop others for ever. */
+/** Keeps only the stale names that the response holds: a client may unsubscribe from any number of others. */
 function prune({ resources, removed, stale }: Unacknowledged): void {
   const present = new Set(removed);
   for (const { name } of resources) present.add(name);
   for (const name of stale) if (!present.has(name)) stale.delete(name);
 }
 
-/** Forgets a name, so that a later request for it is answered in full (xDS: delta, unsubscribing). */
+/** Forgets a name, so that the resource is sent if the client subscribes to it again (delta xDS, unsubscribing). */
 export function forget(subscription: Subscription, name: string): void {
   const { unacknowledged } = subscription;
   subscription.held.delete(name);
@@ -126,7 +126,7 @@ export function forget(subscription: Subscription, name: string): void {
 export function noteSent(subscription: Subscription, response: Response): void {
   const { resources, removed, nonce } = response;
   subscription.unacknowledged = { resources, removed, nonce, stale: new Set() };
-  for (const { name } of resources) subscription.owed.delete(name);
+  for (const { name } of resources) subscription.resend.delete(name);
 }
 
 export function noteAcknowledged(subscription: Subscription): void {
@@ -152,10 +152,10 @@ function noteRemoved(subscription: Subscription, { removed, stale }: Unacknowled
 }
 
 /**
- * A client refuses a response as a whole, although only one of its resources may be at fault: Envoy
- * even drops all of them when one does not decode. Each part is therefore tried by itself, once; what
- * is refused alone stays refused until its content changes or, where the reason may pass, is retried.
- * @returns whether the client had refused all of it before
+ * A client rejects a response as a whole, although only one of its resources may be invalid: Envoy even drops
+ * all of them when one cannot be decoded. Each part is therefore sent by itself, once. A resource that is
+ * rejected alone stays rejected until its content changes or, if the reason is transient, it is retried.
+ * @returns whether the client had rejected all of it before
  */
 export function noteRefused(subscription: Subscription, reason: string): boolean {
   const sent = subscription.unacknowledged;
@@ -176,12 +176,12 @@ export function noteRefused(subscription: Subscription, reason: string): boolean
     const { name, version } = resource;
     if (!sent.stale.has(name)) subscription.refused.set(name, { version, resource, reason, again: false });
   }
-  // A refused removal would be due again at once, for ever: what the client wants to keep, it keeps.
+  // A rejected removal would be due again immediately, forever: the client may keep the resource.
   noteRemoved(subscription, sent);
   return repeated;
 }
 
-/** Has sent again, once, what the client refused for a reason that may pass. */
+/** Marks what the client rejected for a transient reason to be sent once more. */
 export function retryRefused(subscription: Subscription): void {
   for (const refusal of subscription.refused.values()) {
     if (refusal.again || !mayPass(refusal.reason)) continue;

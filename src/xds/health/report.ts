@@ -3,56 +3,56 @@ import { callError } from "../../net/grpc-status.js";
 import { readNodeId } from "../decode.js";
 import { LimitExceeded, xdsLimits } from "../limits.js";
 
-/** What an Envoy says on its health stream. */
+/** A message of an Envoy on its health stream. */
 export interface HealthMessage {
-  /** Of its first message; empty in later ones. */
+  /** The node id of the first message; empty in later ones. */
   readonly nodeId: string;
-  /** By cluster, whether all of it is well; undefined when the message is no report. */
+  /** Whether all endpoints of each cluster are healthy, by cluster name; undefined when the message is not a report. */
   readonly clusters: ReadonlyMap<string, boolean> | undefined;
 }
 
-/** envoy.config.core.v3.HealthStatus; what is neither named here nor known later counts as not well. */
-const wellStatuses: ReadonlySet<number> = new Set([0, 1, 5]);
+/** Values of envoy.config.core.v3.HealthStatus; all others, unknown ones included, count as unhealthy. */
+const healthyStatuses: ReadonlySet<number> = new Set([0, 1, 5]);
 
 type Visit = (field: number, reader: BinaryReader) => boolean;
 
-/** Visits each field; what the visitor does not read is skipped. */
+/** Visits each field and skips those that the visitor does not read. */
 function visit(bytes: Uint8Array, read: Visit): void {
   const reader = new BinaryReader(bytes);
   while (reader.nextField()) if (!read(reader.getFieldNumber(), reader)) reader.skipField();
 }
 
-function endpointIsWell(bytes: Uint8Array): boolean {
+function isEndpointHealthy(bytes: Uint8Array): boolean {
   let status = 0;
   visit(bytes, (field, reader) => {
     if (field !== 2 || reader.getWireType() !== 0) return false;
     status = reader.readEnum();
     return true;
   });
-  return wellStatuses.has(status);
+  return healthyStatuses.has(status);
 }
 
-function localityIsWell(bytes: Uint8Array): boolean {
-  let well = true;
+function isLocalityHealthy(bytes: Uint8Array): boolean {
+  let healthy = true;
   visit(bytes, (field, reader) => {
     if (field !== 2 || !reader.isDelimited()) return false;
-    well = endpointIsWell(reader.readBytes()) && well;
+    healthy = isEndpointHealthy(reader.readBytes()) && healthy;
     return true;
   });
-  return well;
+  return healthy;
 }
 
-function readCluster(bytes: Uint8Array): { readonly name: string; readonly well: boolean } {
+function readCluster(bytes: Uint8Array): { readonly name: string; readonly healthy: boolean } {
   let name = "";
-  let well = true;
+  let healthy = true;
   visit(bytes, (field, reader) => {
     if (!reader.isDelimited()) return false;
     if (field === 1) name = Buffer.from(reader.readBytes()).toString();
-    else if (field === 2) well = localityIsWell(reader.readBytes()) && well;
+    else if (field === 2) healthy = isLocalityHealthy(reader.readBytes()) && healthy;
     else return false;
     return true;
   });
-  return { name, well };
+  return { name, healthy };
 }
 
 function readReport(bytes: Uint8Array): Map<string, boolean> {
@@ -60,8 +60,8 @@ function readReport(bytes: Uint8Array): Map<string, boolean> {
   const clusters = new Map<string, boolean>();
   visit(bytes, (field, reader) => {
     if (field !== 2 || !reader.isDelimited()) return false;
-    const { name, well } = readCluster(reader.readBytes());
-    clusters.set(name, well);
+    const { name, healthy } = readCluster(reader.readBytes());
+    clusters.set(name, healthy);
     if (clusters.size > most)
       throw new LimitExceeded(
         "names_in_request",
@@ -74,8 +74,8 @@ function readReport(bytes: Uint8Array): Map<string, boolean> {
 
 /**
  * Reads a HealthCheckRequestOrEndpointHealthResponse.
- * @throws LimitExceeded when it goes beyond a limit
- * @throws Error when the bytes are no such message
+ * @throws LimitExceeded when it exceeds a limit
+ * @throws Error when the bytes are not such a message
  */
 export function decodeHealthMessage(bytes: Uint8Array): HealthMessage {
   let nodeId = "";

@@ -12,9 +12,9 @@ import { type ProxyId, parseNodeId } from "../node.js";
 import { createSlices } from "../slices.js";
 import { decodeHealthMessage, type HealthMessage } from "./report.js";
 
-/** Hears what sidecars find out about their applications. */
+/** Receives the results of the health checks that sidecars make on their applications. */
 export interface HealthObserver {
-  /** The ports at which applications accept nothing, in order; told again and again until the view shows it. */
+  /** The ports that applications do not accept connections on, sorted; called repeatedly until the view shows them. */
   applicationsDown(proxy: ProxyId, ports: readonly number[]): void;
   /** The last health stream of the proxy ended. */
   disconnected(proxy: ProxyId): void;
@@ -23,7 +23,7 @@ export interface HealthObserver {
 export const silentHealth: HealthObserver = { applicationsDown: () => undefined, disconnected: () => undefined };
 
 interface HealthStream {
-  /** Tells the Envoy what to check, when that has changed. */
+  /** Sends the Envoy its health checks, if they changed. */
   refresh(): void;
 }
 
@@ -45,12 +45,12 @@ interface Options {
   readonly now: () => number;
 }
 
-/** No slice of work keeps the event loop longer than this. */
+/** The longest time that a slice of work may block the event loop. */
 const sliceMs = 5;
 
 const nothingToCheck = encodeHealthSpecifier(new Map());
 
-/** Envoy's health discovery (HDS): tells sidecars to check their own applications, and hears the results. */
+/** Envoy's health discovery service (HDS): lets sidecars check their own applications, and receives the results. */
 export function createHealthServer({ view, observer, logger, incidents, now }: Options): HealthServer {
   const meshes = new Map<string, Map<string, Set<HealthStream>>>();
   let open = 0;
@@ -71,8 +71,8 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
     observer.disconnected(proxy);
   }
 
-  /** Tells the observer, unless that is what the view shows. */
-  function tell(proxy: ProxyId, down: readonly number[]): void {
+  /** Notifies the observer, unless the view already shows these ports. */
+  function notify(proxy: ProxyId, down: readonly number[]): void {
     const mesh = view().get(proxy.mesh);
     if (mesh?.proxies.has(proxy.name) !== true) return;
     const known = [...(mesh.down.get(proxy.name) ?? [])];
@@ -92,12 +92,12 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
         const own = proxy && mesh?.proxies.get(proxy.name);
         if (proxy === undefined || mesh === undefined || own === undefined) return;
         const checks = applicationChecks(mesh, own);
-        if (checks.size === 0) tell(proxy, []);
+        if (checks.size === 0) notify(proxy, []);
         const specifier = encodeHealthSpecifier(checks);
         if (Buffer.from(specifier).equals(sent)) return;
         sent = specifier;
         ports = new Map([...checks.keys()].map((port) => [localClusterName(port), port]));
-        // A report that was under way is about what was to be checked before.
+        // A report that is already in flight has the results of the previous checks.
         trustedFrom = now() + reportIntervalMs(checks) / 2;
         call.write(frame(specifier));
       },
@@ -134,9 +134,9 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
     function report(clusters: ReadonlyMap<string, boolean>): void {
       if (proxy === undefined || ports.size === 0 || now() < trustedFrom) return;
       const down: number[] = [];
-      // Only what was asked about counts, whatever the report holds.
+      // Clusters that were not to be checked are ignored, whatever the report holds.
       for (const [name, port] of ports) if (clusters.get(name) === false) down.push(port);
-      tell(
+      notify(
         proxy,
         down.sort((a, b) => a - b),
       );
@@ -166,7 +166,7 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
     }
     const names = new Set(touched.proxies);
     const services = view().get(mesh)?.services;
-    for (const service of touched.services)
+    for (const service of touched.upstreams)
       for (const name of services?.get(service)?.members.keys() ?? []) names.add(name);
     for (const name of names) yield* proxies.get(name) ?? [];
   }

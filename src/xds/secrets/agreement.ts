@@ -2,19 +2,19 @@ import type { ProxyId } from "../node.js";
 import type { SecretObserver } from "../observer.js";
 import type { IssuedIdentity } from "./identities.js";
 
-/** What counts of a secret stream when several say that they belong to one proxy. */
+/** The state of a secret stream that matters when several streams claim to be the same proxy. */
 export interface Claimant {
-  /** The bundle of roots that was acknowledged last on it; undefined when it asks for none. */
+  /** The trust bundle that was acknowledged last on it; undefined when it has not requested one. */
   readonly trusted: { readonly version: string | undefined } | undefined;
-  /** The certificate that was acknowledged last on it, for which a token was needed. */
+  /** The certificate that was acknowledged last on it. A token was required for it. */
   readonly identity: IssuedIdentity | undefined;
-  /** Whether its token is one of the proxy's. Verifying it takes time. */
+  /** Whether its token is valid for the proxy. Verification is expensive. */
   proved(): boolean;
 }
 
 /**
- * The streams whose acknowledgements of roots say something of the proxy: those with its token as soon as there are
- * any, so that a stranger under its name neither speaks for it nor keeps a rotation waiting.
+ * The streams whose acknowledgements of trust bundles count for the proxy: those with a valid token if there are any,
+ * so that an impostor can neither acknowledge for the proxy nor delay a rotation.
  */
 export function trusting<C extends Claimant>(streams: Iterable<C>): readonly C[] {
   const asking = [...streams].filter(({ trusted }) => trusted !== undefined);
@@ -23,11 +23,11 @@ export function trusting<C extends Claimant>(streams: Iterable<C>): readonly C[]
   return proved.length > 0 ? proved : asking;
 }
 
-/** Hears of what happens on all secret streams, and tells an observer what holds for a proxy as a whole. */
+/** Combines the events of all secret streams into one state per proxy, and reports that to an observer. */
 export interface SecretAgreement {
   /** The observer for one stream. */
   observerOf(stream: () => Claimant | undefined): SecretObserver;
-  /** A stream of the proxy has ended, or asks for roots no longer. */
+  /** A stream of the proxy was closed, or unsubscribed from the trust bundle. */
   changed(proxy: ProxyId): void;
 }
 
@@ -38,11 +38,11 @@ interface Options {
 }
 
 export function createSecretAgreement({ streamsOf, observer }: Options): SecretAgreement {
-  /** Proxies some of whose streams trust other roots than the rest, of which nothing was told since. */
+  /** Proxies whose streams trust different bundles, so that none is reported for them. */
   const divided = new Set<string>();
   const keyOf = ({ mesh, name }: ProxyId) => `${mesh}\n${name}`;
 
-  function tell(proxy: ProxyId): void {
+  function report(proxy: ProxyId): void {
     const versions = new Set(trusting(streamsOf(proxy)).map(({ trusted }) => trusted?.version));
     const [version] = versions;
     if (versions.size > 1 || (versions.size === 1 && version === undefined)) {
@@ -56,9 +56,9 @@ export function createSecretAgreement({ streamsOf, observer }: Options): SecretA
   return {
     observerOf: (stream) => ({
       certified: (proxy, identity, at) => observer.certified(proxy, identity, at),
-      trusting: tell,
+      trusting: report,
       refused(proxy, reason, at) {
-        // Somebody else was refused under the name of a proxy that has what it asked for.
+        // The proxy has a valid certificate on another stream: another client used its name.
         const served = [...streamsOf(proxy)].some(
           (other) => other !== stream() && other.identity !== undefined && other.identity.notAfter > at,
         );
@@ -66,7 +66,7 @@ export function createSecretAgreement({ streamsOf, observer }: Options): SecretA
       },
     }),
     changed(proxy) {
-      if (divided.has(keyOf(proxy))) tell(proxy);
+      if (divided.has(keyOf(proxy))) report(proxy);
     },
   };
 }

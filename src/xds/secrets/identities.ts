@@ -1,8 +1,8 @@
 import type { MeshView } from "../../view/mesh-view.js";
 
-/** A certificate with its key, as a proxy presents it. PEM. */
+/** A proxy's certificate and private key, in PEM. */
 export interface IssuedIdentity {
-  /** Those that it names, sorted. */
+  /** The services in its SPIFFE IDs, sorted. */
   readonly services: readonly string[];
   readonly certificateChain: string;
   readonly privateKey: string;
@@ -12,18 +12,18 @@ export interface IssuedIdentity {
   readonly notAfter: Date;
 }
 
-/** What the secret server needs of a mesh's certificate authority. */
+/** The state of a mesh's certificate authority, as the secret server needs it. */
 export type AuthorityState =
   | {
       readonly kind: "ready";
-      /** PEM of every root that proxies are to trust. */
+      /** The trust bundle: all root certificates that proxies must trust, in PEM. */
       readonly bundle: string;
-      /** Tells one signing root from another: whoever holds a certificate of another one gets a new one. */
+      /** Identifies the signing root. A proxy whose certificate has a different one gets a new certificate. */
       readonly signer: string;
-      /** A certificate for these services. Rejects when it can't be made. */
+      /** Issues a certificate for these services. Rejects when that fails. */
       issue(services: readonly string[]): Promise<IssuedIdentity>;
     }
-  /** There is none, or it can't be read; proxies keep what they have. */
+  /** There is none, or it can't be read; proxies keep their secrets. */
   | { readonly kind: "unusable"; readonly reason: string };
 
 /** The certificate authorities as the secret server sees them. */
@@ -31,11 +31,11 @@ export interface Identities {
   authority(mesh: MeshView): AuthorityState;
 }
 
-/** Whether whoever presents a token is the proxy it says it is; the reason is for our log, never for the peer. */
+/** The result of verifying a client's token. The reason is for the log, never for the peer. */
 export type Authentication =
   | {
       readonly kind: "accepted";
-      /** After this the token proves nothing any more. */
+      /** When the token expires; undefined when it does not. */
       readonly until: Date | undefined;
     }
   | { readonly kind: "refused"; readonly reason: string };

@@ -1,7 +1,7 @@
 import type { Timers } from "../../lib/timers.js";
 import type { AuthorityState, IssuedIdentity } from "./identities.js";
 
-/** What a certificate says and who signed it: one that differs in either is replaced. */
+/** A certificate's services and its signer. If either changes, the certificate is replaced. */
 interface Claim {
   readonly services: readonly string[];
   readonly signer: string;
@@ -11,12 +11,12 @@ interface Claim {
  * The certificate of one proxy on one stream.
  *
  *     waiting ──────> issuing ──────> live
- *        ^            ^  │  ^           │ services or signer changed, or 80 % of its life is over
+ *        ^            ^  │  ^           │ services or signer changed, or 80 % of its validity has passed
  *        │            │  v  └───────────┘
- *        └───────── failed (tries again by itself)
+ *        └───────── failed (retried automatically)
  *
- * `waiting` also follows from issuing, when the Dataplane or the authority goes meanwhile, and `ended` from each of
- * them. What the proxy holds stays in use through every state but the last.
+ * `issuing` also returns to `waiting` when the Dataplane or the authority disappears, and every state can change to
+ * `ended`. The proxy's certificate stays in use in every state except `ended`.
  */
 export type LeaseState =
   /** The Dataplane or a usable authority is missing. */
@@ -28,7 +28,7 @@ export type LeaseState =
 
 export interface IdentityLease {
   readonly state: LeaseState;
-  /** What the proxy is at present and who can sign it; undefined while either is missing. */
+  /** Sets the proxy's current services and authority; undefined while either is missing. */
   follow(subject: { readonly services: readonly string[]; readonly authority: ReadyAuthority } | undefined): void;
   end(): void;
 }
@@ -36,13 +36,13 @@ export interface IdentityLease {
 export type ReadyAuthority = Extract<AuthorityState, { kind: "ready" }>;
 
 export interface LeaseOptions {
-  /** A new certificate for the proxy. */
+  /** Called with each new certificate. */
   issued(identity: IssuedIdentity): void;
-  /** A certificate can't be made; it is tried again by itself. */
+  /** Called when a certificate can't be issued; it is retried automatically. */
   failed(error: unknown): void;
-  /** Asked before each certificate: false ends the lease, as whoever holds it can no longer prove who it is. */
+  /** Called before each issue. False ends the lease: the client is no longer authenticated. */
   mayIssue(): boolean;
-  /** Runs the work when its turn comes: many leases must not issue at once. */
+  /** Queues the work, so that not too many leases issue at once. */
   readonly pace: (work: () => Promise<void>) => void;
   readonly timers: Timers;
   /** Milliseconds since 1970. */
@@ -51,11 +51,11 @@ export interface LeaseOptions {
   readonly random: () => number;
 }
 
-/** Renewal comes at 80 % of a certificate's life, moved by up to 5 % either way so that proxies don't come together. */
+/** Certificates are renewed after 80 % of their validity, with a jitter of 5 % either way to spread the proxies. */
 const renewalPoint = 0.8;
 const renewalJitter = 0.05;
 
-/** A timer can't run longer than 24 days, and a machine that slept must notice soon. */
+/** A timer can't run longer than 24 days, and a machine that was suspended must notice soon. */
 const longestTimerMs = 3_600_000;
 const retryMs = 5_000;
 
@@ -73,7 +73,7 @@ export function createLease(options: LeaseOptions): IdentityLease {
     timer = undefined;
   }
 
-  /** Calls back at a time, at once when it is past. */
+  /** Calls back at a time, or immediately if it has passed. */
   function at(time: number, callback: () => void): void {
     stopTimer();
     const left = time - now();
@@ -103,7 +103,7 @@ export function createLease(options: LeaseOptions): IdentityLease {
     const issuing: LeaseState = { kind: "issuing", claim };
     state = issuing;
     options.pace(async () => {
-      // Whatever came meanwhile has started an issue of its own.
+      // A change in the meantime has started another issue.
       if (state !== issuing) return;
       const issuedAt = now();
       try {
@@ -134,7 +134,7 @@ export function createLease(options: LeaseOptions): IdentityLease {
       if (state.kind === "ended") return;
       authority = subject?.authority;
       if (subject === undefined) {
-        // A live certificate stays live: it is the proxy's until it dies. Only its renewal has to wait.
+        // A live certificate stays live until it expires. Only its renewal has to wait.
         if (state.kind !== "live") {
           stopTimer();
           state = { kind: "waiting" };
@@ -143,7 +143,7 @@ export function createLease(options: LeaseOptions): IdentityLease {
       }
       const claim = { services: subject.services, signer: subject.authority.signer };
       if (state.kind !== "waiting" && sameClaim(state.claim, claim)) {
-        // Its turn may have come while there was nobody to sign.
+        // The renewal may have become due while there was no authority.
         if (timer === undefined) again();
         return;
       }

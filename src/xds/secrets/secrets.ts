@@ -8,7 +8,7 @@ const inline = (text: string) => ({
   specifier: { case: "inlineBytes" as const, value: new TextEncoder().encode(text) },
 });
 
-/** The roots of a mesh, as the secret that every proxy of it verifies its peers by. */
+/** The SDS secret with a mesh's trust bundle, which its proxies validate peer certificates with. */
 export function meshCaSecret(bundle: string): EnvoyResource {
   const message = create(SecretSchema, {
     name: meshCaName,
@@ -17,7 +17,7 @@ export function meshCaSecret(bundle: string): EnvoyResource {
   return encode(SecretSchema, meshCaName, message);
 }
 
-/** A proxy's own certificate and key. */
+/** The SDS secret with a proxy's certificate and private key. */
 export function identitySecret({ certificateChain, privateKey }: IssuedIdentity): EnvoyResource {
   const message = create(SecretSchema, {
     name: identityName,

@@ -13,17 +13,17 @@ import type { Authenticate, Identities, IssuedIdentity } from "./identities.js";
 import { type SecretStream, serveSecrets } from "./stream.js";
 
 /**
- * A proxy has two streams of secrets beside the one by which it counts as online, and pings are most of what idle proxies
- * cost. A machine that is gone is noticed without them.
+ * A proxy has two secret streams besides its discovery stream, which determines whether it is online. Pings are most of
+ * the cost of idle proxies, and are not needed here to detect a dead machine.
  */
 const pingEveryMs = 300_000;
 
-/** Requests for secrets have two names, and at most a refusal with the proxy's words. */
+/** A request for secrets has two names, and at most the proxy's error message. */
 const longestMessage = 256 * 1024;
 
-/** What a proxy has of its secrets, as far as it acknowledged them on its present streams. */
+/** The secrets that a proxy acknowledged on its open streams. */
 export interface ProxySecrets {
-  /** Versions (`bundleVersion`) of the roots it trusts, one a stream; undefined in it: not acknowledged yet. */
+  /** Versions (`bundleVersion`) of the trust bundles that it acknowledged, one per stream; undefined: none yet. */
   readonly trusted: readonly (string | undefined)[];
   /** The certificate it uses. */
   readonly identity: IssuedIdentity | undefined;
@@ -39,7 +39,7 @@ export interface SecretServerOptions {
   readonly port: number;
   /** Default: all interfaces, IPv4 and IPv6. */
   readonly host?: string;
-  /** PEM: what the server presents. */
+  /** The server's certificate and key, in PEM. */
   readonly tls: { readonly cert: string; readonly key: string };
   readonly feed: ViewFeed;
   readonly identities: Identities;
@@ -51,17 +51,17 @@ export interface SecretServerOptions {
   readonly connectionsPerAddress?: number;
 }
 
-/** State of the world only: that is what Envoy's Google gRPC client asks for. */
+/** State of the world only: Envoy's Google gRPC client uses no other variant. */
 const streamSecrets = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
 
 const trustedBy = (streams: Iterable<SecretStream>) => trusting(streams).map(({ trusted }) => trusted?.version);
 
-/** Streams are looked at again in slices of this length. */
+/** The longest time that refreshing streams may block the event loop. */
 const sliceMs = 5;
-/** An RSA key takes another thread 50 ms. */
+/** Generating an RSA key takes 50 ms on another thread. */
 const issuedAtOnce = 8;
 
-/** Streams by the proxy that they belong to, which their first request tells. */
+/** Streams by proxy. The first request of a stream identifies its proxy. */
 function createStreamIndex() {
   const meshes = new Map<string, Map<string, Set<SecretStream>>>();
   return {
@@ -126,13 +126,13 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
         let known: ProxyId | undefined;
         return {
           message(bytes) {
-            const asked = stream.trusted !== undefined;
+            const hadBundle = stream.trusted !== undefined;
             stream.message(bytes);
             if (known === undefined && stream.proxy !== undefined) {
               known = stream.proxy;
               index.add(stream, known);
             }
-            if (known !== undefined && asked && stream.trusted === undefined) agreement.changed(known);
+            if (known !== undefined && hadBundle && stream.trusted === undefined) agreement.changed(known);
           },
           closed() {
             stream.closed();

@@ -4,51 +4,53 @@ import { contentHash, createNonces } from "../response.js";
 /** A state-of-the-world request on a secret stream. */
 export interface SecretRequest {
   readonly names: readonly string[];
-  /** Nonce of the response this acknowledges or refuses; empty when it does neither. */
+  /** Nonce of the response that this acknowledges or rejects; empty when it does neither. */
   readonly nonce: string;
-  /** The client's words when it refuses. */
+  /** The client's error message when it rejects. */
   readonly refusal: string | undefined;
 }
 
 export interface SecretSessionEvents {
   send(response: { readonly resources: readonly EnvoyResource[]; readonly nonce: string }): void;
-  /** The client uses these from now on. */
+  /** The client accepted these secrets and uses them. */
   acknowledged(resources: readonly EnvoyResource[]): void;
   refused(resources: readonly EnvoyResource[], reason: string): void;
 }
 
 /**
- * One secret stream: which secrets the client asked for, what it was offered, sent, and took. It knows nothing of the
- * wire, of certificates or of the clock; `request` and `offer` may come in any order, and each sends at once what has
- * become due. At most one response is on its way; what is offered meanwhile replaces what waits.
+ * The state of one secret stream: which secrets the client requested, and which were set, sent and acknowledged. It is
+ * independent of the wire format, of certificates and of the clock. `request` and `set` may be called in any order;
+ * each sends immediately what has become due. At most one response is unacknowledged; a newer version replaces a
+ * pending one.
  */
 export interface SecretSession {
   request(request: SecretRequest): void;
   /**
-   * The present content of a secret; sent when the client asks for that name and doesn't have, nor refused, just this.
-   * Forgotten when the client drops the name: it may be out of date by the time that the name is asked for again.
+   * Sets the current version of a secret. It is sent when the client requests that name and has neither acknowledged
+   * nor rejected this version. It is dropped when the client unsubscribes: it may be stale when the name is requested
+   * again.
    */
-  offer(secret: EnvoyResource): void;
-  /** What the client asks for at present. */
+  set(secret: EnvoyResource): void;
+  /** The names that the client currently requests. */
   readonly names: ReadonlySet<string>;
   /** The version of a secret that the client acknowledged last. */
-  taken(name: string): string | undefined;
+  acknowledged(name: string): string | undefined;
 }
 
 export function createSecretSession(events: SecretSessionEvents): SecretSession {
   let names: ReadonlySet<string> = new Set();
-  const offered = new Map<string, EnvoyResource>();
-  const taken = new Map<string, string>();
-  const refused = new Map<string, string>();
+  const current = new Map<string, EnvoyResource>();
+  const acknowledged = new Map<string, string>();
+  const rejected = new Map<string, string>();
   const nextNonce = createNonces();
   let unacknowledged: { readonly nonce: string; readonly resources: readonly EnvoyResource[] } | undefined;
 
   function step(): void {
     if (unacknowledged !== undefined) return;
     const resources = [...names]
-      .map((name) => offered.get(name))
+      .map((name) => current.get(name))
       .filter((secret) => secret !== undefined)
-      .filter(({ name, version }) => taken.get(name) !== version && refused.get(name) !== version);
+      .filter(({ name, version }) => acknowledged.get(name) !== version && rejected.get(name) !== version);
     if (resources.length === 0) return;
     unacknowledged = { nonce: nextNonce(contentHash("sds", resources, [])), resources };
     events.send(unacknowledged);
@@ -60,9 +62,9 @@ export function createSecretSession(events: SecretSessionEvents): SecretSession 
     unacknowledged = undefined;
     for (const { name, version } of resources) {
       if (refusal === undefined) {
-        taken.set(name, version);
-        refused.delete(name);
-      } else refused.set(name, version);
+        acknowledged.set(name, version);
+        rejected.delete(name);
+      } else rejected.set(name, version);
     }
     if (refusal === undefined) events.acknowledged(resources);
     else events.refused(resources, refusal);
@@ -72,26 +74,26 @@ export function createSecretSession(events: SecretSessionEvents): SecretSession 
     request(request) {
       const stale = request.nonce !== "" && unacknowledged !== undefined && unacknowledged.nonce !== request.nonce;
       answer(request);
-      // A stale request was made before the client saw our last response: its next one tells what it wants now.
+      // A stale request was sent before the client received our last response. Its next one has its current names.
       if (stale) return;
       const wanted = new Set(request.names);
-      for (const name of names) if (!wanted.has(name)) offered.delete(name);
-      // A name that was not asked for until now is answered in full, also when the same request acknowledges it.
+      for (const name of names) if (!wanted.has(name)) current.delete(name);
+      // A newly requested name is sent even if the same request acknowledges it.
       for (const name of wanted) {
         if (names.has(name)) continue;
-        taken.delete(name);
-        refused.delete(name);
+        acknowledged.delete(name);
+        rejected.delete(name);
       }
       names = wanted;
       step();
     },
-    offer(secret) {
-      offered.set(secret.name, secret);
+    set(secret) {
+      current.set(secret.name, secret);
       step();
     },
     get names() {
       return names;
     },
-    taken: (name) => taken.get(name),
+    acknowledged: (name) => acknowledged.get(name),
   };
 }

@@ -16,12 +16,11 @@ import { createLease, type IdentityLease, type ReadyAuthority } from "./identity
 import { identitySecret, meshCaSecret } from "./secrets.js";
 import { createSecretSession } from "./session.js";
 
-/** What a stream is served from. */
-export interface SecretSurroundings {
+export interface SecretStreamOptions {
   readonly view: () => View;
   readonly identities: Identities;
   readonly authenticate: Authenticate;
-  /** Issues a certificate when its turn comes. */
+  /** Queues the issue of a certificate. */
   readonly pace: (issue: () => Promise<void>) => void;
   readonly logger: Logger;
   readonly observer: SecretObserver;
@@ -33,11 +32,11 @@ export interface SecretSurroundings {
 export interface SecretStream extends GrpcListener {
   /** Undefined until its first request. */
   readonly proxy: ProxyId | undefined;
-  /** The bundle of roots that the proxy acknowledged last on this stream; undefined when it asks for none. */
+  /** The trust bundle that the proxy acknowledged last on this stream; undefined when it does not request it. */
   readonly trusted: { readonly version: string | undefined } | undefined;
   /** The certificate that the proxy acknowledged last on this stream. */
   readonly identity: IssuedIdentity | undefined;
-  /** Whether it carries a token of the proxy's, as far as that could be told when it was asked first. */
+  /** Whether it carries a valid token of the proxy. The result of the first call is cached. */
   proved(): boolean;
   /** The Dataplane, its mesh or the mesh's authority changed. */
   refresh(): void;
@@ -50,7 +49,7 @@ function servicesIn(mesh: MeshView | undefined, name: string): readonly string[]
 
 const bundles = new WeakMap<ReadyAuthority, EnvoyResource>();
 
-/** The same object for all proxies of a mesh, made once. */
+/** Cached: all proxies of a mesh share one object. */
 function bundleOf(authority: ReadyAuthority): EnvoyResource {
   let secret = bundles.get(authority);
   if (secret === undefined) {
@@ -60,19 +59,18 @@ function bundleOf(authority: ReadyAuthority): EnvoyResource {
   return secret;
 }
 
-/** The version by which an authority's roots are known when a proxy acknowledges them. */
+/** The resource version of an authority's trust bundle, as proxies acknowledge it. */
 export const bundleVersion = (authority: ReadyAuthority): string => bundleOf(authority).version;
 
 /** Serves one StreamSecrets call. */
-export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): SecretStream {
-  const { view, identities, authenticate, pace, logger, observer, incidents } = surroundings;
-  const timers = surroundings.timers ?? realTimers;
+export function serveSecrets(call: GrpcCall, options: SecretStreamOptions): SecretStream {
+  const { view, identities, authenticate, pace, logger, observer, incidents, timers = realTimers } = options;
   let proxy: ProxyId | undefined;
   let ended = false;
   let lease: IdentityLease | undefined;
   let provedUntil: Date | undefined;
   const issued = new Map<string, IssuedIdentity>();
-  let used: IssuedIdentity | undefined;
+  let identity: IssuedIdentity | undefined;
 
   const session = createSecretSession({
     send({ resources, nonce }) {
@@ -81,10 +79,10 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     acknowledged(resources) {
       for (const { name, version } of resources) {
         if (proxy === undefined) continue;
-        const identity = issued.get(version);
-        if (identity !== undefined) {
-          used = identity;
-          observer.certified(proxy, identity, new Date());
+        const acknowledged = issued.get(version);
+        if (acknowledged !== undefined) {
+          identity = acknowledged;
+          observer.certified(proxy, acknowledged, new Date());
         } else if (name === meshCaName) observer.trusting(proxy, version);
       }
     },
@@ -105,8 +103,8 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     refuse(callError("sds.unauthenticated"), reason);
   }
 
-  /** Lets the proxy in, or ends the stream and says false. */
-  function letIn(id: ProxyId): boolean {
+  /** Returns whether the proxy is authenticated and has a Dataplane; closes the stream if not. */
+  function authorize(id: ProxyId): boolean {
     const tokens = call.header("authorization");
     if (tokens.length > 1) {
       unauthenticated("there is more than one token");
@@ -127,16 +125,16 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
 
   function openLease(): IdentityLease {
     const opened = createLease({
-      issued(made) {
-        const secret = identitySecret(made);
+      issued(certificate) {
+        const secret = identitySecret(certificate);
         issued.clear();
-        issued.set(secret.version, made);
-        session.offer(secret);
+        issued.set(secret.version, certificate);
+        session.set(secret);
       },
-      failed: (error) => logger.error("no certificate could be issued; it is tried again", { ...proxy, error }),
+      failed: (error) => logger.error("no certificate could be issued; it will be retried", { ...proxy, error }),
       mayIssue() {
         if (provedUntil === undefined || provedUntil.getTime() > Date.now()) return true;
-        // Envoy then opens another stream, with what its token file holds by that time.
+        // Envoy then opens another stream, with the token that its token file has by then.
         unauthenticated("the token has expired since the stream began");
         return false;
       },
@@ -149,7 +147,7 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
   }
 
   function follow(id: ProxyId, authority: AuthorityState | undefined): void {
-    if (authority?.kind === "ready" && session.names.has(meshCaName)) session.offer(bundleOf(authority));
+    if (authority?.kind === "ready" && session.names.has(meshCaName)) session.set(bundleOf(authority));
     if (lease === undefined) return;
     const services = servicesIn(view().get(id.mesh), id.name);
     lease.follow(authority?.kind === "ready" && services.length > 0 ? { services, authority } : undefined);
@@ -199,13 +197,13 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
     }
     const wantsIdentity = message.names.includes(identityName);
     if (wantsIdentity && lease === undefined) {
-      if (!letIn(proxy)) return;
+      if (!authorize(proxy)) return;
       lease = openLease();
     } else if (!wantsIdentity && lease !== undefined) {
       lease.end();
       lease = undefined;
       issued.clear();
-      used = undefined;
+      identity = undefined;
     }
     call.proved();
     session.request(message);
@@ -227,10 +225,10 @@ export function serveSecrets(call: GrpcCall, surroundings: SecretSurroundings): 
       return proxy;
     },
     get trusted() {
-      return session.names.has(meshCaName) ? { version: session.taken(meshCaName) } : undefined;
+      return session.names.has(meshCaName) ? { version: session.acknowledged(meshCaName) } : undefined;
     },
     get identity() {
-      return used;
+      return identity;
     },
     refresh,
     message: read,

@@ -19,7 +19,7 @@ const formats: readonly [what: string, format: string, expected: string | undefi
   ["and not doubled", "%DURATION%\n", "%DURATION%\n"],
   ["several lines stay as they are", "a\n\nb\n\n", "a\n\nb\n\n"],
   [
-    "all of ours",
+    "all Kuma operators",
     "%KUMA_SOURCE_ADDRESS% %KUMA_SOURCE_ADDRESS_WITHOUT_PORT% %KUMA_SOURCE_SERVICE% %KUMA_DESTINATION_SERVICE%",
     "10.0.0.1:0 10.0.0.1 backend redis\n",
   ],
@@ -33,28 +33,28 @@ const formats: readonly [what: string, format: string, expected: string | undefi
     "100%% %START_TIME(%s.%3f)% %REQ(X?Y):5%",
     "100%% %START_TIME(%s.%3f)% %REQ(X?Y):5%\n",
   ],
-  ["an operator that is newer than we are", "%OF_TOMORROW(x)%", "%OF_TOMORROW(x)%\n"],
+  ["an operator of a newer Envoy", "%OF_TOMORROW(x)%", "%OF_TOMORROW(x)%\n"],
   ["nothing but a line break", "\n", "\n"],
-  ["what Envoy would refuse", "%DURATION", undefined],
-  ["a placeholder that no version has", "%KUMA_DOWNSTREAM_CLUSTER%", undefined],
+  ["a format that Envoy would reject", "%DURATION", undefined],
+  ["an unknown Kuma operator", "%KUMA_DOWNSTREAM_CLUSTER%", undefined],
 ];
 
 for (const [what, format, expected] of formats) {
   test(`format: ${what}`, () => assert.is(envoyLogFormat(format, traffic), expected));
 }
 
-test("a percent sign in what is filled in stays one, and never becomes an operator", () => {
+test("a percent sign in a substituted value is kept, and never becomes an operator", () => {
   const odd = { ...traffic, sourceService: "100%", destinationService: "%DURATION%" };
   const format = envoyLogFormat("%KUMA_SOURCE_SERVICE%->%KUMA_DESTINATION_SERVICE%%BYTES_SENT%", odd);
   assert.is(format, "100%%->%%DURATION%%%BYTES_SENT%\n");
 });
 
-test("what is filled in is not looked at again", () => {
+test("a substituted value is not parsed again", () => {
   const odd = { ...traffic, sourceService: "%KUMA_DESTINATION_SERVICE%" };
   assert.is(envoyLogFormat("%KUMA_SOURCE_SERVICE%", odd), "%%KUMA_DESTINATION_SERVICE%%\n");
 });
 
-/** What Envoy's file logger is told. */
+/** The configuration of Envoy's file logger. */
 function file(backend: LoggingBackend) {
   const log = accessLog(backend, traffic);
   if (log === undefined) return undefined;
@@ -76,7 +76,7 @@ const written = (path: string, inlineString: string) =>
     },
   });
 
-test("a file backend is a file, by its path and format", () => {
+test("a file backend becomes a file logger with its path and format", () => {
   assert.equal(
     file({ name: "f", format: "%DURATION%", file: { path: "/tmp/a.log" } }),
     written("/tmp/a.log", "%DURATION%\n"),
@@ -90,7 +90,7 @@ test("a file backend is a file, by its path and format", () => {
   );
 });
 
-test("a TCP backend is the FIFO, the collector's address before each line", () => {
+test("a TCP backend becomes the FIFO, with the collector's address before each line", () => {
   const tcp = { address: "logstash.internal:9000" };
   assert.equal(
     file({ name: "t", format: "a %DURATION%\n\nb", tcp }),
@@ -101,7 +101,7 @@ test("a TCP backend is the FIFO, the collector's address before each line", () =
   );
 });
 
-test("a backend that can't be logged to is left out", () => {
+test("an unusable backend is left out", () => {
   assert.is(file({ name: "nothing" }), undefined);
   assert.is(file({ name: "file without a path", file: {} }), undefined);
   assert.is(file({ name: "collector without an address", tcp: {} }), undefined);

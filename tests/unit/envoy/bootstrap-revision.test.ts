@@ -3,9 +3,9 @@ import type { ConfigJson } from "../../support/envoy-json.js";
 import { generateCase, goldenCases } from "../../support/golden-envoy.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("Envoys that an older release started");
+const test = suite("Envoys started by an older release");
 
-/** What revision 1 added to what the release before generates, wherever it is. */
+/** The fields that revision 1 added, anywhere in a resource. */
 const added = new Set([
   "circuitBreakers",
   "upstreamConnectionOptions",
@@ -33,10 +33,10 @@ function* fieldsOf(value: unknown): Generator<string> {
   }
 }
 
-/** Raw resources are the user's, and may have any of these fields. */
+/** Raw resources come from users, and may have any of these fields. */
 const ours = goldenCases.filter((name) => !name.startsWith("template"));
 
-test("get what their own release generated, without what came later", () => {
+test("get the configuration that their own release generated, without later fields", () => {
   const seen = new Set<string>();
   for (const name of ours) {
     const old = generateCase(name, 0);

@@ -1,11 +1,11 @@
 import * as assert from "uvu/assert";
-import { generate, type Surroundings } from "../../../src/envoy/generate.js";
+import { type GeneratorOptions, generate } from "../../../src/envoy/generate.js";
 import { createPlacement } from "../../../src/envoy/placement.js";
 import type { MeshView } from "../../../src/view/mesh-view.js";
 import { dataplane, meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("a service's cluster, which all its consumers share");
+const test = suite("a service's cluster, which all its clients share");
 
 const consumer = (service: string) =>
   dataplane(service, {
@@ -24,46 +24,51 @@ const resources = [consumer("web"), consumer("api"), consumer("cron"), check("we
 
 const server = { target: "cp:5677", root: "root" };
 
-/** What a proxy is told of the service, as a version. */
-function told(mesh: MeshView, name: string, tokenPath: string | undefined, surroundings: Surroundings): string {
+/** The version of a proxy's cluster for the service. */
+function clusterVersion(
+  mesh: MeshView,
+  name: string,
+  tokenPath: string | undefined,
+  options: GeneratorOptions,
+): string {
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no ${name}`);
-  const cluster = generate(proxy, mesh, surroundings, createPlacement({ tokenPath })).config.cds.get("redis");
+  const cluster = generate(proxy, mesh, options, createPlacement({ tokenPath })).config.cds.get("redis");
   return cluster?.version ?? "none";
 }
 
-test("is the same for proxies that differ in nothing it says, and never another's", () => {
+test("is the same resource for proxies with equal inputs, and never that of others", () => {
   const mesh = meshViewOf(meshRecord(), ...resources);
-  const surroundings: Surroundings[] = [
+  const options: GeneratorOptions[] = [
     { connectTimeoutMs: 5000, secretServer: server },
     { connectTimeoutMs: 1000, secretServer: server },
     { connectTimeoutMs: 5000, secretServer: { target: "other:5677", root: "root" } },
   ];
-  // More token paths than are remembered.
+  // More token paths than the cache holds.
   const tokenPaths = [undefined, ...Array.from({ length: 20 }, (_, index) => `/token-${index}`)];
   const versions = new Set<string>();
   for (let round = 0; round < 2; round++) {
     for (const path of tokenPaths) {
-      for (const around of surroundings) {
+      for (const around of options) {
         for (const name of ["web", "api", "cron", "web"]) {
           const fresh = meshViewOf(meshRecord(), ...resources);
-          const version = told(mesh, name, path, around);
-          assert.is(version, told(fresh, name, path, around));
+          const version = clusterVersion(mesh, name, path, around);
+          assert.is(version, clusterVersion(fresh, name, path, around));
           versions.add(version);
         }
       }
     }
   }
-  assert.is(versions.size, tokenPaths.length * surroundings.length * 3);
+  assert.is(versions.size, tokenPaths.length * options.length * 3);
 });
 
-test("follows the mesh: another policy, another cluster", () => {
+test("changes with the mesh: another policy, another cluster", () => {
   const around = { connectTimeoutMs: 5000, secretServer: server };
-  const before = told(meshViewOf(meshRecord(), ...resources), "web", "token", around);
-  const after = told(meshViewOf(meshRecord(), ...resources, check("web", "30s")), "web", "token", around);
-  const plain = told(meshViewOf(meshRecord(false), ...resources), "web", "token", around);
+  const before = clusterVersion(meshViewOf(meshRecord(), ...resources), "web", "token", around);
+  const after = clusterVersion(meshViewOf(meshRecord(), ...resources, check("web", "30s")), "web", "token", around);
+  const plain = clusterVersion(meshViewOf(meshRecord(false), ...resources), "web", "token", around);
   assert.is(new Set([before, after, plain]).size, 3);
-  assert.is(told(meshViewOf(meshRecord(), ...resources), "web", "token", around), before);
+  assert.is(clusterVersion(meshViewOf(meshRecord(), ...resources), "web", "token", around), before);
 });
 
 test.run();

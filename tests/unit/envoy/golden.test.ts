@@ -4,7 +4,7 @@ import { golden } from "../../support/golden.js";
 import { generateCase, goldenCases, storedConfigs } from "../../support/golden-envoy.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what resources come to in Envoy's configuration, as reviewed");
+const test = suite("golden Envoy configurations");
 
 const told = new Set<string>();
 
@@ -19,7 +19,7 @@ for (const name of goldenCases) {
   });
 }
 
-test("nothing is stored of a proxy that is in no case", () => {
+test("there is no golden file for a proxy that is in no case", () => {
   assert.equal(
     [...storedConfigs().keys()].filter((file) => !told.has(file)),
     [],

@@ -18,13 +18,13 @@ const test = suite("resources as Envoy JSON");
 const inline = (value: string) => ({ specifier: { case: "inlineString" as const, value } });
 const hidden = "[redacted]";
 
-test("everything that is generated can be shown", () => {
+test("every generated resource can be shown", () => {
   // A template that imports nothing would leave nothing to show.
   const mesh = meshViewOf(...policyMesh.filter(({ type }) => type !== "ProxyTemplate"));
   const proxy = mesh.proxies.get("web-1");
   if (proxy === undefined) throw new Error("there is no web-1");
-  const surroundings = { connectTimeoutMs, secretServer: { target: "cp:5677", root: "a certificate" } };
-  const { config } = generate(proxy, mesh, surroundings, createPlacement({ tokenPath: "/run/token" }));
+  const options = { connectTimeoutMs, secretServer: { target: "cp:5677", root: "a certificate" } };
+  const { config } = generate(proxy, mesh, options, createPlacement({ tokenPath: "/run/token" }));
   let shown = 0;
   for (const kind of kinds) {
     for (const resource of config[kind].values()) {
@@ -40,7 +40,7 @@ test("everything that is generated can be shown", () => {
   assert.not.match(text, hidden);
 });
 
-test("private keys are left out, wherever they are, and nothing else is", () => {
+test("private keys are redacted wherever they are, and nothing else is", () => {
   const certificate = {
     certificateChain: inline("public"),
     privateKey: inline("confidential"),
@@ -88,7 +88,7 @@ test("private keys are left out, wherever they are, and nothing else is", () => 
   }
 });
 
-test("raw resources may hold whatever Envoy's configuration has", () => {
+test("raw resources may contain any type of Envoy's configuration", () => {
   const text = "{'@type': type.googleapis.com/envoy.api.v2.RouteConfiguration, name: r, virtualHosts: []}";
   const reading = readRaw(text);
   if (!reading.valid) throw new Error(JSON.stringify(reading.problems));
@@ -98,7 +98,7 @@ test("raw resources may hold whatever Envoy's configuration has", () => {
   });
 });
 
-test("a packed message of an unknown type is an error, not a part left out", () => {
+test("an Any of an unknown type is an error, and not left out", () => {
   const cluster = create(ClusterSchema, {
     name: "raw",
     transportSocket: {

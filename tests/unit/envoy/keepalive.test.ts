@@ -7,30 +7,30 @@ import { readListener } from "../../support/tls-decoding.js";
 
 const test = suite("TCP keepalive of accepted connections");
 
-const surroundings = { connectTimeoutMs: 5000, secretServer: undefined };
+const options = { connectTimeoutMs: 5000, secretServer: undefined };
 const inbound = [{ interface: "127.0.0.1:8000:80", tags: { service: "backend" } }];
 const outbound = [{ interface: ":10000", service: "redis" }];
 
-/** How many socket options each listener of a proxy has, by its name. */
+/** The number of socket options of each listener, by name. */
 function optionsOf(bootstrapRevision: number | undefined, redirectPort: number): Record<string, number> {
   const networking = { inbound, outbound, transparentProxying: { redirectPort } };
   const mesh = meshViewOf(meshRecord(false), dataplane("backend-1", networking));
   const proxy = mesh.proxies.get("backend-1");
   if (proxy === undefined) throw new Error("there is no backend-1");
-  const { lds } = generate(proxy, mesh, surroundings, createPlacement({ bootstrapRevision })).config;
+  const { lds } = generate(proxy, mesh, options, createPlacement({ bootstrapRevision })).config;
   return Object.fromEntries(
     [...lds.values()].map((listener) => [listener.name, readListener(listener).socketOptions.length]),
   );
 }
 
-test("is for Envoys that had it from their start: others would refuse the listener and every later change of it", () => {
+test("is only set for Envoys that were started with it: others would reject the listener and its later changes", () => {
   for (const old of [undefined, 0]) {
     assert.equal(optionsOf(old, 0), { "inbound:127.0.0.1:8000": 0, "outbound:127.0.0.1:10000": 0 });
   }
   assert.equal(optionsOf(1, 0), { "inbound:127.0.0.1:8000": 4, "outbound:127.0.0.1:10000": 4 });
 });
 
-test("is set on the one listener that has a socket when connections are redirected", () => {
+test("is only set on the listener with a socket when connections are redirected", () => {
   const none = { "inbound:127.0.0.1:8000": 0, "outbound:127.0.0.1:10000": 0 };
   assert.equal(optionsOf(1, 15_001), { catch_all: 4, ...none });
 });

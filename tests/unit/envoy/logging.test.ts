@@ -8,7 +8,7 @@ import { configJson } from "../../support/envoy-json.js";
 import { dataplane, meshViewOf, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what connections are logged to");
+const test = suite("the log backends of outbounds");
 
 type Backends = NonNullable<Mesh["logging"]>["backends"];
 
@@ -36,7 +36,7 @@ function generated(mesh: MeshView, name: string, placement?: Placement) {
   return generate(proxy, mesh, { connectTimeoutMs: 1000, secretServer: undefined }, placement);
 }
 
-/** Where each outbound of `web` logs to, and what of the policies has no effect. */
+/** The backends of each outbound of `web`, and the parts of policies without effect. */
 function outcome(mesh: Stored, ...policies: readonly Stored[]) {
   const { config, ignored } = generated(meshViewOf(mesh, proxyOf("web", "redis", "db"), ...policies), "web");
   const listeners = configJson(config).listeners?.filter(({ name }) => String(name).startsWith("outbound")) ?? [];
@@ -52,7 +52,7 @@ const none = { paths: [[], []], ignored: [] };
 const a = "/tmp/a.log";
 const b = "/tmp/b.log";
 
-test("a proxy gets no file outside of the directories that it names, and all else", () => {
+test("a proxy gets all backends except files outside of its log directories", () => {
   const outside = { name: "c", format: "%DURATION%", file: { path: "/tmp/../etc/cron.d/x" } };
   const relative = { name: "d", format: "%DURATION%", file: { path: "own.log" } };
   const mesh = meshViewOf(
@@ -86,7 +86,7 @@ test("a rule logs the connections of its sources to its destinations, to its bac
   assert.equal(outcome(meshWith(undefined, "a"), log("l", "redis", "web")), none);
 });
 
-test("of several rules every backend counts once, in an order that names of policies don't change", () => {
+test("with several rules every backend is used once, in an order independent of policy names", () => {
   const rules: [source: string, destination: string, backend?: string][] = [
     ["web", "redis", "b"],
     ["*", "*"],
@@ -105,7 +105,7 @@ test("of several rules every backend counts once, in an order that names of poli
   assert.equal(named(["4", "3", "2", "1"]), named(["1", "2", "3", "4"]));
 });
 
-test("a rule without where to logs nothing, says so, and takes nothing from the others", () => {
+test("a rule without a backend logs nothing, is reported, and does not affect the others", () => {
   const [noDefault, noSuch] = [log("no-default", "web", "*"), log("no-such", "web", "redis", "c")];
   assert.equal(outcome(meshWith(), noDefault, noSuch, log("good", "web", "redis", "b")), {
     paths: [[b], []],
@@ -127,7 +127,7 @@ test("a rule without where to logs nothing, says so, and takes nothing from the 
   });
 });
 
-test("a format of another version that Envoy would refuse costs its own backend only", () => {
+test("a stored format that Envoy would reject only disables its own backend", () => {
   assert.equal(
     outcome(meshWith([file("a"), file("b", "%NO")]), log("1", "web", "redis", "a"), log("2", "web", "*", "b")),
     {
@@ -168,7 +168,7 @@ test("dataplanes with the same listener each log as themselves", () => {
   assert.equal(lines, ["web 10.0.0.1:0\\n", "web 10.0.0.2:0\\n", "api 10.0.0.2:0\\n"]);
 });
 
-test("a change of rules or backends is news to those that log by them, and to nobody else", () => {
+test("a change of rules or backends only changes the listeners that log by them", () => {
   const proxies = [proxyOf("web", "redis"), proxyOf("api", "redis"), proxyOf("job", "db"), proxyOf("redis")];
   const names = ["web", "api", "job", "redis"];
   const versions = (...resources: readonly Stored[]) => {

@@ -24,7 +24,7 @@ import { echoListener } from "../../support/echo-listener.js";
 import { dataplane, meshRecord, permission, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("policies and listeners that only this file knows");
+const test = suite("policy and listener kinds defined only in this file");
 
 const schema = object({ sources: selectorsSchema, destinations: selectorsSchema, conf: object({ most: uint32() }) });
 const limitType = <const Name extends string, const Level extends PolicyLevel>(name: Name, level: Level) =>
@@ -82,11 +82,11 @@ const web = dataplane("web-1", {
 });
 const allowing = (service: string) => permission("p", { sources: match(service), destinations: match("web") });
 
-const surroundings = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
+const options = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
 const none = emptyPolicies([...policyTypes, ...Object.values(types)]);
 const make = createGenerator(effects, [echoListener, ...listenerKinds]);
 
-/** The view with these resources, and after a change of one. */
+/** The view with these resources, which the test can change one by one. */
 function mesh(...resources: readonly Stored[]) {
   const change = { kind: "listing", sequence: 1, resources: [meshRecord(true), web, ...resources] } as const;
   let view = apply(emptyView, change, new Map(), none);
@@ -98,7 +98,7 @@ function mesh(...resources: readonly Stored[]) {
   };
   return {
     current,
-    made: (before?: Generated) => make(current().proxy, current().mesh, surroundings, undefined, before),
+    made: (before?: Generated) => make(current().proxy, current().mesh, options, undefined, before),
     put(resource: Stored) {
       const touched: TouchedMeshes = new Map();
       view = apply(view, { kind: "put", sequence: 2, resource }, touched, none);
@@ -107,7 +107,7 @@ function mesh(...resources: readonly Stored[]) {
   };
 }
 
-/** Every resource by its kind, name and version, which is a hash of its content. */
+/** All resources as kind, name and version, which is a hash of the content. */
 const versions = ({ config }: Generated) =>
   kinds.flatMap((kind) => [...config[kind].values()].map(({ name, version }) => `${kind} ${name} ${version}`)).sort();
 
@@ -117,7 +117,7 @@ const bytesOf = ({ config }: Generated, kind: "cds" | "lds", name: string) => {
   return resource.bytes;
 };
 
-test("policies for inbounds and permissions are taken into what was made, whatever kind a listener is of", () => {
+test("inbound policies and permissions update an existing configuration, for every listener kind", () => {
   const { made, put } = mesh(allowing("web"), limit("inbound", 3));
   let before = made();
   for (const change of [allowing("other"), limit("inbound", 5), allowing("*"), limit("inbound", 7)]) {
@@ -135,7 +135,7 @@ test("policies for inbounds and permissions are taken into what was made, whatev
   assert.equal(echo, ["envoy.filters.network.rbac", "envoy.filters.network.echo"]);
 });
 
-test("any other policy makes a configuration anew, also one that has no effect at all", () => {
+test("any other policy regenerates a configuration, even one without an effect", () => {
   for (const type of ["destination", "dataplane", "idle"] as const) {
     const { made, put } = mesh(limit(type, 1));
     const before = made();
@@ -144,7 +144,7 @@ test("any other policy makes a configuration anew, also one that has no effect a
   }
 });
 
-test("a policy for destinations is in the clusters of a service, a policy for dataplanes around all that is generated", () => {
+test("a destination policy changes the clusters of a service, a dataplane policy wraps the whole generation", () => {
   const { made, put } = mesh(limit("destination", 7));
   assert.is(fromBinary(ClusterSchema, bytesOf(made(), "cds", "web")).connectTimeout?.seconds, 7n);
   assert.is(made().config.lds.size, 3);
@@ -152,17 +152,17 @@ test("a policy for destinations is in the clusters of a service, a policy for da
   assert.is(made().config.lds.size, 1);
 });
 
-test("whom a change concerns follows from what the policy is about", () => {
+test("the proxies that a change affects follow from the policy's level", () => {
   const touched = (type: keyof typeof types) => {
-    const { services, offered } = mesh().put(limit(type, 1)) ?? {};
-    return [services, offered].map((names) => [...(names ?? [])].join());
+    const { upstreams, inboundServices } = mesh().put(limit(type, 1)) ?? {};
+    return [upstreams, inboundServices].map((names) => [...(names ?? [])].join());
   };
   assert.equal(touched("inbound"), ["", "web"]);
   assert.equal(touched("dataplane"), ["", "web"]);
   assert.equal(touched("destination"), ["web", ""]);
 });
 
-test("inspect has a field for each, where it is about something", () => {
+test("inspect has a field for each type where it matches", () => {
   const { current } = mesh(limit("inbound", 1), limit("destination", 1), limit("dataplane", 1));
   const policies = dataplanePolicies(current().mesh, current().proxy);
   const row = { applies: true, reason: "only" };
@@ -172,15 +172,15 @@ test("inspect has a field for each, where it is about something", () => {
   assert.equal(Reflect.get(policies, "DataplaneLimits"), [{ name: "l", selector: { service: "web" }, ...row }]);
 });
 
-test("without them nothing is different from what is generated by default", () => {
+test("without them the configuration equals the default one", () => {
   const { current, made } = mesh(allowing("web"));
-  const { config } = generate(current().proxy, current().mesh, surroundings);
+  const { config } = generate(current().proxy, current().mesh, options);
   assert.is(config.cds.get("web"), made().config.cds.get("web"));
   assert.is(config.lds.get("inbound:10.0.0.1:8080"), made().config.lds.get("inbound:10.0.0.1:8080"));
   assert.is.not(config.lds.get("inbound:10.0.0.1:8081"), made().config.lds.get("inbound:10.0.0.1:8081"));
 });
 
-test("an effect whose parameters a cache key can't tell is refused by the type checker", () => {
+test("the type checker rejects an effect whose parameters a cache key can't represent", () => {
   const parametersOf = () => new Map([["a", 1]]);
   // @ts-expect-error a map
   policyEffect(types.idle, { cluster: { parametersOf, addTo() {} } });

@@ -10,7 +10,7 @@ const test = suite("memoised resources");
 const frozen = (n: number) => Object.freeze({ a: n });
 const [one, two] = [frozen(1), frozen(2)];
 
-test("different values never have one key, however they are spelt", () => {
+test("different values never have the same key", () => {
   const values: readonly unknown[] = [
     [],
     [""],
@@ -102,14 +102,14 @@ test("different values never have one key, however they are spelt", () => {
   }
 });
 
-test("a value that says the same has the same key, be it written anew or frozen", () => {
+test("equal values have the same key, whether copied or frozen", () => {
   assert.is(keyOf({ a: { b: "c" } }), keyOf({ a: { b: "c" } }));
   assert.is.not(keyOf({ a: { b: "c" } }), keyOf({ a: { b: "d" } }));
   assert.is(keyOf(frozen(3)), keyOf(frozen(3)));
   assert.is.not(keyOf(frozen(3)), keyOf(frozen(4)));
 });
 
-test("what is not frozen is read each time", () => {
+test("an object that is not frozen is read each time", () => {
   const changing = { a: 1 };
   const before = keyOf(changing);
   changing.a = 2;
@@ -121,7 +121,7 @@ interface Made {
   readonly more: { readonly a: number } | undefined;
 }
 
-test("what somebody holds is not made again, and each maker has results of its own", () => {
+test("a referenced result is not created again, and each memo has its own results", () => {
   let count = 0;
   const make = (parameters: Made) => {
     count += 1;
@@ -137,7 +137,7 @@ test("what somebody holds is not made again, and each maker has results of its o
   assert.is(count, 4);
 });
 
-test("of what nobody holds the recent ones are kept", () => {
+test("of unreferenced results the most recent ones are kept", () => {
   const makes: string[] = [];
   const of = memoOfRecent(2, ({ name }: { readonly name: string }) => {
     makes.push(name);
@@ -147,7 +147,7 @@ test("of what nobody holds the recent ones are kept", () => {
   assert.equal(makes, ["a", "b", "c", "b"]);
 });
 
-test("functions, maps and bytes are refused by the type checker: a key can't tell what is in them", () => {
+test("the type checker rejects functions, maps and bytes, which a key can't represent", () => {
   // @ts-expect-error a function
   memo((parameters: { readonly make: () => number }) => ({ made: parameters.make() }));
   // @ts-expect-error a map
@@ -156,9 +156,9 @@ test("functions, maps and bytes are refused by the type checker: a key can't tel
   memo((parameters: { readonly deep: { readonly bytes: Uint8Array } }) => ({ size: parameters.deep.bytes.length }));
 });
 
-test("it makes no difference what was made before: 400 meshes come to the same in another order", async () => {
+test("results do not depend on what was created before: 400 meshes are the same in another order", async () => {
   const seeds = Array.from({ length: 400 }, (_, index) => runSeed + index);
-  // A thread has modules of its own, which remember nothing of what this one has made.
+  // A worker thread has its own modules, with empty caches.
   const worker = new Worker(new URL("../../support/random-versions-worker.ts", import.meta.url), {
     execArgv: ["--import", "tsx"],
   });

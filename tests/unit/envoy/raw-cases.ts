@@ -1,9 +1,9 @@
-/** v2 text that differs from v3 in one way each: what the user writes and what a v3 Envoy has to get. */
+/** v2 resources that differ from v3 in one way each, and the expected v3 resources. */
 export interface UpgradeCase {
   readonly what: string;
   readonly v2: unknown;
   readonly v3: unknown;
-  /** Why a real Envoy can't be asked about the result: it needs what no other machine has. */
+  /** Why the result can't be validated by a real Envoy: it needs something that only the user's machine has. */
   readonly unasked?: string;
 }
 
@@ -39,7 +39,7 @@ function listener(what: string, v2: object, v3: object, unasked?: string): Upgra
   return unasked === undefined ? made : { ...made, unasked };
 }
 
-/** A listener of one filter, which v2 has in `config`. */
+/** A listener with one filter, which v2 configures in `config`. */
 function filter(
   what: string,
   name: string,
@@ -112,7 +112,7 @@ const ads = { ads: {}, resourceApiVersion: "V3" };
 const grpc = { envoyGrpc: { clusterName: "c" } };
 const grpcServices = [grpc];
 
-/** Network filters that need little: old name, modern name, type, what they need. */
+/** Network filters with few required fields: v2 name, v3 name, type, required fields. */
 const networkFilters: readonly [name: string, modern: string, type: string, v2?: object, v3?: object][] = [
   [
     "envoy.redis_proxy",

@@ -309,7 +309,7 @@ refused(
 );
 refused("a number that names nothing", { ...named, lbPolicy: 99 }, "lbPolicy: 99 is no value of LbPolicy");
 
-test("only what a later version may know or allow counts as newer", () => {
+test("only problems that a newer API may accept count as newer", () => {
   const newer = (resource: object) => checkRaw(JSON.stringify(resource)).map((problem) => problem.newer);
   assert.equal(newer({ ...named, ofTomorrow: 1 }), [true]);
   assert.equal(newer({ ...named, lbPolicy: "OF_TOMORROW" }), [true]);
@@ -322,12 +322,12 @@ test("only what a later version may know or allow counts as newer", () => {
   assert.equal(newer({ ...named, hosts: 1, loadAssignment: {} }), [false]);
 });
 
-test("what breaks a rule can be read all the same: Envoy has the last word", () => {
+test("a resource that violates a constraint is still encoded: Envoy decides", () => {
   const reading = readRaw(JSON.stringify({ ...named, connectTimeout: "0s" }));
   assert.ok(reading.valid);
 });
 
-test("a hostile resource takes bounded time and says something", () => {
+test("a hostile resource takes bounded time and results in an error", () => {
   const deep = `{"@type":"${typeUrls.cds}","name":"c","metadata":{"filterMetadata":{"x":${'{"x":'.repeat(99)}1${"}".repeat(99)}}}}`;
   assert.match(words(deep)[0] ?? "", "nesting exceeded maxDepth (100)");
   const many = { ...named, ...Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`field${index}`, 1])) };

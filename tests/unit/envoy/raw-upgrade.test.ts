@@ -7,9 +7,9 @@ import { checkRaw } from "../../support/check-raw.js";
 import { suite } from "../../support/suite.js";
 import { address, upgradeCases } from "./raw-cases.js";
 
-const test = suite("raw resources of v2");
+const test = suite("raw v2 resources");
 
-/** What a text is read as, or its problems in words. */
+/** The parsed resource, or its problems as text. */
 function read(text: string) {
   const reading = readRaw(text);
   if (reading.valid) return reading.raw;
@@ -23,7 +23,7 @@ for (const { what, v2, v3 } of upgradeCases) {
     const upgraded = read(JSON.stringify(v2));
     assert.equal(upgraded.json, json(v3));
     assert.equal(checkRaw(JSON.stringify(v2)), []);
-    // The same said in v3 is the same to the byte, as is YAML.
+    // The equivalent v3 resource has the same bytes, as JSON and as YAML.
     const url = typeUrls[upgraded.kind];
     assert.is(read(JSON.stringify({ "@type": url, ...upgraded.json })).resource, upgraded.resource);
     assert.is(read(dump(json(v2))).resource, upgraded.resource);
@@ -122,7 +122,7 @@ for (const [v2, v3] of types) {
   });
 }
 
-test("types that v3 lacks have no successor", () => {
+test("types that v3 does not have have no successor", () => {
   for (const type of ["envoy.config.filter.http.gzip.v2.Gzip", "envoy.config.filter.http.squash.v2.Squash"]) {
     assert.is(successorOf(type), undefined);
   }
@@ -162,7 +162,7 @@ test("the clusters that a listener sends traffic to are known", () => {
   assert.ok(resource.raw);
 });
 
-test("the name that a cluster asks for its endpoints by is known", () => {
+test("the name by which a cluster requests its endpoints is known", () => {
   const edsName = (more: object) =>
     read(JSON.stringify({ "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", name: "c", ...more }))
       .resource.edsName;
@@ -174,7 +174,7 @@ test("the name that a cluster asks for its endpoints by is known", () => {
   assert.is(edsName({ type: "STATIC", edsClusterConfig: { serviceName: "other" } }), undefined);
 });
 
-test("what a listener in v3 says stays as it is, deprecated or not", () => {
+test("a v3 listener stays unchanged, including deprecated fields", () => {
   const listener = {
     name: "l",
     address,
@@ -206,7 +206,7 @@ test("what a listener in v3 says stays as it is, deprecated or not", () => {
   assert.equal(read(JSON.stringify({ "@type": typeUrls.lds, ...listener })).json, listener);
 });
 
-test("an extension that nobody has descriptors of can be configured by a Struct", () => {
+test("an extension without known descriptors can be configured by a Struct", () => {
   for (const type of ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"]) {
     const typedConfig = { "@type": `type.googleapis.com/${type}`, typeUrl: "x/mine", value: { any: ["thing"] } };
     const listener = { name: "l", address, filterChains: [{ filters: [{ name: "mine", typedConfig }] }] };
@@ -214,7 +214,7 @@ test("an extension that nobody has descriptors of can be configured by a Struct"
   }
 });
 
-test("the order in which a map is written makes no difference", () => {
+test("the order of map entries makes no difference", () => {
   const withTags = (...names: string[]) =>
     read(
       JSON.stringify({

@@ -11,7 +11,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("the README's policies");
 
-/** What a shell block adds to the Mesh "default". */
+/** The fields that a shell block adds to the Mesh "default". */
 const additions = shellBlocks("Policies").flatMap((block) => {
   const added = /^\(kumactl get mesh default -o yaml; cat <<'END'\n([\s\S]*?)^END$/m.exec(block)?.[1];
   return added === undefined ? [] : [`type: Mesh\nname: default\n${added}`];
@@ -37,7 +37,7 @@ function configWith(...resources: readonly Stored[]): string {
   return JSON.stringify(configJson(config));
 }
 
-test("there is one of each type that has no section of its own", () => {
+test("include one of each type without a section of its own", () => {
   assert.equal(policies.map(({ type }) => type).sort(), ["HealthCheck", "ProxyTemplate", "TrafficLog", "TrafficRoute"]);
 });
 
@@ -45,7 +45,7 @@ for (const policy of policies) {
   test(`${policy.type} is valid and takes effect`, () => assert.is.not(configWith(policy), configWith()));
 }
 
-test("every operator that is named is one that Envoy has", () => {
+test("every documented operator exists in Envoy", () => {
   const [, section = ""] = /^## Policies$([\s\S]*?)^## /m.exec(fs.readFileSync("README.md", "utf8")) ?? [];
   const named = [...section.matchAll(/`(%[A-Z_]+(?:\([^)]*\))?%)`/g)].map(([, operator = ""]) => operator);
   assert.ok(named.length > 15);

@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { type Generated, generate, type Surroundings } from "../../../src/envoy/generate.js";
+import { type Generated, type GeneratorOptions, generate } from "../../../src/envoy/generate.js";
 import type { OwnServers } from "../../../src/envoy/own-servers.js";
 import { rawResourcesOf } from "../../../src/envoy/raw/readings.js";
 import { kinds } from "../../../src/envoy/resource.js";
@@ -24,14 +24,14 @@ const raw = (...texts: readonly string[]) => texts.map((resource) => ({ name: "r
 
 const template = (spec: ProxyTemplate) => stored("ProxyTemplate", "t", spec) as Stored<ProxyTemplate>;
 
-function generated(spec: ProxyTemplate, more: Partial<Surroundings> = {}): Generated {
+function generated(spec: ProxyTemplate, more: Partial<GeneratorOptions> = {}): Generated {
   const mesh = meshViewOf(meshRecord(false), proxy, template(spec));
   const view = mesh.proxies.get("p");
   if (view === undefined) throw new Error("the proxy is missing");
   return generate(view, mesh, { connectTimeoutMs: 1000, secretServer: undefined, ...more });
 }
 
-/** The names of each kind, `*` behind those that come from the template. */
+/** The names of each kind, with `*` after those from the template. */
 const namesOf = ({ config }: Generated) =>
   kinds.flatMap((kind) => [...config[kind].values()].map(({ name, raw }) => `${kind} ${name}${raw ? "*" : ""}`));
 
@@ -58,7 +58,7 @@ const loggingListener = (name: string, path: string, more: object = {}) =>
     ...more,
   });
 
-test("resources that would write files where the proxy allows none are left out", () => {
+test("resources that write files outside the proxy's log directories are left out", () => {
   const nested = (path: string) => [
     {
       filters: [
@@ -96,7 +96,7 @@ test("resources that would write files where the proxy allows none are left out"
   );
 });
 
-test("what it imports comes first, then what it has, and of one name what comes last", () => {
+test("imports are added first, then raw resources, and the last one of a name wins", () => {
   const imports = ["default-proxy"];
   assert.equal(namesOf(generated({ imports })), usual);
   const clusters = raw(cluster("mine"), cluster("redis"), cluster("mine", { connectTimeout: "2s" }));
@@ -107,18 +107,18 @@ test("what it imports comes first, then what it has, and of one name what comes 
   assert.equal(namesOf(generated({})), []);
 });
 
-test("the layout with conf says the same", () => {
+test("the layout with conf is equivalent", () => {
   const content = { imports: ["default-proxy"], resources: raw(cluster("mine")) };
   assert.equal(namesOf(generated({ conf: content })), namesOf(generated(content)));
 });
 
-test("a proxy that is given nothing of ours is told of no change of what it would consume", () => {
-  assert.equal([...generated({ resources: raw(cluster("mine")) }).services], []);
-  assert.equal([...generated({ imports: ["default-proxy"] }).services], ["redis"]);
-  assert.equal([...generated({}).offered], ["backend"]);
+test("a proxy without generated resources has no upstreams whose changes concern it", () => {
+  assert.equal([...generated({ resources: raw(cluster("mine")) }).upstreams], []);
+  assert.equal([...generated({ imports: ["default-proxy"] }).upstreams], ["redis"]);
+  assert.equal([...generated({}).inboundServices], ["backend"]);
 });
 
-test("an assignment of a cluster that does not exist is there for whoever asks", () => {
+test("an assignment of a nonexistent cluster is available to clients that request it", () => {
   const assignment = JSON.stringify({ "@type": `${v3}.endpoint.v3.ClusterLoadAssignment`, clusterName: "nobody" });
   assert.equal(namesOf(generated({ imports: ["default-proxy"], resources: raw(assignment) })), [
     ...usual.slice(0, 3),
@@ -127,7 +127,7 @@ test("an assignment of a cluster that does not exist is there for whoever asks",
   ]);
 });
 
-test("what another version stored and nobody can read is left out, alone, and said", () => {
+test("a stored resource that can't be parsed is left out alone, and reported", () => {
   const unreadable = [cluster("a", { nonsense: 1 }), "{", cluster("b", { connectTimeout: 5 })];
   const made = generated({
     imports: ["default-proxy", "of-tomorrow"],
@@ -150,7 +150,7 @@ test("what another version stored and nobody can read is left out, alone, and sa
   assert.match(timeout ?? "", /^connectTimeout: /);
 });
 
-test("what a newer Envoy knows is read by its API, the rest by ours", () => {
+test("resources of a newer Envoy are parsed with its API, the others with the built-in one", () => {
   const api = newerApi();
   const [ours, theirs] = [cluster("a"), cluster("b", { ofTomorrow: 7 })];
   const spec = { resources: raw(ours, theirs, cluster("c", { ofNever: 1 })) };
@@ -160,11 +160,11 @@ test("what a newer Envoy knows is read by its API, the rest by ours", () => {
   assert.is(ignoredBy(made).length, 1);
   assert.match(ignoredBy(made)[0]?.[2] ?? "", "ofNever: unknown field");
   assert.match(ignoredBy(made)[0]?.[2] ?? "", "Envoy 9.9");
-  // By either API, the same bytes.
+  // Both APIs give the same bytes.
   assert.is(made.config.cds.get("a"), generated(spec).config.cds.get("a"));
 });
 
-test("a template is read once for all proxies, and once more when a newer API comes that it needs", () => {
+test("a template is parsed once for all proxies, and again when a newer API that it needs becomes available", () => {
   const api = newerApi();
   const plain = template({ resources: raw(cluster("a")) });
   const before = rawResourcesOf(plain, undefined);
@@ -179,7 +179,7 @@ test("a template is read once for all proxies, and once more when a newer API co
   assert.ok(read.needNewer);
   assert.is(read.resources.length, 1);
   assert.is(rawResourcesOf(demanding, api), read);
-  // No API of tomorrow mends a value that is wrong in every one.
+  // No newer API accepts a value that is invalid in all of them.
   assert.not(rawResourcesOf(template({ resources: raw(cluster("c", { ofTomorrow: 7, name: 1 })) }), api).needNewer);
 });
 
@@ -187,7 +187,7 @@ const ownServers: OwnServers = {
   at: (host, port) => (host === "127.0.0.1" && port === 5681 ? "the HTTP API" : undefined),
 };
 
-test("a stored resource or inbound that leads to the control plane is left out alone, and said to have no effect", () => {
+test("a stored resource or inbound that leads to the control plane is left out alone, and reported as without effect", () => {
   const to = (port: number) => ({
     loadAssignment: {
       clusterName: "c",

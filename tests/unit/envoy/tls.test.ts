@@ -65,12 +65,12 @@ function configOf(options: Options = {}) {
   const mesh = meshViewOf(meshRecord(mtls), backend, backend2, webToBackend);
   const proxy = mesh.proxies.get(name);
   if (proxy === undefined) throw new Error(`there is no dataplane ${name}`);
-  const surroundings = {
+  const generatorOptions = {
     connectTimeoutMs: 5000,
     secretServer: server === true ? secretServer : server || undefined,
   };
   const placement = createPlacement({ tokenPath, bootstrapRevision, controlPlaneHost: host });
-  return generate(proxy, mesh, surroundings, placement).config;
+  return generate(proxy, mesh, generatorOptions, placement).config;
 }
 
 function resource(table: ReadonlyMap<string, EnvoyResource>, name: string): EnvoyResource {
@@ -105,7 +105,7 @@ function googleGrpc({ sdsConfig }: SdsSecretConfig) {
   return target.value;
 }
 
-test("an inbound demands a certificate and takes the permitted services, by RBAC again behind the handshake", () => {
+test("an inbound requires a client certificate of a permitted service, and RBAC checks it again after the handshake", () => {
   const listener = inbound();
   const context = downstreamTls(listener);
   assert.is(context?.requireClientCertificate, true);
@@ -131,13 +131,13 @@ test("an inbound demands a certificate and takes the permitted services, by RBAC
   assert.is(chain?.transportSocket?.name, "envoy.transport_sockets.tls");
 });
 
-test("an inbound that nobody may use takes an impossible name, and its rules are there without a policy", () => {
+test("an inbound without permitted services accepts only an impossible name, and its RBAC rules have no policy", () => {
   const listener = inbound({}, "inbound:10.0.0.1:8001");
   assert.equal(acceptedNames(downstreamTls(listener)?.commonTlsContext), ["URI exact urn:kuma:nobody"]);
   assert.equal(toJson(RBACSchema, present(rbac(listener))), { statPrefix: "inbound_10_0_0_1_8001", rules: {} });
 });
 
-test("an inbound that anyone may use takes every name of its mesh", () => {
+test("an inbound open to every service accepts every name of its mesh", () => {
   const anyone = permission("p", { sources: [{ match: { service: "*" } }], destinations: [{}] });
   const mesh = meshViewOf(meshRecord(), backend2, anyone);
   const { lds } = generate(present(mesh.proxies.get("backend-2")), mesh, { connectTimeoutMs: 1, secretServer }).config;
@@ -155,13 +155,13 @@ function proxyFilter(options?: Options): TcpProxy {
   return present(config?.case === "typedConfig" ? anyUnpack(config.value, TcpProxySchema) : undefined);
 }
 
-test("the service behind an inbound is not connected to before the handshake", () => {
+test("an inbound does not connect to its application before the handshake", () => {
   assert.is(proxyFilter().upstreamConnectMode, UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE);
   assert.is(proxyFilter({ mtls: false }).upstreamConnectMode, UpstreamConnectMode.IMMEDIATE);
 });
 
 for (const service of ["redis", "db:5432"]) {
-  test(`a cluster verifies that its peer is ${service}, and nobody else`, () => {
+  test(`a cluster verifies that its peer is exactly ${service}`, () => {
     const cluster = outbound({}, service);
     assert.is(cluster.transportSocket?.name, "envoy.transport_sockets.tls");
     assert.equal(acceptedNames(upstreamTls(cluster)?.commonTlsContext), [`URI exact spiffe://m/${service}`]);
@@ -197,7 +197,7 @@ for (const [side, context] of sides) {
     }
   });
 
-  test(`${side}: secrets are waited for half a second, by Envoys that were started with it`, () => {
+  test(`${side}: Envoys that were started with this revision wait half a second for secrets`, () => {
     for (const [bootstrapRevision, nanos] of [
       [1, 500_000_000],
       [0, undefined],
@@ -236,7 +236,7 @@ for (const [side, context] of sides) {
     }
   });
 
-  test(`${side}: with a token it is read from its file, by the path that the proxy told`, () => {
+  test(`${side}: with a token, Envoy reads it from the file at the proxy's token path`, () => {
     for (const secret of secretsOf(context({ tokenPath: "token" }))) {
       const { callCredentials, credentialsFactoryName } = googleGrpc(secret);
       assert.is(credentialsFactoryName, "envoy.grpc_credentials.file_based_metadata");
@@ -250,7 +250,7 @@ for (const [side, context] of sides) {
     }
   });
 
-  test(`${side}: the TLS versions are Envoy's own, and there is no ALPN`, () => {
+  test(`${side}: the TLS versions are Envoy's defaults, and there is no ALPN`, () => {
     assert.is(context()?.tlsParams, undefined);
     assert.equal(context()?.alpnProtocols, []);
   });
@@ -258,7 +258,7 @@ for (const [side, context] of sides) {
 
 const byHost = { port: 5677, verifiedName: "localhost" };
 
-test("a proxy that says by which host it reaches the control plane finds the secret server there, by its one name", () => {
+test("a proxy that names its control plane host connects to the secret server there, and verifies its one name", () => {
   const told = (host: string | undefined, server: SecretServerAddress) => {
     const { cds } = configOf({ tokenPath: "token", ...(host === undefined ? {} : { host }), server });
     return secretsOf(upstreamTls(readCluster(resource(cds, "redis")))?.commonTlsContext).map((secret) => {
@@ -275,7 +275,7 @@ test("a proxy that says by which host it reaches the control plane finds the sec
   assert.equal(told("10.0.0.1", secretServer), twice("cp.example:5677", undefined));
 });
 
-test("what is alike in two proxies with a token is one resource, TLS contexts included; another path is another", () => {
+test("two proxies with the same token path share equal resources, TLS contexts included; another path has its own", () => {
   const proxies = ["backend-1", "backend-2"].map((name) => configOf({ name, tokenPath: "token" }));
   const elsewhere = configOf({ tokenPath: "/run/token" });
   const server = { ...secretServer, byHost };
@@ -294,7 +294,7 @@ test("what is alike in two proxies with a token is one resource, TLS contexts in
   }
 });
 
-test("only inbounds and clusters of services have TLS: what stays on the machine, or leaves the mesh, has not", () => {
+test("only inbounds and service clusters have TLS, not local or pass-through traffic", () => {
   const { lds, cds } = configOf({ tokenPath: "token" });
   const listeners = [...lds].filter(([, listener]) => downstreamTls(readListener(listener)) !== undefined);
   assert.equal(listeners.map(([name]) => name).sort(), ["inbound:10.0.0.1:8001", "inbound:127.0.0.1:8000"]);
@@ -329,7 +329,7 @@ test("with mTLS off there is no TLS and no RBAC anywhere, with or without a secr
   }
 });
 
-test("with mTLS on and no secret server nothing is generated: plaintext is no way out", () => {
+test("with mTLS on and no secret server nothing is generated: there is no fallback to plaintext", () => {
   assert.throws(() => configOf({ server: false }), /mesh "m" has mTLS on, and there is no secret server/);
 });
 

@@ -33,19 +33,19 @@ function found(...checks: Stored[]) {
   return Object.fromEntries(applicationChecks(mesh, proxy));
 }
 
-test("are those of the HealthChecks about their services, whoever connects to them", () => {
+test("are those of the HealthChecks for their services, whatever the sources", () => {
   assert.equal(found(), {});
   assert.equal(found(check("other", "web", "cache", active("1s"))), {});
   const conf = { interval: "10s", timeout: "2s", unhealthyThreshold: 3, healthyThreshold: 2 };
   assert.equal(found(check("db", "web", "db", active("10s"))), { 80: conf });
 });
 
-test("come as often as the most impatient HealthCheck says", () => {
+test("use the shortest interval of all HealthChecks", () => {
   const { 80: both } = found(check("a", "web", "db", active("10s")), check("b", "api", "db", active("2s")));
   assert.is(both?.interval, "2s");
 });
 
-test("come once a second where there are passive checks only", () => {
+test("run once a second if there are only passive checks", () => {
   const passive = { passiveChecks: { unhealthyThreshold: 4, penaltyInterval: "60s" } };
   const { 81: admin } = found(check("admin", "*", "admin", passive));
   assert.equal(admin, { interval: "1s", timeout: "1s", unhealthyThreshold: 4, healthyThreshold: 1 });

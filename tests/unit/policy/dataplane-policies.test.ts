@@ -5,7 +5,7 @@ import { policyMesh } from "../../support/explained-meshes.js";
 import { meshRecord, meshViewOf, permission, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("the policies that touch a dataplane");
+const test = suite("the policies that match a dataplane");
 
 function policiesOf(name: string, ...resources: readonly Stored[]) {
   const mesh = meshViewOf(...resources);
@@ -17,7 +17,7 @@ function policiesOf(name: string, ...resources: readonly Stored[]) {
 const short = (matches: readonly { name: string; rule?: string; applies: boolean; reason: string }[]) =>
   matches.map(({ name, rule, applies, reason }) => `${name} ${rule ?? "-"} ${applies} ${reason}`);
 
-test("by inbound: permissions add up, and say whom they let in", () => {
+test("by inbound: permissions add up, with the services that they allow", () => {
   const { mtls, inbounds } = policiesOf("web-1", ...policyMesh);
   assert.is(mtls, true);
   assert.equal(
@@ -41,7 +41,7 @@ test("by inbound: permissions add up, and say whom they let in", () => {
   });
 });
 
-test("by outbound: one route and one health check, the others and why not; all logs", () => {
+test("by outbound: the route and the health check that apply, why others do not, and all logs", () => {
   const [redis, closed] = policiesOf("web-1", ...policyMesh).outbounds;
   assert.equal(short(redis?.trafficRoutes ?? []), [
     "canary - true more-specific",
@@ -76,7 +76,7 @@ test("one template for the proxy as a whole", () => {
   ]);
 });
 
-test("without mTLS permissions are named and have no effect", () => {
+test("without mTLS permissions are listed and have no effect", () => {
   const off = policyMesh.filter(({ type }) => type !== "Mesh");
   const { mtls, inbounds } = policiesOf("web-1", meshRecord(false), ...off);
   assert.is(mtls, false);
@@ -84,7 +84,7 @@ test("without mTLS permissions are named and have no effect", () => {
   assert.equal(short(inbounds[0]?.trafficPermissions ?? []), ["ops - false mtls-off", "shop rules[1] false mtls-off"]);
 });
 
-test("a dataplane that no policy touches, and a mesh that lets everybody in", () => {
+test("a dataplane that no policy matches, and a mesh that allows everyone", () => {
   const bare = stored("Dataplane", "bare", {
     networking: { inbound: [{ interface: "10.0.0.9:1:1", tags: { service: "bare" } }] },
   });

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import type { Delivered, Observations } from "../../../src/policy/explain/observations.js";
-import { together } from "../../../src/policy/explain/outcome.js";
+import { combineOutcomes } from "../../../src/policy/explain/outcome.js";
 import { explainTraffic } from "../../../src/policy/explain/traffic.js";
 import type { Stored } from "../../../src/store/store.js";
 import { dataplane, meshRecord, meshViewOf, permission, stored } from "../../support/mesh-view.js";
@@ -14,7 +14,7 @@ const now = new Date("2026-10-01T10:00:00Z");
 const later = new Date("2026-10-31T10:00:00Z");
 const earlier = new Date("2026-09-30T10:00:00Z");
 
-/** What is different from a mesh in which all is well. */
+/** The differences from a mesh without problems. */
 interface Oddities {
   readonly offline?: readonly string[];
   readonly certificates?: Readonly<
@@ -66,7 +66,9 @@ const redis2 = proxy("redis-2", { service: "redis", version: "2" });
 const mysql = proxy("mysql-1", { service: "mysql" });
 const allowed = permit("web-to-redis", "web", "redis");
 
-/** A mesh, what is odd in it, and what is said of web's traffic to redis: verdict, connections, problems, permissions. */
+/**
+ * A mesh, its peculiarities, and the explanation of traffic from web to redis: verdict, outcome, problems, permissions.
+ */
 const cases: readonly (readonly [
   title: string,
   resources: readonly Stored[],
@@ -77,7 +79,7 @@ const cases: readonly (readonly [
   oddities?: Oddities,
 ])[] = [
   ["allowed", [web, redis1, allowed], "allowed", "always", "", "web-to-redis"],
-  ["allowed to nobody", [web, redis1], "denied", "never", "not-permitted", ""],
+  ["no permission", [web, redis1], "denied", "never", "not-permitted", ""],
   ["allowed by several", [web, redis1, allowed, permit("all", "*", "*")], "allowed", "always", "", "all web-to-redis"],
   [
     "allowed to some instances",
@@ -88,7 +90,7 @@ const cases: readonly (readonly [
     "v1",
   ],
   [
-    "allowed to instances that there are none of",
+    "allowed to instances that do not exist",
     [web, redis2, permit("v1", "web", { service: "redis", version: "1" })],
     "denied",
     "never",
@@ -112,7 +114,7 @@ const cases: readonly (readonly [
     "web-to-redis",
   ],
   [
-    "no outbound of one of two",
+    "one of two without an outbound",
     [web, proxy("web-2", { service: "web" }), redis1, allowed],
     "allowed",
     "sometimes",
@@ -120,16 +122,16 @@ const cases: readonly (readonly [
     "web-to-redis",
   ],
   [
-    "nobody is web",
+    "no dataplane of web",
     [proxy("x-1", { service: "x" }, ["web", "redis"]), redis1, allowed],
     "allowed",
     "never",
     "no-source",
     "web-to-redis",
   ],
-  ["nobody is redis", [web, allowed], "allowed", "never", "no-endpoint", "web-to-redis"],
+  ["no dataplane of redis", [web, allowed], "allowed", "never", "no-endpoint", "web-to-redis"],
   [
-    "nobody is either, nor is it allowed",
+    "no dataplane of either, and no permission",
     [proxy("x-1", { service: "x" }, ["web", "redis"])],
     "denied",
     "never",
@@ -205,7 +207,7 @@ const cases: readonly (readonly [
     },
   ],
   [
-    "Envoy refuses its listener",
+    "Envoy rejects its listener",
     [web, redis1, allowed],
     "allowed",
     "never",
@@ -214,7 +216,7 @@ const cases: readonly (readonly [
     { listeners: { "redis-1": { state: "refused", reason: "cannot bind" } } },
   ],
   [
-    "Envoy refuses a change of its listener",
+    "Envoy rejects a change of its listener",
     [web, redis1, allowed],
     "allowed",
     "always",
@@ -223,7 +225,7 @@ const cases: readonly (readonly [
     { listeners: { "web-1": { state: "refused", reason: "no", earlier: true } } },
   ],
   [
-    "Envoy has yet to acknowledge it",
+    "Envoy has not acknowledged it yet",
     [web, redis1, allowed],
     "allowed",
     "always",
@@ -232,7 +234,7 @@ const cases: readonly (readonly [
     { listeners: { "web-1": { state: "pending" }, "redis-1": { state: "pending" } } },
   ],
   [
-    "another control plane serves it",
+    "it is connected to another control plane",
     [web, redis1, allowed],
     "allowed",
     "always",
@@ -241,7 +243,7 @@ const cases: readonly (readonly [
     { listeners: { "web-1": { state: "unknown" } } },
   ],
   [
-    "a ProxyTemplate leaves the listener out",
+    "a ProxyTemplate omits the listener",
     [web, redis1, allowed],
     "allowed",
     "never",
@@ -250,7 +252,7 @@ const cases: readonly (readonly [
     { listeners: { "web-1": { state: "absent" } } },
   ],
   [
-    "a ProxyTemplate has a listener of its own",
+    "a ProxyTemplate overrides the listener",
     [web, redis1, allowed],
     "allowed",
     "always",
@@ -259,7 +261,7 @@ const cases: readonly (readonly [
     { listeners: { "web-1": { state: "acknowledged", raw: true } } },
   ],
   [
-    "a route elsewhere",
+    "a route to another service",
     [web, redis1, mysql, route("r", [1, { service: "mysql" }]), allowed],
     "denied",
     "never",
@@ -267,7 +269,7 @@ const cases: readonly (readonly [
     "",
   ],
   [
-    "a route elsewhere that is allowed there",
+    "a route to another service that is allowed",
     [web, redis1, mysql, route("r", [1, { service: "mysql" }]), permit("m", "web", "mysql")],
     "allowed",
     "always",
@@ -275,7 +277,7 @@ const cases: readonly (readonly [
     "m",
   ],
   [
-    "a route nowhere",
+    "a route without destinations",
     [web, redis1, route("r", [0, { service: "redis" }]), allowed],
     "allowed",
     "never",
@@ -291,7 +293,7 @@ const cases: readonly (readonly [
     "web-to-redis",
   ],
   [
-    "a route partly to nobody",
+    "a route partly to a service without instances",
     [
       web,
       redis1,
@@ -304,7 +306,7 @@ const cases: readonly (readonly [
     "web-to-redis",
   ],
   [
-    "an interface that can't be read",
+    "an interface that can't be parsed",
     [
       web,
       dataplane("redis-1", {
@@ -331,7 +333,7 @@ const cases: readonly (readonly [
 ];
 
 for (const [title, resources, verdict, connects, problems, permissions, oddities] of cases) {
-  test(`${title}: ${verdict}, connections get through ${connects}`, () => {
+  test(`${title}: ${verdict}, connections succeed ${connects}`, () => {
     const found = explainTraffic(
       meshViewOf(meshRecord(), ...resources),
       { from: "web", to: "redis" },
@@ -349,7 +351,7 @@ for (const [title, resources, verdict, connects, problems, permissions, oddities
   });
 }
 
-test("without mTLS all is allowed, and the verdict of the permissions is told besides", () => {
+test("without mTLS everything is allowed, and the verdict of the permissions is shown separately", () => {
   const mesh = (...more: readonly Stored[]) => meshViewOf(meshRecord(false), web, redis1, ...more);
   const ask = (...more: readonly Stored[]) =>
     explainTraffic(mesh(...more), { from: "web", to: "redis" }, observations());
@@ -370,7 +372,7 @@ test("without mTLS all is allowed, and the verdict of the permissions is told be
   );
 });
 
-test("advice is what to apply for what is missing, and what to delete of what allows nothing else", () => {
+test("advice is a permission to apply if one is missing, and one to delete if it allows nothing else", () => {
   const ask = (...more: readonly Stored[]) =>
     explainTraffic(
       meshViewOf(meshRecord(), web, redis1, redis2, mysql, ...more),
@@ -407,7 +409,7 @@ test("advice is what to apply for what is missing, and what to delete of what al
   ]);
 });
 
-test("what is proposed to be deleted takes nothing from anybody else", () => {
+test("deleting what is proposed denies no other traffic", () => {
   const services = ["web", "redis", "mysql", "x"];
   const dataplanes = [
     proxy("web-1", { service: "web" }, services),
@@ -443,7 +445,7 @@ test("what is proposed to be deleted takes nothing from anybody else", () => {
   assert.ok(deletions > 0 && narrowings > 0, "both come up");
 });
 
-test("the mesh to apply keeps what it has", () => {
+test("the mesh to apply keeps its other fields", () => {
   const mesh = stored("Mesh", "m", { mtls: { ca: { builtin: {} } }, logging: { defaultBackend: "file" } });
   const { advice } = explainTraffic(
     meshViewOf(mesh, web, redis1, allowed),
@@ -463,7 +465,7 @@ test("the mesh to apply keeps what it has", () => {
   ]);
 });
 
-test("a name made of services is a valid one", () => {
+test("a name derived from services is valid", () => {
   const odd = proxy("a", { service: "Web.v1:80" }, ["redis"]);
   const view = meshViewOf(meshRecord(), odd, redis1);
   const { advice } = explainTraffic(view, { from: "Web.v1:80", to: "redis" }, observations());
@@ -477,7 +479,7 @@ test("a name made of services is a valid one", () => {
   assert.is(String(longer.advice[0]?.apply?.name).length, 100);
 });
 
-test("dataplanes for which the same holds are one route; others have their own", () => {
+test("dataplanes with the same policies share one route; others have their own", () => {
   const instances = Array.from({ length: 30 }, (_, index) =>
     proxy(`web-${index + 10}`, { service: "web", instance: `${index}`, ...(index < 3 ? { zone: "a" } : {}) }, [
       "redis",
@@ -500,12 +502,12 @@ test("dataplanes for which the same holds are one route; others have their own",
   );
 });
 
-test("several ways together", () => {
-  assert.is(together([]), "never");
-  assert.is(together(["always", "always"]), "always");
-  assert.is(together(["never"]), "never");
-  assert.is(together(["always", "never"]), "sometimes");
-  assert.is(together(["sometimes"]), "sometimes");
+test("the combined outcome of several routes", () => {
+  assert.is(combineOutcomes([]), "never");
+  assert.is(combineOutcomes(["always", "always"]), "always");
+  assert.is(combineOutcomes(["never"]), "never");
+  assert.is(combineOutcomes(["always", "never"]), "sometimes");
+  assert.is(combineOutcomes(["sometimes"]), "sometimes");
 });
 
 test.run();

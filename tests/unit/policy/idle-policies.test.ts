@@ -5,7 +5,7 @@ import type { Stored } from "../../../src/store/store.js";
 import { dataplane, meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("policies that concern nothing");
+const test = suite("policies that match nothing");
 
 type Tags = Readonly<Record<string, string>>;
 
@@ -34,13 +34,13 @@ const spec = (type: (typeof types)[number], ends: ReturnType<typeof between>) =>
   type === "TrafficPermission" || type === "TrafficLog" ? { rules: [ends] } : ends;
 
 for (const type of types) {
-  test(`a ${type} for what is there, or for everything, concerns something`, () => {
+  test(`a ${type} for something that exists, or for everything, is not idle`, () => {
     for (const ends of [between("web", "redis"), between("*", "*"), between({ service: "web" }, "redis")]) {
       assert.equal(idle(stored(type, "p", spec(type, ends))), [], JSON.stringify(ends));
     }
   });
 
-  test(`a ${type} with a misspelt source or destination concerns nothing`, () => {
+  test(`a ${type} with a misspelt source or destination is idle`, () => {
     const nothing = (service: string) => [
       { type, name: "p", reason: `concerns no dataplane: no dataplane has service=${service}` },
     ];
@@ -49,12 +49,12 @@ for (const type of types) {
   });
 }
 
-test("an outbound makes a service one that routes can be for, but nobody that a permission could let in to", () => {
+test("routes can match a service that only has outbounds, but permissions can't", () => {
   assert.equal(idle(stored("TrafficRoute", "p", between("web", "elsewhere"))), []);
   assert.is(reasons(stored("TrafficPermission", "p", { rules: [between("web", "elsewhere")] })).length, 1);
 });
 
-test("one rule or selector that concerns something is enough", () => {
+test("one rule or selector that matches is enough", () => {
   const some = { sources: select("wep", "web"), destinations: select("redsi", "redis") };
   assert.equal(idle(stored("TrafficRoute", "p", some)), []);
   assert.equal(
@@ -66,7 +66,7 @@ test("one rule or selector that concerns something is enough", () => {
   ]);
 });
 
-test("tags have to be on one inbound; of whom a permission lets in only the service counts", () => {
+test("tags must be on one inbound; of a permission's source only the service counts", () => {
   assert.is(reasons(stored("HealthCheck", "p", between({ service: "redis", version: "1" }, "redis"))).length, 1);
   assert.equal(
     idle(stored("TrafficPermission", "p", { rules: [between({ service: "web", version: "9" }, "redis")] })),
@@ -78,7 +78,7 @@ test("tags have to be on one inbound; of whom a permission lets in only the serv
   );
 });
 
-test("a ProxyTemplate without selectors is for all, and `*` in one is a value like any other", () => {
+test("a ProxyTemplate without selectors matches all, and `*` in one is an ordinary value", () => {
   const template = (...all: readonly Tags[]) => stored("ProxyTemplate", "t", { selectors: select(...all) });
   assert.equal(idle(stored("ProxyTemplate", "t", {}), template({}), template({ service: "web" })), []);
   assert.equal(reasons(template({ service: "*" })), ["concerns no dataplane: no dataplane has service=*"]);
@@ -90,12 +90,12 @@ test("a policy without any rule selects nothing", () => {
   assert.equal(reasons(stored("TrafficRoute", "p", {})), ["concerns no dataplane: it selects nothing"]);
 });
 
-test("policies of a mesh that has no dataplane yet wait for them", () => {
+test("policies of a mesh without dataplanes are not idle", () => {
   const view = meshViewOf(meshRecord(), stored("TrafficRoute", "p", between("web", "redis")));
   assert.equal(finish(idlePolicies(view)), []);
 });
 
-test("tags that are called like a member of every object are tags", () => {
+test("tags with the names of inherited properties are tags", () => {
   assert.is(reasons(stored("ProxyTemplate", "t", { selectors: select({ constructor: "x" }) })).length, 1);
   assert.is(reasons(stored("TrafficRoute", "p", between({ toString: "x" }, "redis"))).length, 1);
 });

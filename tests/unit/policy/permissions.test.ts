@@ -15,7 +15,7 @@ const test = suite("traffic permissions");
 
 type Tags = Readonly<Record<string, string>>;
 
-/** Selectors written short: a text is a service. */
+/** Selectors in short form: a text is a service. */
 const selectors = (...all: (string | Tags | undefined)[]) =>
   all.map((tags) => (tags === undefined ? {} : { match: typeof tags === "string" ? { service: tags } : tags }));
 const rule = (sources: (string | Tags | undefined)[], destinations: (string | Tags | undefined)[]) => ({
@@ -34,7 +34,7 @@ const cases: readonly (readonly [
   allowed: "anyone" | readonly string[],
   inbounds?: readonly Tags[],
 ])[] = [
-  ["no permission, nobody", [], []],
+  ["no permission: no service", [], []],
   ["the flat form", [flat(["web"], ["redis"])], ["web"]],
   ["the form with rules", [rules(rule(["web"], ["redis"]))], ["web"]],
   ["both in one", [{ ...flat(["web"], ["redis"]), ...rules(rule(["api"], ["redis"])) }], ["api", "web"]],
@@ -46,7 +46,7 @@ const cases: readonly (readonly [
   ["a rule for another service", [flat(["web"], ["mysql"])], []],
   ["one of several destinations", [flat(["web"], ["mysql", "redis"])], ["web"]],
   [
-    "several sources, sorted, each once",
+    "several sources: sorted, without duplicates",
     [flat(["web", "api", "web"], ["redis", "redis"]), flat(["api"], ["redis"])],
     ["api", "web"],
   ],
@@ -66,12 +66,16 @@ const cases: readonly (readonly [
     [],
   ],
   ["a destination without service", [flat(["web"], [{ env: "dev" }])], ["web"]],
-  ["a destination's tag that every object has", [flat(["web"], [{ service: "redis", constructor: "*" } as Tags])], []],
+  [
+    "a destination's tag with the name of an inherited property",
+    [flat(["web"], [{ service: "redis", constructor: "*" } as Tags])],
+    [],
+  ],
   ["sources' tags besides the service", [flat([{ service: "web", version: "9" }], ["redis"])], ["web"]],
-  ["a source without service is nobody", [flat([{ version: "1" }], ["redis"])], []],
-  ["nor is one with an empty match, or none, everybody", [flat([{}, undefined], ["redis"])], []],
-  ["a source with an empty service is nobody", [flat([{ service: "" }], ["redis"])], []],
-  ["such a source takes nothing from the others", [flat([{}, "web", { version: "1" }], ["redis"])], ["web"]],
+  ["a source without service matches none", [flat([{ version: "1" }], ["redis"])], []],
+  ["and so does one with an empty match or none", [flat([{}, undefined], ["redis"])], []],
+  ["a source with an empty service matches none", [flat([{ service: "" }], ["redis"])], []],
+  ["such a source does not affect the others", [flat([{}, "web", { version: "1" }], ["redis"])], ["web"]],
   [
     "a rule without sources",
     [{ destinations: selectors("redis") }, { rules: [{ destinations: selectors("redis") }] }],
@@ -82,7 +86,7 @@ const cases: readonly (readonly [
     [{ sources: selectors("web") }, { rules: [{ sources: selectors("web"), destinations: [] }] }],
     [],
   ],
-  ["a service called like a member of every object", [flat(["constructor"], ["redis"])], ["constructor"]],
+  ["a service with the name of an inherited property", [flat(["constructor"], ["redis"])], ["constructor"]],
   [
     "two services on one listener: the union",
     [flat(["web"], ["redis"]), flat(["api"], ["mysql"]), flat(["no"], ["other"])],
@@ -106,7 +110,7 @@ for (const [title, specs, allowed, inbounds = [redis]] of cases) {
   });
 }
 
-test("every rule that lets somebody in is named once, with the selectors by which it does", () => {
+test("every rule that allows a service is listed once, with the selectors that match", () => {
   const { policies } = meshViewOf(
     permission("b", flat(["*"], ["*"])),
     permission("a", {
@@ -174,7 +178,7 @@ function proxiesOf(random: Random) {
   );
 }
 
-/** Section 4.6 of the specification, sentence by sentence, for one client and the inbounds of one listener. */
+/** Section 4.6 of the specification, for one client and the inbounds of one listener. */
 function mayPass(client: readonly string[], inbounds: readonly Tags[], permissions: readonly TrafficPermission[]) {
   for (const { sources, destinations, rules: written = [] } of permissions) {
     for (const one of [{ sources, destinations }, ...written]) {
@@ -197,7 +201,7 @@ function mayPass(client: readonly string[], inbounds: readonly Tags[], permissio
   return false;
 }
 
-/** Whether the handshake takes a certificate with these URIs; an empty list would take every one. */
+/** Whether the handshake accepts a certificate with these URIs; an empty list would accept every one. */
 function handshakes(names: readonly string[] | undefined, uris: readonly string[]): boolean {
   if (names === undefined) return true;
   return names.some((text) => {
@@ -207,7 +211,7 @@ function handshakes(names: readonly string[] | undefined, uris: readonly string[
   });
 }
 
-/** Whether the filter lets a peer with these URIs pass, as Envoy reads it. */
+/** Whether the filter allows a peer with these URIs, as Envoy evaluates it. */
 function passesFilter({ rules: enforced }: RBAC, uris: readonly string[]): boolean {
   if (enforced === undefined) return true;
   return Object.values(enforced.policies).some(
@@ -222,11 +226,11 @@ function passesFilter({ rules: enforced }: RBAC, uris: readonly string[]): boole
   );
 }
 
-const surroundings = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
+const options = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
 
 function listenersOf(mesh: MeshView) {
   return [...mesh.proxies.values()].flatMap((proxy) =>
-    [...generate(proxy, mesh, surroundings).config.lds.values()].map((listener) => ({
+    [...generate(proxy, mesh, options).config.lds.values()].map((listener) => ({
       listener,
       inbounds: proxy.inbounds
         .filter(({ address, port }) => listener.name === `inbound:${address}:${port}`)
@@ -235,7 +239,7 @@ function listenersOf(mesh: MeshView) {
   );
 }
 
-/** The same permissions said otherwise: in another order and other names, split into single pairs, some of them twice. */
+/** Equivalent permissions: in another order, with other names, split into single pairs, some of them twice. */
 function reworded(specs: readonly TrafficPermission[], random: Random): TrafficPermission[] {
   const pairs = specs.flatMap(({ rules: written = [], ...own }) =>
     [own, ...written].flatMap(({ sources = [], destinations = [] }) =>
@@ -257,7 +261,7 @@ function reworded(specs: readonly TrafficPermission[], random: Random): TrafficP
   return out;
 }
 
-test("in 2,500 meshes handshake and filter let exactly those pass whom the specification does", () => {
+test("in 2,500 meshes the handshake and the filter allow exactly the clients that the specification allows", () => {
   const random = seeded(runSeed);
   const seen = { allowed: 0, denied: 0, anyone: 0, nobody: 0, shared: 0, listed: 0 };
   const clients = [...services.map((service) => [service]), ["web", "api"], ["we", "a:80"], ["stranger"]];
@@ -304,7 +308,7 @@ test("in 2,500 meshes handshake and filter let exactly those pass whom the speci
       place,
     );
   }
-  // Otherwise the test would prove little.
+  // Guards against a generator of trivial meshes.
   for (const [what, count] of Object.entries(seen)) assert.ok(count > 300, `${what}: ${count}, TEST_SEED=${runSeed}`);
 });
 

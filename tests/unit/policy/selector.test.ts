@@ -72,7 +72,7 @@ const services: readonly [match: Match, result: boolean][] = [
 ];
 
 for (const [match, result] of services) {
-  test(`destination ${JSON.stringify(match)} ${result ? "means" : "does not mean"} the service web`, () => {
+  test(`destination ${JSON.stringify(match)} ${result ? "matches" : "does not match"} the service web`, () => {
     assert.is(matchesService(match, "web"), result);
   });
 }
@@ -89,7 +89,7 @@ const ranked: readonly Match[] = [
   {},
 ];
 
-test("more tags outrank fewer, and of as many the exact ones", () => {
+test("more tags outrank fewer, and exact values outrank wildcards", () => {
   ranked.forEach((higher, index) => {
     for (const lower of ranked.slice(index + 1)) {
       assert.ok(compareRanks(rankOf(higher), rankOf(lower)) > 0);
@@ -104,7 +104,7 @@ test("the ranks of a source and a destination add up part by part", () => {
   assert.equal(addRanks(rankOf({ service: "a", x: "*" }), rankOf({ service: "*" })), { exact: 1, wildcard: 2 });
 });
 
-test("the best match is the most specific selector that passes, the first of equals", () => {
+test("the best match is the most specific selector that matches, and the first of equally specific ones", () => {
   const selectors = [
     { match: { service: "*" } },
     { match: { service: "web" } },

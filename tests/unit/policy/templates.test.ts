@@ -6,14 +6,14 @@ import { tableOf } from "../../../src/view/policies.js";
 import { meshRecord, meshViewOf, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("which ProxyTemplate a proxy gets");
+const test = suite("the ProxyTemplate of a proxy");
 
 type Tags = Readonly<Record<string, string>>;
 
 const web: Tags = { service: "web", version: "1", env: "dev" };
 const metrics: Tags = { service: "metrics", zone: "a" };
 
-/** Templates' selectors by name, and the names of those that are for a proxy of the inbounds, the one it gets first. */
+/** Templates' selectors by name, and the names of those that match a proxy with the inbounds, the one it gets first. */
 const cases: readonly (readonly [
   title: string,
   templates: Readonly<Record<string, readonly (Tags | undefined)[]>>,
@@ -28,8 +28,8 @@ const cases: readonly (readonly [
   ["one of two inbounds is enough", { a: [{ service: "metrics" }] }, "a", [web, metrics]],
   ["without service", { a: [{ env: "dev" }] }, "a"],
   ["* stands for nothing", { a: [{ service: "*" }], b: [{ env: "*" }] }, ""],
-  ["a tag that every object has", { a: [{ constructor: "x" } as Tags] }, ""],
-  ["no selectors are for everybody", { a: [] }, "a"],
+  ["a tag with the name of an inherited property", { a: [{ constructor: "x" } as Tags] }, ""],
+  ["no selectors match every proxy", { a: [] }, "a"],
   ["an empty one too", { a: [{}], b: [undefined] }, "a,b"],
   ["also for a proxy without inbounds", { a: [], b: [{ service: "web" }] }, "a", []],
   ["more tags win", { a: [{ service: "web" }], b: [{ env: "dev", version: "1" }], c: [] }, "b,a,c"],
@@ -53,7 +53,7 @@ for (const [title, templates, names, inbounds = [web]] of cases) {
   });
 }
 
-test("a candidate's standing says what it won by, or lost by to the one that applies", () => {
+test("a candidate's standing says why it applies, or why it ranks below the one that applies", () => {
   const ranked = (...ranks: (readonly [exact: number, wildcard: number])[]) =>
     standings(ranks.map(([exact, wildcard]) => ({ policy: stored("TrafficRoute", "r"), rank: { exact, wildcard } })));
   assert.equal(ranked(), []);

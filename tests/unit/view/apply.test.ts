@@ -6,7 +6,7 @@ import type { Endpoint, MeshView, View } from "../../../src/view/mesh-view.js";
 import { seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what a change of a resource does to the view of its mesh");
+const test = suite("changes of resources in the view of their mesh");
 
 interface Sketch {
   /** Interface and tags; a text is the service. */
@@ -43,16 +43,16 @@ const gone = (type: string, name: string, inMesh = "m"): Change => {
   return { kind: "delete", sequence: 3, key };
 };
 
-/** The view after the changes and what they touched, one text a mesh: `m: mesh proxies=a endpoints=x,y`. */
+/** The view after the changes and what they touched, one text per mesh: `m: mesh proxies=a endpoints=x,y`. */
 function after(view: View, ...changes: Change[]): { readonly view: View; readonly touched: string[] } {
   const touched: TouchedMeshes = new Map();
   const next = changes.reduce((before, change) => apply(before, change, touched), view);
   const texts = [...touched].map(([name, { mesh: own, everyone, ...sets }]) => {
-    const lists = (["proxies", "endpoints", "services"] as const).map((what) => `${what}=${[...sets[what]].sort()}`);
+    const lists = (["proxies", "endpoints", "upstreams"] as const).map((what) => `${what}=${[...sets[what]].sort()}`);
     const parts = [own ? "mesh" : "", everyone ? "everyone" : "", ...lists];
     return [`${name}:`, ...parts.filter((part) => part !== "" && !part.endsWith("="))].join(" ");
   });
-  // An entry with nothing in it makes nobody look.
+  // An empty entry has no effect.
   return { view: next, touched: texts.filter((text) => !text.endsWith(":")).sort() };
 }
 
@@ -77,23 +77,23 @@ const both = dataplane("both-1", {
 const { view: base } = after(emptyView, listing(mesh(), web, db, both));
 
 const table: readonly (readonly [title: string, changes: readonly Change[], touched: readonly string[]])[] = [
-  ["a mesh that is new", [put(mesh("n"))], ["n: mesh"]],
-  ["a mesh that changes", [put(mesh("m", { mtls: { enabled: true } }))], ["m: mesh"]],
-  ["a mesh that goes", [gone("Mesh", "m")], ["m: mesh"]],
+  ["a new mesh", [put(mesh("n"))], ["n: mesh"]],
+  ["a changed mesh", [put(mesh("m", { mtls: { enabled: true } }))], ["m: mesh"]],
+  ["a deleted mesh", [gone("Mesh", "m")], ["m: mesh"]],
   [
-    "a dataplane that comes with a service of its own",
+    "a new dataplane with a new service",
     [put(dataplane("x", { inbound: [["10.0.0.9:1:2", "x"]] }))],
     ["m: proxies=x endpoints=x"],
   ],
   [
-    "one more instance of a service",
+    "another instance of a service",
     [put(dataplane("web-2", { inbound: [["10.0.0.4:80:81", "web"]] }))],
     ["m: proxies=web-2 endpoints=web"],
   ],
-  ["a dataplane that only consumes", [put(dataplane("c", { outbound: [[":1", "db"]] }))], ["m: proxies=c"]],
-  ["a dataplane that is written again as it was", [put(web)], ["m: proxies=web-1"]],
+  ["a dataplane without inbounds", [put(dataplane("c", { outbound: [[":1", "db"]] }))], ["m: proxies=c"]],
+  ["a dataplane that is written again unchanged", [put(web)], ["m: proxies=web-1"]],
   [
-    "an outbound more",
+    "an additional outbound",
     [
       put(
         dataplane("web-1", {
@@ -108,7 +108,7 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
     ["m: proxies=web-1"],
   ],
   [
-    "the port on which the service itself listens",
+    "the port of the application",
     [put(dataplane("web-1", { inbound: [["10.0.0.1:80:99", "web"]] }))],
     ["m: proxies=web-1"],
   ],
@@ -121,12 +121,12 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
     ["m: proxies=t endpoints=t"],
   ],
   [
-    "an address that changes",
+    "a changed address",
     [put(dataplane("web-1", { inbound: [["10.0.0.8:80:81", "web"]] }))],
     ["m: proxies=web-1 endpoints=web"],
   ],
   [
-    "a tag that changes",
+    "a changed tag",
     [put(dataplane("web-1", { inbound: [["10.0.0.1:80:81", { service: "web", version: "2" }]] }))],
     ["m: proxies=web-1 endpoints=web"],
   ],
@@ -149,12 +149,12 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
     ],
     ["m: proxies=both-1 endpoints=db"],
   ],
-  ["a dataplane that goes", [gone("Dataplane", "both-1")], ["m: proxies=both-1 endpoints=db,web"]],
-  ["a dataplane that goes and was never there", [gone("Dataplane", "nobody")], []],
-  ["a dataplane that goes from an unknown mesh", [gone("Dataplane", "web-1", "n")], []],
-  ["a mesh that goes and was never there", [gone("Mesh", "n", "n")], []],
+  ["a deleted dataplane", [gone("Dataplane", "both-1")], ["m: proxies=both-1 endpoints=db,web"]],
+  ["deleting a dataplane that does not exist", [gone("Dataplane", "nobody")], []],
+  ["deleting a dataplane of an unknown mesh", [gone("Dataplane", "web-1", "n")], []],
+  ["deleting a mesh that does not exist", [gone("Mesh", "n", "n")], []],
   [
-    "a dataplane whose mesh is not known yet",
+    "a dataplane whose mesh does not exist yet",
     [put(dataplane("early", { mesh: "n", inbound: [["10.0.0.9:1:2", "x"]] }))],
     ["n: proxies=early endpoints=x"],
   ],
@@ -164,7 +164,7 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
     ["m: proxies=db-1,web-2 endpoints=db,web", "n: mesh"],
   ],
   [
-    "a policy that the view does not read",
+    "a policy type that the view does not include",
     [
       put({ type: "TrafficLog", mesh: "m", name: "l", spec: {}, version: versionOf(1) }),
       put({ type: "TrafficLog", mesh: "new", name: "l", spec: {}, version: versionOf(1) }),
@@ -175,7 +175,7 @@ const table: readonly (readonly [title: string, changes: readonly Change[], touc
 ];
 
 for (const [title, changes, touched] of table) {
-  test(`touches nobody else: ${title}`, () => assert.equal(after(base, ...changes).touched, touched));
+  test(`touch exactly what they affect: ${title}`, () => assert.equal(after(base, ...changes).touched, touched));
 }
 
 test("endpoints of a service are those of all its dataplanes, by address and port", () => {
@@ -200,7 +200,7 @@ test("endpoints of a service are those of all its dataplanes, by address and por
   ]);
 });
 
-test("an endpoint that two dataplanes offer alike is there once, and until both are gone", () => {
+test("an endpoint that two dataplanes share exists once, and until both are deleted", () => {
   const twin = (name: string) => dataplane(name, { inbound: [["10.0.0.7:80:81", "twin"]] });
   const two = after(base, put(twin("t-1")), put(twin("t-2"))).view;
   assert.equal(endpoints(two, "twin"), ["10.0.0.7:80 twin"]);
@@ -220,7 +220,7 @@ test("one interface with two services is an endpoint of both", () => {
   assert.equal([endpoints(view, "a"), endpoints(view, "b")], [["10.0.0.7:80 a"], ["10.0.0.7:80 b"]]);
 });
 
-test("a dataplane with an interface that does not parse offers no endpoints, and breaks nobody", () => {
+test("a dataplane with an interface that does not parse has no endpoints, and affects no other", () => {
   const broken: readonly (readonly [Sketch, string])[] = [
     [
       {
@@ -246,7 +246,7 @@ test("a dataplane with an interface that does not parse offers no endpoints, and
   }
 });
 
-test("an inbound on 0.0.0.0 from an older version's store is no endpoint; the others of its dataplane are", () => {
+test("a stored inbound on 0.0.0.0 is not an endpoint, but the other inbounds of its dataplane are", () => {
   const sketch: Sketch = {
     inbound: [
       ["0.0.0.0:80:81", "web"],
@@ -257,7 +257,7 @@ test("an inbound on 0.0.0.0 from an older version's store is no endpoint; the ot
   assert.equal(endpoints(view, "web"), ["10.0.0.1:82 web", "10.0.0.3:80 web"]);
 });
 
-test("a dataplane without any networking is a proxy that offers and consumes nothing", () => {
+test("a dataplane without networking is a proxy without inbounds and outbounds", () => {
   for (const spec of [{}, { networking: {} }]) {
     const bare: Stored = { type: "Dataplane", mesh: "m", name: "bare", spec, version: versionOf(1) };
     const { view, touched } = after(base, put(bare));
@@ -267,7 +267,7 @@ test("a dataplane without any networking is a proxy that offers and consumes not
   }
 });
 
-test("a proxy is read with its interfaces taken apart", () => {
+test("a proxy has parsed interfaces", () => {
   const { view } = after(
     base,
     put(
@@ -293,7 +293,7 @@ test("a proxy is read with its interfaces taken apart", () => {
   });
 });
 
-test("a listing replaces everything, and touches what came, went or changed", () => {
+test("a listing replaces everything, and touches what was created, deleted or changed", () => {
   const moved = dataplane("db-1", { inbound: [["10.0.0.5:90:91", "db"]] });
   const { view, touched } = after(base, listing(mesh(), web, moved));
   assert.equal(touched, ["m: mesh proxies=both-1,db-1,web-1 endpoints=db,web"]);
@@ -301,19 +301,19 @@ test("a listing replaces everything, and touches what came, went or changed", ()
   assert.equal([endpoints(view, "web"), endpoints(view, "db")], [["10.0.0.1:80 web"], ["10.0.0.5:90 db"]]);
 });
 
-test("a listing of what is known already touches no service", () => {
+test("an unchanged listing touches no service", () => {
   const { view, touched } = after(base, listing(mesh(), web, db, both));
   assert.equal(touched, ["m: mesh proxies=both-1,db-1,web-1"]);
   assert.is(meshOf(view).services, meshOf(base).services);
 });
 
-test("an empty listing leaves no mesh behind", () => {
+test("an empty listing leaves no mesh", () => {
   const { view, touched } = after(base, listing());
   assert.equal(touched, ["m: mesh proxies=both-1,db-1,web-1 endpoints=db,web"]);
   assert.is(view.size, 0);
 });
 
-test("a mesh is there as long as itself or one of its dataplanes is", () => {
+test("a mesh is in the view as long as it or one of its dataplanes exists", () => {
   const orphaned = after(base, gone("Mesh", "m")).view;
   assert.is(meshOf(orphaned).resource, undefined);
   assert.equal(endpoints(orphaned, "web"), endpoints(base, "web"));
@@ -324,7 +324,7 @@ test("a mesh is there as long as itself or one of its dataplanes is", () => {
   assert.equal([bare.has("m"), meshOf(bare).services.size], [true, 0]);
 });
 
-test("two meshes with the same names in them do not mix", () => {
+test("two meshes with resources of the same names are independent", () => {
   const other = dataplane("web-1", { mesh: "n", inbound: [["10.1.0.1:80:81", "web"]] });
   const { view, touched } = after(base, put(mesh("n")), put(other));
   assert.equal(touched, ["n: mesh proxies=web-1 endpoints=web"]);
@@ -335,7 +335,7 @@ test("two meshes with the same names in them do not mix", () => {
   assert.is(meshOf(without.view, "n"), meshOf(view, "n"));
 });
 
-test("what a change does not touch is the same object as before", () => {
+test("parts that a change does not touch stay the same objects", () => {
   const { view } = after(base, put(dataplane("web-2", { inbound: [["10.0.0.4:80:81", "web"]] })));
   const [before, now] = [meshOf(base), meshOf(view)];
   assert.is(now.services.get("db"), before.services.get("db"));
@@ -347,14 +347,14 @@ test("what a change does not touch is the same object as before", () => {
   assert.is(after(base, put(mesh("n"))).view.get("m"), before);
 });
 
-test("a view that somebody holds does not change any more", () => {
+test("an earlier view never changes", () => {
   const held = endpoints(base, "web");
   after(base, gone("Dataplane", "web-1"), put(both), listing());
   assert.equal(endpoints(base, "web"), held);
   assert.equal([...meshOf(base).proxies.keys()].sort(), ["both-1", "db-1", "web-1"]);
 });
 
-test("after any run of changes the view is the one that a listing of the same gives", () => {
+test("after any series of changes the view equals that of a listing of the same resources", () => {
   const picture = (view: View) =>
     [...view.values()]
       .map(({ name, resource: own, proxies, services }) => ({
@@ -397,7 +397,7 @@ test("after any run of changes the view is the one that a listing of the same gi
   }
 });
 
-test("an application that is down marks its endpoints, whichever came first, and nobody hears of what is known", () => {
+test("an application that is down marks its endpoints, in either order, and an unchanged report touches nothing", () => {
   const health = (...down: number[]): Stored => ({
     type: "DataplaneHealth",
     mesh: "m",

@@ -34,14 +34,14 @@ const gone = ({ type, mesh, name }: Stored): Change => ({
 });
 const listing = (...resources: Stored[]): Change => ({ kind: "listing", sequence: 1, resources });
 
-/** The view after the changes, and whom they touched in mesh `m`: `authority mesh everyone service=a offered=b`. */
+/** The view after the changes, and what they touched in mesh `m`: `authority mesh everyone upstream=a inbound=b`. */
 function after(view: View, ...changes: Change[]) {
   const touched: TouchedMeshes = new Map();
   const next = changes.reduce((before, change) => apply(before, change, touched), view);
-  const { mesh, everyone, authority: ca, services, offered, proxies } = touched.get("m") ?? untouched();
+  const { mesh, everyone, authority: ca, upstreams, inboundServices, proxies } = touched.get("m") ?? untouched();
   const list = (title: string, names: Iterable<string>) => [...names].sort().map((name) => `${title}=${name}`);
   const parts = [...(ca ? ["authority"] : []), ...(mesh ? ["mesh"] : []), ...(everyone ? ["everyone"] : [])];
-  parts.push(...list("proxy", proxies), ...list("service", services), ...list("offered", offered));
+  parts.push(...list("proxy", proxies), ...list("upstream", upstreams), ...list("inbound", inboundServices));
   return { view: next, touched: parts.join(" ") };
 }
 
@@ -55,47 +55,52 @@ const cases: readonly (readonly [
   changes: readonly Change[],
   touched: string,
 ])[] = [
-  ["a permission for a service", on, [put(permission("p", "redis"))], "offered=redis"],
-  ["for several", on, [put(permission("p", "redis", "mysql"))], "offered=mysql offered=redis"],
-  ["for a service with tags", on, [put(permission("p", { service: "redis", version: "1" }))], "offered=redis"],
+  ["a permission for a service", on, [put(permission("p", "redis"))], "inbound=redis"],
+  ["for several", on, [put(permission("p", "redis", "mysql"))], "inbound=mysql inbound=redis"],
+  ["for a service with tags", on, [put(permission("p", { service: "redis", version: "1" }))], "inbound=redis"],
   ["for all services", on, [put(permission("p", "*"))], "everyone"],
   ["for tags of any service", on, [put(permission("p", { version: "1" }))], "everyone"],
   ["for everything", on, [put(permission("p", {}))], "everyone"],
-  ["for one service and all others", on, [put(permission("p", "redis", "*"))], "everyone offered=redis"],
-  ["a flat permission", on, [put(stored("TrafficPermission", "p", rule("redis")))], "offered=redis"],
+  ["for one service and all others", on, [put(permission("p", "redis", "*"))], "everyone inbound=redis"],
+  ["a flat permission", on, [put(stored("TrafficPermission", "p", rule("redis")))], "inbound=redis"],
   ["a permission without a rule", on, [put(stored("TrafficPermission", "p", { rules: [] }))], ""],
   [
-    "a permission that moves: both, the old destination and the new one",
+    "a permission with a changed destination: both the old and the new one",
     [...on, permission("p", "redis")],
     [put(permission("p", "mysql"))],
-    "offered=mysql offered=redis",
+    "inbound=mysql inbound=redis",
   ],
   [
-    "a permission that narrows from all services to one",
+    "a permission narrowed from all services to one",
     [...on, permission("p", "*")],
     [put(permission("p", "redis"))],
-    "everyone offered=redis",
+    "everyone inbound=redis",
   ],
-  ["a permission that goes", [...on, permission("p", "redis")], [gone(permission("p"))], "offered=redis"],
-  ["a permission that goes and was never there", on, [gone(permission("p"))], ""],
+  ["a deleted permission", [...on, permission("p", "redis")], [gone(permission("p"))], "inbound=redis"],
+  ["deleting a permission that does not exist", on, [gone(permission("p"))], ""],
   ["a permission with mTLS off", off, [put(permission("p", "*")), put(permission("q", "redis"))], ""],
-  ["a permission that goes with mTLS off", [...off, permission("p", "redis")], [gone(permission("p"))], ""],
-  ["a permission whose mesh is not known yet", [], [put(permission("p", "redis"))], ""],
-  ["mTLS switched on after a permission came", off, [put(permission("p", "redis")), put(meshRecord())], "mesh"],
-  ["a log for a service: its clients", off, [put(log("l", "redis"))], "service=redis"],
+  ["a permission deleted with mTLS off", [...off, permission("p", "redis")], [gone(permission("p"))], ""],
+  ["a permission whose mesh does not exist yet", [], [put(permission("p", "redis"))], ""],
+  ["mTLS enabled after a permission was created", off, [put(permission("p", "redis")), put(meshRecord())], "mesh"],
+  ["a log for a service: its clients", off, [put(log("l", "redis"))], "upstream=redis"],
   ["a log for all services", off, [put(log("l", "*"))], "everyone"],
-  ["a health check", off, [put(stored("HealthCheck", "h", rule("redis")))], "service=redis"],
-  ["a route", off, [put(stored("TrafficRoute", "r", rule("redis")))], "service=redis"],
-  ["a template for a service: its own proxies", off, [put(template("t", "redis"))], "offered=redis"],
+  ["a health check", off, [put(stored("HealthCheck", "h", rule("redis")))], "upstream=redis"],
+  ["a route", off, [put(stored("TrafficRoute", "r", rule("redis")))], "upstream=redis"],
+  ["a template for a service: its own proxies", off, [put(template("t", "redis"))], "inbound=redis"],
   ["a template by another tag", off, [put(template("t", { app: "redis" }))], "everyone"],
   ["a template without selectors is for every proxy", off, [put(template("t"))], "everyone"],
-  ["a service called like a member of every object", on, [put(permission("p", "constructor"))], "offered=constructor"],
-  ["an authority", on, [put(authority)], "authority"],
-  ["an authority that changes", [...on, authority], [put({ ...authority, version: versionOf(2) })], "authority"],
-  ["an authority that goes", [...on, authority], [gone(authority)], "authority"],
-  ["an authority that goes and was never there", on, [gone(authority)], ""],
   [
-    "a secret that is no authority of this mesh",
+    "a service with the name of an inherited property",
+    on,
+    [put(permission("p", "constructor"))],
+    "inbound=constructor",
+  ],
+  ["an authority", on, [put(authority)], "authority"],
+  ["a changed authority", [...on, authority], [put({ ...authority, version: versionOf(2) })], "authority"],
+  ["a deleted authority", [...on, authority], [gone(authority)], "authority"],
+  ["deleting an authority that does not exist", on, [gone(authority)], ""],
+  [
+    "a secret that is not this mesh's authority",
     on,
     [put(stored("Secret", "builtinca.n")), put(stored("Secret", "x"))],
     "",
@@ -104,12 +109,13 @@ const cases: readonly (readonly [
     "a listing with another permission, another authority and no log",
     [...on, authority, permission("p", "redis"), log("l", "web")],
     [listing(...on, { ...authority, version: versionOf(2) }, permission("q", "mysql"))],
-    "authority mesh service=web offered=mysql offered=redis",
+    "authority mesh upstream=web inbound=mysql inbound=redis",
   ],
 ];
 
 for (const [title, before, changes, touched] of cases) {
-  test(`touches nobody else: ${title}`, () => assert.is(after(start(...before), ...changes).touched, touched));
+  test(`touch exactly what they affect: ${title}`, () =>
+    assert.is(after(start(...before), ...changes).touched, touched));
 }
 
 function tableOf(view: View, type: string): PolicyTable {
@@ -121,7 +127,7 @@ function tableOf(view: View, type: string): PolicyTable {
 const names = (view: View, type: "TrafficPermission" | "ProxyTemplate", service: string) =>
   policiesFor(tableOf(view, type), service).map(({ name }) => name);
 
-test("the policies of a service are those that name it or leave it open, by name, each once", () => {
+test("the policies of a service are those that name it or any service, sorted by name, without duplicates", () => {
   const view = start(
     permission("d", "redis", "*"),
     permission("b", "mysql"),
@@ -137,21 +143,21 @@ test("the policies of a service are those that name it or leave it open, by name
   assert.equal(names(view, "ProxyTemplate", "redis"), ["t"]);
 });
 
-test("a policy is read as it was written last, and under no service that it named before", () => {
+test("a policy has its latest content, and is not listed under services that it named before", () => {
   const view = after(start(permission("p", "redis")), put({ ...permission("p", "mysql"), version: versionOf(2) })).view;
   assert.equal(names(view, "TrafficPermission", "redis"), []);
   const [found] = policiesFor(tableOf(view, "TrafficPermission"), "mysql");
   assert.is(found?.version, versionOf(2));
 });
 
-test("an authority is in the view of its mesh for as long as it is stored", () => {
+test("an authority is in the view of its mesh as long as it is stored", () => {
   const view = after(start(...on), put(authority)).view;
   assert.is(view.get("m")?.authority, authority);
   assert.is(after(view, gone(authority)).view.get("m")?.authority, undefined);
   assert.is(after(view, listing(...on)).view.get("m")?.authority, undefined);
 });
 
-test("a mesh is there as long as a policy or its authority is, and not longer", () => {
+test("a mesh is in the view as long as a policy or its authority exists, and no longer", () => {
   for (const last of [permission("p", "redis"), template("t"), authority]) {
     const view = start(meshRecord(), last);
     assert.is(view.has("m"), true);
@@ -161,7 +167,7 @@ test("a mesh is there as long as a policy or its authority is, and not longer", 
   }
 });
 
-test("what a policy does not touch is the same object as before", () => {
+test("parts that a policy does not touch stay the same objects", () => {
   const view = start(meshRecord(), dataplane("d", {}), log("l", "redis"), permission("p", "redis"));
   const [before, now] = [view, after(view, put(permission("q", "redis"))).view].map((one) => one.get("m"));
   assert.is(now?.proxies, before?.proxies);
@@ -170,7 +176,7 @@ test("what a policy does not touch is the same object as before", () => {
   assert.is.not(now?.policies.TrafficPermission, before?.policies.TrafficPermission);
 });
 
-test("after any run of changes each service has the policies that a listing of the same gives it", () => {
+test("after any series of changes each service has the policies that a listing of the same resources gives", () => {
   const services = ["redis", "mysql", "*", "web"];
   for (let run = 0; run < 100; run++) {
     const random = seeded(runSeed + run);

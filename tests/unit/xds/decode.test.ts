@@ -63,7 +63,7 @@ test("are read as the generated decoder reads them", () => {
   }
 });
 
-test("tell the node's id, where its token is, how it reaches the control plane and the revision of its bootstrap, and no more", () => {
+test("only the node's id, token path, control plane host, log directories and bootstrap revision are read", () => {
   const extension = field(9, Buffer.from([0xff, 0xff, 0xff]));
   const inner = [
     field(1, "mesh.name"),
@@ -89,7 +89,7 @@ test("tell the node's id, where its token is, how it reaches the control plane a
   assert.equal(named.logDirectories, directories.slice(0, 16));
 });
 
-test("beyond a limit say which one", () => {
+test("that exceed a limit are rejected with the limit's name", () => {
   const node = (...parts: Buffer[]) => Buffer.concat([field(1, Buffer.concat(parts)), field(2, typeUrls.cds)]);
   refusedWith("node_id_length", () => decodeDeltaRequest(node(field(1, `m.${"n".repeat(511)}`)), true));
   refusedWith("metadata_length", () =>
@@ -102,7 +102,7 @@ test("beyond a limit say which one", () => {
   refusedWith("names_in_request", () => decodeDeltaRequest(brought, false));
 });
 
-test("with a refusal of megabytes are cut to what somebody may read, without half a character", () => {
+test("with an error message of megabytes are truncated, at a character boundary", () => {
   const most = xdsLimits.refusal_length.value;
   for (const words of ["x".repeat(3_000_000), "ü".repeat(3_000), "😀".repeat(600), `x${"😀".repeat(600)}`]) {
     const { request } = decodeDeltaRequest(Buffer.concat([field(2, typeUrls.cds), field(7, field(2, words))]), false);
@@ -115,13 +115,13 @@ test("with a refusal of megabytes are cut to what somebody may read, without hal
   assert.is(request?.refusal, exact);
 });
 
-test("with the version of another control plane, however long, keep none of it", () => {
+test("with a long version from another control plane do not keep it", () => {
   const entry = Buffer.concat([field(1, "cluster"), field(2, "v".repeat(100_000))]);
   const { request } = decodeDeltaRequest(Buffer.concat([field(2, typeUrls.cds), field(5, entry)]), false);
   assert.equal([...(request?.initialVersions ?? [])], [["cluster", "?"]]);
 });
 
-test("that are none, or are cut or changed anywhere, are refused or read, and nothing else happens", () => {
+test("that are truncated, corrupted or not requests at all are decoded or rejected, without any other error", () => {
   const random = seeded(9);
   const good = Buffer.concat([
     field(1, Buffer.concat([field(1, "mesh.name"), metadata("dataplaneTokenPath", "token")])),

@@ -4,7 +4,7 @@ import { suite } from "../../support/suite.js";
 import { backend, type DataplaneSketch, generated, redis, viewOf } from "./meshes.js";
 import { createSimulatedClient, type SimulatedClient } from "./simulated-client.js";
 
-const test = suite("how resources stand on a stream");
+const test = suite("the delivery status of resources on a stream");
 
 const configOf = (sketches: readonly DataplaneSketch[] = [backend, redis], connectTimeoutMs = 5000) =>
   generated(viewOf(sketches), "backend-1", { connectTimeoutMs }).config;
@@ -18,7 +18,7 @@ function drain(client: SimulatedClient, refused = ""): void {
 
 const listeners = ["inbound:127.0.0.1:8000", "outbound:127.0.0.1:10000"];
 
-test("step by step until all is acknowledged", () => {
+test("changes step by step until all resources are acknowledged", () => {
   const client = createSimulatedClient();
   const config = configOf();
   client.connect(undefined);
@@ -44,7 +44,7 @@ test("step by step until all is acknowledged", () => {
   assert.is(client.session.delivery("lds", "nobody's"), undefined);
 });
 
-test("a configuration that the stream was not given yet is waiting", () => {
+test("is waiting for a configuration that the stream does not have yet", () => {
   const client = createSimulatedClient();
   client.connect(configOf());
   drain(client);
@@ -61,7 +61,7 @@ test("a configuration that the stream was not given yet is waiting", () => {
   assert.ok(states(client, next).every((text) => text.endsWith(" acknowledged")));
 });
 
-test("what is refused keeps its words until something else is sent", () => {
+test("keeps the error message of a rejected resource until another version is sent", () => {
   const client = createSimulatedClient();
   const config = configOf();
   client.connect(config);
@@ -78,7 +78,7 @@ test("what is refused keeps its words until something else is sent", () => {
   assert.is(client.session.delivery("cds", "redis")?.state, "acknowledged");
 });
 
-test("removals are deliveries of nothing, and then forgotten", () => {
+test("shows removals without a wanted resource, and forgets them once acknowledged", () => {
   const client = createSimulatedClient();
   client.connect(configOf());
   drain(client);
@@ -91,7 +91,7 @@ test("removals are deliveries of nothing, and then forgotten", () => {
   assert.equal(states(client, emptyConfig), []);
 });
 
-test("what an earlier stream brought is known again when it is what it should be", () => {
+test("recognises a resource from an earlier stream if it is the current version", () => {
   const client = createSimulatedClient();
   client.connect(configOf());
   drain(client);

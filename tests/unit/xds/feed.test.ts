@@ -17,7 +17,7 @@ const mesh = (name: string, version: number): Stored => ({
 });
 const listing = (...resources: Stored[]): Change => ({ kind: "listing", sequence: 0, resources });
 
-/** A feed of what each opening of it gives; one that throws does so behind its changes. */
+/** A feed with the changes of each opening; an opening that fails throws after its changes. */
 async function open(openings: readonly (() => Generator<Change>)[]) {
   const lines: string[] = [];
   let opened = 0;
@@ -42,7 +42,7 @@ async function open(openings: readonly (() => Generator<Change>)[]) {
   return { feed, lines, opened: () => opened, failures: () => failures, returned: () => returned };
 }
 
-test("a feed that fails is listed again, and what is missing then is gone", async () => {
+test("a feed that fails is listed again, and resources missing from the listing are removed", async () => {
   const { feed, lines, failures } = await open([
     function* () {
       yield listing(mesh("a", 1), mesh("b", 1));
@@ -65,12 +65,12 @@ test("a feed that fails is listed again, and what is missing then is gone", asyn
   feed.close();
 });
 
-test("a change that can't be taken in is a failure, too, and its feed is given up", async () => {
+test("a change that can't be applied is also a failure, and its feed is closed", async () => {
   const { feed, failures, returned } = await open([
     function* () {
       yield listing(mesh("a", 1));
       const resource = { ...mesh("a", 2) };
-      // What a store's own fault could look like: a resource that can't be read.
+      // A possible bug of a store: a resource that can't be read.
       Object.defineProperty(resource, "mesh", { get: () => assert.unreachable("no mesh") });
       yield { kind: "put", sequence: 1, resource };
     },
@@ -84,7 +84,7 @@ test("a change that can't be taken in is a failure, too, and its feed is given u
   feed.close();
 });
 
-test("as long as no listing comes, the view stays and is known to be old", async () => {
+test("until the next listing the view stays unchanged and is known to be stale", async () => {
   let broken = true;
   const later = function* (): Generator<Change> {
     if (broken) throw new Error("still lost");
@@ -106,7 +106,7 @@ test("as long as no listing comes, the view stays and is known to be old", async
   feed.close();
 });
 
-test("a feed that ends although nobody closed it is a failure", async () => {
+test("a feed that ends without being closed is a failure", async () => {
   let opened = 0;
   const feed = await startViewFeed({
     async *changes() {
@@ -122,7 +122,7 @@ test("a feed that ends although nobody closed it is a failure", async () => {
   feed.close();
 });
 
-test("closing ends the feed and opens no other", async () => {
+test("closing ends the feed and does not open another", async () => {
   const { feed, opened, returned, failures } = await open([
     function* () {
       yield listing(mesh("a", 1));

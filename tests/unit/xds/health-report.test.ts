@@ -7,7 +7,7 @@ import { LimitExceeded } from "../../../src/xds/limits.js";
 import { seeded } from "../../support/random.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what an Envoy says on its health stream");
+const test = suite("messages on an Envoy's health stream");
 
 const schema = HealthCheckRequestOrEndpointHealthResponseSchema;
 
@@ -23,13 +23,13 @@ function report(clusters: Readonly<Record<string, readonly HealthStatus[]>>): Ui
   return toBinary(schema, create(schema, { requestType: { case: "endpointHealthResponse", value } }));
 }
 
-test("the first message tells which proxy it is, and is no report", () => {
+test("the first message identifies the proxy, and is not a report", () => {
   const { nodeId, clusters } = decodeHealthMessage(request("default.db-1"));
   assert.is(nodeId, "default.db-1");
   assert.is(clusters, undefined);
 });
 
-test("a report tells of each cluster whether all of it is well", () => {
+test("a report says for each cluster whether all its endpoints are healthy", () => {
   const { HEALTHY, UNHEALTHY, TIMEOUT, DEGRADED, UNKNOWN, DRAINING } = HealthStatus;
   const { clusters } = decodeHealthMessage(
     report({ a: [HEALTHY], b: [UNHEALTHY], c: [TIMEOUT], d: [DEGRADED], e: [UNKNOWN], f: [HEALTHY, DRAINING], g: [] }),
@@ -39,7 +39,7 @@ test("a report tells of each cluster whether all of it is well", () => {
   assert.equal([...(decodeHealthMessage(report({})).clusters ?? [])], []);
 });
 
-test("node ids and reports beyond the limits are refused by name", () => {
+test("node ids and reports that exceed a limit are rejected with the limit's name", () => {
   const many = Object.fromEntries(Array.from({ length: 20_001 }, (_, index) => [`c${index}`, []]));
   for (const [bytes, limit] of [
     [request("m".repeat(513)), "node_id_length"],
@@ -55,7 +55,7 @@ test("node ids and reports beyond the limits are refused by name", () => {
   }
 });
 
-test("whatever is cut or changed is read or refused, and nothing else happens", () => {
+test("truncated or corrupted messages are decoded or rejected, without any other error", () => {
   const random = seeded(11);
   const good = Buffer.from(
     report({ "localhost:80": [HealthStatus.UNHEALTHY], "localhost:81": [HealthStatus.HEALTHY] }),

@@ -15,7 +15,7 @@ interface Options {
   readonly random?: () => number;
 }
 
-/** A lease, and the work that waits for its turn. Certificates are told as `web by r1 #2`. */
+/** A lease, and its queued work. Certificates are written as `web by r1 #2`. */
 function open({ validityMs = 10 * hour, random = () => 0.5 }: Options = {}) {
   const time = createFakeTime();
   const turns: (() => Promise<void>)[] = [];
@@ -67,11 +67,11 @@ function open({ validityMs = 10 * hour, random = () => 0.5 }: Options = {}) {
     is: (services: string, signer = "r1") =>
       lease.follow({ services: services.split(" "), authority: authority(signer) }),
     gone: () => lease.follow(undefined),
-    /** Its turn comes: what waits begins to be signed. */
+    /** Starts the queued work: signing begins. */
     begin() {
       for (const work of turns.splice(0)) underWay.add(work());
     },
-    /** What is being signed is made, or fails. */
+    /** Completes the signing, or lets it fail. */
     async finish(how: "make" | "fail" = "make") {
       for (const pending of signing.splice(0)) pending[how]();
       await settle();
@@ -80,7 +80,7 @@ function open({ validityMs = 10 * hour, random = () => 0.5 }: Options = {}) {
       stage.begin();
       await stage.finish(how);
     },
-    /** What was issued and what failed since the last look. */
+    /** The certificates issued and the failures since the last call. */
     heard: () => told.splice(0),
   };
   return stage;
@@ -88,7 +88,7 @@ function open({ validityMs = 10 * hour, random = () => 0.5 }: Options = {}) {
 
 type Stage = ReturnType<typeof open>;
 
-/** Ways into each state. */
+/** How to reach each state. */
 const ways: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
   waiting: async () => {},
   issuing: async ({ is }) => is("web"),
@@ -139,7 +139,7 @@ for (const [from, event, act, to] of arrows) {
   });
 }
 
-test("a certificate is issued when its turn comes, and handed out once", async () => {
+test("a certificate is issued once its work is dequeued, and delivered once", async () => {
   const { is, begin, finish, heard, turns } = open();
   is("api web");
   assert.is(turns.length, 1);
@@ -149,7 +149,7 @@ test("a certificate is issued when its turn comes, and handed out once", async (
   assert.equal(heard(), ["api,web by r1 #1"]);
 });
 
-test("renewal comes between 75 and 85 % of a life, wherever chance puts it", async () => {
+test("a certificate is renewed between 75 and 85 % of its validity, whatever the jitter", async () => {
   const draws = [0, 0.25, 0.5, 0.75, 1 - Number.EPSILON];
   const random = seeded(runSeed);
   for (const draw of [...draws, ...Array.from({ length: 50 }, random.next)]) {
@@ -162,7 +162,7 @@ test("renewal comes between 75 and 85 % of a life, wherever chance puts it", asy
   }
 });
 
-test("a certificate is renewed again and again, from the time that each was issued", async () => {
+test("certificates are renewed repeatedly, each relative to the time it was issued", async () => {
   const { time, issue, heard } = await at("live");
   for (const number of [2, 3, 4]) {
     time.pass(8 * hour - 1);
@@ -175,7 +175,7 @@ test("a certificate is renewed again and again, from the time that each was issu
   }
 });
 
-test("a life may be longer than a timer can run", async () => {
+test("a validity may be longer than a timer can run", async () => {
   const { time, lease } = await at("live", { validityMs: 365 * day });
   time.pass(292 * day - 1);
   assert.is(lease.state.kind, "live");
@@ -183,14 +183,14 @@ test("a life may be longer than a timer can run", async () => {
   assert.is(lease.state.kind, "issuing");
 });
 
-test("a machine that slept beyond the time of renewal notices within the hour", async () => {
+test("a machine that was suspended beyond the renewal time notices within an hour", async () => {
   const { time, lease } = await at("live", { validityMs: 30 * day });
   time.sleep(25 * day);
   time.pass(hour);
   assert.is(lease.state.kind, "issuing");
 });
 
-test("a life that is over before it began is renewed when its turn comes, and not in between", async () => {
+test("a certificate that is already expired when issued is renewed once dequeued, not before", async () => {
   const { is, issue, time, turns, heard } = open({ validityMs: -1 });
   is("web");
   await issue();
@@ -212,26 +212,26 @@ const meanwhile: readonly (readonly [title: string, change: (stage: Stage) => vo
     ["web by r1"],
   ],
   [
-    "the authority goes and comes back",
+    "the authority is removed and restored",
     ({ is, gone }) => {
       gone();
       is("web");
     },
     ["web by r1"],
   ],
-  ["the authority goes", ({ gone }) => gone(), []],
+  ["the authority is removed", ({ gone }) => gone(), []],
 ];
 
 for (const [title, change, issued] of meanwhile) {
   const certificates = (heard: readonly string[]) => heard.map((text) => text.replace(/ #\d+$/, ""));
-  test(`${title} while a certificate waits for its turn: only what is right by then is issued`, async () => {
+  test(`${title} while a certificate is queued: only the current certificate is issued`, async () => {
     const stage = await at("issuing");
     change(stage);
     await stage.issue();
     assert.equal(certificates(stage.heard()), issued);
   });
   for (const how of ["make", "fail"] as const) {
-    test(`${title} while a certificate is signed, which ${how === "make" ? "comes" : "fails"}: nobody hears of it`, async () => {
+    test(`${title} while a certificate is signed, which ${how === "make" ? "succeeds" : "fails"}: the result is discarded`, async () => {
       const stage = await at("issuing");
       stage.begin();
       change(stage);
@@ -243,7 +243,7 @@ for (const [title, change, issued] of meanwhile) {
   }
 }
 
-test("with the authority gone at the time of renewal nothing is lost: it is made up for when that comes back", async () => {
+test("without an authority at the renewal time, the certificate is renewed once the authority is back", async () => {
   const stage = await at("live");
   stage.gone();
   stage.time.pass(9 * hour);
@@ -254,7 +254,7 @@ test("with the authority gone at the time of renewal nothing is lost: it is made
   assert.equal(stage.heard(), ["web by r1 #2"]);
 });
 
-test("an authority that comes back before the time of renewal has nothing to do until then", async () => {
+test("an authority that is back before the renewal time issues nothing until then", async () => {
   const stage = await at("live");
   stage.gone();
   stage.time.pass(hour);
@@ -264,7 +264,7 @@ test("an authority that comes back before the time of renewal has nothing to do 
   assert.is(stage.lease.state.kind, "issuing");
 });
 
-test("an authority that comes back with another root replaces the certificate at once", async () => {
+test("an authority that is back with another root replaces the certificate immediately", async () => {
   const stage = await at("live");
   stage.gone();
   stage.is("web", "r2");
@@ -272,7 +272,7 @@ test("an authority that comes back with another root replaces the certificate at
   assert.equal(stage.heard(), ["web by r2 #2"]);
 });
 
-test("renewal is signed by the authority of that time, whose root may be the same", async () => {
+test("a renewal is signed by the authority at that time, even if its root is unchanged", async () => {
   const stage = await at("live");
   const used: string[] = [];
   const issue = async () => {
@@ -285,7 +285,7 @@ test("renewal is signed by the authority of that time, whose root may be the sam
   assert.equal(used, ["the newer"]);
 });
 
-test("a failure is told and tried again every five seconds until it succeeds", async () => {
+test("a failure is reported, and the issue is retried every five seconds until it succeeds", async () => {
   const stage = await at("failed");
   for (let attempt = 0; attempt < 3; attempt++) {
     stage.time.pass(4999);
@@ -300,7 +300,7 @@ test("a failure is told and tried again every five seconds until it succeeds", a
   assert.is(stage.lease.state.kind, "live");
 });
 
-test("a failure does not make whoever says nothing new try again sooner", async () => {
+test("after a failure, an unchanged subject is not retried sooner", async () => {
   const stage = await at("failed");
   for (let index = 0; index < 10; index++) stage.is("web");
   assert.is(stage.turns.length, 0);
@@ -338,7 +338,7 @@ for (const from of [...Object.keys(ways), "signing"]) {
   });
 }
 
-test("whatever happens in whatever order, the last certificate is the right one, and each was right when it came", async () => {
+test("after events in any order the last certificate is current, and each was current when issued", async () => {
   for (let run = 0; run < 300; run++) {
     const random = seeded(runSeed + run);
     const place = `TEST_SEED=${runSeed}, run ${run}`;

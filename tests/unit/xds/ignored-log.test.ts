@@ -5,7 +5,7 @@ import { createIgnoredLog } from "../../../src/xds/configuration/ignored-log.js"
 import { stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what is said of policies without effect");
+const test = suite("log lines about policies without effect");
 
 function open() {
   const lines: string[] = [];
@@ -18,7 +18,7 @@ const ignored = (of: typeof policy, field = "rules[0].conf.backend", reason = "t
   { policy: of, field, reason },
 ];
 
-test("it is said once, however many proxies it is about", () => {
+test("are written once, however many proxies the policy matches", () => {
   const { note, lines } = open();
   for (let proxy = 0; proxy < 10; proxy++) note(ignored(policy));
   assert.is(lines.length, 1);
@@ -27,7 +27,7 @@ test("it is said once, however many proxies it is about", () => {
   }
 });
 
-test("another place, another reason and the policy written anew are news", () => {
+test("are written for another field, another reason and a new version of the policy", () => {
   const { note, lines } = open();
   note(ignored(policy));
   note(ignored(policy, "rules[1].conf.backend"));

@@ -14,12 +14,12 @@ import { suite } from "../../support/suite.js";
 
 const placement = createPlacement({ tokenPath: "token" });
 
-const test = suite("configurations that follow changes");
+const test = suite("incremental configurations");
 
-const surroundings = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
+const options = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
 const names = ["a", "b", "c", "d"];
 
-/** A mesh that changes by chance: services and proxies have the same names. */
+/** A mesh that changes at random: services and proxies have the same names. */
 function createChance(seed: number) {
   const random = seeded(seed);
   let version = 1;
@@ -40,7 +40,7 @@ function createChance(seed: number) {
     });
   }
 
-  /** With an assignment or a listener that may have the name of one of ours. */
+  /** With an assignment or a listener that may have the name of a generated one. */
   function template(): Stored {
     const address = { socketAddress: { address: "127.0.0.1", portValue: 8000 } };
     const resource = random.chance(0.5)
@@ -100,7 +100,7 @@ function open() {
   const configs = new Map<string, ProxyConfig>();
   const proxies = createProxies({
     view: () => view,
-    generate: (...given) => generate(given[0], given[1], surroundings, given[2], given[3]),
+    generate: (...given) => generate(given[0], given[1], options, given[2], given[3]),
     logger: createLogger({ name: "test", level: "off" }),
   });
   for (const name of names) {
@@ -126,16 +126,16 @@ function open() {
       const touched: TouchedMeshes = new Map();
       for (const change of changes) view = apply(view, change, touched);
       for (const [mesh, concerned] of touched) proxies.update(mesh, concerned);
-      // On a busy machine each proxy may have to wait for a turn of its own.
+      // On a busy machine each proxy may need a slice of its own.
       for (let turn = 0; turn <= names.length; turn++) await new Promise((resolve) => setImmediate(resolve));
     },
-    /** What each proxy that there is would be given if it came now. */
+    /** The configuration that each existing proxy would get if it connected now. */
     fromNothing() {
       const mesh = view.get("m");
       return names.flatMap((name) => {
         const proxy = mesh?.proxies.get(name);
         if (mesh === undefined || proxy === undefined) return [];
-        return [[name, generate(proxy, mesh, surroundings, placement).config] as const];
+        return [[name, generate(proxy, mesh, options, placement).config] as const];
       });
     },
   };
@@ -144,7 +144,7 @@ function open() {
 const shown = (config: ProxyConfig | undefined) =>
   kinds.map((kind) => [...(config?.[kind].values() ?? [])].map(({ name, version }) => `${kind} ${name} ${version}`));
 
-test("whatever changes, each proxy has just what would be made for it from nothing, in the same order", async () => {
+test("after any change each proxy has exactly the configuration of a full generation, in the same order", async () => {
   for (let run = 0; run < 150; run++) {
     const { random, next } = createChance(runSeed + run);
     const stage = open();

@@ -34,7 +34,7 @@ function served() {
 const listenersSent = (client: SimulatedClient) =>
   client.responses.filter(({ kind }) => kind === "lds").map(({ resources }) => resources.map(({ name }) => name));
 
-test("one is refused for a reason that may pass, and nothing is sent before it is its turn", () => {
+test("one counts as rejected for a transient reason, and nothing is sent before the retry", () => {
   const { client, lost, others } = served();
   assert.ok(mayPass(lostReason));
   assert.not.ok(client.session.retriable());
@@ -54,14 +54,14 @@ test("one is refused for a reason that may pass, and nothing is sent before it i
   assert.is(client.session.delivery("lds", lost)?.state, "acknowledged");
 });
 
-test("until then it is missing with every report, but only the first one is news", () => {
+test("until then every report finds it missing, but only the first one as fresh", () => {
   const { client, lost, others } = served();
   client.session.compareListeners(new Set(others));
   const again = client.session.compareListeners(new Set(others));
   assert.equal(again, { missing: [lost], fresh: [], pending: false });
 });
 
-test("a proxy that has all is left alone, and so is one that reports names that were never sent", () => {
+test("a proxy that has all listeners is sent nothing, and neither is one that reports unknown names", () => {
   const { client, names } = served();
   const before = client.responses.length;
   for (const present of [names, [...names, "made up", "__proto__", ""]]) {
@@ -72,7 +72,7 @@ test("a proxy that has all is left alone, and so is one that reports names that 
   assert.is(client.responses.length, before);
 });
 
-test("what the proxy has not acknowledged is not missing, and the report has to be repeated", () => {
+test("an unacknowledged listener is not missing, and the report must be repeated", () => {
   const client = createSimulatedClient();
   client.connect(configuration());
   while (client.responses.at(-1)?.kind !== "lds") client.handle();
@@ -82,13 +82,13 @@ test("what the proxy has not acknowledged is not missing, and the report has to 
   assert.is(client.session.compareListeners(new Set()).pending, false);
 });
 
-test("a proxy that has not been configured lacks nothing", () => {
+test("a proxy without a configuration misses no listener", () => {
   const client = createSimulatedClient();
   client.connect(undefined);
   assert.equal(client.session.compareListeners(new Set()), { missing: [], fresh: [], pending: false });
 });
 
-test("Envoy's own words take the place of ours when it refuses the next attempt, and it still has no version", () => {
+test("Envoy's error message replaces ours when it rejects the retry, and it still has no version", () => {
   const { client, lost, others } = served();
   client.session.compareListeners(new Set(others));
   client.session.retry();
@@ -109,7 +109,7 @@ const leadingTo = (port: number) => ({
   inbound: [{ interface: `127.0.0.1:8000:${port}`, tags: { service: "backend" } }],
 });
 
-test("one that changes is sent at once, without waiting for its turn", () => {
+test("one that changes is sent immediately, without waiting for the retry", () => {
   const { client, names } = served();
   client.session.compareListeners(new Set(names.filter((name) => name !== inbound)));
   client.configure(configuration(5000, leadingTo(81)));
@@ -119,7 +119,7 @@ test("one that changes is sent at once, without waiting for its turn", () => {
   assert.is(client.session.delivery("lds", inbound)?.state, "acknowledged");
 });
 
-test("one that is to go is removed: Envoy still names it when it connects again", () => {
+test("one that is deleted is removed: Envoy still lists it when it reconnects", () => {
   const { client, names } = served();
   client.session.compareListeners(new Set(names.filter((name) => name !== inbound)));
   client.configure(configuration(5000, { ...backend, inbound: [] }));
@@ -129,7 +129,7 @@ test("one that is to go is removed: Envoy still names it when it connects again"
   assert.not.ok(client.session.retriable());
 });
 
-test("one whose newer version the proxy refuses is not shown with the earlier one, which is lost as well", () => {
+test("one whose newer version is rejected is not shown with the earlier version, which is lost too", () => {
   const { client, names } = served();
   client.configure(configuration(5000, leadingTo(81)));
   drain(client, ({ name }) => name === inbound, "cannot bind");
@@ -144,7 +144,7 @@ test("one whose newer version the proxy refuses is not shown with the earlier on
   assert.is(client.session.delivery("lds", inbound)?.state, "acknowledged", "the earlier version was sent again");
 });
 
-test("a proxy that connects again and claims to have it is found out by the next report", () => {
+test("a proxy that reconnects and claims to have it is detected by the next report", () => {
   const { client, config, lost, others } = served();
   client.session.compareListeners(new Set(others));
   client.connect(config);
@@ -156,7 +156,7 @@ test("a proxy that connects again and claims to have it is found out by the next
   assert.equal(listenersSent(client).flat(), [lost]);
 });
 
-test("reports that alternate between nothing and all have nothing sent more often than the pauses allow", () => {
+test("reports that alternate between none and all do not cause retries faster than the backoff", () => {
   const { client, names } = served();
   const time = createFakeTime();
   const retries = createRetries(client.session, time.timers);
@@ -178,7 +178,7 @@ test("reports that alternate between nothing and all have nothing sent more ofte
   retries.stop();
 });
 
-test("after a calm minute another loss is mended within a second again", () => {
+test("after a minute without rejections another loss is retried within a second", () => {
   const { client, lost, others } = served();
   const time = createFakeTime();
   const retries = createRetries(client.session, time.timers);

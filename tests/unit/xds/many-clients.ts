@@ -10,7 +10,7 @@ interface Client {
   handle(refuse?: () => boolean): boolean;
 }
 
-/** Has a client handle responses until none waits. */
+/** Lets a client handle responses until none is left. */
 export function drain<R>(client: { handle(refuse?: R): boolean }, refuse?: R): void {
   for (let steps = 0; client.handle(refuse); steps++) {
     if (steps > 10_000) throw new Error("the session never comes to rest");
@@ -20,11 +20,11 @@ export function drain<R>(client: { handle(refuse?: R): boolean }, refuse?: R): v
 interface Drive<C> {
   readonly createClient: () => C;
   readonly rounds: number;
-  /** Something else that a client does now and then. */
+  /** Something else that a client sometimes does. */
   readonly act?: (client: C, service: string) => void;
-  /** Looks at a client after each round. */
+  /** Checks a client after each round. */
   readonly afterRound?: (client: C, config: ProxyConfig) => void;
-  /** Looks at each client in the end, when it has handled all responses. */
+  /** Checks each client at the end, when it has handled all responses. */
   readonly atRest: (client: C, config: ProxyConfig, message: string) => void;
 }
 
@@ -41,7 +41,9 @@ function sketch(index: number, random: Random): DataplaneSketch {
   };
 }
 
-/** Drives 50 clients at random: their configurations change, they refuse, accept, reconnect, and wait for a Dataplane. */
+/**
+ * Drives 50 clients at random: their configurations change, they reject, accept, reconnect, and wait for a Dataplane.
+ */
 export function driveClients<C extends Client>({ createClient, rounds, act, afterRound, atRest }: Drive<C>): void {
   const random = seeded(runSeed);
   const sketches = Array.from({ length: 50 }, (_, index) => sketch(index, random));

@@ -1,4 +1,4 @@
-import { connectTimeoutMs, type Generated, generate, type Surroundings } from "../../../src/envoy/generate.js";
+import { connectTimeoutMs, type Generated, type GeneratorOptions, generate } from "../../../src/envoy/generate.js";
 import type { Stored } from "../../../src/store/store.js";
 import { versionOf } from "../../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes } from "../../../src/view/apply.js";
@@ -35,12 +35,12 @@ export function viewOf(sketches: readonly DataplaneSketch[]): View {
   return apply(emptyView, { kind: "listing", sequence: 1, resources }, touched);
 }
 
-/** What the generator gives one of them. */
-export function generated(view: View, name: string, surroundings: Partial<Surroundings> = {}): Generated {
+/** The generated configuration of one of them. */
+export function generated(view: View, name: string, options: Partial<GeneratorOptions> = {}): Generated {
   const mesh = view.get("default");
   const proxy = mesh?.proxies.get(name);
   if (mesh === undefined || proxy === undefined) throw new Error(`there is no dataplane ${name}`);
-  return generate(proxy, mesh, { connectTimeoutMs, secretServer: undefined, ...surroundings });
+  return generate(proxy, mesh, { connectTimeoutMs, secretServer: undefined, ...options });
 }
 
 export const redis: DataplaneSketch = {

@@ -5,7 +5,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("Envoys without the v3 API");
 
-test("are told that they are too old, and the log says so once a minute", () => {
+test("get an error that they are too old, and the log says so once a minute", () => {
   const lines: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) });
   let at = 0;

@@ -23,26 +23,26 @@ const offering = (name: string, services: readonly string[], consumed: readonly 
     outbound: consumed.map((service, index) => ({ interface: `:${10_000 + index}`, service })),
   });
 
-const surroundings = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
+const options = { connectTimeoutMs: 5000, secretServer: { target: "cp:5677", root: "root" } };
 
-/** The services a proxy consumes and offers, without a configuration. */
+/** The upstreams and inbound services of a proxy, without a configuration. */
 const sourcesOnly: Generate = (proxy, mesh) => ({
-  ...generate(proxy, mesh, surroundings),
+  ...generate(proxy, mesh, options),
   config: { ...emptyConfig },
 });
 
 interface TestClient extends Client {
   configured: boolean;
   readonly configs: ProxyConfig[];
-  /** What it was measured by, each time that it was asked how its resources stand. */
-  readonly measuredBy: ProxyConfig[];
-  /** How often it was to send again what may be accepted by now. */
+  /** The configurations that its deliveries were compared with. */
+  readonly comparedWith: ProxyConfig[];
+  /** How often it was asked to retry. */
   retries: number;
-  /** What it says that its Envoy lacks. */
+  /** The listeners that it reports as missing. */
   missing: readonly string[];
 }
 
-/** Proxies over a view that changes as the test says; `heard` names who was configured since the last look. */
+/** Proxies over a view that the test changes; `heard` names those configured since the last call. */
 function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
   let view = apply(emptyView, { kind: "listing", sequence: 1, resources }, new Map());
   const heard: string[] = [];
@@ -64,9 +64,9 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
         since: new Date(0),
         resumed: false,
         delivery: () => undefined,
-        measuredBy: [],
+        comparedWith: [],
         deliveries(config) {
-          client.measuredBy.push(config);
+          client.comparedWith.push(config);
           return [];
         },
         configure(config) {
@@ -89,13 +89,13 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
       return client;
     },
     touch: (touched: Partial<Touched>, mesh = "m") => proxies.update(mesh, { ...untouched(), ...touched }),
-    /** Changes the view alone; what that touched is left to the test. */
+    /** Changes the view only; the test reports what that touched. */
     becomes(...now: readonly Stored[]): TouchedMeshes {
       const touched: TouchedMeshes = new Map();
       view = apply(view, { kind: "listing", sequence: 2, resources: now }, touched);
       return touched;
     },
-    /** Puts one resource into the view alone; what that touched is left to the test. */
+    /** Puts one resource into the view only; the test reports what that touched. */
     put(resource: Stored): Touched {
       const touched: TouchedMeshes = new Map();
       view = apply(view, { kind: "put", sequence: 2, resource }, touched);
@@ -113,38 +113,38 @@ const all = [meshRecord(false), web, redis, both];
 const cases: readonly (readonly [title: string, touched: Partial<Touched>, mesh: string, heard: string])[] = [
   ["the mesh", { mesh: true }, "m", "both-1,redis-1,web-1"],
   ["a policy for all", { everyone: true }, "m", "both-1,redis-1,web-1"],
-  ["another mesh", { mesh: true, services: new Set(["redis"]), proxies: new Set(["web-1"]) }, "n", ""],
+  ["another mesh", { mesh: true, upstreams: new Set(["redis"]), proxies: new Set(["web-1"]) }, "n", ""],
   ["a dataplane", { proxies: new Set(["web-1"]) }, "m", "web-1"],
   ["a dataplane that isn't connected", { proxies: new Set(["web-2"]) }, "m", ""],
-  ["a service: who consumes it", { services: new Set(["redis"]) }, "m", "both-1,web-1"],
-  ["endpoints of a service: who consumes it", { endpoints: new Set(["redis"]) }, "m", "both-1,web-1"],
-  ["endpoints of a service that nobody consumes", { endpoints: new Set(["mysql"]) }, "m", ""],
-  ["a service that nobody consumes", { services: new Set(["mysql"]) }, "m", ""],
-  ["a service's own policies: who offers it", { offered: new Set(["redis"]) }, "m", "both-1,redis-1"],
-  ["policies of a service that nobody offers", { offered: new Set(["mysql"]) }, "m", ""],
+  ["an upstream: its clients", { upstreams: new Set(["redis"]) }, "m", "both-1,web-1"],
+  ["endpoints of a service: its clients", { endpoints: new Set(["redis"]) }, "m", "both-1,web-1"],
+  ["endpoints of a service without clients", { endpoints: new Set(["mysql"]) }, "m", ""],
+  ["an upstream without clients", { upstreams: new Set(["mysql"]) }, "m", ""],
+  ["inbound policies of a service: its proxies", { inboundServices: new Set(["redis"]) }, "m", "both-1,redis-1"],
+  ["inbound policies of a service without proxies", { inboundServices: new Set(["mysql"]) }, "m", ""],
   [
     "several at once: each once",
     {
-      offered: new Set(["web"]),
-      services: new Set(["web", "redis"]),
+      inboundServices: new Set(["web"]),
+      upstreams: new Set(["web", "redis"]),
       endpoints: new Set(["web", "redis"]),
       proxies: new Set(["both-1"]),
     },
     "m",
     "both-1,web-1",
   ],
-  ["the authority: nobody's configuration", { authority: true }, "m", ""],
+  ["the authority: no configuration", { authority: true }, "m", ""],
   ["nothing", {}, "m", ""],
 ];
 
-test("what a proxy refused is sent again when its own Dataplane is applied, and no other's", async () => {
+test("what a proxy rejected is sent again when its own Dataplane is applied, but not when another's is", async () => {
   const stage = open(all);
   const [mine, other] = [stage.join("web-1"), stage.join("redis-1")];
-  stage.touch({ services: new Set(["redis"]), everyone: true });
+  stage.touch({ upstreams: new Set(["redis"]), everyone: true });
   assert.is(mine.retries, 0);
-  // Equal content, as when the Dataplane was applied once more.
+  // Equal content, as if the Dataplane was applied again.
   stage.touch(stage.put(web));
-  // On a machine that is busy the work takes more than one slice.
+  // On a busy machine the work takes more than one slice.
   await eventually("it is sent again", () => mine.retries === 1);
   assert.is(other.retries, 0);
   stage.touch({ everyone: true });
@@ -152,37 +152,37 @@ test("what a proxy refused is sent again when its own Dataplane is applied, and 
 });
 
 for (const [title, touched, mesh, configured] of cases) {
-  test(`are configured anew when this was touched, and nobody else: ${title}`, async () => {
+  test(`exactly these are reconfigured when this was touched: ${title}`, async () => {
     const stage = open(all);
     for (const name of ["web-1", "redis-1", "both-1"]) stage.join(name);
     assert.is(stage.heard(), "both-1,redis-1,web-1");
     stage.touch(touched, mesh);
-    // On a machine that is busy the work takes more than one slice.
+    // On a busy machine the work takes more than one slice.
     for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
     assert.is(stage.heard(), configured);
   });
 }
 
-test("what concerns a proxy follows what it offers and consumes at present", () => {
+test("the changes that concern a proxy follow its current inbounds and outbounds", () => {
   const stage = open(all);
   stage.join("web-1");
   stage.becomes(meshRecord(false), offering("web-1", ["shop"], ["mysql"]));
   stage.touch({ proxies: new Set(["web-1"]) });
   stage.heard();
-  stage.touch({ services: new Set(["redis"]), offered: new Set(["web"]) });
+  stage.touch({ upstreams: new Set(["redis"]), inboundServices: new Set(["web"]) });
   assert.is(stage.heard(), "");
-  stage.touch({ services: new Set(["mysql"]) });
-  stage.touch({ offered: new Set(["shop"]) });
+  stage.touch({ upstreams: new Set(["mysql"]) });
+  stage.touch({ inboundServices: new Set(["shop"]) });
   assert.is(stage.heard(), "web-1,web-1");
 });
 
-test("a stream that ended hears nothing, the proxy's other one does until it ends too", () => {
+test("a closed stream is not configured any more; the proxy's other stream is, until it is closed too", () => {
   const stage = open(all);
   const [one, two] = [stage.join("web-1"), stage.join("web-1")];
   const everything = {
     mesh: true,
-    services: new Set(["redis"]),
-    offered: new Set(["web"]),
+    upstreams: new Set(["redis"]),
+    inboundServices: new Set(["web"]),
     proxies: new Set(["web-1"]),
   };
   stage.proxies.leave(one);
@@ -198,7 +198,7 @@ test("a stream that ended hears nothing, the proxy's other one does until it end
   assert.is(stage.heard(), "web-1,web-1", "who comes back is followed again");
 });
 
-test("a dataplane that goes takes its streams' configuration along, and gets it back when it returns", () => {
+test("deleting a Dataplane removes its streams' configuration, and creating it again restores it", () => {
   const stage = open(all);
   const [known, unknown] = [stage.join("web-1"), stage.join("nobody")];
   stage.becomes(meshRecord(false));
@@ -206,14 +206,14 @@ test("a dataplane that goes takes its streams' configuration along, and gets it 
   assert.is(known.configs.at(-1), emptyConfig);
   assert.equal(unknown.configs, [], "what was never configured here may hold another control plane's word");
   stage.heard();
-  stage.touch({ services: new Set(["redis"]) });
+  stage.touch({ upstreams: new Set(["redis"]) });
   assert.is(stage.heard(), "", "it consumes nothing any more");
   stage.becomes(meshRecord(false), web, offering("nobody", ["x"]));
   stage.touch({ proxies: new Set(["web-1", "nobody"]) });
   assert.is(stage.heard(), "nobody,web-1");
 });
 
-test("proxies of a missing mesh keep what they have, and say so in the log", () => {
+test("proxies of a missing mesh keep their configuration, and the log says so", () => {
   const stage = open(all);
   const client = stage.join("web-1");
   stage.becomes(web);
@@ -222,7 +222,7 @@ test("proxies of a missing mesh keep what they have, and say so in the log", () 
   assert.match(stage.errors.join(""), "mesh is missing");
 });
 
-test("a proxy for which nothing can be made keeps what it has, and costs no other", () => {
+test("a proxy whose generation fails keeps its configuration, and affects no other", () => {
   const stage = open(all, (proxy, mesh, placement) => {
     if (proxy.name === "redis-1") throw new Error("broken");
     return sourcesOnly(proxy, mesh, placement, undefined);
@@ -233,11 +233,11 @@ test("a proxy for which nothing can be made keeps what it has, and costs no othe
   assert.match(stage.errors.join(""), "no configuration could be made");
 });
 
-test("clients of one proxy get the contexts of their own token paths, made once for each path", () => {
+test("streams of one proxy get TLS contexts with their own token paths, generated once per path", () => {
   const made: (string | undefined)[] = [];
   const counted = (...[proxy, mesh, placement]: Parameters<Generate>): Generated => {
     made.push(placement.tokenPath);
-    return generate(proxy, mesh, surroundings, placement);
+    return generate(proxy, mesh, options, placement);
   };
   const anyone = permission("p", { sources: [{ match: { service: "*" } }], destinations: [{}] });
   const stage = open([meshRecord(), redis], counted);
@@ -270,12 +270,12 @@ test("clients of one proxy get the contexts of their own token paths, made once 
   assert.is(clients[0]?.configs.at(-1), clients[2]?.configs.at(-1));
 });
 
-test("a proxy's streams name few different places at a time, and all of them get on with those", () => {
+test("a proxy's streams may have a few different placements at a time, and all of these are served", () => {
   const stage = open(all);
   const clients = Array.from({ length: 4 }, (_, index) => stage.join("web-1", `token-${index}`));
   const id = { mesh: "m", name: "web-1" };
   const fifth = createPlacement({ tokenPath: "token-4" });
-  /** The limit that the proxy goes beyond, in words; none when it may come in. */
+  /** The error for the limit that the proxy exceeds; none when it is admitted. */
   function refusal(proxy: ProxyId, placement: Placement): string {
     try {
       stage.proxies.admit(proxy, placement);
@@ -298,10 +298,10 @@ test("a proxy's streams name few different places at a time, and all of them get
   assert.is(refusal(id, fifth), "none");
 });
 
-test("streams that come and go under other paths leave nothing behind while a proxy stays", async () => {
+test("closed streams with other placements leave nothing behind while the proxy stays connected", async () => {
   const made: WeakRef<Generated>[] = [];
   const kept: Generate = (proxy, mesh, placement) => {
-    const generated = generate(proxy, mesh, surroundings, placement);
+    const generated = generate(proxy, mesh, options, placement);
     made.push(new WeakRef(generated));
     return generated;
   };
@@ -320,19 +320,19 @@ test("streams that come and go under other paths leave nothing behind while a pr
     if (left > 1) throw new Error(`${left} are left`);
     return left === 1;
   });
-  // And the one that stayed is still served.
+  // The remaining stream is still served.
   stage.touch({ mesh: true });
   assert.is(stays.configs.length, 2);
 });
 
-/** Makes real configurations, and counts them. */
+/** Generates real configurations, and counts them. */
 function counting(): { readonly made: () => number; readonly how: Generate } {
   let count = 0;
   return {
     made: () => count,
     how(proxy, mesh, placement, before) {
       count += 1;
-      return generate(proxy, mesh, surroundings, placement, before);
+      return generate(proxy, mesh, options, placement, before);
     },
   };
 }
@@ -341,7 +341,7 @@ const elsewhere = dataplane("redis-2", { inbound: [{ interface: "127.0.0.2:8000:
 
 const versionOf = ({ configs }: TestClient, name = "redis") => configs.at(-1)?.eds.get(name)?.version;
 
-test("endpoints that change are looked up, and nothing is made for that", () => {
+test("a change of endpoints only updates assignments, without a generation", () => {
   const { made, how } = counting();
   const stage = open(all, how);
   const clients = [stage.join("web-1"), stage.join("both-1")];
@@ -356,7 +356,7 @@ test("endpoints that change are looked up, and nothing is made for that", () => 
   }
 });
 
-test("of two streams of a proxy, one of which came after a change and before word of it, both get it", () => {
+test("two streams of a proxy, one of which joined between a change and its announcement, both get the change", () => {
   const stage = open(all, counting().how);
   const older = stage.join("web-1");
   const touched = stage.put(elsewhere);
@@ -366,7 +366,7 @@ test("of two streams of a proxy, one of which came after a change and before wor
   assert.is(versionOf(older), versionOf(newer));
 });
 
-test("while a new configuration has to wait, a stream is measured by the one it was given last", () => {
+test("while a new configuration can't be generated, a stream is compared with its last one", () => {
   let waits = false;
   const { proxies, join, touch } = open(all, (...given) => (waits ? undefined : sourcesOnly(...given)));
   const client = join("web-1");
@@ -374,11 +374,11 @@ test("while a new configuration has to wait, a stream is measured by the one it 
   touch({ everyone: true });
   proxies.streams(client.id)[0]?.deliveries();
   assert.is(client.configs.length, 1);
-  assert.equal(client.measuredBy, client.configs);
-  assert.is(client.measuredBy[0], client.configs[0]);
+  assert.equal(client.comparedWith, client.configs);
+  assert.is(client.comparedWith[0], client.configs[0]);
 });
 
-test("many proxies are configured in slices that leave the loop to others, each proxy once", async () => {
+test("many proxies are configured in slices that yield to the event loop, each proxy once", async () => {
   const count = 6;
   const names = Array.from({ length: count }, (_, index) => `d-${index}`);
   const slow: Generate = (...about) => {
@@ -404,7 +404,7 @@ test("many proxies are configured in slices that leave the loop to others, each 
   assert.equal(heard.sort(), names);
 });
 
-test("the log says that an inbound on 0.0.0.0 is left out, once for each version of its Dataplane", () => {
+test("the log says that an inbound on 0.0.0.0 is left out, once per version of its Dataplane", () => {
   const on = (port: number) =>
     dataplane("redis-1", { inbound: [{ interface: `0.0.0.0:${port}:80`, tags: { service: "redis" } }] });
   const stage = open([meshRecord(false), on(8000)]);
@@ -423,7 +423,7 @@ test("the log says that an inbound on 0.0.0.0 is left out, once for each version
   assert.is(said().length, 2);
 });
 
-test("a Dataplane that is deleted while its proxy is connected is logged once, listed, and forgotten when it is back or the proxy leaves", async () => {
+test("a Dataplane deleted while its proxy is connected is logged once, listed, and forgotten when it is back or the proxy disconnects", async () => {
   const stage = open(all);
   const client = stage.join("web-1");
   assert.equal([stage.errors, stage.proxies.unregistered()], [[], []]);
@@ -450,7 +450,7 @@ test("a Dataplane that is deleted while its proxy is connected is logged once, l
   assert.equal(listed(), []);
 });
 
-test("a proxy that connects without a Dataplane is logged and listed, and keeps what it has", () => {
+test("a proxy that connects without a Dataplane is logged and listed, and keeps its configuration", () => {
   const stage = open([meshRecord(false)]);
   const client = stage.join("ghost");
   assert.equal(client.configs, []);
@@ -463,7 +463,7 @@ test("a proxy that connects without a Dataplane is logged and listed, and keeps 
   assert.is(stage.errors.length, 1);
 });
 
-test("a report of listeners is for every stream of the proxy, and for nobody else's", () => {
+test("a report of listeners is compared with every stream of the proxy, and of no other", () => {
   const { proxies, join } = open(all);
   assert.is(proxies.compareListeners({ mesh: "m", name: "web-1" }, new Set()), undefined);
   const [first, second, other] = [join("web-1"), join("web-1"), join("redis-1")];

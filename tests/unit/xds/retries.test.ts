@@ -4,7 +4,7 @@ import { createRetries } from "../../../src/xds/configuration/retries.js";
 import { createFakeTime } from "../../support/fake-time.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what a proxy refused and may accept later");
+const test = suite("retries of rejected resources");
 
 const words: readonly (readonly [reason: string, passes: boolean])[] = [
   ["Error adding/updating listener(s) in: cannot bind '127.0.0.1:80': Address already in use", true],
@@ -35,7 +35,7 @@ function open() {
   return { time, state, retries };
 }
 
-test("it is tried again after a second, and then more and more seldom, but once a minute at least", () => {
+test("start after a second and back off, up to a minute", () => {
   const { time, state, retries } = open();
   retries.follow();
   retries.follow();
@@ -50,7 +50,7 @@ test("it is tried again after a second, and then more and more seldom, but once 
   assert.is(time.waiting, 1);
 });
 
-test("nothing waits once it was accepted, and for a stream that is gone", () => {
+test("stop once the resource is accepted or the stream is closed", () => {
   const { time, state, retries } = open();
   retries.follow();
   state.refused = false;
@@ -64,7 +64,7 @@ test("nothing waits once it was accepted, and for a stream that is gone", () => 
   assert.is(state.retried, 0);
 });
 
-test("it is tried at once when asked for, and another refusal starts from a second again", () => {
+test("happen immediately on request, and another rejection starts from a second again", () => {
   const { time, state, retries } = open();
   retries.follow();
   time.pass(300_000);

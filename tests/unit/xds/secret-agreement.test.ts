@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import { type Claimant, createSecretAgreement } from "../../../src/xds/secrets/agreement.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("secret streams that say they belong to one proxy");
+const test = suite("secret streams that claim to be the same proxy");
 
 const proxy = { mesh: "default", name: "redis-1" };
 const at = new Date("2026-01-01T00:00:00Z");
@@ -14,7 +14,7 @@ const stream = (version: string | undefined, proved = true, notAfter?: Date): Cl
   identity: notAfter && { services: [], certificateChain: "", privateKey: "", serial: "", notBefore: at, notAfter },
 });
 
-/** What is told of a proxy with these streams, which the test changes. */
+/** The reports about a proxy with these streams, which the test changes. */
 function open() {
   const streams: Claimant[] = [];
   const heard: string[] = [];
@@ -38,14 +38,14 @@ function open() {
   };
 }
 
-test("the only stream speaks for the proxy, with or without a token", () => {
+test("a single stream counts for the proxy, with or without a token", () => {
   const { become, acknowledged, heard } = open();
   become(stream("new", false));
   acknowledged("new");
   assert.equal(heard(), ["trusts new"]);
 });
 
-test("a stream without a token neither speaks for a proxy whose own stream has one, nor keeps it waiting", () => {
+test("a stream without a token neither counts for a proxy that has a stream with one, nor delays it", () => {
   const { become, acknowledged, heard } = open();
   become(stream("old"), stream("new", false));
   acknowledged("new");
@@ -55,7 +55,7 @@ test("a stream without a token neither speaks for a proxy whose own stream has o
   assert.equal(heard(), ["trusts new"]);
 });
 
-test("of two streams with tokens the later acknowledgement counts, or the end of the one that is behind", () => {
+test("two streams with tokens must agree: the later acknowledgement counts, or the close of the stale stream", () => {
   const { become, acknowledged, changed, heard } = open();
   become(stream("old"), stream("new"));
   acknowledged("new");
@@ -72,7 +72,7 @@ test("of two streams with tokens the later acknowledgement counts, or the end of
   assert.equal(heard(), [], "nobody is left to trust anything");
 });
 
-test("a refusal is told of a proxy that has no certificate, and not of one that is served on another stream", () => {
+test("a refusal is reported for a proxy without a certificate, but not for one that has it on another stream", () => {
   const { become, refused, heard } = open();
   become(stream(undefined, true, later), stream(undefined, false));
   refused();

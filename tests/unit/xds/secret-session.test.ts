@@ -15,7 +15,7 @@ const secret = (name: string, version: string): EnvoyResource => ({
   raw: false,
 });
 
-/** A session, and what it told: one text a response, acknowledgement or refusal. */
+/** A session and its events: one text per response, acknowledgement or rejection. */
 function open() {
   const nonces: string[] = [];
   const told: string[] = [];
@@ -25,19 +25,19 @@ function open() {
       nonces.push(nonce);
       told.push(`send ${list(resources)}`);
     },
-    acknowledged: (resources) => void told.push(`took ${list(resources)}`),
+    acknowledged: (resources) => void told.push(`ack ${list(resources)}`),
     refused: (resources, reason) => void told.push(`refused ${list(resources)}: ${reason}`),
   });
   return {
     session,
     nonces,
-    offer: (name: string, version: string) => session.offer(secret(name, version)),
-    /** Asks for names, written as one text; `nonce` counts responses from the last one, 0, or is a text. */
+    set: (name: string, version: string) => session.set(secret(name, version)),
+    /** Requests names, written as one text; `nonce` counts responses back from the last one, 0, or is a text. */
     ask(names: string, nonce: number | string = "", refusal?: string) {
       const text = typeof nonce === "string" ? nonce : (nonces.at(-1 - nonce) ?? "");
       session.request({ names: names.split(" ").filter((name) => name !== ""), nonce: text, refusal });
     },
-    /** What was told since the last look. */
+    /** The events since the last call. */
     heard: () => told.splice(0),
   };
 }
@@ -46,218 +46,218 @@ type Opened = ReturnType<typeof open>;
 
 const cases: readonly (readonly [title: string, play: (stream: Opened) => void, heard: readonly string[]])[] = [
   [
-    "what was offered before is sent as soon as it is asked for",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "a secret that was set before is sent as soon as it is requested",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
     },
     ["send ca 1"],
   ],
   [
-    "what is asked for before is sent as soon as it is offered",
-    ({ offer, ask }) => {
+    "a secret that was requested before is sent as soon as it is set",
+    ({ set, ask }) => {
       ask("ca");
-      offer("ca", "1");
+      set("ca", "1");
     },
     ["send ca 1"],
   ],
   [
-    "what nobody asked for is not sent",
-    ({ offer, ask }) => {
+    "a secret that is not requested is not sent",
+    ({ set, ask }) => {
       ask("ca");
-      offer("id", "1");
+      set("id", "1");
     },
     [],
   ],
   [
-    "several names share a response, in the order they were asked for",
-    ({ offer, ask }) => {
-      offer("ca", "1");
-      offer("id", "1");
+    "several names share a response, in the order of the request",
+    ({ set, ask }) => {
+      set("ca", "1");
+      set("id", "1");
       ask("id ca id");
     },
     ["send id 1, ca 1"],
   ],
   [
-    "an acknowledgement is not answered, and the same content not sent again",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "an acknowledgement gets no response, and the same content is not sent again",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("ca", 0);
       ask("ca", 0);
-      offer("ca", "1");
+      set("ca", "1");
     },
-    ["send ca 1", "took ca 1"],
+    ["send ca 1", "ack ca 1"],
   ],
   [
     "only what differs is sent",
-    ({ offer, ask }) => {
-      offer("ca", "1");
-      offer("id", "1");
+    ({ set, ask }) => {
+      set("ca", "1");
+      set("id", "1");
       ask("ca id");
       ask("ca id", 0);
-      offer("id", "2");
+      set("id", "2");
     },
-    ["send ca 1, id 1", "took ca 1, id 1", "send id 2"],
+    ["send ca 1, id 1", "ack ca 1, id 1", "send id 2"],
   ],
   [
-    "of what is offered while a response is on its way, the newest follows it",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "of versions set while a response is unacknowledged, the newest follows",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
-      for (const version of ["2", "3", "4"]) offer("ca", version);
+      for (const version of ["2", "3", "4"]) set("ca", version);
       ask("ca", 0);
     },
-    ["send ca 1", "took ca 1", "send ca 4"],
+    ["send ca 1", "ack ca 1", "send ca 4"],
   ],
   [
-    "nothing follows when the content is the same again by then",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "nothing follows if the content is the same again by then",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
-      offer("ca", "2");
-      offer("ca", "1");
+      set("ca", "2");
+      set("ca", "1");
       ask("ca", 0);
     },
-    ["send ca 1", "took ca 1"],
+    ["send ca 1", "ack ca 1"],
   ],
   [
     "refused content is not sent again",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("ca", 0, "no");
       ask("ca", 0);
-      offer("ca", "1");
+      set("ca", "1");
     },
     ["send ca 1", "refused ca 1: no"],
   ],
   [
-    "after a refusal other content is, and then the first one too: it has changed",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "after a rejection another version is sent, and then the first one too: the content has changed",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("ca", 0, "no");
-      offer("ca", "2");
+      set("ca", "2");
       ask("ca", 0);
-      offer("ca", "1");
+      set("ca", "1");
     },
-    ["send ca 1", "refused ca 1: no", "send ca 2", "took ca 2", "send ca 1"],
+    ["send ca 1", "refused ca 1: no", "send ca 2", "ack ca 2", "send ca 1"],
   ],
   [
-    "who refuses a change has what it had: that is not sent when it comes back",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "a client that rejects a change keeps the previous version, which is not sent when it is set again",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("ca", 0);
-      offer("ca", "2");
+      set("ca", "2");
       ask("ca", 0, "no");
-      offer("ca", "1");
+      set("ca", "1");
     },
-    ["send ca 1", "took ca 1", "send ca 2", "refused ca 2: no"],
+    ["send ca 1", "ack ca 1", "send ca 2", "refused ca 2: no"],
   ],
   [
-    "a stale request counts for nothing, whatever it says",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "a stale request is ignored",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("ca", 0);
-      offer("ca", "2");
+      set("ca", "2");
       ask("", 1, "no");
       ask("id", "made up");
-      offer("id", "1");
+      set("id", "1");
       ask("ca", 0);
-      offer("ca", "2");
+      set("ca", "2");
     },
-    ["send ca 1", "took ca 1", "send ca 2", "took ca 2"],
+    ["send ca 1", "ack ca 1", "send ca 2", "ack ca 2"],
   ],
   [
-    "a name more is answered although nothing changed, and only that name",
-    ({ offer, ask }) => {
-      offer("ca", "1");
-      offer("id", "1");
+    "an additional name gets a response although nothing changed, with only that name",
+    ({ set, ask }) => {
+      set("ca", "1");
+      set("id", "1");
       ask("ca");
       ask("ca id", 0);
     },
-    ["send ca 1", "took ca 1", "send id 1"],
+    ["send ca 1", "ack ca 1", "send id 1"],
   ],
   [
-    "a name more while a response is on its way waits for its acknowledgement",
-    ({ offer, ask }) => {
-      offer("ca", "1");
-      offer("id", "1");
+    "an additional name while a response is unacknowledged waits for the acknowledgement",
+    ({ set, ask }) => {
+      set("ca", "1");
+      set("id", "1");
       ask("ca");
       ask("ca id");
       ask("ca id", 0);
     },
-    ["send ca 1", "took ca 1", "send id 1"],
+    ["send ca 1", "ack ca 1", "send id 1"],
   ],
   [
-    "no names at all end the interest in all",
-    ({ offer, ask }) => {
+    "an empty list of names unsubscribes from all",
+    ({ set, ask }) => {
       ask("");
-      offer("ca", "1");
+      set("ca", "1");
       ask("ca");
       ask("", 0);
-      offer("ca", "2");
+      set("ca", "2");
     },
-    ["send ca 1", "took ca 1"],
+    ["send ca 1", "ack ca 1"],
   ],
   [
-    "a name that was dropped is answered in full when it is asked for and offered again",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "an unsubscribed name is sent again when it is requested and set again",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("", 0);
       ask("ca", 0);
-      offer("ca", "1");
+      set("ca", "1");
     },
-    ["send ca 1", "took ca 1", "send ca 1"],
+    ["send ca 1", "ack ca 1", "send ca 1"],
   ],
   [
-    "also when it was dropped while its response was on its way",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "also if it was unsubscribed while its response was unacknowledged",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("");
       ask("", 0);
       ask("ca", 0);
-      offer("ca", "1");
+      set("ca", "1");
     },
-    ["send ca 1", "took ca 1", "send ca 1"],
+    ["send ca 1", "ack ca 1", "send ca 1"],
   ],
   [
-    "also when its response is acknowledged together with the new interest",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "also if its response is acknowledged by the request that subscribes again",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("");
       ask("ca", 0);
-      offer("ca", "1");
+      set("ca", "1");
     },
-    ["send ca 1", "took ca 1", "send ca 1"],
+    ["send ca 1", "ack ca 1", "send ca 1"],
   ],
   [
-    "and when it was refused before",
-    ({ offer, ask }) => {
-      offer("ca", "1");
+    "and if it was rejected before",
+    ({ set, ask }) => {
+      set("ca", "1");
       ask("ca");
       ask("ca", 0, "no");
       ask("", 0);
       ask("ca", 0);
-      offer("ca", "1");
+      set("ca", "1");
     },
     ["send ca 1", "refused ca 1: no", "send ca 1"],
   ],
   [
-    "what was offered under a name that was dropped is out of date, and is never sent",
-    ({ offer, ask }) => {
-      offer("id", "1");
+    "a secret that was set before its name was unsubscribed is stale, and never sent",
+    ({ set, ask }) => {
+      set("id", "1");
       ask("id");
       ask("", 0);
       ask("id", 0);
     },
-    ["send id 1", "took id 1"],
+    ["send id 1", "ack id 1"],
   ],
 ];
 
@@ -269,35 +269,35 @@ for (const [title, play, heard] of cases) {
   });
 }
 
-test("what the client took last is known by name, refusals change nothing in it", () => {
-  const { session, offer, ask } = open();
-  offer("ca", "1");
+test("the last acknowledged version is known by name, and a rejection does not change it", () => {
+  const { session, set, ask } = open();
+  set("ca", "1");
   ask("ca");
-  assert.is(session.taken("ca"), undefined);
+  assert.is(session.acknowledged("ca"), undefined);
   ask("ca", 0);
-  assert.is(session.taken("ca"), "ca 1");
-  offer("ca", "2");
-  assert.is(session.taken("ca"), "ca 1");
+  assert.is(session.acknowledged("ca"), "ca 1");
+  set("ca", "2");
+  assert.is(session.acknowledged("ca"), "ca 1");
   ask("ca", 0, "no");
-  assert.is(session.taken("ca"), "ca 1");
+  assert.is(session.acknowledged("ca"), "ca 1");
   assert.equal([...session.names], ["ca"]);
   ask("id", 0);
   ask("ca id", 0);
-  assert.is(session.taken("ca"), undefined, "asked for anew, it has not been taken yet");
+  assert.is(session.acknowledged("ca"), undefined, "requested again, it has not been acknowledged yet");
 });
 
-test("nonces never repeat, though content does", () => {
-  const { offer, ask, nonces } = open();
+test("nonces never repeat, even if content does", () => {
+  const { set, ask, nonces } = open();
   ask("ca");
   for (let index = 0; index < 20; index++) {
-    offer("ca", String(index % 2));
+    set("ca", String(index % 2));
     ask("ca", 0);
   }
   assert.is(nonces.length, 20);
   assert.is(new Set(nonces).size, 20);
 });
 
-test("in every order of offers, requests, answers and refusals a client ends with the newest of what it asks for", () => {
+test("with any order of updates, requests, acknowledgements and rejections a client ends with the newest version of what it requests", () => {
   const names = ["a", "b", "c"];
   for (let run = 0; run < 3000; run++) {
     const random = seeded(runSeed + run);
@@ -305,12 +305,12 @@ test("in every order of offers, requests, answers and refusals a client ends wit
     const present = new Map(names.map((name) => [name, secret(name, "0")]));
     const nonces = new Set<string>();
     const inbox: { readonly resources: readonly EnvoyResource[]; readonly nonce: string }[] = [];
-    /** What the client wants, and what of it the server has heard. */
+    /** The names that the client wants, and those that the server has received. */
     let wanted = new Set<string>();
     let asked = new Set<string>();
     const has = new Map<string, string>();
     const refused = new Map<string, string>();
-    /** Asked for anew: the one case in which the same may come twice. */
+    /** Requested again: the only case in which the same version may be sent twice. */
     const fresh = new Set<string>();
     let nonce = "";
 
@@ -334,7 +334,7 @@ test("in every order of offers, requests, answers and refusals a client ends wit
 
     function request(refusal?: string): void {
       const unseen = inbox.length > 0;
-      // The server ignores what was written before the client saw its last response.
+      // The server ignores requests sent before the client received its last response.
       if (!unseen || nonce === "") {
         for (const name of wanted) if (!asked.has(name)) fresh.add(name);
         for (const name of asked) {
@@ -346,8 +346,8 @@ test("in every order of offers, requests, answers and refusals a client ends wit
         asked = new Set(wanted);
       }
       session.request({ names: [...wanted], nonce, refusal });
-      // Whoever offers does so again when a name is asked for.
-      for (const name of session.names) session.offer(present.get(name) as EnvoyResource);
+      // The caller sets a secret again when its name is requested.
+      for (const name of session.names) session.set(present.get(name) as EnvoyResource);
     }
 
     function handle(refuses: boolean): void {
@@ -370,10 +370,10 @@ test("in every order of offers, requests, answers and refusals a client ends wit
       if (action < 0.4) {
         const changed = secret(random.pick(names), String(random.below(3)));
         present.set(changed.name, changed);
-        session.offer(changed);
+        session.set(changed);
       } else if (action < 0.8) handle(random.chance(0.2));
       else {
-        // While a response is unseen, the server may never hear of a name that is dropped and wanted again.
+        // While a response is not received, the server may miss that a name was unsubscribed and requested again.
         const settled = inbox.length === 0 || nonce === "";
         wanted = new Set(names.filter((name) => random.chance(0.5) || (!settled && wanted.has(name))));
         request();
@@ -386,7 +386,7 @@ test("in every order of offers, requests, answers and refusals a client ends wit
     for (const name of wanted) {
       const { version } = present.get(name) as EnvoyResource;
       assert.ok(has.get(name) === version || refused.get(name) === version, `${version} has arrived, ${place}`);
-      assert.is(session.taken(name), has.get(name), place);
+      assert.is(session.acknowledged(name), has.get(name), place);
     }
   }
 });

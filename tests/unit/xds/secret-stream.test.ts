@@ -26,8 +26,8 @@ interface Options {
 const start = Date.parse("2026-01-01T00:00:00Z");
 
 /**
- * A stream of `default.redis-1` without a wire, which is accepted unless the test says otherwise. Certificates are told
- * as `redis #1`, and so are the roots, as `roots #0`; the observer's words as a sentence each.
+ * A stream of `default.redis-1` without a connection, which is authenticated unless the test says otherwise.
+ * Certificates are written as `redis #1`, roots as `roots #0`, and each call of the observer as a sentence.
  */
 function open({ authenticate = () => ({ kind: "accepted", until: undefined }), tokens = [] }: Options = {}) {
   const sent: { readonly nonce: string; readonly text: string }[] = [];
@@ -46,7 +46,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
   const time = createFakeTime();
   let view = viewOf([redis]);
   let serial = 0;
-  /** The end of a certificate's life tells which it is. */
+  /** A certificate is identified by its expiry. */
   const serialOf = (notAfter: Date) => (notAfter.getTime() - start) / 3_600_000;
   const versions = new Map<string, string>();
   function authorityOf(signer: number): Extract<AuthorityState, { kind: "ready" }> {
@@ -82,7 +82,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
     timers: time.timers,
   });
   const settle = () => new Promise((resolve) => setImmediate(resolve));
-  /** Answers whatever came last. */
+  /** Acknowledges the last response. */
   async function answer(names: readonly string[], refusal?: string): Promise<void> {
     const node = new core.config.core.v3.Node({ id: "default.redis-1" });
     const request = new DiscoveryRequest({
@@ -98,7 +98,7 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
   return {
     time,
     sent: () => sent.map(({ text }) => text),
-    /** What the observer heard since the last look. */
+    /** The calls of the observer since the last call. */
     heard: () => heard.splice(0),
     becomes(service: string) {
       view = viewOf([{ ...redis, inbound: [{ interface: "127.0.0.1:9000:6379", tags: { service } }] }]);
@@ -108,20 +108,20 @@ function open({ authenticate = () => ({ kind: "accepted", until: undefined }), t
       view = viewOf([]);
       stream.refresh();
     },
-    /** Another root signs, and is the one to trust. */
+    /** Another root signs, and is the one in the bundle. */
     async rotates(signer: number) {
       authority = authorityOf(signer);
       stream.refresh();
       await settle();
     },
-    /** A request that acknowledges whatever came last. */
+    /** A request that acknowledges the last response. */
     ask: (...names: string[]) => answer(names),
     refuse: (refusal: string, ...names: string[]) => answer(names, refusal),
     end: () => stream.closed(),
   };
 }
 
-test("a proxy that drops its certificate and asks again gets a new one, for what it is by then, and no other", async () => {
+test("a proxy that unsubscribes from its certificate and requests it again gets only a new one, for its current services", async () => {
   const { ask, becomes, sent, heard, end } = open();
   await ask("identity_cert");
   await ask("identity_cert");
@@ -136,7 +136,7 @@ test("a proxy that drops its certificate and asks again gets a new one, for what
   end();
 });
 
-test("a certificate that is dropped by the request which acknowledges it is not in use", async () => {
+test("a certificate that is unsubscribed by the request that acknowledges it is not in use", async () => {
   const { ask, heard, sent, end } = open();
   await ask("identity_cert");
   await ask("mesh_ca");
@@ -146,7 +146,7 @@ test("a certificate that is dropped by the request which acknowledges it is not 
   end();
 });
 
-test("what a proxy took is told when it acknowledges it, once, and never what it was only sent", async () => {
+test("a secret is reported once, when the proxy acknowledges it, and never when it is only sent", async () => {
   const { ask, heard, sent, end } = open();
   await ask("mesh_ca", "identity_cert");
   await ask("mesh_ca", "identity_cert");
@@ -159,7 +159,7 @@ test("what a proxy took is told when it acknowledges it, once, and never what it
   end();
 });
 
-test("a proxy trusts new roots, and uses a certificate of theirs, from its acknowledgement on", async () => {
+test("a proxy trusts new roots, and uses a certificate signed by them, once it acknowledges them", async () => {
   const { ask, rotates, heard, sent, end } = open();
   for (let times = 0; times < 3; times++) await ask("mesh_ca", "identity_cert");
   heard();
@@ -173,7 +173,7 @@ test("a proxy trusts new roots, and uses a certificate of theirs, from its ackno
   end();
 });
 
-test("what a proxy refuses is not in use, and the roots that it has stay the ones that it trusts", async () => {
+test("a rejected secret is not in use, and the proxy still trusts its previous roots", async () => {
   const { ask, refuse, rotates, heard, end } = open();
   await ask("identity_cert");
   await refuse("not a certificate", "identity_cert");
@@ -189,13 +189,13 @@ test("what a proxy refuses is not in use, and the roots that it has stay the one
 const refused: Authenticate = (token) => ({ kind: "refused", reason: `"${token}" is no token` });
 
 const refusedProxies: readonly (readonly [title: string, options: Options, heard: string])[] = [
-  ["a token that proves nothing", { authenticate: refused, tokens: ["x"] }, '"x" is no token'],
-  ["no token where one is needed", { authenticate: refused }, '"undefined" is no token'],
-  ["two tokens, whatever they are", { tokens: ["x", "y"] }, "there is more than one token"],
+  ["an invalid token", { authenticate: refused, tokens: ["x"] }, '"x" is no token'],
+  ["no token where one is required", { authenticate: refused }, '"undefined" is no token'],
+  ["two tokens", { tokens: ["x", "y"] }, "there is more than one token"],
 ];
 
 for (const [title, options, reason] of refusedProxies) {
-  test(`a proxy with ${title} is refused a certificate, and the reason told`, async () => {
+  test(`a proxy with ${title} is refused a certificate, and the reason is reported`, async () => {
     const { ask, heard, sent } = open(options);
     await ask("identity_cert");
     await ask("identity_cert");
@@ -204,7 +204,7 @@ for (const [title, options, reason] of refusedProxies) {
   });
 }
 
-test("roots are for everybody: who asks for them alone is not refused, and is known to trust them", async () => {
+test("roots need no token: a client that requests only them is served, and is known to trust them", async () => {
   const { ask, heard, end } = open({ authenticate: refused });
   await ask("mesh_ca");
   await ask("mesh_ca");
@@ -212,7 +212,7 @@ test("roots are for everybody: who asks for them alone is not refused, and is kn
   end();
 });
 
-test("a token that expires while its proxy has a certificate is told once the next certificate is due", async () => {
+test("a token that expires while its proxy has a certificate is reported when the next certificate is due", async () => {
   const until = new Date(Date.now() + 3_600_000);
   const { ask, becomes, heard, sent } = open({ authenticate: () => ({ kind: "accepted", until }) });
   await ask("identity_cert");
@@ -225,7 +225,7 @@ test("a token that expires while its proxy has a certificate is told once the ne
   assert.equal([sent(), heard()], [["redis #1"], []], "that stream is over");
 });
 
-test("a proxy without a Dataplane was not refused: it has nothing to prove yet", async () => {
+test("a proxy without a Dataplane is not reported as refused", async () => {
   const { ask, goes, heard, sent } = open();
   goes();
   await ask("identity_cert");

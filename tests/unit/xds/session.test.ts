@@ -15,7 +15,7 @@ const test = suite("a discovery session");
 
 const names = (response: Response | undefined) => response?.resources.map((resource) => resource.name);
 
-/** Whether the client has exactly what the generator gives. */
+/** Whether the client has exactly the generated resources. */
 function assertHas(client: SimulatedClient, config: ProxyConfig, message = ""): void {
   for (const kind of ["cds", "eds", "lds"] as const) {
     const has = [...client.resources[kind]].map(([name, { version }]) => `${name} ${version}`).sort();
@@ -42,7 +42,7 @@ function bare() {
   return { sent, session, ask };
 }
 
-test("gives a new client all it needs, clusters before endpoints before listeners", () => {
+test("sends a new client all resources: clusters before endpoints before listeners", () => {
   const client = createSimulatedClient();
   const config = backendConfig();
   client.connect(config);
@@ -78,14 +78,14 @@ test("answers the first wildcard requests even with nothing", () => {
   );
 });
 
-test("says nothing to a client whose Dataplane is unknown, whatever versions it brings", () => {
+test("sends nothing to a client whose Dataplane is unknown, whatever its initial versions", () => {
   const { sent, ask } = bare();
   ask({ kind: "cds", initialVersions: new Map([["redis", "v1"]]) });
   ask({ kind: "lds", initialVersions: new Map([["outbound:127.0.0.1:10000", "v1"]]) });
   assert.is(sent.length, 0);
 });
 
-test("on reconnect sends only what differs, and names what is gone", () => {
+test("on reconnect sends only what differs, and removes what no longer exists", () => {
   const client = createSimulatedClient();
   client.connect(backendConfig());
   drain(client);
@@ -121,7 +121,7 @@ test("sends the assignment again right after a changed cluster, although it is u
   );
 });
 
-test("sends the assignment of a cluster that changed while the client was away", () => {
+test("sends the assignment of a cluster that changed while the client was disconnected", () => {
   const client = createSimulatedClient();
   client.connect(backendConfig());
   drain(client);
@@ -133,7 +133,7 @@ test("sends the assignment of a cluster that changed while the client was away",
   );
 });
 
-test("gives equal proxies equal responses, nonces included, and never the same nonce twice on a stream", () => {
+test("sends equal proxies equal responses, nonces included, and never repeats a nonce on a stream", () => {
   const [one, two] = [createSimulatedClient(), createSimulatedClient()];
   for (const client of [one, two]) {
     client.connect(backendConfig());
@@ -150,7 +150,7 @@ test("gives equal proxies equal responses, nonces included, and never the same n
   assert.ok(new Set(contents).size < contents.length, "some content was sent again");
 });
 
-test("equal changes at equal times have equal nonces on all streams, whatever each was told before", () => {
+test("equal changes at the same time have equal nonces on all streams, whatever each was sent before", () => {
   const [old, young] = [createSimulatedClient(), createSimulatedClient()];
   old.connect(backendConfig());
   drain(old);
@@ -170,7 +170,7 @@ test("equal changes at equal times have equal nonces on all streams, whatever ea
   assert.equal(old.responses.slice(before[0]), young.responses.slice(before[1]));
 });
 
-test("after a refusal tries each resource alone, once, and keeps the others", () => {
+test("after a rejection sends each resource alone, once, and keeps the others", () => {
   const client = createSimulatedClient();
   const config = backendConfig();
   client.connect(config);
@@ -190,7 +190,7 @@ test("after a refusal tries each resource alone, once, and keeps the others", ()
 
 const taken = "cannot bind '127.0.0.1:80': Address already in use";
 
-test("a listener whose port is taken is sent again when it is retried, and is refused until the proxy accepts it", () => {
+test("a listener whose port is taken is sent again on a retry, and counts as rejected until the proxy accepts it", () => {
   const client = createSimulatedClient();
   const config = backendConfig();
   const [name = ""] = config.lds.keys();
@@ -220,7 +220,7 @@ test("a listener whose port is taken is sent again when it is retried, and is re
   assert.not.ok(client.handle());
 });
 
-test("of two listeners whose ports are taken, a retry delivers the one whose port is free by now", () => {
+test("of two listeners whose ports were taken, a retry delivers the one whose port is free now", () => {
   const client = createSimulatedClient();
   const config = backendConfig();
   client.connect(config);
@@ -236,7 +236,7 @@ test("of two listeners whose ports are taken, a retry delivers the one whose por
   );
 });
 
-test("what is wrong in itself is not retried", () => {
+test("an invalid resource is not retried", () => {
   const client = createSimulatedClient();
   client.connect(backendConfig());
   drain(client, (resource) => resource.name === "localhost:80");
@@ -245,7 +245,7 @@ test("what is wrong in itself is not retried", () => {
   assert.not.ok(client.handle());
 });
 
-test("removes listeners before the clusters they use, and empties no assignment before", () => {
+test("removes listeners before the clusters they use, and does not empty assignments before that", () => {
   const client = createSimulatedClient();
   client.connect(backendConfig());
   drain(client);
@@ -263,7 +263,7 @@ test("removes listeners before the clusters they use, and empties no assignment 
   assertHas(client, emptyConfig);
 });
 
-test("answers a service without endpoints and a name nobody generates with an empty assignment", () => {
+test("sends an empty assignment for a service without endpoints and for an unknown name", () => {
   const { sent, session, ask } = bare();
   session.configure(backendConfig([backend]));
   ask({ kind: "eds", subscribe: ["redis", "elsewhere"] });
@@ -271,7 +271,7 @@ test("answers a service without endpoints and a name nobody generates with an em
   assert.equal(sent[0]?.removed, []);
 });
 
-test("answers a name again in full after it was unsubscribed, even while an answer is on its way", () => {
+test("sends a resource again after its name was unsubscribed, even while a response is unacknowledged", () => {
   const { sent, session, ask } = bare();
   session.configure(backendConfig());
   ask({ kind: "eds", subscribe: ["redis"] });
@@ -317,7 +317,7 @@ const raw = (name: string, more: Partial<EnvoyResource> = {}): EnvoyResource => 
   ...more,
 });
 
-test("a cluster's endpoints are owed by the name that it asks for, whatever its own is", () => {
+test("a changed cluster's assignment is sent again under its EDS service name, whatever the cluster's name", () => {
   const { sent, session, ask } = bare();
   const withCluster = (version: string): ProxyConfig => {
     const config = backendConfig();
@@ -344,7 +344,7 @@ test("a cluster's endpoints are owed by the name that it asks for, whatever its 
     ],
   );
   sent.length = 0;
-  // Both clusters go; the name that both asked for is left as it is until the client drops it.
+  // Both clusters are removed; the name that both requested stays unchanged until the client unsubscribes.
   session.configure({ ...withCluster("2"), cds: new Map(), eds: new Map() });
   assert.equal(
     sent.map(({ kind }) => kind),
@@ -352,7 +352,7 @@ test("a cluster's endpoints are owed by the name that it asks for, whatever its 
   );
 });
 
-test("a cluster that routes of a client lead to stays until they are gone", () => {
+test("a cluster that a client's routes use stays until the routes are removed", () => {
   const { sent, session, ask } = bare();
   const config = backendConfig();
   const cds = new Map([
@@ -387,7 +387,7 @@ test("sends raw resources one by one, after the generated ones", () => {
   );
 });
 
-test("50 clients end with exactly what the generator gives, through changes, refusals, reconnects and unsubscribes", () => {
+test("50 clients end with exactly the generated resources after changes, rejections, reconnects and unsubscribes", () => {
   driveClients({
     createClient: createSimulatedClient,
     rounds: 400,
@@ -405,7 +405,7 @@ test("50 clients end with exactly what the generator gives, through changes, ref
   });
 });
 
-/** The limit that a request goes beyond. */
+/** The limit that a request exceeds. */
 function exceeded(ask: () => void): string {
   try {
     ask();
@@ -418,7 +418,7 @@ function exceeded(ask: () => void): string {
 
 const many = (count: number, prefix = "n") => Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 
-test("lets a client ask for as many names as it has clusters and a hundred more, in one request or in several", () => {
+test("lets a client request as many names as it has clusters and a hundred more, in one request or in several", () => {
   const clusters = backendConfig().cds.size;
   for (const kind of ["eds", "cds", "sds"] as const) {
     const { session, ask } = bare();
@@ -445,7 +445,7 @@ test("lets a client ask for as many names as it has clusters and a hundred more,
   );
 });
 
-test("lets a client that comes back ask for the endpoints of all clusters that it brings along", () => {
+test("lets a reconnecting client request the endpoints of all clusters in its initial versions", () => {
   const { session, ask, sent } = bare();
   session.configure(emptyConfig);
   const held = many(5_000);
@@ -461,7 +461,7 @@ test("lets a client that comes back ask for the endpoints of all clusters that i
   );
 });
 
-test("takes any number of names that fit a request from a client whose dataplane it does not know", () => {
+test("accepts any number of names that fits a request from a client with an unknown Dataplane", () => {
   const { ask, sent } = bare();
   assert.is(
     exceeded(() => ask({ kind: "eds", subscribe: many(20_000) })),
@@ -470,7 +470,7 @@ test("takes any number of names that fit a request from a client whose dataplane
   assert.equal(sent, []);
 });
 
-test("refuses names that are longer than any of ours, and keeps none of those that a client drops", () => {
+test("rejects names longer than any generated one, and keeps none that a client unsubscribed from", () => {
   const { session, ask } = bare();
   session.configure(backendConfig());
   assert.is(
@@ -488,7 +488,7 @@ test("refuses names that are longer than any of ours, and keeps none of those th
   );
 });
 
-test("does not remember names that come and go while a response is on its way", () => {
+test("does not remember names that are subscribed and unsubscribed while a response is unacknowledged", () => {
   const subscription = createSubscription("eds");
   const [resource] = backendConfig().eds.values();
   noteSent(subscription, { kind: "eds", resources: resource === undefined ? [] : [resource], removed: [], nonce: "1" });
@@ -499,7 +499,7 @@ test("does not remember names that come and go while a response is on its way", 
   assert.is(stale?.has(resource?.name ?? ""), true);
 });
 
-test("makes the empty answer to a name that it does not know once", () => {
+test("creates the empty assignment for an unknown name once", () => {
   const subscription = createSubscription("eds");
   const answer = wanted(subscription, emptyConfig, "unknown");
   assert.is(wanted(subscription, emptyConfig, "unknown"), answer);

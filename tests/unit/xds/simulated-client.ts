@@ -5,16 +5,16 @@ import type { Response } from "../../../src/xds/response.js";
 type Kinds = "cds" | "eds" | "lds";
 
 /**
- * A delta client that behaves as Envoy does: it subscribes to clusters first, to the endpoints of each
- * EDS cluster it learns of, and to listeners; it takes resources, and on a new stream says what it has.
+ * A delta client that behaves like Envoy: it subscribes to clusters first, to the endpoints of each
+ * EDS cluster it receives, and to listeners; it accepts resources, and lists what it has on a new stream.
  */
 export interface SimulatedClient {
   readonly resources: Readonly<Record<Kinds, Map<string, EnvoyResource>>>;
   readonly responses: Response[];
-  /** Opens a stream; what was learnt on earlier ones is told as initial versions. */
+  /** Opens a stream; resources of earlier streams are sent as initial versions. */
   connect(config: ProxyConfig | undefined): void;
   configure(config: ProxyConfig): void;
-  /** Handles one response that waits; false when none does. `refuse` names resources it won't take. */
+  /** Handles one pending response; false when there is none. `refuse` names resources that it rejects. */
   handle(refuse?: (resource: EnvoyResource) => boolean, words?: string): boolean;
   resubscribe(name: string): void;
   readonly session: Session;

@@ -14,7 +14,7 @@ const { DiscoveryRequest, DiscoveryResponse } = envoy.service.discovery.v3;
 export type SotwKind = "cds" | "eds" | "lds";
 const kinds: readonly SotwKind[] = ["cds", "eds", "lds"];
 
-/** One response as a client reads it: the bytes of each resource by name. */
+/** One decoded response: the bytes of each resource by name. */
 export interface SotwAnswer {
   readonly kind: SotwKind;
   readonly nonce: string;
@@ -23,8 +23,8 @@ export interface SotwAnswer {
 }
 
 /**
- * A state-of-the-world client that behaves as Envoy does, on the bytes of the wire: what a CDS or LDS response leaves
- * out is gone, endpoints are asked for by the names of the clusters, and a refused response changes nothing.
+ * A state-of-the-world client that behaves like Envoy, on encoded messages: it removes what a CDS or LDS response
+ * omits, requests endpoints by the names of the clusters, and changes nothing when it rejects a response.
  */
 export interface SotwClient {
   readonly has: Readonly<Record<SotwKind, ReadonlyMap<string, Uint8Array>>>;
@@ -32,7 +32,7 @@ export interface SotwClient {
   readonly session: Session;
   connect(config: ProxyConfig | undefined): void;
   configure(config: ProxyConfig): void;
-  /** Handles one response that waits; false when none does. */
+  /** Handles one pending response; false when there is none. */
   handle(refuse?: (name: string) => boolean, words?: string): boolean;
   ask(kind: SotwKind, names: readonly string[], nonce?: string, refusal?: string): void;
 }

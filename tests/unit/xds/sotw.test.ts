@@ -24,7 +24,7 @@ const other: DataplaneSketch = {
   outbound: [...(backend.outbound ?? []), { interface: ":10001", service: "web" }],
 };
 
-test("a new client gets all it needs, clusters before endpoints before listeners", () => {
+test("a new client gets all resources: clusters before endpoints before listeners", () => {
   const client = createSotwClient();
   client.connect(configOf());
   drain(client);
@@ -35,7 +35,7 @@ test("a new client gets all it needs, clusters before endpoints before listeners
   );
 });
 
-test("a first request is answered even with nothing, and an unknown proxy's with nothing at all", () => {
+test("a first request gets a response even if it is empty, but an unknown proxy gets no response", () => {
   const known = createSotwClient();
   known.connect(emptyConfig);
   drain(known);
@@ -48,7 +48,7 @@ test("a first request is answered even with nothing, and an unknown proxy's with
   assert.is(unknown.answers.length, 0);
 });
 
-test("a listener whose port was taken is sent again in a whole state, with all that was accepted", () => {
+test("a listener whose port was taken is sent again in a full state, with all accepted listeners", () => {
   const client = createSotwClient();
   const config = configOf();
   const [name = ""] = config.lds.keys();
@@ -60,7 +60,7 @@ test("a listener whose port was taken is sent again in a whole state, with all t
   assertHas(client, config);
 });
 
-test("equal content is never sent twice, and a changed cluster comes with its endpoints", () => {
+test("equal content is never sent twice, and a changed cluster is sent with its endpoints", () => {
   const client = createSotwClient();
   client.connect(configOf());
   drain(client);
@@ -76,7 +76,7 @@ test("equal content is never sent twice, and a changed cluster comes with its en
   assertHas(client, configOf([backend, redis], 1000));
 });
 
-test("a cluster goes only after the listener that used it, in a response of its own", () => {
+test("a cluster is removed only after the listener that used it, in a response of its own", () => {
   const client = createSotwClient();
   client.connect(configOf([other, redis]));
   drain(client);
@@ -90,7 +90,7 @@ test("a cluster goes only after the listener that used it, in a response of its 
   assertHas(client, configOf());
 });
 
-test("endpoints that are asked for again under an answered nonce are sent again; stale requests are not heard", () => {
+test("endpoints requested again with an acknowledged nonce are sent again; stale requests are ignored", () => {
   const client = createSotwClient();
   client.connect(configOf());
   drain(client);
@@ -105,7 +105,7 @@ test("endpoints that are asked for again under an answered nonce are sent again;
   assert.is(client.answers.length, before + 1);
 });
 
-test("every name that is asked for is answered, with an empty assignment when nobody knows it", () => {
+test("every requested name gets a response, with an empty assignment if it is unknown", () => {
   const client = createSotwClient();
   client.connect(configOf());
   drain(client);
@@ -113,7 +113,7 @@ test("every name that is asked for is answered, with an empty assignment when no
   assert.equal([...(client.answers.at(-1)?.resources.keys() ?? [])], ["strange"]);
 });
 
-test("what is refused is tried alone once, keeps nothing else back, and is not sent again", () => {
+test("a rejected resource is sent alone once, delays nothing else, and is not sent again", () => {
   const client = createSotwClient();
   client.connect(configOf());
   const refuse = (name: string) => name === "redis";
@@ -131,7 +131,7 @@ test("what is refused is tried alone once, keeps nothing else back, and is not s
   assertHas(client, configOf([backend, redis], 1000));
 });
 
-test("50 clients end with exactly what the generator gives, through changes, refusals and reconnects", () => {
+test("50 clients end with exactly the generated resources after changes, rejections and reconnects", () => {
   driveClients({ createClient: createSotwClient, rounds: 300, atRest: assertHas });
 });
 
