@@ -121,7 +121,7 @@ function fakeChild() {
   return { child, kills, end: (code: number | null, by: string | null = null) => resolve({ code, signal: by }) };
 }
 
-const quiet = { drainTime: 60_000, margin: 60_000, poll: 1, entered: () => {}, undrained: () => {} };
+const quiet = { drainTime: 60_000, margin: 60_000, poll: 1, entered: () => {}, drainFailed: () => {} };
 
 test("the wait ends with the last connection, not with the drain time", async () => {
   const { child, kills, end } = fakeChild();
@@ -157,7 +157,7 @@ test("an Envoy that cannot be asked to drain is terminated, and the reason is to
     child,
     admin: { drain: () => Promise.reject(refused), connections: async () => 1 },
     entered: (state) => state.name === "terminating" && end(0),
-    undrained: (error) => told.push(error),
+    drainFailed: (error) => told.push(error),
   });
   supervisor.signal();
   assert.equal(await supervisor.outcome, { kind: "stopped" });

@@ -122,11 +122,11 @@ test("the copy follows a source that is swapped, and outlives one that breaks, w
       owner,
       initial: usableToken(source, owner, now),
       write: (token: string) => void written.push(token),
-      troubled: (reason: string) => void troubles.push(reason),
+      onProblem: (reason: string) => void troubles.push(reason),
       replaced: () => {
         replaced += 1;
       },
-      unwatched: (error: unknown) => void troubles.push(`unwatched: ${error}`),
+      watchFailed: (error: unknown) => void troubles.push(`watchFailed: ${error}`),
       now: () => now,
     };
     followToken(copy, stop.signal);
