@@ -5,7 +5,7 @@ import { prepareBootstrap } from "../../../src/dp/bootstrap-document.js";
 import { connectionWarning, loopbackWarning } from "../../../src/dp/xds-server.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("kuma-dp looks where Envoy is sent for its configuration");
+const test = suite("kuma-dp checks Envoy's xDS server");
 
 const written = (host: string, controlPlaneHost?: string) =>
   JSON.stringify(
@@ -19,7 +19,7 @@ const written = (host: string, controlPlaneHost?: string) =>
     }),
   );
 
-test("it is read from the bootstrap, and whether the host is the one that was asked", async () => {
+test("it is read from the bootstrap, with whether its host comes from the request", async () => {
   const read = async (text: string) => (await prepareBootstrap(text)).xds;
   assert.equal(await read(written("cp")), { host: "cp", port: 5678, hostFromRequest: false });
   assert.equal(await read(written("10.0.0.1", "10.0.0.1")), { host: "10.0.0.1", port: 5678, hostFromRequest: true });
@@ -45,7 +45,7 @@ for (const [host, controlPlane, wrong] of cases) {
   });
 }
 
-test("a server that can't be reached is named, with the setting when nobody chose the host; one that can is not", async () => {
+test("an unreachable server is reported, with the setting when its host comes from the request; a reachable one is not", async () => {
   const server = net.createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as net.AddressInfo;
