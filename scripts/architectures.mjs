@@ -1,4 +1,4 @@
-// The machines that we build for, by the names that Debian, the GNU tools and OCI have for them.
+// The architectures that we build for, with the names that Debian, the GNU tools and OCI use for them.
 
 export const architectures = {
   x64: {
@@ -15,7 +15,7 @@ export const architectures = {
   },
 };
 
-/** The architectures named by a command's words; without words all of them. */
+/** The architectures given on a command line; all of them when there are none. */
 export function chosenArchitectures(words) {
   for (const word of words) {
     if (Object.hasOwn(architectures, word)) continue;

@@ -1,4 +1,4 @@
-// The import arrows of the architecture: who may know whom. A new arrow is a design decision.
+// The import arrows of the architecture: which room may import which. A new arrow is a design decision.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,7 @@ const programs = new Set(floors[1]);
 export const pure = new Set(["resources", "policy", "view", "envoy"]);
 const rightOfTheStore = new Set(["view", "policy", "envoy", "feed", "xds"]);
 
-/** What an import between two rooms may not do; the first rule that applies says why. */
+/** Forbidden imports between two rooms, each with its reason. The first rule that applies wins. */
 const roomRules = [
   {
     broken: ({ from, to }) => programs.has(from) && programs.has(to),
@@ -69,13 +69,13 @@ const moduleRules = [
   },
 ];
 
-/** Globals by which time, chance, environment or the outside would enter a pure room. */
+/** Globals that would make a pure room depend on time, randomness, the environment or I/O. */
 const impure = [
   ...["Date.now", "Math.random", "process", "performance", "crypto", "fetch", "console"],
   ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask"],
 ];
 
-/** Every import of a file: its target, and whether it is of types only or by import(). */
+/** Every import of a file: its target, and whether it is type-only or an import() call. */
 function importsOf(text) {
   const statements = /^[ \t]*(?:(?:import|export)\b[^"';(]*?\bfrom|import)\s*"([^"]+)"/gm;
   const found = [...text.matchAll(statements)].map(([statement, target]) => {
@@ -89,14 +89,14 @@ function importsOf(text) {
   return found;
 }
 
-/** The impure globals that a file's code uses. esbuild tells a global from a word in a text, a comment or a type. */
+/** The impure globals that a file's code uses. esbuild distinguishes them from text, comments and types. */
 async function impureUses(text) {
   const { transform } = await import("esbuild");
   const mark = (name) => `impure_${name.replace(".", "_dot_")}`;
   const define = Object.fromEntries([...impure, "Date"].map((name) => [name, mark(name)]));
   const { code } = await transform(text, { loader: "ts", define });
   const uses = impure.filter((name) => new RegExp(`\\b${mark(name)}\\b`).test(code));
-  // A date made from a value is a value; one made from nothing is the clock.
+  // A date made from a value is deterministic; one made without arguments reads the clock.
   if (new RegExp(`\\b${mark("Date")}\\(\\)`).test(code)) uses.push("new Date()");
   return uses;
 }
@@ -110,7 +110,7 @@ function brokenRule(rules, facts) {
   return rules.find(({ broken }) => broken(facts))?.why;
 }
 
-/** Every broken rule below the directory `source`, one line each, as `file: what: why`. */
+/** Every violation below the directory `source`, one per line, as `file: what: why`. */
 export async function violations(source) {
   const found = [];
   const names = fs.readdirSync(source, { recursive: true }).filter((name) => name.endsWith(".ts"));
@@ -134,7 +134,7 @@ export async function violations(source) {
         continue;
       }
       const to = roomOf(source, path.resolve(path.dirname(file), target));
-      // Outside src is generated code; a room that does not exist is tsc's to report.
+      // Files outside src are generated code; tsc reports rooms that do not exist.
       if (to === from || !floorOf.has(to)) continue;
       const why = brokenRule(roomRules, { from, to, ...facts });
       if (why !== undefined) say(`${from} may not import ${to}`, why);

@@ -1,15 +1,15 @@
-// Two bundles: what every program needs, and kuma-cp. A sidecar must not carry the control plane's code in
-// its memory, and V8 keeps the whole text of a script for as long as one of its functions lives.
+// Builds two bundles: one with what every program needs, and one for kuma-cp. A sidecar must not have the control
+// plane's code in its memory, and V8 keeps the whole text of a script while one of its functions is alive.
 import fs from "node:fs";
 import path from "node:path";
 import { assertLight } from "./light.mjs";
 import { root } from "./pinned-node.mjs";
 import { stamp } from "./stamp.mjs";
 
-/** The module of src/main.ts's lazy import that goes into a bundle of its own. */
+/** The module of src/main.ts's lazy import that gets its own bundle. */
 const controlPlane = "src/cp/main.ts";
 
-/** Stands in the first bundle for the second one: reads it out of the executable when it is asked for. */
+/** Replaces the second bundle in the first one: loads it from the executable on demand. */
 const loader = `
 import { createRequire } from "node:module";
 import { getAsset, isSea } from "node:sea";
@@ -41,7 +41,7 @@ const separate = {
 
 /**
  * Bundles src/main.ts and src/cp/main.ts into `directory`.
- * @returns both files, and the paths, relative to the repository, of all that they were made of
+ * @returns both files, and the paths of all their sources, relative to the repository
  */
 export async function bundle(directory) {
   const { build } = await import("esbuild");
@@ -62,7 +62,7 @@ export async function bundle(directory) {
   const cp = path.join(directory, "kuma-cp.cjs");
   const first = await build({ ...common, entryPoints: ["src/main.ts"], outfile: door, plugins: [separate] });
   assertLight(first.metafile);
-  // A script that vm runs has no import(): esbuild then writes require() for what stays outside the bundle.
+  // A script that is run by vm has no import(): esbuild then emits require() for what stays outside the bundle.
   const supported = { "dynamic-import": false };
   const second = await build({ ...common, entryPoints: [controlPlane], outfile: cp, supported });
   const outputs = [first, second].flatMap(({ metafile }) => Object.values(metafile.outputs));

@@ -6,7 +6,7 @@ import { generate } from "../proto-gen/generate.mjs";
 import { violations } from "./arrows.mjs";
 import { ensureInstalled, root, script } from "./pinned-node.mjs";
 
-/** Not the fixtures: their form is what they are there to show. */
+/** Excludes the fixtures, whose formatting is part of what they show. */
 const linted = ["src", "tests", "scripts", "proto-gen", "build.mjs", "package.json", "tsconfig.json", "biome.json"];
 
 await script(async () => {

@@ -8,7 +8,7 @@ import { ensureInstalled, root, script } from "./pinned-node.mjs";
 
 const bin = path.join(root, "dist", "bin");
 const once = process.argv.includes("--once");
-/** Ports from this one on instead of the documented ones, for a machine that has other plans with those. */
+/** Uses ports from this one on instead of the documented ones, for machines where those are in use. */
 const portBase = Number(
   /^--port-base=(\d+)$/.exec(process.argv.find((word) => word.startsWith("--port-base")) ?? "")?.[1],
 );
@@ -24,7 +24,7 @@ function isFree(port, host) {
 
 const given = new Set();
 
-/** The documented port when it can be had, another one with a word about it otherwise. */
+/** The documented port if it is free; otherwise another one, with a message. */
 async function choosePort(what, documented, host = "127.0.0.1") {
   const wanted = Number.isNaN(portBase) ? documented : portBase + given.size;
   if (!given.has(wanted) && (await isFree(wanted, host))) {
@@ -39,7 +39,7 @@ async function choosePort(what, documented, host = "127.0.0.1") {
   }
 }
 
-/** Starts a program in a process group of its own, so that Ctrl-C reaches it through us and only once. */
+/** Starts a program in its own process group, so that Ctrl-C reaches it only once, through us. */
 function start(name, program, args, env = {}) {
   const log = path.join(work, `${name}.log`);
   const file = fs.openSync(log, "w");
@@ -70,7 +70,7 @@ function tail(file) {
   return fs.readFileSync(file, "utf8").trimEnd().split("\n").slice(-8).join("\n    ");
 }
 
-/** Waits for a condition; a program that ends meanwhile is the better reason to give up. */
+/** Waits for a condition. When a program exits meanwhile, that is the better error. */
 async function until(what, probe, deadlineMs = 30_000) {
   const deadline = performance.now() + deadlineMs;
   let last = "";
@@ -156,7 +156,7 @@ rules:
       service: redis
 `;
 
-/** A connection that nobody answers; says so when somebody does. */
+/** Opens a connection that should get no answer, and reports when it does. */
 async function denied(port) {
   const answered = await echo(port, "PING\n").then(
     () => true,
@@ -225,7 +225,7 @@ async function demo() {
 
   console.log("Switching mTLS on: without a permission nothing passes");
   kumactl(["apply", "-f", "-"], mesh);
-  // The inbound as well as the way through both sidecars: they switch independently of each other.
+  // Checks the inbound as well as the path through both sidecars, because they switch independently.
   await until("plaintext is refused", () => denied(ports.redisIn));
   await until("backend is refused", () => denied(ports.backendOut));
 
@@ -260,7 +260,7 @@ const interrupted = new Promise((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, resolve);
 });
 
-/** Sidecars first, the control plane last; whoever doesn't follow within ten seconds is killed. */
+/** Stops the sidecars first and the control plane last; a process that does not exit within ten seconds is killed. */
 async function stop() {
   for (const { child, done } of [...children].reverse()) {
     child.kill("SIGTERM");

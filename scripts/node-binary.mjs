@@ -1,4 +1,4 @@
-// The pinned Node for any of our machines, without symbols.
+// The pinned Node for each supported architecture, without symbols.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -12,7 +12,7 @@ function run(program, args, options = {}) {
   if (status !== 0) throw new Error(`${program} ${args[0]}: ${error?.message ?? stderr.trim()}`);
 }
 
-/** npm's package of another machine's Node, checked against package-lock.json as npm would; from the cache when it is there. */
+/** npm's package of Node for another architecture, verified against package-lock.json as npm would; cached. */
 function packedNode(arch) {
   const name = `node-linux-${arch}`;
   const lock = JSON.parse(fs.readFileSync(path.join(root, "package-lock.json"), "utf8"));
@@ -37,7 +37,7 @@ function packedNode(arch) {
   );
 }
 
-/** What npm installs is for this machine only. */
+/** npm only installs the package for this machine. */
 function placeNode(arch, directory) {
   const file = path.join(directory, "node");
   if (arch === process.arch) fs.copyFileSync(pinnedNode(), file);
@@ -46,9 +46,9 @@ function placeNode(arch, directory) {
 }
 
 /**
- * Brings the pinned Node for an architecture into `directory`, stripped, and returns its path. Stripping must
- * come before injection: afterwards it breaks the executable. Where the tool for it is missing Node stays as it
- * is, or is refused with `mustStrip`.
+ * Copies the pinned Node for an architecture into `directory`, strips it, and returns its path. Stripping must come
+ * before injection, because afterwards it breaks the executable. Without the tool for it, Node stays unstripped, or
+ * with `mustStrip` an error is thrown.
  */
 export function strippedNode(arch, directory, { mustStrip }) {
   const node = placeNode(arch, directory);

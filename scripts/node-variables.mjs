@@ -7,12 +7,12 @@
 import fs from "node:fs";
 
 /**
- * What is executed first. The stack pointer is at argc, which argv, a null, the environment and a null follow; names
- * that begin with NODE_ are left out, and the others move up. All other registers that the start of a program uses
- * (rdx, x0) stay as they are. The last instruction, a jump, is added by `leap`.
+ * The code that is executed first. The stack pointer is at argc, followed by argv, a null, the environment and a null.
+ * Names that begin with NODE_ are removed, and the others move up. All other registers that the start of a program uses
+ * (rdx, x0) stay unchanged. `leap` appends the last instruction, a jump.
  */
 const code = {
-  // ELF's number of the machine
+  // The architecture's number in ELF
   62: {
     instructions: Buffer.from(
       [
@@ -74,10 +74,10 @@ const code = {
 const pageBytes = 4096;
 const loaded = 1;
 const executableFlag = 1;
-/** Where an ELF file of 64 bits has its entry point. */
+/** The offset of the entry point in a 64-bit ELF file. */
 const entryAt = 24;
 
-/** The segments of an ELF file that the system loads, with the place of their headers. */
+/** The segments of an ELF file that are loaded, with the offsets of their headers. */
 function segmentsOf(elf) {
   const [start, size, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];
   return Array.from({ length: count }, (_, index) => start + index * size)
@@ -91,7 +91,7 @@ function segmentsOf(elf) {
     }));
 }
 
-/** Room behind the code of a segment: the rest of its last page is loaded with it, and no other segment begins there. */
+/** The free space behind a code segment: the rest of its last page is loaded with it, and no other segment begins there. */
 function room(elf, bytes) {
   const segments = segmentsOf(elf);
   for (const { at, executable, offset, address, fileBytes } of segments) {
@@ -116,7 +116,7 @@ function codeOf(elf) {
   return known;
 }
 
-/** Changes the executable `file` so that it sees no variable whose name begins with NODE_. */
+/** Patches the executable `file` so that it does not see variables whose names begin with NODE_. */
 export function hideNodeVariables(file) {
   const elf = fs.readFileSync(file);
   const { instructions, leap } = codeOf(elf);
@@ -129,7 +129,7 @@ export function hideNodeVariables(file) {
   fs.writeFileSync(file, elf);
 }
 
-/** Undoes `hideNodeVariables` in a copy, for measurements that preload a probe by NODE_OPTIONS. */
+/** Reverts `hideNodeVariables` in a copy, for measurements that preload a probe with NODE_OPTIONS. */
 export function showNodeVariables(file) {
   const elf = fs.readFileSync(file);
   const { instructions, leap } = codeOf(elf);
@@ -142,7 +142,7 @@ export function showNodeVariables(file) {
     throw new Error(`${file} does not hide NODE_* variables`);
   }
   const jump = elf.subarray(offset + instructions.length);
-  // A leap over nothing is the instruction itself; what differs is the distance.
+  // A leap over zero bytes is the bare instruction; the rest is the distance.
   const distance = jump[0] === 0xe9 ? jump.readInt32LE(1) + leap(0).length : ((jump.readUInt32LE() << 6) >> 6) * 4;
   elf.writeBigUInt64LE(BigInt(address + instructions.length + distance), entryAt);
   fs.writeFileSync(file, elf);

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** Path of the pinned Node for an architecture (`x64` or `arm64`). */
+/** The path of the pinned Node for an architecture (`x64` or `arm64`). */
 export function pinnedNode(arch = process.arch) {
   const file = path.join(root, "node_modules", `node-linux-${arch}`, "bin", "node");
   if (!fs.existsSync(file)) {
@@ -16,8 +16,8 @@ export function pinnedNode(arch = process.arch) {
 }
 
 /**
- * Whether node_modules holds what package-lock.json names. By content, not by time: a checkout touches
- * the lockfile, and an installation for nothing would pull the modules from under a running session.
+ * Whether node_modules matches package-lock.json. Compares content, not times: a checkout touches the lockfile, and an
+ * unnecessary installation would remove the modules of a running process.
  */
 function isInstalled() {
   const packages = (...file) => JSON.parse(fs.readFileSync(path.join(root, ...file), "utf8")).packages;
@@ -26,13 +26,13 @@ function isInstalled() {
   const installed = packages(hidden);
   return Object.entries(packages("package-lock.json")).every(([name, { version, integrity, optional }]) => {
     const present = installed[name];
-    // An optional package may be one for another machine.
+    // An optional package may be for another architecture.
     if (present === undefined) return name === "" || optional === true;
     return present.version === version && present.integrity === integrity;
   });
 }
 
-/** Installs what package-lock.json names, unless that has been done. */
+/** Installs the packages in package-lock.json unless they are installed. */
 export function ensureInstalled() {
   if (isInstalled()) return;
   console.log("Installing dependencies (npm ci)");
@@ -43,13 +43,13 @@ export function ensureInstalled() {
   if (status !== 0) throw new Error("npm ci failed; its message stands above");
 }
 
-/** Runs a program on the pinned Node with this terminal; returns its exit code. */
+/** Runs a program on the pinned Node in this terminal. Returns its exit code. */
 export function runPinned(args, env = {}) {
   const { status } = spawnSync(pinnedNode(), args, { cwd: root, stdio: "inherit", env: { ...process.env, ...env } });
   return status ?? 1;
 }
 
-/** Does one step of a script and says how long it took. */
+/** Runs one step of a script and prints how long it took. */
 export async function step(text, body) {
   const start = performance.now();
   const result = await body();
@@ -57,7 +57,10 @@ export async function step(text, body) {
   return result;
 }
 
-/** Runs a script's body; a failure is one line, since it is the user's to mend and not a bug to trace. */
+/**
+ * Runs a script's body. A failure is printed in one line, because the user has to fix it: it is not a bug that needs a
+ * trace.
+ */
 export async function script(body) {
   try {
     process.exitCode = (await body()) ?? 0;

@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url";
 import { cacheDirectory } from "./fetch-envoy.mjs";
 import { root, script } from "./pinned-node.mjs";
 
-/** Which release that is; a release moves this pin to its predecessor's commit. */
+/** The pinned previous release; each release moves the pin to its predecessor's commit. */
 export const pin = JSON.parse(fs.readFileSync(path.join(root, "scripts", "previous-release.json"), "utf8"));
 
-/** The last lines of what a failed command printed: its reason stands there. */
+/** The last lines that a failed command printed, which contain the reason. */
 const lastWords = (text) => text.trim().split("\n").slice(-5).join("\n");
 
 function git(words, cwd) {
@@ -18,7 +18,7 @@ function git(words, cwd) {
   return stdout;
 }
 
-/** Refuses a repository without the commit, as a shallow clone is, and says how to get it. */
+/** Rejects a repository without the commit, such as a shallow clone, and says how to get it. */
 function mustHave({ version, commit }, repository) {
   const found = spawnSync("git", ["cat-file", "-e", `${commit}^{commit}`], { cwd: repository }).status === 0;
   if (found) return;
@@ -28,7 +28,7 @@ function mustHave({ version, commit }, repository) {
   );
 }
 
-/** A checkout with nothing but the commit: it has a repository of its own, from which the build takes its stamp. */
+/** A checkout of the commit alone. It has its own repository, from which the build takes its stamp. */
 function checkOut({ commit }, repository, directory) {
   git(["init", "--quiet", directory], repository);
   git(["fetch", "--quiet", "--depth=1", repository, commit], directory);
@@ -53,7 +53,7 @@ function build(directory, environment) {
   });
 }
 
-/** Refuses a program that is not what the pin says. */
+/** Rejects a program whose version is not the pinned one. */
 function verify({ version, commit }, bin) {
   const { stdout, error } = spawnSync(path.join(bin, "kumactl"), ["version", "--detailed"], { encoding: "utf8" });
   if (stdout?.includes(version) && stdout.includes(commit)) return;
@@ -61,8 +61,8 @@ function verify({ version, commit }, bin) {
 }
 
 /**
- * Directory of the previous release's programs, Envoy among them; built when they are not in the cache, which takes
- * a minute or two. Throws when the commit is missing, the build fails, or what it made is of another version.
+ * The directory of the previous release's programs, including Envoy. When they are not cached, they are built, which
+ * takes a minute or two. Throws when the commit is missing, the build fails, or its result has another version.
  */
 export async function previousRelease({
   release = pin,
@@ -83,7 +83,7 @@ export async function previousRelease({
       verify(release, made);
       fs.renameSync(made, cached);
     } catch (error) {
-      // Another build may have been faster; a directory is only renamed onto an empty one.
+      // Another build may have finished first; a directory is only renamed onto an empty one.
       if (!(error.code === "ENOTEMPTY" || error.code === "EEXIST")) throw error;
     } finally {
       fs.rmSync(work, { recursive: true, force: true });

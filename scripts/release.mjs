@@ -19,7 +19,7 @@ await script(async () => {
   const { writeTar } = await import("./release/tar.mjs");
   const { tarballEntries } = await import("./release/tree.mjs");
 
-  // What an earlier commit left there must not look like part of this release.
+  // Files from an earlier commit must not look like part of this release.
   fs.rmSync(directory, { recursive: true, force: true });
   const work = path.join(directory, "work");
   fs.mkdirSync(work, { recursive: true });

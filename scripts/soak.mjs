@@ -10,7 +10,7 @@ await script(() => {
   if (!fs.existsSync(path.join(root, file))) throw new Error(`there is no soak "${name}" in tests/soak`);
   ensureInstalled();
   if (spawnSync(process.execPath, ["build.mjs"], { cwd: root, stdio: "inherit" }).status !== 0) return 1;
-  // Ctrl-C reaches the soak too, which keeps its progress and ends by itself.
+  // Ctrl-C reaches the soak, too, which saves its progress and exits by itself.
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
   return runPinned(["--import", "tsx", file, ...rest], { KUMA_BIN: path.join(root, "dist", "bin") });
 });

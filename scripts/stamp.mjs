@@ -1,17 +1,17 @@
-// Which commit this is, and when it was made.
+// The commit of this build, and its time.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { root } from "./pinned-node.mjs";
 
 function git(...args) {
-  // Sources without their repository, unpacked inside another one, must not wear that one's commit.
+  // Sources that were unpacked inside another repository must not get that repository's commit.
   if (!fs.existsSync(path.join(root, ".git"))) return "";
   const { status, stdout } = spawnSync("git", args, { cwd: root, encoding: "utf8" });
   return status === 0 ? stdout.trim() : "";
 }
 
-/** What `version --detailed` says; the date is the commit's, so that two builds of one commit are alike. */
+/** The output of `version --detailed`. The date is the commit's, so that two builds of one commit are identical. */
 export function stamp() {
   const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
   return {
@@ -23,8 +23,8 @@ export function stamp() {
 }
 
 /**
- * The time that everything in a release bears: SOURCE_DATE_EPOCH (seconds, as reproducible-builds.org has it)
- * where it is set, otherwise the commit's.
+ * The timestamp of everything in a release: SOURCE_DATE_EPOCH (seconds, as defined by reproducible-builds.org) when it
+ * is set, otherwise the commit's.
  */
 export function releaseTime(environment = process.env) {
   const given = environment.SOURCE_DATE_EPOCH;
@@ -43,7 +43,7 @@ export function releaseTime(environment = process.env) {
   return new Date(buildDate);
 }
 
-/** Whether files differ from the commit whose name the build bears. */
+/** Whether files differ from the commit that the build is stamped with. */
 export function hasUncommittedChanges() {
   return git("status", "--porcelain", "--untracked-files=normal") !== "";
 }

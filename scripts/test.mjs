@@ -2,15 +2,15 @@
 import { spawnSync } from "node:child_process";
 import { ensureInstalled, root, runPinned, script } from "./pinned-node.mjs";
 
-/** What must be in order before a test can say anything; each counts as one failure in the closing line. */
+/** Prerequisites of the tests; each one that fails counts as one failure in the summary. */
 const before = [
   ["check", "scripts/check.mjs"],
-  // Where no Envoy can be had, the tests that need it are skipped and say so.
+  // When no Envoy is available, the tests that need it are skipped and say so.
   ["build", "build.mjs", "--envoy=optional"],
 ];
 
 await script(() => {
-  /** Seconds by part, for the table that the runner prints; CI counts what it installed before. */
+  /** Seconds per part, for the runner's table; CI counts the installation before this. */
   const seconds = JSON.parse(process.env.TEST_PART_SECONDS ?? "{}");
   const timed = (part, body) => {
     const start = performance.now();

@@ -1,13 +1,13 @@
-// The SBOM of a release, in the form of CycloneDX 1.5 (JSON).
+// The SBOM of a release, in CycloneDX 1.5 (JSON).
 import spdx from "spdx-license-list";
 
-/** One SPDX identifier, or an expression of several or of one that only we have (LicenseRef-…). */
+/** An SPDX identifier, or an expression of several or with one of our own (LicenseRef-…). */
 function licences(expression) {
   const bare = expression.replace(/^\(([^()]*)\)$/, "$1");
   return Object.hasOwn(spdx, bare) ? [{ license: { id: bare } }] : [{ expression: bare }];
 }
 
-/** npm's `sha512-BASE64` as CycloneDX writes a sum. */
+/** Converts npm's `sha512-BASE64` to a CycloneDX hash. */
 function integritySum(integrity) {
   const [, algorithm, base64] = /^(sha\d+)-(.*)$/.exec(integrity);
   return { alg: algorithm.replace("sha", "SHA-"), content: Buffer.from(base64, "base64").toString("hex") };
@@ -28,7 +28,7 @@ function npmComponent({ name, version, license, integrity }) {
   };
 }
 
-/** Node and, within it, the libraries that it was built with. */
+/** Node and the libraries that it was built with. */
 function nodeComponent({ version, integrity, parts }) {
   return {
     type: "platform",
@@ -50,7 +50,7 @@ function nodeComponent({ version, integrity, parts }) {
   };
 }
 
-/** A library that is linked into Envoy. Its version is left out where the binary does not tell it. */
+/** A library that is linked into Envoy. The version is omitted when the binary does not contain it. */
 function linkedComponent({ name, license, ...facts }) {
   const ref = `envoy#${name}${facts.version === undefined ? "" : `@${facts.version}`}`;
   const common = { type: "library", "bom-ref": ref, name, ...facts };
@@ -73,7 +73,7 @@ function envoyComponent({ version, commit, sha256, parts }) {
   };
 }
 
-/** A Debian package of which the image holds files; `distribution` is id and version, such as debian and 12. */
+/** A Debian package with files in the image; `distribution` is its ID and version, such as debian and 12. */
 function debianComponent({ name, version, architecture, license, sha256, distribution }) {
   const qualifiers = `arch=${architecture}&distro=${distribution.id}-${distribution.version}`;
   const purl = `pkg:deb/${distribution.id}/${encodeURIComponent(name)}@${encodeURIComponent(version)}?${qualifiers}`;
@@ -122,7 +122,7 @@ export function billOfMaterials({ kuma, packages, node, envoy, libraries, time }
       { ref: purl, dependsOn: components.map((component) => component["bom-ref"]) },
       ...components.map((component) => ({ ref: component["bom-ref"] })),
     ],
-    // What is linked into Envoy is known as far as its binary shows it, and no further.
+    // What is linked into Envoy is only known as far as its binary shows it.
     compositions: [{ aggregate: "incomplete", assemblies: [ofEnvoy["bom-ref"]] }],
   };
   return `${JSON.stringify(document, undefined, 2)}\n`;

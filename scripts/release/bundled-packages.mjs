@@ -1,12 +1,12 @@
-// Which npm packages are in the executable, told by the files that went into its bundles.
+// Finds the npm packages in the executable from the files in its bundles.
 import fs from "node:fs";
 import path from "node:path";
 import spdx from "spdx-license-list/full.js";
 
-/** Where the .proto files are from that the code in proto-gen is made of. */
+/** The package of the .proto files from which the code in proto-gen is generated. */
 const protoSources = "node_modules/@grpc/grpc-js-xds";
 
-/** The innermost package directory of a path, as package-lock.json has it for a key. */
+/** The innermost package directory of a path, as a key in package-lock.json. */
 function packageOf(source) {
   if (source.startsWith("proto-gen/")) return protoSources;
   return /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1];
@@ -17,7 +17,7 @@ function identifiers(expression) {
   return expression.split(/[\s()]+/).filter((word) => word !== "" && !["AND", "OR", "WITH"].includes(word));
 }
 
-/** The texts that come with a package; where none does, the standard text of each licence that it names. */
+/** The licence texts in a package; without any, the standard text of each licence that it names. */
 function licenceTexts(directory, { name, license }) {
   const files = fs.readdirSync(directory).filter((file) => /^(un)?licen[cs]e|^notice|^copying/i.test(file));
   if (files.length > 0) return files.sort().map((file) => fs.readFileSync(path.join(directory, file), "utf8").trim());
@@ -29,8 +29,8 @@ function licenceTexts(directory, { name, license }) {
 }
 
 /**
- * The packages that `sources` (paths relative to `root`, as esbuild names them) belong to, in the order of
- * their names: name, version, licence (SPDX expression), integrity (of package-lock.json) and licence texts.
+ * The packages that `sources` (paths relative to `root`, as in esbuild's output) belong to, sorted by name: name,
+ * version, licence (SPDX expression), integrity (from package-lock.json) and licence texts.
  */
 export function bundledPackages(root, sources) {
   const { packages } = JSON.parse(fs.readFileSync(path.join(root, "package-lock.json"), "utf8"));

@@ -1,4 +1,4 @@
-// What every release is made of: the executable and Envoy for each architecture, and the papers about them.
+// What every release consists of: the executable and Envoy for each architecture, and their documentation.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -13,7 +13,7 @@ import { bundledPackages } from "./bundled-packages.mjs";
 import { envoyParts } from "./envoy-parts.mjs";
 import { noticeText } from "./notice.mjs";
 
-/** Numbers of interfaces, which are no parts of Node, beside Node itself. */
+/** Versions of interfaces in process.versions, which are not parts of Node, and Node itself. */
 const noParts = ["node", "modules", "napi"];
 
 function nodeFacts() {
@@ -25,7 +25,7 @@ function nodeFacts() {
   };
 }
 
-/** What the executable of an architecture prints when it is run with these words. */
+/** The output of an architecture's executable for these arguments. */
 export function output({ arch, kuma }, words) {
   const [program, ...args] = [...runWords(arch, kuma), ...words];
   const { status, error, stdout, stderr } = spawnSync(program, args, {
@@ -37,10 +37,10 @@ export function output({ arch, kuma }, words) {
 }
 
 /**
- * Makes the executables in `directory` and returns the version, the time that a release of this commit bears, the text
- * of LICENSE, and for each architecture the paths of `kuma` and `envoy`, the text of NOTICE and a function from the
- * Debian packages beside them to the SBOM's text. Only the pinned Envoy goes into a release, and it comes first:
- * one that must not be used stops everything.
+ * Builds the executables in `directory`. Returns the version, the timestamp of this commit's release, the text of
+ * LICENSE, and for each architecture the paths of `kuma` and `envoy`, the text of NOTICE and a function that makes the
+ * SBOM's text from the Debian packages beside them. A release only contains the pinned Envoy. It comes first, because a
+ * binary that must not be used stops everything.
  */
 export async function makeContents(architectures, directory) {
   const { version, gitCommit: commit } = stamp();

@@ -1,11 +1,14 @@
-// The Debian packages that the image takes files from: the newest of this machine's release of Debian.
+// The Debian packages with files in the image: the newest versions in this machine's Debian release.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { architectures } from "../architectures.mjs";
 import { cacheDirectory, sha256 } from "../fetch-envoy.mjs";
 
-/** Each with its licence as an SPDX expression; the full texts are their copyright files, which the image carries. */
+/**
+ * The packages with their licence as an SPDX expression. Their copyright files, which the image contains, have the full
+ * texts.
+ */
 const licences = {
   "ca-certificates": "MPL-2.0 AND GPL-2.0-or-later",
   coreutils: "GPL-3.0-or-later",
@@ -23,7 +26,7 @@ function run(program, args, options = {}) {
   throw new Error(`${program} ${args.at(-1)}: ${error?.message ?? stderr.trim()}${missing}`);
 }
 
-/** apt as if this machine were one of the other architecture, with lists of its own, so that nothing of it changes here. */
+/** apt for another architecture, with its own package lists, so that this machine's configuration is not changed. */
 function aptOptions(debian) {
   const state = path.join(cacheDirectory, `apt-${debian}`);
   fs.mkdirSync(path.join(state, "lists", "partial"), { recursive: true });
@@ -40,7 +43,7 @@ function aptOptions(debian) {
   return ["-qq", ...Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`])];
 }
 
-/** The id of this machine's distribution, such as `debian`, and its version. */
+/** The ID of this machine's distribution, such as `debian`, and its version. */
 function distribution() {
   const facts = Object.fromEntries(
     fs
@@ -51,7 +54,7 @@ function distribution() {
   return { id: facts.ID, version: facts.VERSION_ID ?? "" };
 }
 
-/** The packages where the copyright files of these ones are, as far as those are links: of gcc's in `gcc-12-base`. */
+/** The packages that contain these packages' copyright files when those are links: gcc's are in `gcc-12-base`. */
 function documentedElsewhere(names, directory) {
   const documents = names.map((name) => path.join(directory, "usr", "share", "doc", name));
   const links = documents.filter((file) => fs.lstatSync(file).isSymbolicLink());
@@ -59,8 +62,8 @@ function documentedElsewhere(names, directory) {
 }
 
 /**
- * Fetches the packages for `arch` by apt, which checks them against Debian's signed lists, and unpacks them all into
- * `directory`. Returns for each what the SBOM says of it.
+ * Fetches the packages for `arch` with apt, which verifies them against Debian's signed lists, and unpacks them into
+ * `directory`. Returns the SBOM's data of each.
  */
 export function unpackDebianPackages(arch, directory) {
   const options = aptOptions(architectures[arch].debian);

@@ -1,9 +1,10 @@
-// Which libraries are linked into Envoy's binary, as far as it shows them itself: nothing that comes with it says so.
+// Finds the libraries that are linked into Envoy by inspecting its binary, because nothing that comes with it lists
+// them.
 import fs from "node:fs";
 
 /**
- * Libraries by what only they leave in a binary: a path of their sources, the name of one of their types or a message
- * of theirs, and where it is told, their version. BoringSSL's licence is a mixture that has no SPDX identifier.
+ * Libraries with what only they leave in a binary (a source path, a type name or a message) and, if present, their
+ * version. BoringSSL's licence is a mixture without an SPDX identifier.
  */
 const known = [
   { name: "abseil-cpp", home: "abseil/abseil-cpp", license: "Apache-2.0", mark: "external/abseil-cpp/" },
@@ -100,7 +101,7 @@ function described({ name, home, license, version }, text) {
   return { name, purl, ...(found === undefined ? {} : { version: found }), ...(license ? { license } : {}) };
 }
 
-/** Bazel's names for the places of foreign sources, which crates have with their versions; strings stand without a gap. */
+/** Bazel's directory names for external sources, which include the version for crates. There is no gap between strings. */
 function foreign(text) {
   const names = new Set(Array.from(text.matchAll(/external\/([\w.+~-]+)\//g), ([, name]) => name));
   return [...names].filter((name) => !known.some(({ mark }) => mark === `external/${name}/`));
@@ -112,8 +113,8 @@ function asPart(name) {
 }
 
 /**
- * The libraries in a binary of Envoy, by name: name, and as far as known version, purl and licence (an SPDX expression).
- * One that is known and shows no more means that `known` is out of date, which is an error.
+ * The libraries in an Envoy binary, sorted by name: name and, if known, version, purl and licence (an SPDX expression).
+ * Throws when a known library is not found, because then `known` is out of date.
  */
 export function envoyParts(file) {
   const text = fs.readFileSync(file, "latin1");

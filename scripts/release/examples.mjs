@@ -1,19 +1,19 @@
-// The documents of the product documentation and of the README, as files for `kumactl apply -f`.
+// The documents in the product documentation and the README, as files for `kumactl apply -f`.
 import fs from "node:fs";
 import path from "node:path";
 
-/** Resources that someone could apply; the rest of the fixtures are lists and views that the HTTP API answers with. */
+/** Whether the fixture is a resource that can be applied; the others are lists and views in HTTP API responses. */
 function isApplicable(file, text) {
   if (file.endsWith(".yaml")) return true;
   const { type } = JSON.parse(text);
   return typeof type === "string" && type !== "DataplaneOverview";
 }
 
-/** The beginning of the file names of a section's documents: `a-second-machine`, and `quickstart` for the quickstart. */
+/** The prefix of the file names of a section's documents: `a-second-machine`, or `quickstart`. */
 const prefixOf = (heading) =>
   heading.startsWith("Quickstart") ? "quickstart" : heading.toLowerCase().replace(/[^a-z0-9]+/g, "-");
 
-/** The documents that a README pipes into kumactl, `echo "…" | kumactl apply -f -`; sections may apply the same name. */
+/** The documents that a README pipes into kumactl, `echo "…" | kumactl apply -f -`. Sections may use the same name. */
 function piped(readme) {
   const sections = readme.split(/^## /m).map((section) => ({
     prefix: prefixOf(section.slice(0, section.indexOf("\n")).trim()),

@@ -1,4 +1,5 @@
-// An image as one tar: an OCI image layout that also has the manifest.json of `docker save`, so that every engine loads it.
+// An image as one tar: an OCI image layout that also has the manifest.json of `docker save`, so that every engine can
+// load it.
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -16,10 +17,10 @@ function textBlob(type, document) {
   };
 }
 
-/** Nothing in a layer tells of the commit, so that one whose content stayed is still the same layer. */
+/** Layers do not contain the commit, so a layer with unchanged content stays identical. */
 const layerTime = new Date(0);
 
-/** Layers stay uncompressed, as an engine saves them: so their digests are those of what is unpacked. */
+/** Layers are uncompressed, as engines save them, so that their digests are those of the unpacked content. */
 async function layerBlobs(layers, directory) {
   const blobs = [];
   for (const [index, entries] of layers.entries()) {
@@ -35,8 +36,8 @@ async function layerBlobs(layers, directory) {
 
 /**
  * Writes the image to `file`. `layers` are lists of entries for writeTar, `platform` is architecture, os and variant,
- * `config` what OCI has under that name (user, entrypoint, environment), `name` the name and tag that an engine gives
- * it, `time` when it was made. Layers are laid down in `directory` on the way.
+ * `config` is OCI's object of that name (user, entrypoint, environment), `name` is the name and tag for an engine, and
+ * `time` is the creation time. Layers are written to `directory` on the way.
  */
 export async function writeImage(file, { name, platform, config, layers, time, directory }) {
   fs.mkdirSync(directory, { recursive: true });

@@ -1,4 +1,4 @@
-// What the image holds, as three layers: that which changes most rarely comes first.
+// The image's three layers; the one that changes least often comes first.
 import fs from "node:fs";
 import path from "node:path";
 import { architectures } from "../architectures.mjs";
@@ -6,11 +6,11 @@ import { programs } from "../programs.mjs";
 import { unpackDebianPackages } from "./debian-packages.mjs";
 import { sharedLibraries } from "./shared-libraries.mjs";
 
-/** The user and group id that Kuma gives to its sidecars: rules that redirect a pod's traffic spare what it sends. */
+/** The user and group ID of Kuma's sidecars: rules that redirect a pod's traffic exempt its connections. */
 export const user = 5678;
 
 const home = "/home/kuma";
-/** Where an engine mounts something: it can't make the directories in an image that is read-only. */
+/** Mount points of container engines, which can't create directories in a read-only image. */
 const mountPoints = ["dev", "proc", "sys", "run"].map((name) => ({ name, directory: true }));
 
 const accounts = [
@@ -18,13 +18,13 @@ const accounts = [
   { name: "etc/group", data: `root:x:0:\nkuma:x:${user}:\n` },
 ];
 
-/** An engine brings a hosts file of its own; without one, or without word of the order, "localhost" is asked of DNS. */
+/** Engines bring their own hosts file. Without one, or without this lookup order, "localhost" would be resolved by DNS. */
 const names = [
   { name: "etc/nsswitch.conf", data: "hosts: files dns\n" },
   { name: "etc/hosts", data: "127.0.0.1 localhost\n::1 localhost\n" },
 ];
 
-/** All of Mozilla's authorities in one file, as Debian's update-ca-certificates makes it on a machine. */
+/** Mozilla's CA certificates in one file, as Debian's update-ca-certificates creates it on a machine. */
 function authorities(unpacked) {
   const directory = path.join(unpacked, "usr", "share", "ca-certificates", "mozilla");
   const certificates = fs.readdirSync(directory).sort();
@@ -32,12 +32,12 @@ function authorities(unpacked) {
   return { name: "etc/ssl/certs/ca-certificates.crt", data: text };
 }
 
-/** kuma-dp makes a FIFO with it: Node has no call for that. */
+/** kuma-dp creates its FIFO with it, because Node has no call for that. */
 const mkfifo = "usr/bin/mkfifo";
 
 function base(unpacked, packages, { libraries, loader }, triplet) {
   const place = `lib/${triplet}`;
-  // Relative, so that it also holds below a directory: an emulator looks there.
+  // Relative, so that it is also valid below a directory, where an emulator looks.
   const toLoader = path.posix.relative(path.posix.dirname(loader), `/${place}/${path.posix.basename(loader)}`);
   return [
     ...[...libraries].map(([name, file]) => ({ name: `${place}/${name}`, file, mode: 0o755 })),
@@ -57,8 +57,8 @@ function base(unpacked, packages, { libraries, loader }, triplet) {
 }
 
 /**
- * The layers, each a list of entries for writeTar, for one of `contents.builds`; `directory` is a scratch one whose
- * files the entries point into.
+ * The layers, each a list of entries for writeTar, of one of `contents.builds`. The entries point to files in the
+ * scratch directory `directory`.
  */
 export function imageLayers({ licence }, build, directory) {
   const { triplet } = architectures[build.arch];

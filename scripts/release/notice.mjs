@@ -1,8 +1,8 @@
-// NOTICE: who made what is in a release, and under which licences.
+// NOTICE: the authors and licences of what is in a release.
 
 const rule = "-".repeat(80);
 
-/** What is linked into Envoy. Neither its wheel nor its binary brings the licences' texts. */
+/** The libraries in Envoy. Neither its wheel nor its binary contains their licence texts. */
 function linkedText({ commit, parts }) {
   const lines = parts.map(({ name, version, license }) => {
     const licence = license === undefined ? "" : `, ${license}`;
@@ -18,8 +18,8 @@ function linkedText({ commit, parts }) {
 }
 
 /**
- * The file's text: `head` is the repository's own NOTICE, `packages` come from bundledPackages, `nodeLicence`
- * is the text that comes with Node, `envoy` are commit and parts. Envoy's licence, Apache 2.0, is the text of our own
+ * The text of NOTICE: `head` is the repository's own NOTICE, `packages` come from bundledPackages, `nodeLicence` is the
+ * licence text in Node's package, `envoy` has its commit and parts. Envoy's licence, Apache 2.0, is that of our own
  * LICENSE.
  */
 export function noticeText({ head, packages, nodeLicence, envoy }) {

@@ -1,9 +1,9 @@
-// Which shared libraries programs need, with those that the libraries need themselves.
+// The shared libraries that programs need, including those that the libraries need themselves.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 
-/** What the dynamic loader is told by an ELF file: the loader's own path (of a program) and the libraries. */
+/** What an ELF file asks of the dynamic loader: the loader's own path (for a program) and the libraries. */
 function dynamicFacts(file) {
   const { status, error, stdout, stderr } = spawnSync("readelf", ["-ld", "-W", file], { encoding: "utf8" });
   if (status !== 0) throw new Error(`readelf, of Debian's binutils, on ${file}: ${error?.message ?? stderr.trim()}`);
@@ -14,8 +14,8 @@ function dynamicFacts(file) {
 }
 
 /**
- * The libraries that `programs` need, from the unpacked packages in `directory`: name to the path of the file, and
- * the path at which the programs look for the loader. A library that is in none of the packages is an error.
+ * The libraries that `programs` need, from the unpacked packages in `directory`: a map from name to path, and the path
+ * at which the programs expect the loader. Throws when a library is in none of the packages.
  */
 export function sharedLibraries(programs, directory, triplet) {
   const places = ["lib", "usr/lib"].map((place) => path.join(directory, place, triplet));

@@ -1,4 +1,4 @@
-// Archives whose bytes depend on nothing but what is said to be in them.
+// Archives whose bytes only depend on their entries.
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { Transform } from "node:stream";
@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { pack } from "tar-stream";
 
-/** The directories on the way to the entries, where no entry says them itself. */
+/** The parent directories of the entries that are not entries themselves. */
 function missingDirectories(entries) {
   const said = new Set(entries.map(({ name }) => name));
   const missing = new Set();
@@ -38,11 +38,11 @@ async function add(archive, entry, time) {
 }
 
 /**
- * Writes entries as a tar archive to `file`, ordered by name; `compress` makes it a gzip file without name and time.
- * An entry has a `name` (relative, with slashes), an optional `mode` and `owner` (a user and group id, 0 if not
- * given), and one of `data` (text or bytes), `file` (path to read from), `link` (a symlink's target) or `directory:
- * true`. Every entry bears `time`; the directories in between come by themselves.
- * @returns SHA-256, in hexadecimal, and size in bytes of what was written
+ * Writes entries as a tar archive to `file`, sorted by name; `compress` makes it a gzip file without name and time. An
+ * entry has a `name` (relative, with slashes), an optional `mode` and `owner` (a user and group ID, 0 by default), and
+ * one of `data` (text or bytes), `file` (path to read from), `link` (a symlink's target) or `directory: true`. Every
+ * entry gets `time`; missing parent directories are added.
+ * @returns the SHA-256 in hexadecimal and the size in bytes
  */
 export async function writeTar(file, entries, { time, compress = false }) {
   const all = [...entries, ...missingDirectories(entries)].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,4 +1,4 @@
-// What a tarball unpacks to.
+// The content of a release tarball.
 import fs from "node:fs";
 import path from "node:path";
 import { root } from "../pinned-node.mjs";
@@ -13,7 +13,7 @@ const completions = {
   fish: "completions/fish/kumactl.fish",
 };
 
-/** The files that are the repository's as they are. */
+/** The repository's files that are copied unchanged. */
 function verbatim() {
   const packaging = path.join(root, "packaging");
   const units = fs.readdirSync(path.join(packaging, "systemd"));
@@ -24,7 +24,7 @@ function verbatim() {
   ];
 }
 
-/** The entries of the tarball for one of `contents.builds`, below a directory of the version's name. */
+/** The entries of the tarball for one of `contents.builds`, in a directory named after the version. */
 export function tarballEntries({ version }, build) {
   const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
   const documents = path.join(root, "fixtures", "product-documentation");

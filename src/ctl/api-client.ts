@@ -18,45 +18,48 @@ const catalogueTimeout = 10_000;
 export interface UnregisteredProxy {
   readonly mesh: string;
   readonly name: string;
-  /** When it connected, as sent. */
+  /** When it connected, as the API returns it. */
   readonly connectTime: string;
 }
 
-/** The HTTP API of one control plane. Every method throws UserErrors whose text is the whole message. */
+/** A client of one control plane's HTTP API. Every method throws UserErrors whose message can be shown as it is. */
 export interface ApiClient {
-  /** The answer at a path below the address, whatever its status. `timeout` in milliseconds. */
+  /** The response for a path below the address, whatever its status. `timeout` is in milliseconds. */
   get(path: string, timeout: number): Promise<Answer>;
-  /** The items as the control plane sent them. */
+  /** The items as the control plane returned them. */
   list(path: string): Promise<readonly unknown[]>;
-  /** The resource as sent, undefined when there is none. */
+  /** The resource as returned; undefined when it does not exist. */
   find(type: ResourceType, mesh: string, name: string): Promise<unknown>;
-  /** Creates or replaces; what the control plane warned of while it did. */
+  /** Creates or replaces a resource. Resolves with the control plane's warnings. */
   put(type: ResourceType, resource: Resource): Promise<readonly string[]>;
-  /** As `put`, except that the control plane only checks. Never stores anything, whatever kind of control plane it is. */
+  /** Validates like `put`, but never stores anything, even on a control plane without dry runs. */
   tryPut(type: ResourceType, resource: Resource): Promise<readonly string[]>;
   /** False when there was nothing to delete. */
   delete(type: ResourceType, mesh: string, name: string): Promise<boolean>;
   catalogue(): Promise<unknown>;
-  /** The certificate authorities of all meshes; none from a control plane that doesn't tell. */
+  /** The certificate authorities of all meshes; empty when the control plane does not report them. */
   authorities(): Promise<readonly AuthorityStatus[]>;
-  /** Proxies that are connected to it and have no Dataplane; none from a control plane that doesn't tell. */
+  /** Connected proxies without a Dataplane; empty when the control plane does not report them. */
   unregisteredProxies(): Promise<readonly UnregisteredProxy[]>;
-  /** Which policies touch a Dataplane, as sent. */
+  /** The policies that affect a Dataplane, as the API returns them. */
   dataplanePolicies(mesh: string, name: string): Promise<unknown>;
-  /** What a Dataplane's Envoy was sent last, or with `diff` what it has not acknowledged; as sent. */
+  /**
+   * The configuration last sent to a Dataplane's Envoy, or with `diff` what it has not acknowledged, as the API returns
+   * it.
+   */
   dataplaneConfig(mesh: string, name: string, diff: boolean): Promise<unknown>;
-  /** Whether and how one service's traffic reaches another one, as sent. */
+  /** Whether and how traffic from one service reaches another, as the API returns it. */
   explainTraffic(mesh: string, from: string, to: string): Promise<unknown>;
-  /** Begins a rotation, or shows the one under way; undefined when there is no such mesh. */
+  /** Starts a rotation, or returns the one in progress; undefined when the mesh does not exist. */
   rotateAuthority(mesh: string): Promise<{ readonly begun: boolean; readonly status: AuthorityStatus } | undefined>;
 }
 
-/** The path of a type's resources. */
+/** The API path of a type's resources in a mesh. */
 export function collectionPath(type: ResourceType, mesh: string): string {
   return type.scope === "global" ? type.path : `meshes/${segment(mesh)}/${type.path}`;
 }
 
-/** Resolving a URL would take `.` and `..` for directories, and so another path than the one that was meant. */
+/** Rejects `.` and `..`, which URL resolution would treat as directories: the request would go to another path. */
 function segment(name: string): string {
   if (name === "" || name === "." || name === "..") throw UserError.of("name.invalid", { name });
   return encodeURIComponent(name);
@@ -70,9 +73,12 @@ function readCauses(value: unknown): Cause[] {
   }));
 }
 
-/** The error of an answer that is no success: the control plane's own words, or what a stranger's looks like. */
+/**
+ * Converts an error response: the control plane's own message, or a description of the answer when it comes from
+ * another server.
+ */
 export function failure(address: URL, answer: Answer): UserError {
-  // What a server says is shown in one line: its line breaks must not look like lines of ours.
+  // Shown in one line, so that line breaks from a server can't imitate our own lines.
   const error = parseJson(answer.body);
   if (isJsonObject(error) && typeof error.title === "string" && typeof error.details === "string") {
     return UserError.of(
@@ -84,7 +90,7 @@ export function failure(address: URL, answer: Answer): UserError {
   return foreignAnswer(address, answer);
 }
 
-/** Logs every exchange at debug. */
+/** Creates a client that logs every exchange at debug level. */
 export function createApiClient(address: URL, logger: Logger): ApiClient {
   async function ask(method: Request["method"], path: string, more: Partial<Request> = {}): Promise<Answer> {
     const url = below(address, path);
@@ -101,7 +107,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     }
   }
 
-  /** The error of an answer to a path that control planes of this release have. */
+  /** The error for a path that every control plane of this release has. */
   async function refusalOf(path: string, answer: Answer): Promise<UserError> {
     const refusal = failure(address, answer);
     if (answer.status !== 404 || refusal.id === "api.refused") return refusal;
@@ -126,8 +132,9 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   }
 
   /**
-   * A control plane that doesn't know dry runs would take one for the real thing. So the first question is one that
-   * nobody can obey: a bad value of the parameter, with a document that is no resource. Only who knows it objects to it.
+   * A control plane without dry runs would apply the resource. So the first request cannot succeed: it has an invalid
+   * value of the parameter and a document that is not a resource. Only a control plane that knows the parameter rejects
+   * that value.
    */
   async function checkDryRuns(path: string): Promise<void> {
     const answer = await ask("PUT", `${path}?dry-run=unsure`, { body: "{}" });
@@ -141,7 +148,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
   let dryRuns: Promise<void> | undefined;
   let drops: Promise<boolean> | undefined;
 
-  /** Whether the control plane may have kept less than it was sent: ours refuse what they don't know. */
+  /** Whether the control plane may drop fields: those of this release reject unknown fields. */
   async function mayDrop(): Promise<boolean> {
     const { status } = await ask("GET", "certificate-authorities");
     return status === 404;
@@ -154,7 +161,10 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     return parseJson(answer.body);
   }
 
-  /** What an older control plane has dropped of what it took. That it can't be told is no failure of the write. */
+  /**
+   * Warnings about fields that an older control plane has dropped. When that can't be determined, the write still
+   * counts as successful.
+   */
   async function dropped(path: string, sent: unknown): Promise<readonly string[]> {
     drops ??= mayDrop();
     const kept = await drops.then((may) => (may ? find(path) : undefined)).catch(() => undefined);
@@ -185,8 +195,8 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
     },
     async delete(type, mesh, name) {
       const path = itemPath(type, mesh, name);
-      // Kuma 0.3.0 answers 200 whether or not there was something. It is asked to delete in any case: what a deletion of
-      // a mesh that was cut short has left goes with it.
+      // Kuma 0.3.0 answers 200 whether or not the resource existed. The request is sent in any case, because it also
+      // removes what an interrupted deletion of a mesh left behind.
       const existed = (await find(path)) !== undefined;
       const answer = await ask("DELETE", path);
       if (answer.status === 404) return false;
@@ -222,7 +232,7 @@ export function createApiClient(address: URL, logger: Logger): ApiClient {
       const path = `meshes/${segment(mesh)}`;
       const answer = await ask("POST", `${path}/certificate-authority/rotate`);
       if (answer.status === 404) {
-        // An older control plane doesn't have the path, whether or not it has the mesh.
+        // An older control plane lacks this path, whether or not the mesh exists.
         if ((await ask("GET", path)).status !== 200) return undefined;
         throw UserError.of("api.no-rotation");
       }

@@ -2,7 +2,7 @@ import { visible } from "../lib/visible.js";
 import { type DataplaneOverview, dataplaneOverviewType, downPorts } from "../resources/dataplane-overview.js";
 import { fromJson } from "../resources/envelope.js";
 
-/** One line, for people, about each application of these overviews (as the API gives them) that is down. */
+/** One readable line for each application in these overviews (as the API returns them) that is down. */
 export function applicationLines(items: readonly unknown[]): string {
   return items
     .flatMap((item) => {

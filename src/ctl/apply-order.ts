@@ -2,7 +2,7 @@ import { UserError } from "../lib/errors.js";
 import { visible } from "../lib/visible.js";
 import type { Applicable } from "./documents.js";
 
-/** How many resources a sentence names. */
+/** Most resources to name in a sentence. */
 const mostNamed = 10;
 
 const titleOf = ({ resource }: Applicable) => `${resource.type} "${visible(resource.name)}"`;
@@ -13,8 +13,8 @@ function named(documents: readonly Applicable[]): string {
 }
 
 /**
- * Applies the documents one after the other, or only tries them out.
- * @throws what `apply` throws at the first one that fails, with what came before it and what comes after it
+ * Applies the documents in order. With `dryRun` they are only validated.
+ * @throws what `apply` throws for the first document that fails, with what was applied before it and what was not
  */
 export async function inOrder(
   documents: readonly Applicable[],
@@ -36,7 +36,7 @@ function located(error: unknown, documents: readonly Applicable[], index: number
   const { place } = document;
   const lines = [`in ${place}, ${titleOf(document)}`];
   if (!dryRun) {
-    // An answer that never came may be that of a change that was made.
+    // Without an answer the change may still have been made.
     const doubtful = error.id === "api.unreachable" || error.id === "api.protocol";
     const left = documents.slice(doubtful ? index + 1 : index);
     lines.push(`applied: ${index === 0 ? "nothing" : named(documents.slice(0, index))}`);
@@ -46,7 +46,7 @@ function located(error: unknown, documents: readonly Applicable[], index: number
   return error.within("document", { lines: lines.join("\n") });
 }
 
-/** A sentence for each resource that several of the documents are about: the last one replaces the others. */
+/** A warning for each resource that appears in several documents: the last one replaces the others. */
 export function repeatedResources(documents: readonly Applicable[]): string[] {
   const places = new Map<string, { readonly title: string; readonly places: string[] }>();
   for (const document of documents) {

@@ -2,20 +2,23 @@ import { isJsonObject } from "../lib/json.js";
 import { visible } from "../lib/visible.js";
 import { paint } from "./color.js";
 
-/** A mesh's certificate authority as the API tells it, in texts that can be shown; a newer control plane may know states that we don't. */
+/**
+ * A mesh's certificate authority as the API describes it, with texts that are safe to print. A newer control plane may
+ * have states that are unknown here.
+ */
 export interface AuthorityStatus {
   readonly mesh: string;
   readonly state: string;
   readonly reason?: string;
   readonly waitingFor?: readonly string[];
   readonly retiresAt?: string;
-  /** From when until when the root is valid that signs certificates. */
+  /** The validity period of the root that signs certificates. */
   readonly signing?: { readonly notBefore: Date; readonly notAfter: Date };
 }
 
 const isText = (value: unknown): value is string => typeof value === "string";
 
-/** The validity of the one among the roots that signs; undefined when none tells it. */
+/** The validity period of the signing root; undefined when the API does not include it. */
 function readSigning(roots: unknown): AuthorityStatus["signing"] {
   const signing = Array.isArray(roots) ? roots.filter(isJsonObject).find((root) => root.signing === true) : undefined;
   const [notBefore, notAfter] = [signing?.notBefore, signing?.notAfter].map(
@@ -25,7 +28,7 @@ function readSigning(roots: unknown): AuthorityStatus["signing"] {
   return Number.isNaN(notBefore.getTime() + notAfter.getTime()) ? undefined : { notBefore, notAfter };
 }
 
-/** Undefined for something that tells neither mesh nor state. */
+/** Undefined unless the value has a mesh and a state. */
 export function readAuthority(value: unknown): AuthorityStatus | undefined {
   if (!isJsonObject(value)) return undefined;
   const { mesh, state, reason, waitingFor, retiresAt } = value;
@@ -41,7 +44,7 @@ export function readAuthority(value: unknown): AuthorityStatus | undefined {
   };
 }
 
-/** How many names a table has room for. */
+/** Most names in a table cell. */
 const shownNames = 3;
 
 function names(all: readonly string[]): string {
@@ -49,7 +52,7 @@ function names(all: readonly string[]): string {
   return all.slice(0, shownNames).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
-/** The state in a few words: what is going on, and what it waits for. */
+/** A short description of the state: what happens, and what it waits for. */
 export function describeAuthority({ state, reason, waitingFor = [], retiresAt }: AuthorityStatus): string {
   switch (state) {
     case "distributing":
@@ -65,7 +68,7 @@ export function describeAuthority({ state, reason, waitingFor = [], retiresAt }:
   }
 }
 
-/** What to warn of beside an answer: authorities that can't issue certificates. */
+/** Warnings about authorities that can't issue certificates. */
 export function authorityWarnings(authorities: readonly AuthorityStatus[], color: boolean): string {
   return authorities
     .filter(({ state }) => state === "unusable")

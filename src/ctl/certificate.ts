@@ -2,14 +2,14 @@ import { createServerCertificate, type ServerCertificate } from "../identity/ser
 
 export interface CertificateRequest {
   readonly usage: "client" | "server";
-  /** DNS names and IP addresses, besides localhost. */
+  /** DNS names and IP addresses in addition to localhost. */
   readonly hosts: readonly string[];
   readonly now: Date;
 }
 
 /**
- * A self-signed certificate with its key, for the token server or for a client of it. It is no authority: who holds its
- * key must not be able to let others in.
+ * Creates a self-signed certificate and key for the token server or one of its clients. It is not a CA certificate:
+ * whoever has its key must not be able to admit others.
  */
 export function createCertificate({ usage, hosts, now }: CertificateRequest): Promise<ServerCertificate> {
   const names = [...hosts, "localhost"];

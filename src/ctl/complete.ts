@@ -22,8 +22,8 @@ function flagCandidates(flags: Flags): Candidate[] {
 }
 
 /**
- * What may stand in place of the last word, given the words before it. Nothing for a value that only the user
- * knows; shells then offer files.
+ * Candidates for the last word, given the words before it. Empty for values that only the user knows; shells then offer
+ * files.
  */
 export function complete(tree: Node, globalFlags: Flags, words: readonly string[]): readonly Candidate[] {
   const last = words.at(-1) ?? "";
@@ -59,7 +59,7 @@ function candidates(
   return choices.map((word) => ({ word, about: "" }));
 }
 
-/** How many arguments the words already hold. */
+/** How many positional arguments the words contain. */
 function positionals(flags: Flags, rest: readonly string[]): number {
   let count = 0;
   for (let i = 0; i < rest.length; i++) {

@@ -18,7 +18,7 @@ const configSchema = object({
       name: text(),
       controlPlane: text(),
       defaults: anyObject(),
-      // The second is what newer releases of the reference write.
+      // Newer releases of Kuma write adminApi.
       credentials: object({ dataplaneTokenApi: credentialsSchema, adminApi: credentialsSchema }),
     }),
   ),
@@ -26,7 +26,7 @@ const configSchema = object({
   currentContext: text(),
 });
 
-/** What the file holds: control planes, contexts (a control plane and how to use it), and which context is active. */
+/** The content of the file: control planes, contexts (a control plane and how to use it), and the current context. */
 export type Config = Infer<typeof configSchema>;
 export type Context = NonNullable<Config["contexts"]>[number];
 
@@ -36,7 +36,7 @@ const firstConfig: Config = {
   currentContext: "local",
 };
 
-/** Where the configuration is, and whether the user named that place. */
+/** The path of the configuration file, and whether the user named it. */
 export interface Location {
   readonly path: string;
   readonly named: boolean;
@@ -59,7 +59,7 @@ function validate(config: Config): string | undefined {
   return nameless < 0 ? undefined : `contexts[${nameless}].name cannot be empty`;
 }
 
-/** An older name of the credentials is read and never written. */
+/** Renames `adminApi`, which is read but never written. */
 function withOneName(context: Context): Context {
   const { adminApi, ...credentials } = context.credentials ?? {};
   return adminApi === undefined
@@ -68,8 +68,8 @@ function withOneName(context: Context): Context {
 }
 
 /**
- * Reads the configuration; the default one is written on first use, where that can be done: in a container without a
- * home that can be written it serves all the same. Throws UserErrors that name the file.
+ * Reads the configuration. On first use the default one is written, if possible: a container without a writable home
+ * uses it without a file. Throws UserErrors that name the file.
  */
 export async function loadConfig({ path: file, named }: Location): Promise<Config> {
   let content: string;
@@ -104,14 +104,14 @@ export function renderConfig(config: Config): Promise<string> {
   return toYaml(config, { sortKeys: true });
 }
 
-/** Replaces the file as a whole: whoever reads it meanwhile sees the old one or the new one. */
+/** Atomically replaces the file: a concurrent reader sees either the old or the new content. */
 export async function saveConfig({ path: file }: Location, config: Config): Promise<void> {
-  // In a directory that others may write to, a name that they could foresee may be a link to a file of ours.
+  // Random, because in a directory that others can write to, a predictable name could be a link to one of our files.
   const beside = `${file}.${randomBytes(9).toString("base64url")}.tmp`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
     await writeFile(beside, await renderConfig(config), { mode: 0o600, flag: "wx" });
-    // Over a umask that took more away.
+    // In case the umask removed permissions.
     await chmod(beside, 0o600);
     await rename(beside, file);
   } catch (error) {
@@ -128,7 +128,7 @@ function noneActive(): UserError {
 
 export { addHint };
 
-/** The active context and its control plane. */
+/** The current context and its control plane. */
 export function activeControlPlane(config: Config): { readonly context: Context; readonly address: URL } {
   if (config.currentContext === undefined) throw noneActive();
   const context = config.contexts?.find(({ name }) => name === config.currentContext);

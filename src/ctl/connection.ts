@@ -9,14 +9,14 @@ export interface Connection {
   readonly address: URL;
 }
 
-interface Surroundings {
+interface ConnectOptions {
   readonly globals: { readonly configFile: string | undefined };
   readonly io: Io;
   readonly logLevel: LogLevel;
 }
 
-/** The active control plane of the configuration; nothing is sent yet. */
-export async function connect({ globals, io, logLevel }: Surroundings): Promise<Connection> {
+/** A client of the current control plane. Sends nothing yet. */
+export async function connect({ globals, io, logLevel }: ConnectOptions): Promise<Connection> {
   const config = await loadConfig(configLocation(globals.configFile, io.env));
   const { context, address } = activeControlPlane(config);
   const logger = createLogger({ name: "kumactl.api", level: logLevel, write: (line) => void io.stderr.write(line) });

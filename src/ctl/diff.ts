@@ -3,7 +3,7 @@ import { own } from "../lib/own.js";
 import { visibleJson } from "../lib/visible.js";
 import { pathText, type Step } from "../resources/path.js";
 
-/** One place where two JSON values differ; undefined where one has nothing. */
+/** A difference between two JSON values; `before` or `after` is undefined when the value is missing there. */
 export interface Difference {
   readonly kind: "added" | "removed" | "changed";
   readonly path: string;
@@ -11,7 +11,10 @@ export interface Difference {
   readonly after: unknown;
 }
 
-/** Where two JSON values differ, in the order of the first one's keys and then the second's. Lists compare by index. */
+/**
+ * The differences between two JSON values, in the order of the first one's keys, then the second's. Lists are compared
+ * by index.
+ */
 export function differences(before: unknown, after: unknown, steps: readonly Step[] = []): Difference[] {
   if (Array.isArray(before) && Array.isArray(after)) {
     const length = Math.max(before.length, after.length);
@@ -28,7 +31,7 @@ export function differences(before: unknown, after: unknown, steps: readonly Ste
 
 const json = (value: unknown) => visibleJson(JSON.stringify(value));
 
-/** `~ a.b: 1 → 2`, `+ a.b: 2`, `- a.b: 1`. */
+/** For example `~ a.b: 1 → 2`, `+ a.b: 2`, `- a.b: 1`. */
 export function describeDifference({ kind, path, before, after }: Difference): string {
   switch (kind) {
     case "added":

@@ -6,28 +6,28 @@ import type { Registry } from "../resources/registry.js";
 import type { Resource, ResourceType } from "../resources/resource.js";
 import { secretType } from "../resources/secret.js";
 
-/** A document that may be sent: complete, of a known type, without unknown fields. */
+/** A document that can be sent: complete, of a known type, without unknown fields. */
 export interface Applicable {
   readonly type: ResourceType;
   readonly resource: Resource;
-  /** Where it stands among all that is applied: `document 2 of 3`, of several files with the file's name. */
+  /** Its position among the documents, such as `document 2 of 3`; with several files also the file's name. */
   readonly place: string;
 }
 
-/** A text with what it is called: a file, a URL, or `-`. */
+/** A text and its origin: a file, a URL, or `-`. */
 export interface Source {
   readonly name: string;
   readonly text: string;
 }
 
 interface ReadOptions {
-  /** Whether secrets are taken, which no API reaches. */
+  /** Accept secrets, which the HTTP API does not serve. */
   readonly secrets?: boolean;
 }
 
 /**
- * The resources of YAML or JSON texts, one or several documents each, in order. Nothing comes back unless all of them can
- * be sent.
+ * Parses the resources in YAML or JSON texts, each with one or more documents, in order. Returns nothing unless all of
+ * them are valid.
  */
 export async function readSources(
   registry: Registry,
@@ -42,7 +42,7 @@ export async function readSources(
   return all;
 }
 
-/** `file` is named in what is said, unless it is undefined. */
+/** Error messages name `file` unless it is undefined. */
 async function readDocuments(
   registry: Registry,
   text: string,
@@ -58,7 +58,7 @@ async function readDocuments(
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const at = documents.length > 1 ? `document ${index + 1}: ` : "";
-      // One cause says in full what the message would repeat.
+      // The message already contains a single cause in full.
       const causes = error.causes.length > 1 ? error.causes : [];
       throw UserError.of("document.invalid", { place: `${within}${at}`, reason: error }, { causes });
     }
@@ -73,7 +73,7 @@ async function parseYaml(text: string, within: string): Promise<unknown[]> {
   } catch (error) {
     throw UserError.of("document.invalid", { place: within, reason: error });
   }
-  // What stands before a first, behind a last or between two separators may be nothing at all.
+  // Empty documents before, after and between separators are ignored.
   const filled = documents.filter((document) => document !== null && document !== undefined);
   if (filled.length > 0) return filled;
   throw UserError.of("document.missing", { place: within });
@@ -93,7 +93,7 @@ function readOne(
   }
   if (type?.access !== "full" && !isSecret) throw unknownType(registry, word);
   if (name === undefined) throw UserError.of("field.empty", { field: "Name" });
-  // A secret without a mesh belongs to none.
+  // A secret without a mesh is global.
   const home = type.scope === "global" ? name : isSecret ? (mesh ?? "") : mesh;
   if (home === undefined) throw UserError.of("field.empty", { field: "Mesh" });
   const { spec, unknown } = fromJson(type, document, "strict");

@@ -2,7 +2,7 @@ import { visible } from "../lib/visible.js";
 import { type DataplaneOverview, dataplaneOverviewType, openSubscriptions } from "../resources/dataplane-overview.js";
 import { fromJson } from "../resources/envelope.js";
 
-/** One line, for people, about each of these overviews (as the API gives them) that has more than one open stream. */
+/** One readable line for each of these overviews (as the API returns them) with more than one open stream. */
 export function duplicateLines(items: readonly unknown[]): string {
   return items
     .map((item) => {

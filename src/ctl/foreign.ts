@@ -2,14 +2,14 @@ import { UserError } from "../lib/errors.js";
 import { visible } from "../lib/visible.js";
 import type { Answer } from "../net/http-client.js";
 
-/** More of a stranger's answer is no help. */
+/** Longer excerpts of another server's answer would not help. */
 const longestExcerpt = 1_000;
 export const excerpt = (text: string): string =>
   text.length > longestExcerpt ? `${text.slice(0, longestExcerpt)}…` : text;
 
 const longestQuoted = 200;
 
-/** What an answer is that no control plane gives, in words: it may be long, and is not printed. */
+/** Describes an answer of another server: it may be long, so it is not printed. */
 function kindOf({ headers, body }: Answer): string {
   const type = headers["content-type"] ?? "";
   const text = body.trimStart();
@@ -22,23 +22,23 @@ function kindOf({ headers, body }: Answer): string {
   return type === "" ? "something else" : `something else (${visible(type.slice(0, 80))})`;
 }
 
-/** The error for an answer that no control plane gives. */
+/** The error for an answer that does not come from a control plane. */
 export function foreignAnswer(address: URL, answer: Answer): UserError {
   const { status, body } = answer;
   const short = body.trim();
   const isPlain = short.length <= longestQuoted && !/[\r\n]/.test(short) && !/^[<{[]/.test(short);
-  // What a proxy on the way says in a line, such as 502 Bad Gateway, is worth more than a description.
+  // A proxy's one-line message, such as 502 Bad Gateway, says more than our description.
   if (status !== 200 && short !== "" && isPlain) return UserError.of("api.proxy", { status, answer: visible(short) });
   return UserError.of("api.foreign", { address: shown(address), what: kindOf(answer), status });
 }
 
-/** The error for an answer that could not be read as HTTP at all; undefined for a failure of another kind. */
+/** The error for an answer that is not HTTP; undefined for other failures. */
 export function foreignProtocol(address: URL, error: unknown): UserError | undefined {
   const { code = "", rawPacket } = (error ?? {}) as { code?: string; rawPacket?: unknown };
   const speaks = (problem: string) =>
     UserError.of("api.protocol", { address: shown(address), problem }, { cause: error });
   if (code.startsWith("HPE_")) {
-    // The records of TLS by which a server refuses what is no handshake: alert and handshake.
+    // The TLS records with which a server answers a request that is not a handshake: alert and handshake.
     const tls = Buffer.isBuffer(rawPacket) && (rawPacket[0] === 0x15 || rawPacket[0] === 0x16) && rawPacket[1] === 3;
     return speaks(tls ? "it speaks TLS, so that its address begins with https://" : "it doesn't speak HTTP");
   }

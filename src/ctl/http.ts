@@ -3,21 +3,21 @@ import { type Answer, exchange, type Request as HttpRequest, TimedOut } from "..
 
 export interface Request extends Pick<HttpRequest, "method" | "body" | "timeout"> {
   readonly url: URL;
-  /** The header of that name. */
+  /** The value of the Authorization header. */
   readonly authorization?: string;
-  /** PEM of the client; the server's certificate is then not verified, as its issuer is known to nobody. */
+  /** The client's certificate and key (PEM). The server's certificate is then not verified: its issuer is unknown. */
   readonly client?: { readonly cert: string; readonly key: string };
 }
 
-/** More than any list of resources a person asks for; a stranger's endless answer ends here. */
+/** Larger than any list of resources; stops endless answers of other servers. */
 const limit = 256 * 1024 * 1024;
 
 /**
- * Sends one request and reads the whole answer, whatever its status. Throws UserError("http.unreachable") when there is
- * none.
+ * Sends a request and reads the whole response, whatever its status. Throws UserError("http.unreachable") when there is
+ * no response.
  */
 export async function send({ url, authorization, client, ...request }: Request): Promise<Answer> {
-  // Kuma 0.3 refuses JSON alone (406) where it does not say itself that it answers in JSON: its index and its catalogue.
+  // Kuma 0.3 rejects a bare application/json (406) for its index and catalogue, which do not declare that they return JSON.
   const headers = { accept: "application/json, */*", ...(authorization === undefined ? {} : { authorization }) };
   const tls = client && { ...client, rejectUnauthorized: false as const };
   try {
@@ -28,13 +28,13 @@ export async function send({ url, authorization, client, ...request }: Request):
   }
 }
 
-/** The URL of a control plane as a user gives it: absolute, http or https. Undefined for anything else. */
+/** Parses a control plane's URL as the user writes it: absolute, http or https. Undefined for anything else. */
 export function parseAddress(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
 }
 
-/** `path` below the address, whose own path stays (a control plane behind a reverse proxy). */
+/** Resolves `path` below the address and keeps the address's own path (for a control plane behind a reverse proxy). */
 export function below(address: URL, path: string): URL {
   const base = new URL(address);
   if (!base.pathname.endsWith("/")) base.pathname += "/";

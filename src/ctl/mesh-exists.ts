@@ -6,8 +6,9 @@ import { meshType } from "../resources/mesh.js";
 import { type ApiClient, collectionPath } from "./api-client.js";
 
 /**
- * Makes sure that there is a mesh: the API lists the resources of one that doesn't exist as none at all.
- * @throws UserError `mesh.unknown` that names the nearest one; never when it can't be told, as for who may not list meshes
+ * Checks that the mesh exists, because the API returns an empty list for the resources of a missing one.
+ * @throws UserError `mesh.unknown` that suggests the nearest name; not when the meshes can't be listed, for example
+ * because the user may not
  */
 export async function requireMesh(client: ApiClient, name: string): Promise<void> {
   const meshes = await client.list(collectionPath(meshType, "")).catch(() => undefined);

@@ -4,7 +4,7 @@ import { visible } from "../lib/visible.js";
 import type { Answer } from "../net/http-client.js";
 import { type Difference, differences } from "./diff.js";
 
-/** The version that the index of a Kuma control plane names; undefined for the answer of any other server. */
+/** The version in the index of a Kuma control plane; undefined for other servers. */
 export function kumaVersion({ status, body }: Answer): string | undefined {
   if (status !== 200) return undefined;
   const index = parseJsonObject(body);
@@ -12,14 +12,14 @@ export function kumaVersion({ status, body }: Answer): string | undefined {
   return typeof index.version === "string" ? visible(index.version) : "unknown";
 }
 
-/** The error for a path that a control plane of this release has, and the one of this version has not. */
+/** The error for a path that this release has, but the control plane of this version does not. */
 export const olderError = (version: string, path: string): UserError =>
   UserError.of("api.older", { version, path: visible(path.split("?", 1)[0] ?? "") });
 
-/** More are no help. */
+/** More would not help. */
 const shownFields = 5;
 
-/** Fields with the default value of their type are left out of what Kuma 0.3 answers. */
+/** Kuma 0.3 leaves fields with their type's default value out of responses. */
 function isDefault(value: unknown): boolean {
   if (isJsonObject(value)) return Object.values(value).every(isDefault);
   return (
@@ -29,10 +29,7 @@ function isDefault(value: unknown): boolean {
 
 const isDropped = ({ kind, before }: Difference) => kind === "removed" && !isDefault(before);
 
-/**
- * What to warn of when a control plane has kept less than it was sent: those of Kuma 0.3 drop what they don't know and
- * answer that all went well.
- */
+/** Warnings about fields that the control plane has dropped: Kuma 0.3 drops unknown fields and still reports success. */
 export function droppedWarnings(sent: unknown, kept: unknown): readonly string[] {
   if (kept === undefined) return [];
   const fields = differences(sent, kept)

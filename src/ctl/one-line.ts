@@ -1,4 +1,7 @@
 import { visible } from "../lib/visible.js";
 
-/** Text of Envoys, servers and users in one line: white space becomes single blanks, and what steers a terminal is escaped. */
+/**
+ * Puts text from Envoys, servers and users into one line: white space is collapsed and control characters of a terminal
+ * are escaped.
+ */
 export const oneLine = (text: string): string => visible(text.replaceAll(/\s+/g, " ").trim());

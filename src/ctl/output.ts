@@ -21,12 +21,12 @@ export function parseFormat(name: string): Format {
   throw UserError.of("output.unknown", { format: name, hint: meant === undefined ? "" : `; did you mean "${meant}"?` });
 }
 
-/** A value as the API gives it. */
+/** Renders a value as the API returns it. */
 export async function renderValue(format: "yaml" | "json", value: unknown): Promise<string> {
   return format === "json" ? `${visibleJson(JSON.stringify(value, null, 2))}\n` : toYaml(value);
 }
 
-/** A list as the API gives it, in the format that was asked for; `table` is only called for a table. */
+/** Renders a list as the API returns it. `table` is only called for the table format. */
 export async function renderList(format: Format, items: readonly unknown[], table: () => string): Promise<string> {
   return format === "table" ? table() : renderValue(format, { items });
 }

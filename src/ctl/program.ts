@@ -20,7 +20,7 @@ import { installDatabaseSchema } from "./commands/install-database-schema.js";
 import { manageCaRotate } from "./commands/manage-ca-rotate.js";
 import { globalFlags } from "./globals.js";
 
-/** kumactl for the given types of resources: its kinds, its words and what it accepts follow from them. */
+/** Builds kumactl for these resource types: its commands, their names and the accepted documents derive from them. */
 export function kumactl(registry: Registry): Program {
   const program: Program = {
     name: "kumactl",

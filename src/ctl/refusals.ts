@@ -3,18 +3,18 @@ import { dataplaneOverviewType } from "../resources/dataplane-overview.js";
 import { fromJson } from "../resources/envelope.js";
 import { oneLine } from "./one-line.js";
 
-/** A resource that a connected proxy refuses at present. */
+/** A resource that a connected proxy currently rejects. */
 export interface Refused {
   readonly mesh: string;
   readonly dataplane: string;
   /** The discovery service: cds, eds, lds, rds or sds. */
   readonly type: string;
   readonly resource: string;
-  /** Envoy's own words. */
+  /** Envoy's error message. */
   readonly reason: string;
 }
 
-/** What the proxies of these overviews (as the API gives them) refuse. */
+/** The resources that the proxies of these overviews (as the API returns them) reject. */
 export function refusedIn(items: readonly unknown[]): Refused[] {
   return items.flatMap((item) => {
     const { envelope, spec } = fromJson<DataplaneOverview>(dataplaneOverviewType, item, "lenient");
@@ -30,7 +30,7 @@ export function refusedIn(items: readonly unknown[]): Refused[] {
   });
 }
 
-/** One line each, for people. */
+/** One readable line for each. */
 export const refusalLines = (refused: readonly Refused[]): string =>
   refused
     .map(

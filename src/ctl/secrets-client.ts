@@ -10,7 +10,7 @@ import { findTokenServer, readTokenApi } from "./token-client.js";
 
 const timeout = 60_000;
 
-/** The secrets of a control plane: keys and certificates that its HTTP API never shows. */
+/** A control plane's secrets: keys and certificates that its HTTP API does not serve. */
 export interface SecretsClient {
   list(): Promise<readonly unknown[]>;
   put(secret: Resource): Promise<void>;
@@ -25,7 +25,7 @@ async function readToken(file: string): Promise<string> {
 }
 
 /**
- * Who has the file with the token of the secrets is let in, on the machine of the control plane only.
+ * Connects to the token server with the token in `file`, which is only accepted on the control plane's own machine.
  * @throws UserError `secrets.*`
  */
 export async function connectToSecrets(file: string, { client, context, address }: Connection): Promise<SecretsClient> {

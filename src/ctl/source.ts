@@ -22,7 +22,7 @@ async function download(first: URL): Promise<string> {
     const redirected = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
     const next = redirected && URL.canParse(location, url.href) ? parseAddress(new URL(location, url).href) : undefined;
     if (!next) throw new Error(`${url.href} answered with status ${answer.status}`);
-    // Otherwise whoever sits between could have replaced what the first, trusted address only pointed to.
+    // Otherwise a man in the middle could replace the content that the trusted address points to.
     if (url.protocol === "https:" && next.protocol === "http:") throw new Error(`${url.href} redirects to plain http`);
     url = next;
   }
@@ -32,15 +32,15 @@ async function download(first: URL): Promise<string> {
 const standardInput = "-";
 
 /**
- * What is to be read, in order: standard input when no FILE is given.
- * @throws UserError("source.repeated") when standard input is given twice, as it can be read once
+ * The sources to read, in order: standard input when no FILE is given.
+ * @throws UserError("source.repeated") when standard input is given twice, because it can only be read once
  */
 export function sourcesOf(files: readonly string[]): readonly string[] {
   if (files.filter((file) => file === standardInput).length > 1) throw UserError.of("source.repeated");
   return files.length === 0 ? [standardInput] : files;
 }
 
-/** The text behind what a user gives as FILE: a path, a URL, or `-` for standard input. */
+/** Reads a FILE argument: a path, a URL, or `-` for standard input. */
 export async function readSource(source: string, io: Io): Promise<string> {
   try {
     if (source === standardInput) return await readAll(io.stdin);

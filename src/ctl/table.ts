@@ -2,7 +2,7 @@ import { visible } from "../lib/visible.js";
 import { fromJson } from "../resources/envelope.js";
 import type { Column, Resource, ResourceType } from "../resources/resource.js";
 
-/** Colours a cell after its width was measured. */
+/** Colours a cell; applied after its width was measured. */
 export type Paint = (cell: string, column: number) => string;
 
 const gap = 3;
@@ -12,8 +12,8 @@ function width(text: string): number {
 }
 
 /**
- * Columns three blanks apart, the last one as long as it is; a line break after every row, the header's included. What
- * steers a terminal is escaped in cells, whoever it came from: a line break in one makes no row.
+ * Renders columns separated by three blanks, without padding in the last one. Every row ends with a line break,
+ * including the header. Control characters in cells are escaped, so a line break in a cell does not start a row.
  */
 export function renderTable(
   titles: readonly string[],
@@ -33,7 +33,7 @@ export function renderTable(
   return lines.map((text) => `${text}\n`).join("");
 }
 
-/** The table of resources as they come from the API. */
+/** The table of resources as the API returns them. */
 export function resourceTable<Spec>(
   type: ResourceType<Spec>,
   columns: readonly Column<Spec>[],
@@ -50,7 +50,7 @@ export function resourceTable<Spec>(
   );
 }
 
-/** Leniently: the control plane may be newer than this kumactl. */
+/** Decodes leniently, because the control plane may be newer than this kumactl. */
 function readItem<Spec>(type: ResourceType<Spec>, item: unknown): Resource<Spec> {
   const { envelope, spec } = fromJson(type, item, "lenient");
   const name = envelope.name ?? "";

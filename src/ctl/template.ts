@@ -3,7 +3,7 @@ import { UserError } from "../lib/errors.js";
 const badVariable = (pair: string, reason: string) =>
   UserError.of("flag.value", { value: pair, flag: "-v, --var", reason });
 
-/** `-v key=value`, several also in one flag with commas between them; one variable has one value. */
+/** Parses `-v key=value`, with several pairs in one flag separated by commas. Each variable has one value. */
 export function parseVariables(pairs: readonly string[]): ReadonlyMap<string, string> {
   const variables = new Map<string, string>();
   for (const pair of pairs) {
@@ -19,7 +19,10 @@ export function parseVariables(pairs: readonly string[]): ReadonlyMap<string, st
 
 type View = { [name: string]: View | string };
 
-/** Dotted names nest, because that is how a template looks them up. Without prototypes: nothing inherited has a name. */
+/**
+ * Builds nested objects for dotted names, as Mustache looks them up. They have no prototype, so templates can't reach
+ * inherited properties.
+ */
 function nest(variables: ReadonlyMap<string, string>): View {
   const root: View = Object.create(null);
   for (const [name, value] of variables) {
@@ -38,8 +41,8 @@ function nest(variables: ReadonlyMap<string, string>): View {
 }
 
 /**
- * The text as a template that renders to it, whatever it holds: what looks like a tag in it would otherwise be filled in.
- * The first line, a comment in YAML, gives tags other delimiters.
+ * Returns a template that renders to the text, even when the text contains what looks like a tag. The first line, a
+ * YAML comment, changes the tag delimiters.
  */
 export function verbatim(text: string): string {
   if (!text.includes("{{")) return text;
@@ -48,9 +51,12 @@ export function verbatim(text: string): string {
   return `# {{=${left} ${right}=}}\n${text}`;
 }
 
-/** Fills a Mustache template in. Nothing is escaped: the result is YAML or JSON, not HTML. Unknown names become empty. */
+/**
+ * Renders a Mustache template. Nothing is escaped, because the result is YAML or JSON, not HTML. Unknown names become
+ * empty.
+ */
 export async function renderTemplate(template: string, variables: ReadonlyMap<string, string>): Promise<string> {
-  // Most documents hold no template, and the library then isn't loaded.
+  // Most documents are not templates; the library is not loaded for them.
   if (!template.includes("{{")) return template;
   const { default: mustache } = await import("mustache");
   try {

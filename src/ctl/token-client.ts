@@ -10,7 +10,7 @@ import { resolvesToLoopback } from "./loopback.js";
 
 const timeout = 10_000;
 
-/** Where tokens are issued, as the control plane's catalogue says it: empty for a server that isn't running. */
+/** The token server's URLs in the control plane's catalogue; empty when that server is not running. */
 export interface TokenApi {
   readonly localUrl: string;
   readonly publicUrl: string;
@@ -29,7 +29,7 @@ const remedies = `Possible solutions:
 2) Run this command on the machine of the Control Plane
 3) Forward the port with SSH: ssh -L 5681:localhost:5681 -L 5679:localhost:5679 HOST, and use http://localhost:5681`;
 
-/** A way to the token server: where, and with which client certificate. */
+/** The token server's URL and the client certificate to use. */
 export interface TokenEndpoint {
   readonly url: URL;
   readonly client?: NonNullable<Request["client"]>;
@@ -44,7 +44,7 @@ function endpointUrl(text: string): URL {
 /** Chooses between the local and the public token server. */
 export async function findTokenServer(api: TokenApi, address: URL, context: Context): Promise<TokenEndpoint> {
   if (api.localUrl === "") throw UserError.of("token-client.disabled");
-  // Only on its own machine is the local token server within reach.
+  // The local token server is only reachable on its own machine.
   const local = await resolvesToLoopback(address.hostname).catch((error: unknown) => {
     throw UserError.of("token-client.unavailable", { reason: error });
   });
@@ -66,7 +66,7 @@ async function readClient(certFile: string, keyFile: string): Promise<NonNullabl
       throw UserError.of("token-client.unreadable", { reason: error });
     },
   );
-  // TLS would say this in words of OpenSSL.
+  // Checked here, because TLS would fail with an OpenSSL error message.
   if (belongTogether(cert, key)) return { cert, key };
   throw UserError.of("token-client.mismatch", { certFile, keyFile });
 }
@@ -82,7 +82,7 @@ function belongTogether(cert: string, key: string): boolean {
 export interface TokenRequest {
   readonly name: string;
   readonly mesh: string;
-  /** In the syntax of durations; without it the token never expires. */
+  /** A duration such as 720h; without it the token never expires. */
   readonly validFor?: string;
 }
 
@@ -90,23 +90,23 @@ const unknownClient =
   "This is also how a Control Plane refuses a client certificate that it doesn't know: it has to be a .pem file in the " +
   "directory KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR since before the Control Plane started";
 
-/** Whether the other side ended the connection without a word. */
+/** Whether the peer closed the connection without answering. */
 function isCut(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error && "code" in cause && cause.code === "ECONNRESET";
 }
 
-/** The server's largest token is far smaller; in one there are neither blanks nor control characters. */
+/** Far larger than any token of the server. Tokens contain neither blanks nor control characters. */
 const longestToken = 64 * 1024;
 const isToken = (text: string) => text.length <= longestToken && /^[\x21-\x7e]+$/.test(text);
 
-/** Whether a token says of itself that it has no end; false for one that can't be read. */
+/** Whether the token has no expiry; false when it can't be parsed. */
 function neverExpires(token: string): boolean {
   const claims = parseJsonObject(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
   return claims !== undefined && !("exp" in claims);
 }
 
-/** A token for one dataplane, without a line break. */
+/** Requests a token for one dataplane; it has no line break. */
 export async function requestToken({ url, client }: TokenEndpoint, request: TokenRequest): Promise<string> {
   const answer = await send({
     method: "POST",

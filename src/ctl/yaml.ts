@@ -1,8 +1,8 @@
 import { steersTerminal, visibleLines } from "../lib/visible.js";
 
 /**
- * YAML as kumactl writes it: one line a value, lists as far left as their key, nothing abbreviated. What steers a
- * terminal is escaped as YAML does it, so that it reads back to the same value.
+ * Renders YAML as kumactl prints it: one value per line, lists at the indentation of their key, no anchors. Control
+ * characters of a terminal are escaped the YAML way, so the value survives a round trip.
  */
 export async function toYaml(value: unknown, { sortKeys = false } = {}): Promise<string> {
   const { dump, DEFAULT_SCALAR_STYLE_RULES: usual, SCALAR_STYLE } = await import("js-yaml");
@@ -11,7 +11,7 @@ export async function toYaml(value: unknown, { sortKeys = false } = {}): Promise
     noRefs: true,
     lineWidth: -1,
     seqNoIndent: true,
-    // Only double quotes have escapes, and of these characters the library writes some as they are.
+    // Only double-quoted scalars have escapes, and the library leaves some of these characters unescaped otherwise.
     scalarStyleRules: [
       (layout) => {
         if (steersTerminal(layout.node.value)) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;

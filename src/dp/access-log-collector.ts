@@ -1,17 +1,17 @@
 import { connect, type Socket } from "node:net";
 import { backoff } from "../lib/deadline.js";
 
-/** Where access-log lines go. */
+/** A collector's address. */
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
 export interface CollectorLimits {
-  /** Bytes of lines that wait for the collector, those being written included. */
+  /** Most bytes of lines to buffer, including those being written. */
   readonly bufferBytes: number;
   readonly connectMs: number;
-  /** Pause before the first and, at most, before each further try to connect again. */
+  /** Pause before the first reconnection attempt, and the longest one before each later attempt. */
   readonly firstPauseMs: number;
   readonly longestPauseMs: number;
 }
@@ -23,24 +23,24 @@ export const collectorLimits: CollectorLimits = {
   longestPauseMs: 10_000,
 };
 
-/** One TCP connection, kept for as long as both sides live, and what waits for it. */
+/** A long-lived TCP connection to a collector and the lines buffered for it. */
 export interface Collector {
-  /** Takes a line, which is copied at the next `flush`; false when there is no room for it. */
+  /** Buffers a line, which is copied at the next `flush`. Returns false when the buffer is full. */
   offer(line: Buffer): boolean;
-  /** Hands over what was taken. */
+  /** Sends the buffered lines. */
   flush(): void;
-  /** Whether nothing waits. */
+  /** True when nothing is buffered. */
   isIdle(): boolean;
-  /** Sends what waits until the signal fires, then closes. */
+  /** Sends what is buffered until the signal aborts, then closes. */
   close(signal: AbortSignal): Promise<void>;
 }
 
 /**
- * What the collector is about:
- *   idle        no connection; the next line dials
- *   connecting  dialled
- *   connected   lines go out, one block at a time
- *   pausing     the connection is gone, and it is not yet time for the next
+ * The state of the connection:
+ *   idle        no connection; the next line connects
+ *   connecting  the connection is being established
+ *   connected   lines are sent, one block at a time
+ *   pausing     the connection was lost and it is too early to reconnect
  */
 type State = "idle" | "connecting" | "connected" | "pausing";
 
@@ -51,7 +51,7 @@ interface Block {
 
 const lineBreak = Buffer.from("\n");
 
-/** `lost` hears of lines that were taken and won't arrive, and why. */
+/** `lost` is called with the number of buffered lines that will not be delivered, and the reason. */
 export function createCollector(
   { host, port }: Address,
   lost: (lines: number, reason: string) => void,
@@ -63,7 +63,7 @@ export function createCollector(
   let reason = "the collector closed the connection";
   const batch: Buffer[] = [];
   const queue: Block[] = [];
-  /** Handed to the kernel, which has not taken it yet. Never sent again: its beginning may have arrived. */
+  /** Passed to the kernel, which has not accepted it yet. Never sent again, because its beginning may have arrived. */
   let writing: Block | undefined;
   let held = 0;
   let emptied: (() => void) | undefined;
@@ -71,7 +71,7 @@ export function createCollector(
 
   function dial(): void {
     state = "connecting";
-    // The name is looked up for each connection: a collector may move.
+    // The name is resolved for each connection, because a collector may move.
     const dialled = connect({ host, port, keepAlive: true });
     socket = dialled;
     const timer = setTimeout(
@@ -90,7 +90,7 @@ export function createCollector(
       clearTimeout(timer);
       disconnected();
     });
-    // A collector has nothing to say; unread, its words would hide that it hung up.
+    // Collectors send nothing that matters, but without reading from the socket we would not notice that it was closed.
     dialled.resume();
   }
 
@@ -108,7 +108,7 @@ export function createCollector(
       state = "idle";
       pump();
     }, pauses.next());
-    // Nothing is lost by ending before it is over.
+    // The process may exit during the pause: nothing is lost by that.
     pause.unref();
   }
 

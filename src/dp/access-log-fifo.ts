@@ -6,7 +6,7 @@ import { backoff } from "../lib/deadline.js";
 import { UserError } from "../lib/errors.js";
 import { files } from "./config-dir.js";
 
-/** Node can't make one itself. What is asked for lies in these places where PATH says nothing of them. */
+/** Node has no mkfifo. The usual directories are searched too, because PATH may not contain them. */
 function makeFifo(directory: string): Promise<void> {
   const env = { PATH: `${process.env.PATH ?? ""}${path.delimiter}/usr/bin${path.delimiter}/bin` };
   return new Promise((resolve, reject) => {
@@ -18,7 +18,7 @@ function makeFifo(directory: string): Promise<void> {
   });
 }
 
-/** A FIFO that Envoy writes to, and our end of it. */
+/** A FIFO that Envoy writes to, opened for reading. */
 interface Opened {
   readonly inode: number;
   readonly socket: Socket;
@@ -27,7 +27,7 @@ interface Opened {
 const readBytes = 32 * 1024;
 
 function openFifo(file: string, data: (bytes: Buffer) => void): Opened {
-  // For writing as well: then there always is a writer, and never an end. Without waiting for one.
+  // Opening it for writing as well means that there is always a writer, so reads never end and the open does not block.
   const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   const facts = fstatSync(fd);
   if (!facts.isFIFO() || facts.uid !== process.getuid?.()) {
@@ -41,21 +41,21 @@ function openFifo(file: string, data: (bytes: Buffer) => void): Opened {
       return true;
     },
   };
-  // A file stream would hold a thread of the pool for as long as nobody writes.
+  // A file stream would occupy a thread of the pool while nobody writes.
   return { inode: facts.ino, socket: new Socket({ fd, onread, readable: true, writable: true }) };
 }
 
 export interface FifoEvents {
-  /** Gives who takes the bytes of one FIFO, which are lent for the duration of the call. */
+  /** Returns the consumer of one FIFO's bytes. The buffer is valid only during the call. */
   readonly reader: () => (bytes: Buffer) => void;
-  /** The FIFO was gone and is there again; `old` should be closed once nobody writes to it any more. */
+  /** The FIFO was lost and has been made again. Call `closeOld` once nobody writes to the old one. */
   readonly replaced: (closeOld: () => void) => void;
   readonly failed: (error: unknown) => void;
 }
 
 /** The access-log FIFO of one run. */
 export interface Fifo {
-  /** Puts bytes behind those that Envoy wrote. */
+  /** Appends bytes after those that Envoy wrote. */
   write(bytes: Buffer): void;
   close(): void;
 }
@@ -64,9 +64,9 @@ const firstPauseMs = 100;
 const longestPauseMs = 60_000;
 
 /**
- * Makes the FIFO in the config dir and opens it, before Envoy does: Envoy would make a plain file of it. From then on
- * it is made anew whenever it was removed or replaced.
- * @param existing an Envoy that runs writes to the one that is there
+ * Makes the FIFO in the config dir and opens it before Envoy does, because Envoy would create a regular file. From then
+ * on the FIFO is made again whenever it is removed or replaced.
+ * @param existing keep the FIFO that is there, because a running Envoy writes to it
  * @throws UserError("access-logs.no-fifo")
  */
 export async function openAccessLogFifo(directory: string, events: FifoEvents, existing = false): Promise<Fifo> {

@@ -1,13 +1,13 @@
 const lineBreak = 0x0a;
 
-/** Takes bytes as they come and gives whole lines, without their breaks. */
+/** Splits a stream of bytes into lines without their line breaks. */
 export interface LineSplitter {
   push(chunk: Buffer): void;
 }
 
 /**
- * Each line is lent for the duration of the call: it may be a part of the chunk. What is longer than `longest` bytes is
- * no line of ours; it is passed over up to its end, without ever being held as a whole, and reported once.
+ * The bytes passed to `line` are valid only during the call: they may be part of the chunk. A line longer than
+ * `longest` bytes is skipped without being buffered as a whole, and `tooLong` is called once for it.
  */
 export function createLineSplitter(longest: number, line: (bytes: Buffer) => void, tooLong: () => void): LineSplitter {
   let rest = Buffer.alloc(0);

@@ -9,33 +9,33 @@ import {
 import { type FifoEvents, openAccessLogFifo } from "./access-log-fifo.js";
 import { createLineSplitter } from "./access-log-lines.js";
 
-/** Forwards what Envoy logs for TCP collectors. */
+/** Forwards Envoy's access logs to TCP collectors. */
 export interface AccessLogs {
-  /** For when Envoy is gone: sends what it logged to its end, for a second at most, and stops. */
+  /** Call it once Envoy has exited: sends the rest of its logs, for a second at most, and stops. */
   finish(): Promise<void>;
-  /** Stops at once. */
+  /** Stops immediately. */
   abort(): void;
 }
 
 export interface AccessLogOptions {
   readonly directory: string;
   readonly logger: Logger;
-  /** Has Envoy open its log files again. */
+  /** Makes Envoy reopen its log files. */
   readonly reopen: () => Promise<void>;
   readonly limits?: CollectorLimits;
-  /** An Envoy that runs writes to the FIFO that is there. */
+  /** Keep the FIFO that is there, because a running Envoy writes to it. */
   readonly existing?: boolean;
 }
 
-/** A line longer than this is dropped. */
+/** Longer lines are dropped. */
 const longestLine = 64 * 1024;
-/** Collectors at a time; a mesh names few. */
+/** Most collectors at a time; a mesh has few. */
 const mostCollectors = 64;
 const finishMs = 1000;
-/** Drops of this long are reported together, and then not again for a minute. */
+/** Drops within this time are reported together; the next report comes a minute later at the earliest. */
 const firstReportMs = 1000;
 const reportPauseMs = 60_000;
-/** Longer than Envoy holds lines back before it writes them. */
+/** Longer than Envoy's flush interval. */
 const oldFifoMs = 2000;
 
 const hostAndPort = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+)):([0-9]{1,5})$/;
@@ -46,7 +46,7 @@ function parseAddress(text: string): Address | undefined {
   return host === undefined || Number(port) < 1 || Number(port) > 65_535 ? undefined : { host, port: Number(port) };
 }
 
-/** Counts what is dropped by address and reason, and says so at most once a minute: also a silent collector is busy. */
+/** Counts dropped lines by address and reason and logs the counts at most once a minute. */
 function createDropReport(logger: Logger) {
   const counts = new Map<string, { lines: number; reason: string }>();
   let timer: NodeJS.Timeout | undefined;
@@ -74,13 +74,13 @@ function createDropReport(logger: Logger) {
   };
 }
 
-/** What can't be meant for anybody: the end that we put into the FIFO ourselves. */
+/** No line of Envoy's: the mark that we write at the end of the FIFO ourselves. */
 const endMark = Buffer.from(";");
 
 /**
- * Reads the access-log FIFO of the config dir, for as long as this process lives: each line is `host:port;text`, and the
- * text goes to that address, over one connection an address. Nothing that a collector does or fails to do makes Envoy
- * wait: what its bounded buffer has no room for is dropped and counted.
+ * Reads the access-log FIFO of the config dir until this process exits. Each line is `host:port;text`; the text is sent
+ * to that address, over one connection per address. A collector can never block Envoy: lines that do not fit into its
+ * bounded buffer are dropped and counted.
  * @throws UserError("access-logs.no-fifo")
  */
 export async function forwardAccessLogs(options: AccessLogOptions): Promise<AccessLogs> {
@@ -106,7 +106,7 @@ export async function forwardAccessLogs(options: AccessLogOptions): Promise<Acce
     return collector;
   }
 
-  /** `host:port;text`; an empty line is none. */
+  /** Parses `host:port;text`. Empty lines are ignored. */
   function line(bytes: Buffer): void {
     const cut = bytes.indexOf(";");
     const address = bytes.toString("latin1", 0, Math.max(cut, 0));
@@ -123,7 +123,7 @@ export async function forwardAccessLogs(options: AccessLogOptions): Promise<Acce
       const splitter = createLineSplitter(longestLine, line, () => drops.add("unknown", 1, "the line is too long"));
       return (bytes) => {
         splitter.push(bytes);
-        // Lines are parts of the buffer that the next bytes are read into.
+        // Lines point into the read buffer, which the next read overwrites.
         for (const collector of fed) collector.flush();
         fed.clear();
       };
@@ -142,7 +142,7 @@ export async function forwardAccessLogs(options: AccessLogOptions): Promise<Acce
   return {
     async finish() {
       const signal = AbortSignal.timeout(finishMs);
-      // Behind all that Envoy wrote: when it comes out, nothing is left.
+      // Written after everything from Envoy: once it is read, nothing is left.
       await new Promise<void>((resolve) => {
         ended = resolve;
         signal.addEventListener("abort", () => resolve(), { once: true });

@@ -6,8 +6,8 @@ import type { Child } from "./supervisor.js";
 const pollMs = 200;
 
 /**
- * An Envoy that this process started before it executed itself anew: it still is our child, but the runtime knows
- * nothing of it, so that its exit code is lost and its end has to be looked for.
+ * Wraps an Envoy that this process started before it executed itself again. It is still our child, but the runtime does
+ * not know it: its exit code is lost, and its exit is detected by polling.
  */
 export function adopt({ pid, startTime }: Recorded, processes: ProcessTable): Child {
   const lives = () => processes(pid)?.startTime === startTime;

@@ -5,19 +5,19 @@ import { visible } from "../lib/visible.js";
 import { type Answer, exchange } from "../net/http-client.js";
 import { readWarningHeader } from "../net/warning-header.js";
 
-/** What the control plane is told about this proxy. */
+/** What kuma-dp sends to the control plane to get a bootstrap. */
 export interface BootstrapRequest {
   readonly mesh: string;
   readonly name: string;
-  /** 0 leaves the choice to the control plane. */
+  /** 0 lets the control plane choose. */
   readonly adminPort: number;
-  /** As Envoy will see it, relative to its working directory. */
+  /** As Envoy sees it, relative to its working directory. */
   readonly dataplaneTokenPath?: string;
-  /** Absolute paths below which Envoy may write log files, besides its working directory. */
+  /** Absolute paths of directories, besides its working directory, below which Envoy may write log files. */
   readonly logDirectories: readonly string[];
 }
 
-/** Where to ask: a bootstrap server, or an API server whose catalogue names one. */
+/** A bootstrap server, or an API server whose catalogue contains the bootstrap server's address. */
 export interface ControlPlane {
   readonly kind: "bootstrap-server" | "api-server";
   readonly url: string;
@@ -28,27 +28,27 @@ export interface ControlPlane {
 export interface Retry {
   /** Longest pause between two attempts, in milliseconds. */
   readonly pause: number;
-  /** After this many milliseconds the last failure is final. */
+  /** After this many milliseconds a failure is final. */
   readonly giveUp: number;
-  /** Told of every failure that will be tried again. */
+  /** Called for each failure that will be retried. */
   readonly waiting: (reason: string) => void;
-  /** Told of what the control plane warns of beside the bootstrap. */
+  /** Called for each warning that the control plane sends with the bootstrap. */
   readonly warned: (sentence: string) => void;
 }
 
 const timeout = 10_000;
 const bodyLimit = 4 * 1024 * 1024;
 
-/** The control plane cannot be reached or says that the failure is its own: worth another attempt. */
+/** The control plane cannot be reached or answered with a server error: worth another attempt. */
 class Unavailable extends Error {}
 
-/** An address of the control plane's servers. */
+/** The URL of a path at the control plane's address. */
 export function at(base: string, path: string): URL {
-  // Whatever path the user's URL has is replaced.
+  // The path of the user's URL is replaced.
   return new URL(path, base);
 }
 
-/** True for failures of certificate checks: trying again cannot help, another CA file or address can. */
+/** True when a certificate check failed. A retry cannot help; another CA file or address can. */
 function isTrustFailure(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return (
@@ -60,8 +60,8 @@ function isTrustFailure(error: unknown): boolean {
 }
 
 /**
- * One request to the control plane; the answer is one that no 5xx says.
- * @throws Unavailable when trying again may help
+ * Sends one request to the control plane and returns its answer, unless that is a 5xx.
+ * @throws Unavailable when a retry may help
  */
 export async function ask(
   method: "GET" | "POST",
@@ -84,11 +84,11 @@ export async function ask(
   return answer;
 }
 
-/** An answer is shown in one line, and not more of it than a person reads. */
+/** Answers are shown in one line and shortened to a readable length. */
 const longestShown = 1_000;
 export const shown = (text: string) => visible(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
 
-/** Our error body as one sentence; undefined when the answer is a stranger's. */
+/** The sentence in a Kuma error body; undefined when the answer comes from another kind of server. */
 function ourError(answer: Answer): string | undefined {
   const body = parseJsonObject(answer.body);
   if (typeof body?.title !== "string") return undefined;
@@ -105,8 +105,8 @@ function bootstrapUrlIn(catalogue: Answer): URL | undefined {
 }
 
 /**
- * Where the bootstrap server is, by the catalogue at the control plane's address.
- * @param tried what was asked before, to be named when nothing is found
+ * Looks up the bootstrap server's address in the catalogue at the control plane's address.
+ * @param tried earlier requests, to be named in the error when nothing is found
  */
 export async function lookUp(cp: ControlPlane, tried: readonly string[], signal: AbortSignal): Promise<URL> {
   const attempts = [...tried];
@@ -120,11 +120,12 @@ export async function lookUp(cp: ControlPlane, tried: readonly string[], signal:
   throw UserError.of("control-plane.not-found", { address: cp.url, attempts: attempts.join(", ") });
 }
 
-/** What a bootstrap server's answer means: the answer with the bootstrap, or undefined when it came from somebody else. */
+/** The answer when it has the bootstrap; undefined when it does not come from a bootstrap server. */
 function read(url: URL, answer: Answer): Answer | undefined {
   if (answer.status === 200) return answer;
   const ours = ourError(answer);
-  // Only this title: our API server, whose URL may have been given instead, answers unknown paths with JSON as well.
+  // Checks for this title only: our API server, whose URL may have been given instead, also answers unknown paths with
+  // JSON.
   if (answer.status === 404 && ours?.startsWith("Could not find a Dataplane")) {
     throw UserError.of("bootstrap.no-dataplane", { answer: ours });
   }
@@ -153,8 +154,8 @@ async function attempt(cp: ControlPlane, body: string, signal: AbortSignal): Pro
 }
 
 /**
- * Fetches the Envoy bootstrap (YAML text) of one proxy. Connection errors and 5xx answers are tried again until
- * `retry.giveUp`; everything else is final at once and throws a UserError. Rejects with the signal's reason when aborted.
+ * Fetches the Envoy bootstrap (YAML text) of one proxy. Connection errors and 5xx answers are retried until
+ * `retry.giveUp`; any other failure throws a UserError at once. Rejects with the signal's reason when aborted.
  */
 export async function fetchBootstrap(
   cp: ControlPlane,

@@ -10,11 +10,11 @@ export type AdminAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number };
 
 export interface PreparedBootstrap {
-  /** What Envoy is started with. */
+  /** The configuration that Envoy is started with. */
   readonly yaml: string;
-  /** Undefined when the control plane chose an address that we cannot read: then there is no draining. */
+  /** Undefined when the control plane chose an address that we cannot parse. Envoy is then not drained. */
   readonly admin: AdminAddress | undefined;
-  /** Undefined when it is described in a way that we don't know. */
+  /** Undefined when its format is unknown. */
   readonly xds: XdsServer | undefined;
 }
 
@@ -23,7 +23,7 @@ function field(value: unknown, ...spellings: string[]): unknown {
   return spellings.map((name) => value[name]).find((found) => found !== undefined);
 }
 
-/** An address to connect to for one that is listened on: the unspecified addresses are reached over loopback. */
+/** The address to connect to for a listening address: unspecified addresses are reached over loopback. */
 function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   return isIP(host) === 6 && /^[0:]+$/.test(host) ? "::1" : host;
@@ -52,10 +52,14 @@ function readXds(document: unknown): XdsServer | undefined {
   const host = field(socket, "address");
   const port = field(socket, "portValue", "port_value");
   if (typeof host !== "string" || typeof port !== "number" || !(port >= 0 && port <= 65_535)) return undefined;
-  return { host, port, asAsked: field(field(field(document, "node"), "metadata"), "controlPlaneHost") === host };
+  return {
+    host,
+    port,
+    hostFromRequest: field(field(field(document, "node"), "metadata"), "controlPlaneHost") === host,
+  };
 }
 
-/** A bootstrap of before the v3 API says of no API which version it is. */
+/** A bootstrap from before the v3 API does not name an API version. */
 function refuseOldControlPlane(document: unknown): void {
   const ads = field(field(document, "dynamicResources", "dynamic_resources"), "adsConfig", "ads_config");
   const version = field(ads, "transportApiVersion", "transport_api_version");
@@ -64,11 +68,11 @@ function refuseOldControlPlane(document: unknown): void {
 }
 
 /**
- * Checks the control plane's answer and sees to it that there is an admin interface: without one it is added on
- * a Unix socket in the config dir, because draining and readiness go through it. A bootstrap that has one is passed on
- * byte for byte.
- * @throws UserError `bootstrap.not-yaml` or `bootstrap.malformed` unless the text is a YAML mapping, and `bootstrap.old`
- * when it is one for xDS v2
+ * Validates the control plane's answer and ensures that Envoy has an admin interface, which draining and readiness
+ * need: when the bootstrap has none, one is added on a Unix socket in the config dir. A bootstrap that has one is
+ * passed on byte for byte.
+ * @throws UserError `bootstrap.not-yaml` or `bootstrap.malformed` unless the text is a YAML mapping, and
+ * `bootstrap.old` when it is one for xDS v2
  */
 export async function prepareBootstrap(text: string): Promise<PreparedBootstrap> {
   const { dump, load } = await import("js-yaml");
@@ -76,7 +80,7 @@ export async function prepareBootstrap(text: string): Promise<PreparedBootstrap>
   try {
     document = load(text);
   } catch (error) {
-    // The parser's message continues with an excerpt of the text.
+    // The parser's message includes an excerpt of the text.
     const problem = messageOf(error).split("\n", 1)[0] ?? "";
     throw UserError.of("bootstrap.not-yaml", { problem }, { cause: error });
   }

@@ -20,14 +20,17 @@ import { pidFile } from "./orphan.js";
 import { writeOwnFile } from "./own-file.js";
 
 /**
- * Where one run's files live; the working directory of this process and of Envoy, so that all names in Envoy's
- * configuration are relative, and mean this directory whatever happens to its path.
+ * The directory of one run's files. It is the working directory of this process and of Envoy, so that paths in Envoy's
+ * configuration can be relative and stay valid when the directory is renamed.
  */
 export interface ConfigDir {
   readonly path: string;
-  /** Writes a file that only we may read, in one step: Envoy never sees half of it. */
+  /** Atomically writes a file that only we may read: Envoy never sees part of it. */
   write(name: string, content: string): void;
-  /** Removes what this run left: all of a temporary directory, only the run's own files of a given one. Never throws. */
+  /**
+   * Removes what this run left: all of a temporary directory, only the run's own files in a directory that the user
+   * named. Never throws.
+   */
   remove(): void;
 }
 
@@ -40,7 +43,7 @@ export const files = {
   accessLogs: accessLogFifo,
 } as const;
 
-/** Files that mean nothing once the run that made them is over. */
+/** Files that are useless once the run that made them is over. */
 const runFiles: readonly string[] = [
   files.adminSocket,
   files.accessLogs,
@@ -50,7 +53,10 @@ const runFiles: readonly string[] = [
   pidFile,
 ];
 
-/** The start of the temporary directory's name: the same for every run of one dataplane, so that the next one finds it. */
+/**
+ * The prefix of the temporary directory's name. It is the same for every run of one dataplane, so that the next run
+ * finds it.
+ */
 export function temporaryPrefix(mesh: string, name: string): string {
   const hash = createHash("sha256")
     .update(JSON.stringify([mesh, name]))
@@ -60,8 +66,8 @@ export function temporaryPrefix(mesh: string, name: string): string {
 }
 
 /**
- * Directories that earlier runs of this dataplane left under `temporary`. Only our own, real directories count:
- * anybody may create names in a shared temporary directory.
+ * Directories that earlier runs of this dataplane left under `temporary`. Links and directories of other users do not
+ * count, because anybody may create entries in a shared temporary directory.
  */
 export function leftOvers(temporary: string, mesh: string, name: string, uid: number): string[] {
   const prefix = temporaryPrefix(mesh, name);
@@ -74,7 +80,7 @@ export function leftOvers(temporary: string, mesh: string, name: string, uid: nu
     });
 }
 
-/** Removes a directory that `leftOvers` named and nobody uses any more. */
+/** Removes a directory returned by `leftOvers` that nobody uses any more. */
 export function removeLeftOver(directory: string): void {
   rmSync(directory, { force: true, recursive: true });
 }
@@ -83,7 +89,10 @@ function discardRunFiles(): void {
   for (const name of runFiles) rmSync(name, { force: true, recursive: true });
 }
 
-/** What is known of a directory that may be ours to use. Throws what `open` does, also for a link, or an Error that says why it is not. */
+/**
+ * The status of a directory that is safe to use. Throws what `open` throws, also for a link, or an Error that says why
+ * the directory is unsafe.
+ */
 function examine(directory: string): Stats {
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
@@ -96,7 +105,7 @@ function examine(directory: string): Stats {
   }
 }
 
-/** Makes a directory the working one, the one that was examined and no other. */
+/** Changes to the directory, and throws unless it is the one that was examined. */
 function enter(directory: string): void {
   const examined = examine(directory);
   process.chdir(directory);
@@ -114,7 +123,7 @@ function openDirectory(directory: string, removeAll: boolean): ConfigDir {
         if (removeAll) rmSync(directory, { force: true, recursive: true });
         else discardRunFiles();
       } catch {
-        // Only ever called on the way out: a directory that cannot be removed must not change the exit code.
+        // Only called on exit: a directory that cannot be removed must not change the exit code.
       }
     },
   };
@@ -129,7 +138,7 @@ function unusable(id: Unusable, directory: string, cause: unknown): UserError {
 }
 
 /**
- * A new directory, mode 0700, under `temporary`; it becomes the working directory and goes away with the run.
+ * Creates a directory with mode 0700 under `temporary` and changes to it. It is removed at the end of the run.
  * @throws UserError `config-dir.temporary`
  */
 export function createTemporary(temporary: string, mesh: string, name: string): ConfigDir {
@@ -141,8 +150,8 @@ export function createTemporary(temporary: string, mesh: string, name: string): 
 }
 
 /**
- * Refuses a directory that the user named and that another user could change, before anything in it is believed; a
- * missing one is all right. Throws UserError("config-dir.unusable").
+ * Rejects a directory that the user named but other users could change, before anything in it is trusted. A missing
+ * directory is fine. Throws UserError("config-dir.unusable").
  */
 export function examineGiven(directory: string): void {
   try {
@@ -153,8 +162,8 @@ export function examineGiven(directory: string): void {
 }
 
 /**
- * The directory of a run that goes on, after kuma-dp executed itself: nothing in it is touched. It becomes the working
- * directory.
+ * Opens the directory of a run that continues after kuma-dp executed itself, leaves its content as it is, and changes
+ * to it.
  * @throws UserError `config-dir.present`
  */
 export function reopen(directory: string, temporary: boolean): ConfigDir {
@@ -166,8 +175,8 @@ export function reopen(directory: string, temporary: boolean): ConfigDir {
 }
 
 /**
- * The directory that the user named, created with mode 0755 when missing; what an earlier run left in it is removed.
- * It becomes the working directory. Throws UserError("config-dir.unusable"), as `examineGiven` does.
+ * Opens the directory that the user named, creates it with mode 0755 when it is missing, removes what an earlier run
+ * left in it, and changes to it. Throws UserError("config-dir.unusable"), as `examineGiven` does.
  */
 export function openGiven(directory: string): ConfigDir {
   try {

@@ -2,21 +2,21 @@ import { hostPort } from "../lib/host.js";
 import { type Answer, exchange } from "../net/http-client.js";
 import type { AdminAddress } from "./bootstrap-document.js";
 
-/** What kuma-dp asks of its Envoy; every call rejects when Envoy does not answer in time. */
+/** The requests that kuma-dp sends to Envoy's admin interface. Every call rejects when Envoy does not answer in time. */
 export interface EnvoyAdmin {
-  /** Starts the graceful drain of all listeners; Envoy itself stays up. */
+  /** Starts a graceful drain of all listeners; Envoy itself keeps running. */
   drain(): Promise<void>;
-  /** Connections that applications and other proxies have open to it; the admin interface's own are not counted. */
+  /** Open downstream connections of applications and other proxies, without those of the admin interface. */
   connections(): Promise<number>;
-  /** Has Envoy close its log files and open them again. */
+  /** Makes Envoy reopen its log files. */
   reopenLogs(): Promise<void>;
-  /** True once Envoy is initialised and serves. */
+  /** True once Envoy is initialized and serves. */
   live(): Promise<boolean>;
-  /** How many listeners it could not create since it started, those that it refused included. */
+  /** How many listeners Envoy has failed to create since it started, including those that it rejected. */
   listenerFailures(): Promise<number>;
-  /** The names of its listeners, those that warm up included. */
+  /** The names of its listeners, including warming ones. */
   listeners(): Promise<readonly string[]>;
-  /** The restart epoch of the Envoy that answers, once it serves; undefined before. */
+  /** The restart epoch of the Envoy that answers; undefined until it serves. */
   epoch(): Promise<number | undefined>;
 }
 
@@ -24,8 +24,8 @@ const timeout = 2000;
 const limit = 8 * 1024 * 1024;
 
 /**
- * Sums the per-listener gauges out of Envoy's stats text. They are live, unlike `server.total_connections`, which
- * changes only when stats are flushed. The per-worker gauges repeat the same connections.
+ * Sums the per-listener gauges in Envoy's stats text. They are live, unlike `server.total_connections`, which changes
+ * only when stats are flushed. Per-worker gauges are skipped, as they count the same connections again.
  */
 export function countConnections(stats: string): number {
   let sum = 0;
@@ -38,10 +38,10 @@ export function countConnections(stats: string): number {
   return sum;
 }
 
-/** Unused counters, which are most, are left out early: with a thousand services this costs Envoy a tenth. */
+/** Leaves out unused counters, which are most of them: with a thousand services this cuts Envoy's work to a tenth. */
 const failuresPath = "/stats?usedonly&type=Counters&filter=listener_create_failure";
 
-/** Reads one counter out of Envoy's stats text; 0 when it is left out. */
+/** Reads one counter from Envoy's stats text; 0 when it is missing. */
 export function readListenerFailures(stats: string): number {
   const [, count] = /^listener_manager\.listener_create_failure: (\d+)$/m.exec(stats) ?? [];
   return Number(count ?? 0);
@@ -51,8 +51,8 @@ const states = "active_state.version_info,warming_state.version_info";
 const listenersPath = `/config_dump?resource=dynamic_listeners&mask=name,${states}`;
 
 /**
- * The listeners that serve or warm up in the answer of /config_dump; those that only drain are not among them.
- * @throws when it isn't such an answer: taken for a list of none, it would have all of them sent again
+ * The active and warming listeners in an answer of /config_dump. Listeners that are only draining are not included.
+ * @throws when the answer is malformed: read as an empty list, it would have all listeners sent again
  */
 export function readListeners(dump: string): readonly string[] {
   const { configs = [] }: { configs?: unknown } = JSON.parse(dump);
@@ -68,7 +68,7 @@ export function readListeners(dump: string): readonly string[] {
   return names;
 }
 
-/** The restart epoch in the answer of /server_info; undefined unless that Envoy serves. */
+/** The restart epoch in an answer of /server_info; undefined unless that Envoy is live. */
 function readEpoch(serverInfo: string): number | undefined {
   const info: { state?: unknown; command_line_options?: { restart_epoch?: unknown } } = JSON.parse(serverInfo);
   const epoch = info.command_line_options?.restart_epoch;

@@ -1,18 +1,18 @@
 /**
- * The variables that Envoy gets of kuma-dp's environment, and no others: an access log format or a raw resource may read
- * any of them, and those of kuma-dp may hold secrets.
+ * The only variables that Envoy inherits from kuma-dp's environment: an access log format or a raw resource can read
+ * any variable, and those of kuma-dp may hold secrets.
  */
 const passedOn: readonly string[] = [
-  // Envoy itself is started by its path; a script in its place looks programs up.
+  // Envoy is started by its path, but a wrapper script in its place may need PATH.
   "PATH",
-  // Builds of Envoy that are linked to libraries of their own.
+  // For builds of Envoy that use their own libraries.
   "LD_LIBRARY_PATH",
-  // The times in Envoy's own log are local.
+  // Envoy's log has local times.
   "TZ",
   "TZDIR",
 ];
 
-/** Envoy's environment, chosen from kuma-dp's. */
+/** Selects Envoy's environment from kuma-dp's. */
 export function envoyEnvironment(own: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const chosen: Record<string, string> = {};
   for (const name of passedOn) {

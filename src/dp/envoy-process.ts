@@ -11,19 +11,19 @@ import type { Child } from "./supervisor.js";
 
 export interface EnvoyStart {
   readonly binary: string;
-  /** Seen from this process's working directory, which Envoy shares: the config dir. */
+  /** Relative to the working directory that this process and Envoy share: the config dir. */
   readonly bootstrapFile: string;
-  /** Milliseconds; Envoy takes whole seconds. */
+  /** In milliseconds; Envoy takes whole seconds. */
   readonly drainTime: number;
   readonly concurrency: number;
   readonly logLevel: LogLevel;
-  /** Undefined: it can neither take over from another Envoy nor be replaced by one. */
+  /** Undefined without hot restart: this Envoy can neither take over from another one nor be replaced by one. */
   readonly generation: Generation | undefined;
 }
 
 /**
- * Without a wish Envoy speaks up from warnings on. At `info` its component `main` is kept quieter than the rest,
- * because it greets with several screens of compiled-in extensions.
+ * By default Envoy logs warnings and errors. At `info` its component `main` stays at `warning`, because it logs several
+ * screens of compiled-in extensions at startup.
  */
 const logArguments: Readonly<Record<LogLevel, readonly string[]>> = {
   off: ["--log-level", "warning"],
@@ -39,7 +39,7 @@ function envoyArguments(start: EnvoyStart): string[] {
     "--drain-time-s",
     String(drainSeconds),
     ...hotRestartArguments(start.generation, drainSeconds),
-    // Access logs are read by people who wait for them; Envoy's own pace is ten seconds.
+    // Envoy's default of ten seconds is too long for people who follow access logs.
     "--file-flush-interval-msec",
     "1000",
     "--concurrency",
@@ -49,14 +49,14 @@ function envoyArguments(start: EnvoyStart): string[] {
 }
 
 /**
- * With hot restart Envoy has the kernel end it as soon as its parent does (PR_SET_PDEATHSIG), and it is to go on serving
- * should kuma-dp be killed: so its parent is a shell, which tells Envoy's process id, waits, and passes on how it ended.
- * Variables that a shell adds are not Envoy's. Where there is no shell, as in our image, it ends with kuma-dp, like
- * everything in a container.
+ * With hot restart Envoy sets PR_SET_PDEATHSIG, so that the kernel ends it together with its parent, but Envoy must
+ * keep serving when kuma-dp is killed. Its parent is therefore a shell, which reports Envoy's process id, waits, and
+ * passes on its exit status. Variables that a shell adds are removed. Without a shell, as in our image, Envoy ends with
+ * kuma-dp, like everything in a container.
  */
 const shellScript = `unset PWD OLDPWD SHLVL; "$@" 3>&- & echo $! >&3; exec 3>&-; wait $!`;
 
-/** A shell's exit code for a program that a signal ended is the signal's number and this. */
+/** A shell reports a program killed by a signal with this number plus the signal's. */
 const shellSignals = 128;
 
 type Exit = Awaited<Child["exit"]>;
@@ -67,21 +67,21 @@ function exitOf({ code, signal }: Exit): Exit {
   return name === undefined ? { code, signal } : { code: null, signal: name };
 }
 
-/** The process id that the shell tells. */
-async function toldPid(child: ChildProcess): Promise<number> {
-  const [, , , told] = child.stdio;
-  if (!(told instanceof Readable)) throw new Error("the shell has no pipe");
+/** The process id that the shell writes to its pipe. */
+async function readPid(child: ChildProcess): Promise<number> {
+  const [, , , pipe] = child.stdio;
+  if (!(pipe instanceof Readable)) throw new Error("the shell has no pipe");
   let text = "";
-  for await (const chunk of told) text += String(chunk);
+  for await (const chunk of pipe) text += String(chunk);
   const pid = Number(text);
-  if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`the shell tells no process id, but "${text.trim()}"`);
+  if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`the shell reported no process ID, but "${text.trim()}"`);
   return pid;
 }
 
 /**
- * Starts Envoy in our working directory with our output. It gets a session of its own: Ctrl-C in a terminal goes to every
- * process of the session in the foreground, and Envoy would end at once instead of being drained.
- * Throws UserError("envoy.not-started").
+ * Starts Envoy in our working directory with our standard output and error. It gets its own session: Ctrl-C in a
+ * terminal signals every process of the foreground session, and Envoy would exit at once instead of draining. Throws
+ * UserError("envoy.not-started").
  */
 export async function startEnvoy(start: EnvoyStart): Promise<Child> {
   const words = [start.binary, ...envoyArguments(start)];
@@ -108,7 +108,7 @@ export async function startEnvoy(start: EnvoyStart): Promise<Child> {
   let pid: number;
   try {
     pid = await spawned;
-    if (viaShell) pid = await toldPid(child);
+    if (viaShell) pid = await readPid(child);
   } catch (error) {
     throw UserError.of("envoy.not-started", { binary: start.binary, reason: error });
   }

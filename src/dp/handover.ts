@@ -11,14 +11,14 @@ import type { ProcessTable } from "./process-facts.js";
 import type { Child, Supervisor } from "./supervisor.js";
 import type { XdsServer } from "./xds-server.js";
 
-/** The run that this process goes on with, after it executed itself. */
+/** The run that this process continues after it executed itself. */
 export interface Inherited {
   readonly directory: string;
   readonly envoy: RecordedEnvoy & { readonly epoch: number };
   readonly baseId: number;
 }
 
-/** The run of the config dir, provided that this very process had it and that its Envoy lives; undefined otherwise. */
+/** The run in the config dir if it belongs to this very process and its Envoy is alive; undefined otherwise. */
 export function inheritedRun(directory: string, processes: ProcessTable): Inherited | undefined {
   const record = readPidRecord(directory);
   const own = processes(process.pid);
@@ -29,15 +29,15 @@ export function inheritedRun(directory: string, processes: ProcessTable): Inheri
   return baseId === undefined ? undefined : { directory, envoy: { ...envoy, epoch: envoy.epoch }, baseId };
 }
 
-/** The bootstrap that the Envoy of this run was started with. */
+/** The bootstrap that this run's Envoy was started with. */
 export async function presentBootstrap(): Promise<PreparedBootstrap> {
   return prepareBootstrap(readFileSync(files.bootstrap, "utf8"));
 }
 
-/** The descriptor by which the shell between two executables kept the FIFO open (reload.ts). */
+/** The file descriptor with which the shell between two executables kept the FIFO open (reload.ts). */
 const keptDescriptor = 9;
 
-/** Closes it, once the FIFO has a reader again. */
+/** Closes that descriptor. Call it once the FIFO has a reader again. */
 export function closeKeptFifo(): void {
   try {
     const [kept, fifo] = [fstatSync(keptDescriptor), lstatSync(files.accessLogs)];
@@ -51,24 +51,25 @@ export interface Replacement extends Omit<EnvoyStart, "bootstrapFile" | "generat
   readonly inherited: Inherited;
   readonly configDir: ConfigDir;
   readonly supervisor: Supervisor;
-  /** Gives the control plane's bootstrap, however long that takes. */
+  /** Fetches the control plane's bootstrap, however long that takes. */
   readonly fetch: () => Promise<string>;
-  /** Told of a new Envoy as soon as it runs, and of where it is sent for its configuration. */
+  /** Called as soon as a new Envoy runs, with its xDS server. */
   readonly started: (child: Child, epoch: number, xds: XdsServer | undefined) => void;
-  /** Told of the admin interface of the Envoy that serves from now on. */
+  /** Called with the admin interface of the new Envoy once it serves. */
   readonly serves: (admin: EnvoyAdmin | undefined) => void;
-  /** Told when a new Envoy was given up: the one that runs stays, and can't hand over any more. */
+  /** Called when a new Envoy failed: the running one stays and can no longer hand over. */
   readonly failed: (child: Child) => void;
   readonly logger: Logger;
 }
 
-/** How long an Envoy whose admin interface is not known is given to take over. */
+/** How long a new Envoy with an unknown admin interface gets to take over. */
 const unknownMs = 5000;
 
 /**
- * Has a new Envoy take over from the one that runs, which goes on serving whatever fails here. It is asked for its
- * configuration only when the control plane has answered, and it takes the listeners over once it has that.
- * @returns a sentence about what failed; undefined when it took over, or when everything is about to end
+ * Starts a new Envoy that takes over from the running one, which keeps serving whatever fails here. The new Envoy is
+ * started only after the control plane has sent its bootstrap, and it takes over the listeners once it has its
+ * configuration.
+ * @returns a sentence about what failed; undefined when the new Envoy took over or when the run is ending
  */
 export async function replaceEnvoy(replacement: Replacement): Promise<string | undefined> {
   const { inherited, configDir, supervisor, fetch, started, serves, failed, logger, ...start } = replacement;

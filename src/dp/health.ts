@@ -2,9 +2,9 @@ import { UserError } from "../lib/errors.js";
 import { bind } from "../net/listen.js";
 
 export interface Health {
-  /** Envoy's process is there. */
+  /** True while Envoy's process exists. */
   readonly running: () => boolean;
-  /** Envoy serves, and nobody asked us to stop. */
+  /** True while Envoy serves and no stop was requested. */
   readonly ready: () => Promise<boolean>;
 }
 
@@ -14,8 +14,8 @@ export interface HealthServer {
 }
 
 /**
- * Serves `GET /healthy` and `GET /ready` on all interfaces: 200 or 503, other paths 404. Answers come out of this
- * process, so a probe starts none. Throws UserError("port.health") when the port cannot be had.
+ * Serves `GET /healthy` and `GET /ready` on all interfaces: 200 or 503, other paths 404. This process answers, so a
+ * probe starts no process. Throws UserError("port.health") when the port is not available.
  */
 export async function serveHealth(port: number, health: Health): Promise<HealthServer> {
   const { createServer } = await import("node:http");

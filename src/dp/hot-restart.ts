@@ -5,13 +5,13 @@ import { messageOf } from "../lib/errors.js";
 import { files } from "./config-dir.js";
 import { readOwnFile } from "./own-file.js";
 
-/** Where Envoy keeps what successive Envoys of one proxy share. */
+/** Where Envoy keeps the memory that successive Envoys of one proxy share. */
 const sharedMemory = "/dev/shm";
 const baseIdFile = "base-id";
-/** Envoy's base ids have 32 bits. */
+/** Envoy's base IDs have 32 bits. */
 const longestBaseId = 16;
 
-/** Why an Envoy on this machine could not be replaced by hot restart; undefined when it can. */
+/** Why an Envoy on this machine can't be replaced by hot restart; undefined when it can. */
 export function hotRestartObstacle(): string | undefined {
   if (process.platform !== "linux")
     return `Envoy's hot restart is for Linux, and this machine runs ${process.platform}`;
@@ -24,35 +24,41 @@ export function hotRestartObstacle(): string | undefined {
 }
 
 /**
- * Makes room in the working directory for what the Envoys of this run share. Only we may enter it: whoever writes to
- * Envoy's sockets has its listeners.
+ * Creates the directory for the sockets that the Envoys of this run share. Only we may enter it: whoever writes to
+ * Envoy's sockets can take its listeners.
  */
 export function prepareHotRestart(): void {
   mkdirSync(files.hotRestart, { mode: 0o700 });
 }
 
-/** The number that Envoys of one run know each other by; undefined when the first one has written none. */
+/** The base ID that the Envoys of one run share; undefined when the first one has written none. */
 export function readBaseId(directory: string): number | undefined {
   try {
     const text = readOwnFile(path.join(directory, files.hotRestart, baseIdFile), longestBaseId)?.trim() ?? "";
     return /^\d{1,10}$/.test(text) ? Number(text) : undefined;
   } catch {
-    // Absent: this Envoy runs without hot restart.
+    // Missing: this Envoy runs without hot restart.
     return undefined;
   }
 }
 
-/** Envoy leaves its shared memory behind; nobody else knows whose it was. To be called when no Envoy of the run is left. */
+/**
+ * Removes the shared memory that Envoy leaves behind and nobody else would remove. Call it when no Envoy of the run is
+ * left.
+ */
 export function removeSharedMemory(directory: string): void {
   const baseId = readBaseId(directory);
-  // Envoy leaves room for the epochs of one base id.
+  // Envoy multiplies the base ID by ten to leave room for epochs.
   if (baseId !== undefined) rmSync(path.join(sharedMemory, `envoy_shared_memory_${baseId * 10}`), { force: true });
 }
 
-/** Which one of successive Envoys an Envoy is: the first has epoch 0, and each takes over from the one before. */
+/**
+ * The position of an Envoy in a sequence of hot restarts: the first has epoch 0, and each takes over from the previous
+ * one.
+ */
 export type Generation = { readonly epoch: 0 } | { readonly epoch: number; readonly baseId: number };
 
-/** Envoy's arguments; `drainSeconds` is how long its predecessor keeps connections. */
+/** Envoy's hot restart flags. `drainSeconds` is how long its predecessor keeps connections. */
 export function hotRestartArguments(generation: Generation | undefined, drainSeconds: number): string[] {
   if (generation === undefined) return ["--disable-hot-restart"];
   const identity =
@@ -69,7 +75,7 @@ export function hotRestartArguments(generation: Generation | undefined, drainSec
 
 const answerMs = 10_000;
 
-/** What it prints, on either stream. */
+/** Runs the binary and returns its standard output and error. */
 function run(binary: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(binary, args, { timeout: answerMs, maxBuffer: 1024 * 1024 }, (error, stdout, stderr) => {
@@ -79,7 +85,7 @@ function run(binary: string, args: readonly string[]): Promise<string> {
   });
 }
 
-/** The version of Envoy's hot restart: only equal ones understand each other. Rejects when the program can't be run. */
+/** The hot restart version of an Envoy: two Envoys need the same one to hand over. Rejects when the binary can't be run. */
 export async function hotRestartVersion(binary: string): Promise<string> {
   const printed = await run(binary, ["--hot-restart-version"]);
   const version = /^\d+(?:\.\d+)+$/m.exec(printed)?.[0];
@@ -87,7 +93,7 @@ export async function hotRestartVersion(binary: string): Promise<string> {
   return version;
 }
 
-/** Rejects with Envoy's words when it can't be started with this bootstrap. Starts nothing that listens. */
+/** Rejects with Envoy's error message when it can't be started with this bootstrap. Opens no listeners. */
 export async function validateBootstrap(binary: string, bootstrapFile: string): Promise<void> {
   await run(binary, ["--mode", "validate", "-c", bootstrapFile, "--disable-hot-restart", "--log-level", "error"]);
 }

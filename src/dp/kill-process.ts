@@ -1,4 +1,4 @@
-/** Sends a signal to a process that may have ended meanwhile. */
+/** Sends a signal to a process, and ignores that it has already exited. */
 export function killProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);

@@ -3,18 +3,18 @@ import type { EnvoyAdmin } from "./envoy-admin.js";
 import type { ListenerVerdict } from "./status-client.js";
 
 export interface ListenerWatchOptions {
-  /** The admin interface of the Envoy that serves; undefined while there is none to ask. */
+  /** The admin interface of the Envoy that serves; undefined when there is none to query. */
   readonly admin: () => Pick<EnvoyAdmin, "listenerFailures" | "listeners"> | undefined;
-  /** Undefined: the control plane takes no reports. Rejects when it can't be reached. */
+  /** Resolves with undefined when the control plane does not accept reports. Rejects when it can't be reached. */
   readonly report: (listeners: readonly string[]) => Promise<ListenerVerdict | undefined>;
-  /** Milliseconds between two looks at Envoy's counter. */
+  /** Milliseconds between two reads of Envoy's counter. */
   readonly interval: number;
-  /** Milliseconds between two reports when nothing is wrong, for an Envoy that could not create a listener once. */
+  /** Milliseconds between two reports when nothing is wrong, once Envoy has failed to create a listener. */
   readonly reassure: number;
-  /** Hears once of listeners that Envoy lost, by name. */
+  /** Called once for listeners that Envoy lost, with their names. */
   readonly lost: (listeners: readonly string[]) => void;
   readonly recovered: () => void;
-  /** Hears once that the control plane takes no reports. */
+  /** Called once when the control plane does not accept reports. */
   readonly unsupported: () => void;
   readonly failed: (error: unknown) => void;
   readonly signal: AbortSignal;
@@ -22,28 +22,29 @@ export interface ListenerWatchOptions {
   readonly random?: () => number;
 }
 
-/** The longest pause between two reports while something is wrong or open. */
+/** The longest pause between two reports while listeners are missing or the verdict is open. */
 const longestPauseMs = 60_000;
 
 /**
- * Looks out for listeners that Envoy could not create and reports those that it has to the control plane, which knows
- * which ones it acknowledged: Envoy only logs that it could not listen on an address. An Envoy that never failed costs one
- * cheap question an interval. One that did is reported again every `reassure`, because after a reconnection it claims to
- * have what it lost, and the control plane may be another one by then. Resolves when the signal aborts.
+ * Watches for listeners that Envoy failed to create, because Envoy only logs that it could not bind an address. It
+ * reports the listeners that Envoy has to the control plane, which knows the acknowledged ones. An Envoy without
+ * failures costs one cheap request per interval. An Envoy with failures is reported again every `reassure`, because
+ * after a reconnection it claims to have the listeners that it lost, possibly to another control plane instance.
+ * Resolves when the signal aborts.
  */
 export async function watchListeners(options: ListenerWatchOptions): Promise<void> {
   const { admin, report, interval, signal, now = () => performance.now(), random = Math.random } = options;
-  // What is wrong is reported as often, at least, as that nothing is.
+  // Reports with missing listeners are repeated at least as often as those without.
   const max = Math.max(interval, Math.min(options.reassure, longestPauseMs));
   const pauses = backoff({ first: interval, max, random });
   let known = 0;
   let due = 0;
-  let told = "";
+  let reported = "";
   let saidUnsupported = false;
 
-  function hear(verdict: ListenerVerdict | undefined): void {
+  function applyVerdict(verdict: ListenerVerdict | undefined): void {
     if (verdict === undefined) {
-      // Until the next failure: the control plane may have been upgraded by then.
+      // No reports until the next failure; the control plane may have been upgraded by then.
       due = Number.POSITIVE_INFINITY;
       if (!saidUnsupported) options.unsupported();
       saidUnsupported = true;
@@ -52,8 +53,8 @@ export async function watchListeners(options: ListenerWatchOptions): Promise<voi
     const { connected, missing, pending } = verdict;
     if (!connected) return;
     const names = missing.join("\n");
-    if (names !== told) {
-      told = names;
+    if (names !== reported) {
+      reported = names;
       if (missing.length > 0) options.lost(missing);
       else options.recovered();
     }
@@ -62,7 +63,7 @@ export async function watchListeners(options: ListenerWatchOptions): Promise<voi
     due = now() + options.reassure;
   }
 
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     const envoy = admin();
     if (envoy === undefined) return;
     const failures = await envoy.listenerFailures();
@@ -73,15 +74,15 @@ export async function watchListeners(options: ListenerWatchOptions): Promise<voi
     }
     if (failures === 0 || now() < due) return;
     due = now() + pauses.next();
-    hear(await report(await envoy.listeners()));
+    applyVerdict(await report(await envoy.listeners()));
   }
 
   for (;;) {
-    // Sidecars that were started together don't report together.
+    // Jitter, so that sidecars started together don't report together.
     await sleep(interval * (0.75 + random() / 2), signal).catch(() => undefined);
     if (signal.aborted) return;
     try {
-      await look();
+      await check();
     } catch (error) {
       if (signal.aborted) return;
       options.failed(error);

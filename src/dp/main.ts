@@ -3,10 +3,10 @@ import { type LogFormat, parseLogFormat } from "../lib/logger.js";
 import { handoverVariable, holdSignals } from "./executed.js";
 import { table } from "./settings.js";
 
-/** Held from the start on where an Envoy runs already, because this process executed itself. */
+/** Signals are held from the start when an Envoy already runs, because this process executed itself. */
 const heldSignals = process.env[handoverVariable] === undefined ? undefined : holdSignals();
 
-/** A flag of the setting with this key; what is not given is left to the environment and the default. */
+/** The flag for a setting. A flag that is not given falls back to the environment and the default. */
 function flag(key: keyof typeof table, name: string, placeholder = "string") {
   const { sentence, env, default: preset } = table[key];
   const value = typeof preset === "string" && preset !== "" ? ` (default "${preset}")` : "";

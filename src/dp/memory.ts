@@ -2,12 +2,12 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * Gives the memory that starting took back to the machine. There is one kuma-dp for every instance of every service,
- * and from here on it only waits: without work V8 would keep its grown heap for as long as the process lives.
+ * Returns the memory that startup needed to the operating system. There is one kuma-dp for every instance of every
+ * service, and from here on it mostly waits: an idle V8 would keep its grown heap for the life of the process.
  */
 export function releaseStartUpMemory(): void {
   setFlagsFromString("--expose-gc");
-  // Only a context that is made after the flag was set has the function.
+  // Only contexts that are created after the flag was set have the function.
   const collect: unknown = runInNewContext("gc");
   setFlagsFromString("--no-expose-gc");
   if (typeof collect === "function") collect({ type: "major", execution: "sync", flavor: "last-resort" });

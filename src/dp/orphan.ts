@@ -9,35 +9,35 @@ export interface Recorded {
   readonly startTime: string;
 }
 
-/** The content of `envoy.pid`: who runs which Envoy for which dataplane. */
+/** The content of `envoy.pid`: which kuma-dp runs which Envoy for which dataplane. */
 export interface PidRecord {
   readonly mesh: string;
   readonly name: string;
   readonly kumaDp: Recorded;
-  /** Absent until Envoy was started. */
+  /** Missing until Envoy was started. */
   readonly envoy?: RecordedEnvoy;
-  /** The Envoy that it takes over from, or took over from, and that may still be there. */
+  /** The Envoy that `envoy` takes over or took over from; it may still be running. */
   readonly predecessor?: RecordedEnvoy;
 }
 
 export interface RecordedEnvoy extends Recorded {
   readonly executable: string;
-  /** Its restart epoch; absent when it can't be replaced by hot restart. */
+  /** Its restart epoch; missing when it can't be replaced by hot restart. */
   readonly epoch?: number;
 }
 
-/** What to do about a config dir that somebody left or still uses. */
+/** The state of a config dir that an earlier run left or another one still uses. */
 export type Verdict =
-  /** No record, or nothing of it lives any more: the directory is free. */
+  /** There is no record, or none of its processes is alive: the directory is free. */
   | { readonly kind: "free" }
-  /** Its kuma-dp lives. */
+  /** Its kuma-dp is alive. */
   | { readonly kind: "in-use"; readonly pid: number }
-  /** Its kuma-dp is gone and its Envoys, two during a reload, still hold the dataplane's ports. */
+  /** Its kuma-dp is gone, but its Envoys (two during a reload) still hold the dataplane's ports. */
   | { readonly kind: "orphan"; readonly envoys: readonly [Recorded, ...Recorded[]] };
 
 export const pidFile = "envoy.pid";
 
-/** Names and one path are in it. */
+/** A record contains names and one path. */
 const longestRecord = 64 * 1024;
 
 function isRecorded(value: unknown): value is Recorded {
@@ -50,7 +50,7 @@ function isRecordedEnvoy(value: unknown): value is RecordedEnvoy {
   return !("epoch" in value) || Number.isSafeInteger(value.epoch);
 }
 
-/** Reads a pid file's text; undefined when it is not one of ours. */
+/** Parses a pid file; undefined when it is not one of ours. */
 export function parsePidRecord(text: string): PidRecord | undefined {
   const value = parseJsonObject(text);
   if (value === undefined) return undefined;
@@ -62,26 +62,26 @@ export function parsePidRecord(text: string): PidRecord | undefined {
   return isRecordedEnvoy(predecessor) ? { mesh, name, kumaDp, envoy, predecessor } : undefined;
 }
 
-/** Writes the pid file in one step, so that a reader never sees half of it. */
+/** Atomically writes the pid file: a reader never sees part of it. */
 export function writePidRecord(directory: string, record: PidRecord): void {
   writeOwnFile(directory, pidFile, `${JSON.stringify(record)}\n`);
 }
 
-/** The record in a config dir, undefined when there is none that we wrote: another user's would have us end processes. */
+/** The record in a config dir; undefined unless we wrote it, because another user's record could make us kill processes. */
 export function readPidRecord(directory: string): PidRecord | undefined {
   try {
     const text = readOwnFile(path.join(directory, pidFile), longestRecord);
     return text === undefined ? undefined : parsePidRecord(text);
   } catch {
-    // Absent, or a link: either way nothing that we may act upon.
+    // Missing, or a link: in both cases we must not act on it.
     return undefined;
   }
 }
 
 /**
- * Judges a record by what runs now. An Envoy is an orphan only when it is ours by uid, started when the record
- * says, still runs the recorded Envoy binary, and its kuma-dp is gone. A reused process number fails one of
- * these; names of processes never count.
+ * Compares a record with the running processes. An Envoy is an orphan only when its uid is ours, its start time is the
+ * recorded one, it still runs the recorded binary, and its kuma-dp is gone. A reused process ID fails one of these
+ * checks; process names are never compared.
  */
 export function judge(record: PidRecord | undefined, processes: ProcessTable, uid: number): Verdict {
   if (record === undefined) return { kind: "free" };
@@ -98,8 +98,8 @@ export function judge(record: PidRecord | undefined, processes: ProcessTable, ui
 }
 
 /**
- * Ends an orphaned Envoy: SIGTERM, and SIGKILL after `patience` milliseconds. Resolves once it is gone.
- * It is not drained: its successor takes over the ports at once, and two Envoys must not share them.
+ * Ends an orphaned Envoy with SIGTERM, and with SIGKILL after `patience` milliseconds. Resolves once it is gone. It is
+ * not drained: its successor takes over the ports at once, and two Envoys must not share them.
  */
 export async function endOrphan(envoy: Recorded, processes: ProcessTable, patience = 3000): Promise<void> {
   const lives = () => processes(envoy.pid)?.startTime === envoy.startTime;

@@ -3,11 +3,11 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rm
 import path from "node:path";
 
 /**
- * Writes a file that only we may read, in one step: a reader never sees half of it. What stands under its name, a link
- * to another file included, is replaced and not written to.
+ * Atomically writes a file that only we may read: a reader never sees part of it. An existing entry of that name, such
+ * as a link to another file, is replaced and not written to.
  */
 export function writeOwnFile(directory: string, name: string, content: string): void {
-  // Somebody may have put something under a name that can be foreseen.
+  // Random, because somebody may have created an entry under a predictable name.
   const fresh = path.join(directory, `.${name}.${randomBytes(9).toString("base64url")}`);
   try {
     writeFileSync(fresh, content, { mode: 0o600, flag: "wx" });
@@ -20,11 +20,11 @@ export function writeOwnFile(directory: string, name: string, content: string): 
 
 /**
  * Reads a small file that we wrote.
- * @returns undefined when it is not a plain file of ours, or longer than `limit` bytes
- * @throws when it cannot be opened, as when it is missing or a link
+ * @returns undefined when it is not a regular file of ours, or is longer than `limit` bytes
+ * @throws when it cannot be opened, for example because it is missing or a link
  */
 export function readOwnFile(file: string, limit: number): string | undefined {
-  // A FIFO would have us wait for its writer.
+  // O_NONBLOCK, because opening a FIFO would wait for its writer.
   const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const facts = fstatSync(fd);

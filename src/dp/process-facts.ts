@@ -1,34 +1,34 @@
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 
-/** What the kernel says about a live process; the start time tells it from a later process with the same number. */
+/** What the kernel says about a live process. The start time distinguishes it from a later process with the same ID. */
 export interface ProcessFacts {
   readonly uid: number;
-  /** Clock ticks after boot, as /proc writes it. */
+  /** Clock ticks after boot, as in /proc. */
   readonly startTime: string;
-  /** The binary it runs, undefined where we may not look. */
+  /** The path of its binary; undefined when we lack permission to read it. */
   readonly executable: string | undefined;
 }
 
-/** Looks a process up; undefined when it is gone (a zombie is gone too) or where there is no /proc. */
+/** Looks up a process; undefined when it is gone (zombies count as gone) or when there is no /proc. */
 export type ProcessTable = (pid: number) => ProcessFacts | undefined;
 
-/** State and start time out of /proc/PID/stat; the command in it may itself hold blanks and parentheses. */
+/** Parses the state and start time in /proc/PID/stat. The command name in it may contain blanks and parentheses. */
 function parseStat(stat: string): { state: string; startTime: string } | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [state, startTime] = [fields[0], fields[19]];
   return state !== undefined && startTime !== undefined ? { state, startTime } : undefined;
 }
 
-function attempt<T>(look: () => T): T | undefined {
+function attempt<T>(read: () => T): T | undefined {
   try {
-    return look();
+    return read();
   } catch {
-    // Processes come and go between two looks, and others' may be closed to us: both are "nothing to see".
+    // Processes come and go, and those of other users may be unreadable: neither is an error.
     return undefined;
   }
 }
 
-/** Whether this process has a controlling terminal, whose end is told by SIGHUP. Without /proc it counts as having one. */
+/** Whether this process has a controlling terminal, which sends SIGHUP when it closes. Without /proc the answer is true. */
 export function hasTerminal(): boolean {
   const stat = attempt(() => readFileSync("/proc/self/stat", "latin1"));
   const terminal = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[4];
@@ -41,7 +41,7 @@ export const processTable: ProcessTable = (pid) => {
   const stat = attempt(() => parseStat(readFileSync(`${directory}/stat`, "latin1")));
   const uid = attempt(() => statSync(directory).uid);
   if (stat === undefined || uid === undefined || stat.state === "Z" || stat.state === "X") return undefined;
-  // The kernel marks a binary that was replaced on disk (an upgrade) this way; it is still the same program.
+  // The kernel marks a binary that was replaced on disk (an upgrade) this way. It is still the same program.
   const executable = attempt(() => readlinkSync(`${directory}/exe`).replace(/ \(deleted\)$/, ""));
   return { uid, startTime: stat.startTime, executable };
 };

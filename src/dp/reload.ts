@@ -9,9 +9,9 @@ import { hotRestartVersion } from "./hot-restart.js";
 import type { Recorded } from "./orphan.js";
 import { hasShell, shell } from "./shell.js";
 
-/** How this process was started: all that it takes to start it once more. */
+/** How this process was started, with everything needed to start it again. */
 export interface Invocation {
-  /** The first word, as it was typed. */
+  /** The first word of the command line, as typed. */
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -27,8 +27,8 @@ export interface CheckReport {
 const checkMs = 30_000;
 
 /**
- * The executable that the same words start today: where a link leads by now, and not where it led when this process was
- * started.
+ * The executable that the same command line starts today. Links are resolved again: they may have changed since this
+ * process was started.
  * @throws UserError `reload.no-executable` when there is none
  */
 export function executableOf({ program, env, workingDirectory }: Invocation): string {
@@ -43,7 +43,7 @@ export function executableOf({ program, env, workingDirectory }: Invocation): st
       accessSync(file, constants.X_OK);
       return statSync(file).isFile();
     } catch {
-      // Absent, or not ours to run: the next one's turn.
+      // Missing or not executable: try the next one.
       return false;
     }
   });
@@ -52,8 +52,8 @@ export function executableOf({ program, env, workingDirectory }: Invocation): st
 }
 
 /**
- * Has the executable check that it could run with the same words, before anything is let go of.
- * @throws UserError `reload.impossible` with its own words when it could not
+ * Makes the executable check that it could run with the same arguments, before this process gives anything up.
+ * @throws UserError `reload.impossible` with its error message when it could not
  */
 export function checkExecutable(executable: string, { args, env, workingDirectory }: Invocation): Promise<CheckReport> {
   return new Promise((resolve, reject) => {
@@ -71,14 +71,14 @@ export function checkExecutable(executable: string, { args, env, workingDirector
   });
 }
 
-/** Why the Envoy that runs can't hand over to the new one; undefined when it can. */
+/** Why the running Envoy can't hand over to the new one; undefined when it can. */
 export async function handoverObstacle(
   running: Recorded & { readonly epoch?: number },
   { envoy, hotRestartVersion: next }: CheckReport,
   unprepared: string | undefined,
 ): Promise<string | undefined> {
   if (running.epoch === undefined) return unprepared ?? "the Envoy that runs was started without hot restart";
-  // The program that runs, also when its file was replaced or removed.
+  // The running binary, even when its file was replaced or removed.
   const present = await hotRestartVersion(`/proc/${running.pid}/exe`);
   if (present === next) return undefined;
   return `hot restart of the Envoy that runs has version ${present}, and that of ${envoy} has ${next}`;
@@ -91,22 +91,23 @@ export function executionObstacle(): string | undefined {
 }
 
 /**
- * Opens the FIFO, so that it keeps a reader meanwhile; waits for a child, and with it for all that have ended and that
- * nobody else would wait for any more: those that the process had before; then becomes the program. Without a shell they
- * stay zombies for as long as kuma-dp runs, one for each reload.
+ * Opens the FIFO, so that it keeps a reader. Then runs and waits for a child: that also reaps the exited children that
+ * this process had before, which nobody else would wait for. Then executes the program. Without a shell they remain
+ * zombies while kuma-dp runs, one per reload.
  */
 const shellScript = `trap "" HUP; [ -p "$1" ] && command exec 9<>"$1"; shift; "$0" -c :; exec "$@"`;
 
 /**
- * Becomes the executable, with the same process id, words and environment. Does not return.
- * @param handover the config dir whose run goes on; left out to start afresh
+ * Executes the executable in place of this process, with the same process ID, arguments and environment. Does not
+ * return.
+ * @param handover the config dir of the run to continue; omit it for a fresh start
  */
 export function becomeExecutable(
   executable: string,
   { args, env, workingDirectory }: Invocation,
   handover?: string,
 ): never {
-  // Relative paths among the words mean what they meant at first.
+  // Relative paths in the arguments must keep their meaning.
   process.chdir(workingDirectory);
   const kept = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const all = { ...Object.fromEntries(kept), ...(handover === undefined ? {} : { [handoverVariable]: handover }) };

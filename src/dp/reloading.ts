@@ -14,27 +14,30 @@ import type { Supervisor } from "./supervisor.js";
 
 export interface ReloadOptions {
   readonly invocation: Invocation;
-  /** Undefined until Envoy was started. */
+  /** Undefined until Envoy is started. */
   readonly supervisor: () => Supervisor | undefined;
   readonly configDir: () => string;
   readonly logger: Logger;
-  /** Shows the user a sentence, whatever the log level is. */
+  /** Shows a sentence to the user regardless of the log level. */
   readonly notice: (sentence: string) => void;
 }
 
-/** What to do about requests to reload. */
+/** Handles reload requests. */
 export interface Reloading {
-  /** Reloads as soon as Envoy runs and has no predecessor any more; once for all requests until then. */
+  /** Reloads as soon as Envoy runs and its predecessor is gone. Requests until then are served by one reload. */
   request(): void;
-  /** To be called whenever Envoy's state has changed. */
+  /** Call it whenever Envoy's state changes. */
   follow(): void;
-  /** The executable to become once Envoy has stopped, because it can't hand over; undefined for none. */
+  /** The executable to execute once Envoy has stopped, when Envoy can't hand over; undefined otherwise. */
   readonly successor: () => string | undefined;
-  /** A stop was asked for: no successor any more. True when Envoy drains already, for the sake of a reload. */
+  /** Drops the successor, because a stop was requested. Returns true when Envoy is already draining for a reload. */
   cancel(): boolean;
 }
 
-/** Replaces this process by its executable, which goes on with the Envoy that runs and has another one take over. */
+/**
+ * Replaces this process with its executable, which continues with the running Envoy and starts another one that takes
+ * over.
+ */
 export function createReloading({ invocation, supervisor, configDir, logger, notice }: ReloadOptions): Reloading {
   let requested = false;
   let working = false;
@@ -50,7 +53,7 @@ export function createReloading({ invocation, supervisor, configDir, logger, not
       envoy === undefined
         ? "the Envoy that runs is not known by its process"
         : await handoverObstacle(envoy, report, hotRestartObstacle()).catch(messageOf);
-    // Whatever came meanwhile goes first.
+    // A signal that arrived in the meantime takes precedence.
     if (running.state().name !== "running") return;
     if (obstacle === undefined) {
       logger.info("executing", { executable });
@@ -69,7 +72,7 @@ export function createReloading({ invocation, supervisor, configDir, logger, not
         if (!requested || running === undefined || running.state().name !== "running") return;
         const predecessor = running.predecessor();
         if (predecessor !== undefined) {
-          // A third Envoy would have the first one end at once, with all its connections.
+          // A third Envoy would make the first one exit at once, with all its connections.
           await predecessor.exit;
           continue;
         }

@@ -1,8 +1,8 @@
 import type { Logger } from "../lib/logger.js";
 
 /**
- * What to do on SIGUSR1: `reopen`, once at a time. Signals that come meanwhile are one more request, because files may
- * have been moved after Envoy had opened them again. A failure is logged.
+ * The SIGUSR1 handler: runs `reopen`, one call at a time. Signals during a call lead to one more call, because files
+ * may have been moved after Envoy reopened them. Failures are logged.
  */
 export function createReopening(reopen: () => Promise<void>, logger: Logger): () => void {
   let running = false;

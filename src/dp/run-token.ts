@@ -6,16 +6,16 @@ import { type ConfigDir, files } from "./config-dir.js";
 import type { Settings } from "./settings.js";
 import { followToken, usableToken } from "./token.js";
 
-/** Shows the user a sentence, whatever the log level is. */
+/** Shows a sentence to the user regardless of the log level. */
 type Notice = (sentence: string) => void;
 
 const tokenStays = "Envoy goes on with the token that it has";
 
-/** The token that is given; undefined when none is. Throws UserError when it can't be that of this dataplane. */
+/** The configured token; undefined when none is configured. Throws UserError when it is not valid for this dataplane. */
 export const givenToken = ({ tokenFile, name, mesh }: Settings): string | undefined =>
   tokenFile === undefined ? undefined : usableToken(tokenFile, { name, mesh }, new Date());
 
-/** The token of a run that goes on: where the given one is no good, what the run had until now. */
+/** The token of a run that continues: when the configured token is not usable, the one that the run has had so far. */
 export function presentToken(settings: Settings, configDir: ConfigDir, notice: Notice): string | undefined {
   try {
     return givenToken(settings);
@@ -37,7 +37,7 @@ interface Context {
   readonly logger: Logger;
 }
 
-/** Keeps Envoy's copy of the token equal to the given one until the signal aborts. */
+/** Keeps Envoy's copy of the token in sync with the configured one until the signal aborts. */
 export function keepToken(
   { settings, machine, logger }: Context,
   token: string,
@@ -51,9 +51,9 @@ export function keepToken(
     owner: { name, mesh },
     initial: token,
     write: (fresh: string) => configDir.write(files.token, fresh),
-    troubled: (reason: string) => machine.notice(`the dataplane token was not renewed: ${reason}. ${tokenStays}`),
+    onProblem: (reason: string) => machine.notice(`the dataplane token was not renewed: ${reason}. ${tokenStays}`),
     replaced: () => logger.info("dataplane token replaced", { source }),
-    unwatched: (error: unknown) => logger.error("a changed token is noticed once a minute only", { source, error }),
+    watchFailed: (error: unknown) => logger.error("a changed token is noticed once a minute only", { source, error }),
   };
   followToken(copy, signal);
 }

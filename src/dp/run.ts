@@ -27,15 +27,15 @@ import { followStatus } from "./status.js";
 import { askStatus, reportListeners } from "./status-client.js";
 import { type Child, type Supervisor, supervise } from "./supervisor.js";
 import { takeOver } from "./take-over.js";
-import { misdirection, unreachable, type XdsServer } from "./xds-server.js";
+import { connectionWarning, loopbackWarning, type XdsServer } from "./xds-server.js";
 
-/** The machine around one run. */
+/** The machine that one run depends on. */
 export interface Machine {
   readonly place: LookupPlace;
   readonly temporary: string;
   readonly uid: number;
   readonly processes: ProcessTable;
-  /** Shows the user a sentence, whatever the log level is. */
+  /** Shows a sentence to the user regardless of the log level. */
   readonly notice: (sentence: string) => void;
 }
 
@@ -59,7 +59,7 @@ interface Context {
 const stopMarginMs = 3000;
 const connectionPollMs = 200;
 const listenerPollMs = 5000;
-/** An Envoy that fails this soon is asked whether it can run here at all. */
+/** When Envoy fails this soon, its binary is checked for whether it can run here at all. */
 const neverRanMs = 2000;
 const diagnosisMs = 700;
 
@@ -83,15 +83,15 @@ async function fetch(
   signal: AbortSignal,
 ): Promise<string> {
   const { mesh, name, adminPort, logDirectories } = settings;
-  let told = false;
+  let notified = false;
   const retry = {
     pause: settings.retryBackoff,
     giveUp: settings.retryMaxDuration,
     waiting: (reason: string) => {
       logger.info("waiting for the control plane", { reason });
       // The default log level is off, and five silent minutes would look like a hang.
-      if (!told && logger.level === "off") machine.notice(`${reason}. Waiting for the control plane.`);
-      told = true;
+      if (!notified && logger.level === "off") machine.notice(`${reason}. Waiting for the control plane.`);
+      notified = true;
     },
     warned,
   };
@@ -104,17 +104,17 @@ function openConfigDir({ settings, machine }: Context): ConfigDir {
   return configDir === undefined ? createTemporary(machine.temporary, mesh, name) : openGiven(configDir);
 }
 
-/** Says what is wrong with where Envoy is sent for its configuration; Envoy is not kept waiting for that. */
-function noteXds({ settings, machine }: Context, xds: XdsServer | undefined, signal: AbortSignal): void {
+/** Warns when Envoy's xDS server is wrong or unreachable, without delaying Envoy. */
+function checkXdsServer({ settings, machine }: Context, xds: XdsServer | undefined, signal: AbortSignal): void {
   if (xds === undefined) return;
-  const wrong = misdirection(xds, settings.controlPlane.url);
+  const wrong = loopbackWarning(xds, settings.controlPlane.url);
   if (wrong !== undefined) machine.notice(wrong);
-  else void unreachable(xds, signal).then((said) => said !== undefined && machine.notice(said));
+  else void connectionWarning(xds, signal).then((warning) => warning !== undefined && machine.notice(warning));
 }
 
 /**
- * Notes in the config dir who runs which Envoys, so that the next start can end them should we be killed, and so that we
- * know them once we have executed ourselves. Without /proc there is nothing to note.
+ * Records in the config dir which kuma-dp runs which Envoys, so that the next start can end them if we are killed, and
+ * so that we find them after executing ourselves. Without /proc nothing is recorded.
  */
 function record({ settings, machine }: Context, envoy?: RecordedEnvoy, predecessor?: RecordedEnvoy): void {
   const own = machine.processes(process.pid);
@@ -129,32 +129,32 @@ function record({ settings, machine }: Context, envoy?: RecordedEnvoy, predecess
   });
 }
 
-/** What is noted of an Envoy; undefined where there is no /proc, or when it has ended already. */
+/** The record of an Envoy; undefined when there is no /proc or when it has already exited. */
 function recordOf({ machine }: Context, pid: number, executable: string, epoch?: number): RecordedEnvoy | undefined {
   const startTime = machine.processes(pid)?.startTime;
   if (startTime === undefined) return undefined;
   return { pid, startTime, executable, ...(epoch === undefined ? {} : { epoch }) };
 }
 
-/** Says what the control plane finds wrong with this dataplane for as long as it runs. */
-function heedStatus({ settings, machine, logger }: Context, signal: AbortSignal): void {
+/** Reports problems that the control plane finds with this dataplane for as long as it runs. */
+function watchStatus({ settings, machine, logger }: Context, signal: AbortSignal): void {
   const { mesh, name, statusInterval: interval, tokenFile } = settings;
   void followStatus({
     ask: async () => askStatus(controlPlane(settings), { mesh, name }, signal),
     interval,
     dataplane: { mesh, name, ...(tokenFile === undefined ? {} : { tokenFile }) },
-    troubled: machine.notice,
+    onProblem: machine.notice,
     recovered: (what) => logger.info(what),
     failed: (error) => logger.debug("the control plane was not asked for the status of the dataplane", { error }),
     signal,
   });
 }
 
-/** Reports listeners that Envoy could not create for as long as this dataplane runs. */
-function heedListeners({ settings, machine, logger }: Context, held: Held, signal: AbortSignal): void {
+/** Reports listeners that Envoy failed to create for as long as this dataplane runs. */
+function reportLostListeners({ settings, machine, logger }: Context, held: Held, signal: AbortSignal): void {
   const { mesh, name, statusInterval } = settings;
   void watchListeners({
-    // Between two Envoys, and from the start of a stop, what it lacks means nothing.
+    // During a handover and during a stop, missing listeners mean nothing.
     admin: () => (held.supervisor?.state().name === "running" ? held.admin : undefined),
     report: async (listeners) => reportListeners(controlPlane(settings), { mesh, name }, listeners, signal),
     interval: listenerPollMs,
@@ -180,9 +180,9 @@ async function terminated(binary: string, startedAt: number, reason: string): Pr
   return UserError.of("envoy.failed", { problem });
 }
 
-/** What has to be ended or removed however the run goes. */
+/** What must be ended or removed whichever way the run ends. */
 interface Held {
-  /** Every Envoy that was started or found. */
+  /** Every Envoy that was started or adopted. */
   readonly children: Set<Child>;
   configDir?: ConfigDir;
   supervisor?: Supervisor;
@@ -190,12 +190,12 @@ interface Held {
   accessLogs?: AccessLogs;
 }
 
-/** What ends when the run does. */
+/** Signals of the run's life cycle. */
 interface Ends {
-  /** A stop before Envoy runs. */
+  /** Aborts when a stop is requested before Envoy runs. */
   readonly stop: AbortSignal;
   readonly over: AbortSignal;
-  /** To be called whenever Envoy's state has changed. */
+  /** Call it whenever Envoy's state changes. */
   readonly changed: () => void;
 }
 
@@ -211,7 +211,7 @@ function superviseEnvoy({ settings, logger }: Context, held: Held, { changed }: 
       logger.info(`Envoy: ${state.name}`);
       changed();
     },
-    undrained: (error) => logger.info("Envoy could not be drained", { error }),
+    drainFailed: (error) => logger.info("Envoy could not be drained", { error }),
   });
 }
 
@@ -221,7 +221,7 @@ const logsOf = ({ logger }: Context, held: Held, directory: string) => ({
   reopen: async () => held.admin?.reopenLogs(),
 });
 
-/** Waits for the end of a run's Envoys; the exit code. */
+/** Waits until the run's Envoys have exited. Resolves with the exit code. */
 async function untilEnd(held: Held, binary: string, startedAt: number): Promise<number> {
   setImmediate(releaseStartUpMemory);
   const outcome = await held.supervisor?.outcome;
@@ -230,23 +230,23 @@ async function untilEnd(held: Held, binary: string, startedAt: number): Promise<
   return outcome?.kind === "hurried" ? 1 : 0;
 }
 
-/** From settings to a stopped Envoy; the exit code. */
+/** A whole run from settings to a stopped Envoy. Resolves with the exit code. */
 async function live(context: Context, held: Held, ends: Ends): Promise<number> {
   const { settings, machine, logger } = context;
   const { stop, over } = ends;
   const token = givenToken(settings);
   if (token === undefined) machine.notice(noToken);
   const binary = findEnvoy(settings.binaryPath, machine.place);
-  // At once, and not only when the control plane has answered.
+  // Fail early, before the control plane answers.
   if (settings.configDir !== undefined) examineGiven(settings.configDir);
 
   const warnings: string[] = [];
   const warned = (sentence: string) => void warnings.push(sentence);
   const bootstrap = await prepareBootstrap(await fetch(context, token !== undefined, warned, stop));
-  noteXds(context, bootstrap.xds, over);
+  checkXdsServer(context, bootstrap.xds, over);
   const { temporary, uid, processes } = machine;
   const ended = await takeOver(settings, { temporary, given: settings.configDir, uid, processes }, logger);
-  // The proxy that the control plane took for another one was then the Envoy of our own that has just been ended.
+  // The other proxy that the control plane warned about was our own orphaned Envoy, which has just been ended.
   if (!ended) warnings.forEach(machine.notice);
   stop.throwIfAborted();
 
@@ -276,14 +276,14 @@ async function live(context: Context, held: Held, ends: Ends): Promise<number> {
 
   held.admin = bootstrap.admin && envoyAdmin(bootstrap.admin);
   held.supervisor = superviseEnvoy(context, held, ends, child);
-  heedStatus(context, over);
-  heedListeners(context, held, over);
+  watchStatus(context, over);
+  reportLostListeners(context, held, over);
   if (stop.aborted) held.supervisor.signal();
   ends.changed();
   return untilEnd(held, binary, startedAt);
 }
 
-/** Goes on with the Envoy of a run that this process had before it executed itself, and has a new one take over. */
+/** Continues with the Envoy that this process had before it executed itself, and starts a new one that takes over. */
 async function resume(context: Context, held: Held, ends: Ends, inherited: Inherited): Promise<number> {
   const { settings, machine, logger } = context;
   const startedAt = Date.now();
@@ -299,8 +299,8 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   closeKeptFifo();
   const token = presentToken(settings, configDir, machine.notice);
   if (token !== undefined) keepToken(context, token, configDir, ends.over);
-  heedStatus(context, ends.over);
-  heedListeners(context, held, ends.over);
+  watchStatus(context, ends.over);
+  reportLostListeners(context, held, ends.over);
   const binary = findEnvoy(settings.binaryPath, machine.place);
   const { envoy } = inherited;
 
@@ -314,7 +314,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
     logLevel: logger.level,
     logger,
     async fetch() {
-      // The proxy of this name that is connected is the one that runs.
+      // The connected proxy of this name is the one that runs, so these warnings do not matter to the user.
       const warned = (warning: string) => logger.info("the control plane warns", { warning });
       for (;;) {
         try {
@@ -325,7 +325,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
       }
     },
     started(fresh, epoch, xds) {
-      noteXds(context, xds, ends.over);
+      checkXdsServer(context, xds, ends.over);
       held.children.add(fresh);
       record(context, recordOf(context, fresh.pid, binary, epoch), envoy);
     },
@@ -339,7 +339,8 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
         ends.changed();
       });
     },
-    // Its shared memory says that a successor is being started, and Envoy takes no other then.
+    // Without an epoch: the shared memory of this Envoy says that a successor is starting, and Envoy accepts no other
+    // then.
     failed: () => record(context, recordOf(context, envoy.pid, envoy.executable)),
   });
   void replaced.then(
@@ -351,7 +352,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   return untilEnd(held, binary, startedAt);
 }
 
-/** What a start with these settings would use. Throws UserError for what the user can mend. */
+/** What a start with these settings would use. Throws UserError for what the user can fix. */
 export async function checkDataplane(settings: Settings, machine: Machine): Promise<CheckReport> {
   givenToken(settings);
   controlPlane(settings);
@@ -367,16 +368,16 @@ export async function checkDataplane(settings: Settings, machine: Machine): Prom
 /** How this process was started. */
 export interface Start {
   readonly invocation: Invocation;
-  /** The config dir of a run to go on with, when this process executed itself. */
+  /** The config dir of a run to continue, when this process executed itself. */
   readonly handover: string | undefined;
-  /** Gives the signals that came by now; undefined when none were held back. */
+  /** Passes the signals held so far to a handler; undefined when none were held. */
   readonly heldSignals: ((handler: OnSignal) => void) | undefined;
 }
 
 /**
- * Runs one dataplane proxy: fetches its bootstrap, starts Envoy with it and stays beside it until the end. The process
- * is not handed over to Envoy: draining, readiness, the token copy and a clean end all need somebody beside it.
- * Resolves with the exit code; throws UserError for what the user can mend.
+ * Runs one dataplane proxy: fetches its bootstrap, starts Envoy with it and stays until Envoy ends. Envoy does not
+ * replace this process, because draining, readiness, the token copy and cleanup need a process beside it. Resolves with
+ * the exit code; throws UserError for what the user can fix.
  */
 export async function runDataplane(
   settings: Settings,
@@ -395,7 +396,7 @@ export async function runDataplane(
     logger,
     notice: machine.notice,
   });
-  // A closed terminal is a wish to stop as well: its default would end kuma-dp and leave Envoy.
+  // Closing the terminal is a request to stop, too. The default action would end kuma-dp and leave Envoy running.
   const hangUpStops = hasTerminal();
 
   const onSignal: OnSignal = (signal) => {
@@ -416,7 +417,7 @@ export async function runDataplane(
     if (held.admin === undefined) throw new Error("Envoy has no admin interface that kuma-dp knows of");
     await held.admin.reopenLogs();
   }, logger);
-  // Also the last resort for every way out that passes by the end of this function.
+  // Also runs on "exit", for every path that skips the end of this function.
   const release = () => {
     if (held.supervisor?.state().name !== "ended") for (const child of held.children) child.kill("SIGKILL");
     held.accessLogs?.abort();
@@ -435,7 +436,7 @@ export async function runDataplane(
   const running = () => held.supervisor !== undefined && held.supervisor.state().name !== "ended";
   const ready = async () => {
     const state = held.supervisor?.state().name;
-    // Between two Envoys the one that serves has no admin interface any more.
+    // During a handover the Envoy that serves has no admin interface any more.
     return state === "handing-over" || (state === "running" && (await held.admin?.live()) === true);
   };
   const health = settings.healthPort === 0 ? undefined : serveHealth(settings.healthPort, { running, ready });

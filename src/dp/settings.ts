@@ -4,7 +4,7 @@ import { UserError } from "../lib/errors.js";
 import { defaultLogDirectories, logDirectoryProblem, mostLogDirectories } from "../lib/log-directories.js";
 import { durationSetting, int, list, type Parser, port, resolveSettings, str } from "../lib/settings.js";
 
-/** Text that must be there, even when a variable is set to nothing. */
+/** A required text; a variable that is set to nothing does not count. */
 const required: Parser<string> = Object.assign(
   (raw: unknown, name: string): string => {
     const text = str(raw, name);
@@ -28,7 +28,7 @@ const httpUrl: Parser<string> = Object.assign(
   { takesEmpty: true },
 );
 
-/** Directories for log files. Unlike other lists an empty one is a value. */
+/** Directories for log files. Unlike other lists, an empty list is a value here. */
 const directories: Parser<readonly string[]> = Object.assign(
   (raw: unknown, name: string): readonly string[] => {
     const given = list(raw, name);
@@ -45,12 +45,12 @@ const directories: Parser<readonly string[]> = Object.assign(
 );
 
 /**
- * Worker threads of an Envoy when nobody says: a sidecar serves one application. A worker of its own for each core
- * would multiply connection pools and per-worker copies of the configuration by the cores of the machine, for each sidecar on it.
+ * The default number of Envoy's worker threads. A sidecar serves one application: a worker per core would multiply
+ * connection pools and per-worker copies of the configuration by the number of cores, for each sidecar on the machine.
  */
 const defaultConcurrency = Math.min(2, availableParallelism());
 
-/** Every knob of kuma-dp, once. A key is its flag's name, where run has such a flag. */
+/** All settings of kuma-dp. A key is the name of its flag, where `run` has such a flag. */
 export const table = {
   name: {
     path: "dataplane.name",
@@ -172,7 +172,7 @@ export const table = {
   },
 } as const;
 
-/** What kuma-dp works with: paths are absolute, what was not given is undefined, times are milliseconds. */
+/** The resolved settings: paths are absolute, what was not given is undefined, times are in milliseconds. */
 export interface Settings {
   readonly name: string;
   readonly mesh: string;
@@ -193,13 +193,16 @@ export interface Settings {
 
 export type Flags = Readonly<Partial<Record<keyof typeof table, string | undefined>>>;
 
-/** Settings from flags and environment. Throws UserError("settings.invalid") with everything that is wrong. */
+/**
+ * Reads the settings from flags and environment. Throws UserError("settings.invalid") that lists everything that is
+ * wrong.
+ */
 export function readSettings(
   flags: Flags,
   env: Readonly<Record<string, string | undefined>>,
   workingDirectory: string,
 ): { settings: Settings; warnings: readonly string[] } {
-  // The name has no default: left out it is refused like an empty one, together with whatever else is wrong.
+  // The name has no default. When it is missing, it is rejected like an empty one, together with the other problems.
   const name = flags.name ?? (table.name.env.every((variable) => env[variable] === undefined) ? "" : undefined);
   const { values, origins, warnings } = resolveSettings(table, { env, flags: { ...flags, name } });
   const absolute = (file: string) => (file === "" ? undefined : path.resolve(workingDirectory, file));

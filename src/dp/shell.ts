@@ -2,13 +2,13 @@ import { accessSync, constants } from "node:fs";
 
 export const shell = "/bin/sh";
 
-/** Whether there is one; our image has none. */
+/** Whether there is a shell; our image has none. */
 export function hasShell(): boolean {
   try {
     accessSync(shell, constants.X_OK);
     return true;
   } catch {
-    // Absent, or not ours to run.
+    // Missing, or not executable.
     return false;
   }
 }

@@ -2,11 +2,11 @@ import { UserError } from "../lib/errors.js";
 import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { ask, at, type ControlPlane, lookUp, shown } from "./bootstrap-client.js";
 
-/** What the control plane says of a dataplane whose proxy runs. */
+/** The control plane's status of a dataplane whose proxy runs. */
 export interface DataplaneStatus {
-  /** Whether there is a Dataplane of that name. */
+  /** Whether the Dataplane exists. */
   readonly known: boolean;
-  /** Why its proxy was refused a certificate when it last asked for one; undefined when it was not. */
+  /** The control plane's reason when it rejected the proxy's last request for a certificate; undefined when it did not. */
   readonly refusal: { readonly time: string; readonly reason: string } | undefined;
 }
 
@@ -21,13 +21,13 @@ function readStatus(body: string): DataplaneStatus | undefined {
   return { known, refusal: { time: shown(String(time)), reason: shown(String(reason)) } };
 }
 
-/** What the control plane makes of the listeners that an Envoy has. */
+/** The control plane's verdict on the listeners that an Envoy has. */
 export interface ListenerVerdict {
-  /** Whether this control plane serves the proxy; where there are several it may be another one. */
+  /** Whether this control plane instance serves the proxy; another instance may. */
   readonly connected: boolean;
-  /** Listeners that Envoy acknowledged and does not have. */
+  /** Listeners that Envoy acknowledged but does not have. */
   readonly missing: readonly string[];
-  /** Envoy has not answered yet what it was sent last. */
+  /** Envoy has not yet answered the latest response. */
   readonly pending: boolean;
 }
 
@@ -39,12 +39,12 @@ function readVerdict(body: string): ListenerVerdict | undefined {
   return { connected, missing: names, pending: pending === true };
 }
 
-/** Names of listeners in one sentence. */
+/** Most listener names in one sentence. */
 const mostShown = 20;
 
 /**
- * Tells the control plane which listeners Envoy has. Undefined when it is of a release that doesn't ask for that.
- * @throws when it can't be reached, or refuses the report
+ * Reports Envoy's listeners to the control plane. Undefined when its release does not accept such reports.
+ * @throws when it can't be reached or rejects the report
  */
 export async function reportListeners(
   cp: ControlPlane,
@@ -55,7 +55,7 @@ export async function reportListeners(
   const body = JSON.stringify({ mesh, name, listeners });
   const direct =
     cp.kind === "bootstrap-server" ? await ask("POST", at(cp.url, statusPath), cp, signal, body) : undefined;
-  // As with the bootstrap, the address may be the API server's.
+  // As for the bootstrap, the address may be the API server's.
   const answer =
     direct === undefined || direct.status === 404
       ? await ask("POST", at((await lookUp(cp, [], signal)).href, statusPath), cp, signal, body)
@@ -66,7 +66,7 @@ export async function reportListeners(
 }
 
 /**
- * Asks once. Undefined when the control plane is of a release that doesn't tell.
+ * Requests the status once. Undefined when the control plane's release does not provide it.
  * @throws when it can't be reached
  */
 export async function askStatus(
@@ -79,7 +79,7 @@ export async function askStatus(
     const answer = await ask("GET", at(cp.url, question), cp, signal);
     if (answer.status === 200) return readStatus(answer.body);
   }
-  // As with the bootstrap, the address may be the API server's.
+  // As for the bootstrap, the address may be the API server's.
   const server = await lookUp(cp, [], signal);
   const answer = await ask("GET", at(server.href, question), cp, signal);
   return answer.status === 200 ? readStatus(answer.body) : undefined;

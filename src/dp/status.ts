@@ -2,33 +2,36 @@ import { sleep } from "../lib/deadline.js";
 import type { DataplaneStatus } from "./status-client.js";
 
 export interface StatusOptions {
-  /** Undefined: the control plane doesn't tell. Rejects when it can't be reached, which nothing is made of. */
+  /**
+   * Resolves with undefined when the control plane does not provide a status. Rejects when it can't be reached, which
+   * is not reported as a problem.
+   */
   readonly ask: () => Promise<DataplaneStatus | undefined>;
-  /** Milliseconds between two questions. */
+  /** Milliseconds between two requests. */
   readonly interval: number;
   readonly dataplane: { readonly mesh: string; readonly name: string; readonly tokenFile?: string };
-  /** Hears once of each trouble, in a sentence. */
-  readonly troubled: (sentence: string) => void;
+  /** Called once for each problem, with a sentence. */
+  readonly onProblem: (sentence: string) => void;
   readonly recovered: (sentence: string) => void;
   readonly failed: (error: unknown) => void;
   readonly signal: AbortSignal;
   readonly random?: () => number;
 }
 
-/** The first question comes when Envoy has had time to ask for its certificate. */
+/** By the first request Envoy has had time to ask for its certificate. */
 const firstMs = 10_000;
 
-interface Trouble {
-  /** Tells it from others. */
+interface Problem {
+  /** Identifies the problem. */
   readonly key: string;
   readonly sentence: string;
 }
 
-/** What is wrong by this status; undefined when nothing is. */
-function troubleIn(
+/** The problem in this status; undefined when there is none. */
+function problemIn(
   { known, refusal }: DataplaneStatus,
   { mesh, name, tokenFile }: StatusOptions["dataplane"],
-): Trouble | undefined {
+): Problem | undefined {
   if (!known) {
     return {
       key: "unknown",
@@ -50,13 +53,13 @@ function troubleIn(
   };
 }
 
-/** Asks the control plane again and again, and says what it finds wrong. Resolves when the signal aborts. */
+/** Polls the control plane for the dataplane's status and reports problems. Resolves when the signal aborts. */
 export async function followStatus(options: StatusOptions): Promise<void> {
   const { ask, interval, dataplane, signal, random = Math.random } = options;
-  let told: string | undefined;
+  let reported: string | undefined;
   let pause = Math.min(interval, firstMs);
   for (;;) {
-    // Sidecars that were started together don't ask together.
+    // Jitter, so that sidecars started together don't poll together.
     await sleep(pause * (0.75 + random() / 2), signal).catch(() => undefined);
     if (signal.aborted) return;
     pause = interval;
@@ -68,10 +71,10 @@ export async function followStatus(options: StatusOptions): Promise<void> {
       options.failed(error);
     }
     if (status === undefined) continue;
-    const trouble = troubleIn(status, dataplane);
-    if (trouble?.key === told) continue;
-    told = trouble?.key;
-    if (trouble === undefined) options.recovered("the control plane finds nothing wrong with this dataplane any more");
-    else options.troubled(trouble.sentence);
+    const problem = problemIn(status, dataplane);
+    if (problem?.key === reported) continue;
+    reported = problem?.key;
+    if (problem === undefined) options.recovered("the control plane finds nothing wrong with this dataplane any more");
+    else options.onProblem(problem.sentence);
   }
 }

@@ -9,41 +9,40 @@
  *      └─────────────── Envoy exits ──────────────┴──────────────────────────────┴────────────────────────────┘──> ended
  */
 export type State =
-  /** Envoy serves; the one before it may still have connections. */
+  /** Envoy serves; its predecessor may still have connections. */
   | { readonly name: "running" }
-  /** Its successor was started, and gets its configuration and its listeners while Envoy goes on serving. */
+  /** A successor was started and receives its configuration and listeners, while Envoy keeps serving. */
   | { readonly name: "handing-over" }
-  /** The first signal came: Envoy was told to drain, still carries its connections, and we wait for the last to close. */
+  /** The first signal arrived: Envoy drains and still carries its connections; we wait for the last one to close. */
   | { readonly name: "draining" }
-  /** SIGTERM was sent; Envoy gets a margin to go by itself. */
+  /** SIGTERM was sent; Envoy has a margin to exit by itself. */
   | { readonly name: "terminating" }
-  /** SIGKILL was sent; `hurried` when a second signal asked for it, which is not a clean end. */
+  /** SIGKILL was sent. `hurried` when a second signal requested it, which is not a clean end. */
   | { readonly name: "killing"; readonly hurried: boolean }
-  /** Envoy is gone. Nothing happens any more. */
+  /** Envoy is gone. Final. */
   | { readonly name: "ended"; readonly outcome: Outcome };
 
 export type Outcome =
-  /** Envoy ended well by itself, or was stopped as asked. */
+  /** Envoy exited successfully, or was stopped as requested. */
   | { readonly kind: "stopped" }
-  /** Envoy failed: `reason` says with which status or signal. */
+  /** Envoy failed: `reason` has its exit status or signal. */
   | { readonly kind: "failed"; readonly reason: string }
   /** A second signal cut the stop short. */
   | { readonly kind: "hurried" };
 
 export type Event =
   | { readonly kind: "signal" }
-  /** A successor was started. */
   | { readonly kind: "successor-started" }
-  /** The successor serves, and is the Envoy that all else is about from now on. */
+  /** The successor serves and is the supervised Envoy from now on. */
   | { readonly kind: "successor-serves" }
   | { readonly kind: "successor-gone" }
-  /** No connection is left, or Envoy cannot be asked to drain. */
+  /** No connections are left, or Envoy cannot be drained. */
   | { readonly kind: "drained" }
-  /** The timer of the present state ran out. */
+  /** The timer of the current state expired. */
   | { readonly kind: "time-over" }
   | { readonly kind: "exited"; readonly code: number | null; readonly signal: string | null };
 
-/** What the driver must do upon entering the next state. */
+/** What the driver must do when it enters the next state. */
 export type Action = "drain" | "terminate" | "kill" | "none";
 
 export interface Step {
@@ -67,7 +66,7 @@ function exited(state: State, code: number | null, signal: string | null): Step 
       return ended({ kind: "failed", reason: signal === null ? `exit status ${code}` : `killed by ${signal}` });
     case "killing":
       return ended({ kind: state.hurried ? "hurried" : "stopped" });
-    // Once a stop was asked for, the way in which Envoy went is not an error any more.
+    // Once a stop was requested, Envoy's exit status is no longer an error.
     case "draining":
     case "terminating":
       return ended({ kind: "stopped" });
@@ -76,7 +75,7 @@ function exited(state: State, code: number | null, signal: string | null): Step 
   }
 }
 
-/** The next state and what to do about it; events that mean nothing in a state leave it as it is. */
+/** The next state and action. Events without a meaning in a state leave it unchanged. */
 export function step(state: State, event: Event): Step {
   if (event.kind === "exited") return exited(state, event.code, event.signal);
   switch (state.name) {
@@ -84,7 +83,7 @@ export function step(state: State, event: Event): Step {
       if (event.kind === "successor-started") return stay({ name: "handing-over" });
       return event.kind === "signal" ? { state: { name: "draining" }, action: "drain" } : stay(state);
     case "handing-over":
-      // It can't be asked to drain: its admin interface is closed, and the successor's may not be there yet.
+      // Envoy can't drain here: its admin interface is closed, and the successor's may not be available yet.
       if (event.kind === "signal") return terminate;
       return event.kind === "successor-started" ? stay(state) : stay({ name: "running" });
     case "draining":

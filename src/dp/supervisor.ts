@@ -1,56 +1,57 @@
 import type { EnvoyAdmin } from "./envoy-admin.js";
 import { type Event, type Outcome, type State, step } from "./supervision.js";
 
-/** A started Envoy, as far as supervision needs one. */
+/** A started Envoy, as supervision sees it. */
 export interface Child {
   readonly pid: number;
   kill(signal: "SIGTERM" | "SIGKILL" | "SIGUSR1"): void;
-  /** Settles once, when the process is gone. */
+  /** Resolves when the process has exited. */
   readonly exit: Promise<{ code: number | null; signal: string | null }>;
 }
 
 export interface Envoy {
   readonly child: Child;
-  /** Undefined where Envoy's admin interface is not known: a stop then does not drain. */
+  /** Undefined when Envoy's admin interface is unknown: a stop then does not drain. */
   readonly admin: Pick<EnvoyAdmin, "drain" | "connections"> | undefined;
 }
 
 export interface Supervised extends Envoy {
-  /** Longest wait for connections to end, in milliseconds. */
+  /** The longest wait for connections to close, in milliseconds. */
   readonly drainTime: number;
-  /** How long Envoy may take from SIGTERM to its end, in milliseconds. */
+  /** How long Envoy may take to exit after SIGTERM, in milliseconds. */
   readonly margin: number;
-  /** Pause between two looks at the open connections, in milliseconds. */
+  /** The pause between two checks of open connections, in milliseconds. */
   readonly poll: number;
-  /** Told of every new state, and of a drain that could not be done. */
+  /** Called for each new state. */
   readonly entered: (state: State) => void;
-  readonly undrained: (error: unknown) => void;
+  readonly drainFailed: (error: unknown) => void;
 }
 
 export interface Supervisor {
-  /** A signal to stop: the first drains, the second kills. */
+  /** Requests a stop: the first call drains, the second kills. */
   signal(): void;
   /**
-   * Supervises a successor beside the Envoy that it takes over from. Resolves with true once it serves, and with false
-   * when it or all is over before; then the first one goes on. Not to be called while `predecessor` is there.
+   * Supervises a successor beside the Envoy that it takes over from. Resolves with true once the successor serves, and
+   * with false when it or the whole run ends first; the first Envoy then continues. Must not be called while there is a
+   * `predecessor`.
    */
   replace(successor: Envoy, serves: () => Promise<boolean>): Promise<boolean>;
-  /** The process id of the Envoy that serves. */
+  /** The process ID of the Envoy that serves. */
   readonly pid: () => number;
-  /** The Envoy that was replaced last, until it is gone. */
+  /** The Envoy that was last replaced, until it has exited. */
   readonly predecessor: () => Child | undefined;
   readonly state: () => State;
-  /** Settles when no Envoy is left. */
+  /** Resolves when no Envoy is left. */
   readonly outcome: Promise<Outcome>;
 }
 
-/** Runs the state machine of supervision.ts over real (or a test's) Envoys. */
+/** Drives the state machine of supervision.ts with real Envoys, or those of a test. */
 export function supervise(supervised: Supervised): Supervisor {
   const { drainTime, margin, poll } = supervised;
   let envoy: Envoy = supervised;
   let state: State = { name: "running" };
   let predecessor: Child | undefined;
-  /** All that have not ended. */
+  /** Those that have not exited. */
   const alive = new Set<Child>();
   let timer: NodeJS.Timeout | undefined;
   let pollTimer: NodeJS.Timeout | undefined;
@@ -64,18 +65,18 @@ export function supervise(supervised: Supervised): Supervisor {
     for (const child of alive) child.kill(signal);
   };
 
-  const look = async (admin: Pick<EnvoyAdmin, "connections">) => {
-    // A predecessor drains already, and ends by itself when its own time is over.
+  const pollConnections = async (admin: Pick<EnvoyAdmin, "connections">) => {
+    // A predecessor is already draining and exits by itself when its time is over.
     if ((await admin.connections()) === 0 && predecessor === undefined) handle({ kind: "drained" });
     else if (state.name === "draining") pollTimer = setTimeout(() => watchConnections(admin), poll);
   };
   const giveUpDraining = (error: unknown) => {
     if (state.name !== "draining") return;
-    supervised.undrained(error);
+    supervised.drainFailed(error);
     handle({ kind: "drained" });
   };
   const watchConnections = (admin: Pick<EnvoyAdmin, "connections">) => {
-    look(admin).catch(giveUpDraining);
+    pollConnections(admin).catch(giveUpDraining);
   };
   const drain = async () => {
     arm(drainTime);
@@ -131,7 +132,7 @@ export function supervise(supervised: Supervised): Supervisor {
       if (state.name === "handing-over" && envoy.child !== successor.child) handle({ kind: "successor-gone" });
     });
     while (state.name === "handing-over" && !gone) {
-      // One that doesn't answer yet does not serve yet.
+      // An Envoy that does not answer yet does not serve yet.
       if (await serves().catch(() => false)) {
         if (gone || state.name !== "handing-over") break;
         if (alive.has(envoy.child)) predecessor = envoy.child;

@@ -10,7 +10,7 @@ export interface Dataplane {
   readonly name: string;
 }
 
-/** Where a killed kuma-dp of the same dataplane may have left something. */
+/** Where a killed kuma-dp of the same dataplane may have left files or processes. */
 export interface Traces {
   readonly temporary: string;
   /** The directory that the user named, if any. */
@@ -20,22 +20,22 @@ export interface Traces {
 }
 
 /**
- * Ends the Envoys that killed kuma-dps of this dataplane left and removes their temporary directories. Done right before
- * the new Envoy starts, so that the dataplane serves as long as it can; it must not be later, because two Envoys could
- * share one port. Throws UserError("config-dir.in-use") when the given directory belongs to a living kuma-dp, or to
- * the Envoy of another dataplane, which is not ours to end, and UserError("config-dir.unusable") when others could
- * have written what it holds. Resolves with whether an Envoy was ended.
+ * Ends the Envoys that killed kuma-dps of this dataplane left behind and removes their temporary directories. Call it
+ * right before the new Envoy starts, so that the dataplane serves as long as possible, but not later, because two
+ * Envoys could share one port. Resolves with whether an Envoy was ended.
+ * @throws UserError("config-dir.in-use") when the given directory belongs to a live kuma-dp, or to the Envoy of another
+ * dataplane, which we must not end, and UserError("config-dir.unusable") when others could have written its content
  */
 export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger: Logger): Promise<boolean> {
   let ended = false;
-  /** Frees a directory; if that may not be done, who holds it. */
-  const settle = async (directory: string): Promise<string | undefined> => {
+  /** Frees a directory. When it can't be freed, resolves with who holds it. */
+  const freeDirectory = async (directory: string): Promise<string | undefined> => {
     const record = readPidRecord(directory);
     // A record of this very process is from before it executed itself.
     const others: ProcessTable = (pid) => (pid === process.pid ? undefined : traces.processes(pid));
     const verdict = judge(record, others, traces.uid);
     if (verdict.kind === "free") {
-      // Of Envoys that are gone, too.
+      // Exited Envoys leave it behind, too.
       if (record !== undefined) removeSharedMemory(directory);
       return undefined;
     }
@@ -53,11 +53,11 @@ export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger
     return undefined;
   };
   for (const directory of leftOvers(traces.temporary, mesh, name, traces.uid)) {
-    if ((await settle(directory)) === undefined) removeLeftOver(directory);
+    if ((await freeDirectory(directory)) === undefined) removeLeftOver(directory);
   }
   if (traces.given === undefined) return ended;
   examineGiven(traces.given);
-  const holder = await settle(traces.given);
+  const holder = await freeDirectory(traces.given);
   if (holder !== undefined) throw UserError.of("config-dir.in-use", { directory: traces.given, holder });
   return ended;
 }

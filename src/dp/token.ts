@@ -4,7 +4,7 @@ import { tokenProblem } from "../identity/token-claims.js";
 import { readToken, rereadToken } from "../identity/token-file.js";
 import { messageOf, UserError } from "../lib/errors.js";
 
-/** Whose token it has to be. */
+/** The dataplane that the token must belong to. */
 export interface TokenOwner {
   readonly name: string;
   readonly mesh: string;
@@ -13,28 +13,28 @@ export interface TokenOwner {
 export interface TokenCopy {
   readonly source: string;
   readonly owner: TokenOwner;
-  /** The token that was read at start. */
+  /** The token read at startup. */
   readonly initial: string;
   readonly write: (token: string) => void;
-  /** Hears once of each thing that is wrong with the source, in a sentence. */
-  readonly troubled: (reason: string) => void;
-  /** Hears of a copy that was renewed, and of a source that is well again. */
+  /** Called once for each problem with the source, with a sentence. */
+  readonly onProblem: (reason: string) => void;
+  /** Called when the copy was renewed and when the source is usable again. */
   readonly replaced: () => void;
-  /** Hears why changes are only noticed once a minute. */
-  readonly unwatched: (error: unknown) => void;
+  /** Called with the reason why changes are noticed only once a minute. */
+  readonly watchFailed: (error: unknown) => void;
   readonly now?: () => Date;
 }
 
 const recheckMs = 60_000;
-/** Who writes a file anew often empties it first. */
+/** Programs that rewrite a file often empty it first. */
 const settleMs = 250;
 
 const wayOut = ({ name, mesh }: TokenOwner) =>
   `make one with \`kumactl generate dataplane-token --name=${name} --mesh=${mesh}\``;
 
 /**
- * The token in a file, if it is one for this dataplane.
- * @throws UserError what `readToken` throws, and "token.unusable", each with what is wrong and how to get another one
+ * Reads the token in a file, if it is valid for this dataplane.
+ * @throws UserError what `readToken` throws, or "token.unusable", each with what is wrong and how to get another token
  */
 export function usableToken(source: string, owner: TokenOwner, now: Date, read = readToken): string {
   let token: string;
@@ -50,16 +50,16 @@ export function usableToken(source: string, owner: TokenOwner, now: Date, read =
 }
 
 /**
- * Keeps a copy equal to its source until the signal aborts. The directory is watched, not the file, because Kubernetes
- * swaps a link beside it; the clock covers file systems that tell nothing, and tokens that expire. A source that cannot be
- * used leaves the copy as it is.
+ * Keeps a copy of a token in sync with its source until the signal aborts. The directory is watched instead of the
+ * file, because Kubernetes replaces a link next to it. The periodic check covers file systems without notifications,
+ * and tokens that expire. While the source is not usable, the copy stays as it is.
  */
 export function followToken(copy: TokenCopy, signal: AbortSignal): void {
   const { source, owner, now = () => new Date() } = copy;
   let current = copy.initial;
-  let trouble: string | undefined;
+  let reported: string | undefined;
 
-  function look(): void {
+  function check(): void {
     try {
       const token = usableToken(source, owner, now(), rereadToken);
       const renewed = token !== current;
@@ -67,37 +67,37 @@ export function followToken(copy: TokenCopy, signal: AbortSignal): void {
         copy.write(token);
         current = token;
       }
-      if (renewed || trouble !== undefined) copy.replaced();
-      trouble = undefined;
+      if (renewed || reported !== undefined) copy.replaced();
+      reported = undefined;
     } catch (error) {
-      const reason = kindOf(error);
-      if (reason === trouble) return;
-      trouble = reason;
-      copy.troubled(messageOf(error));
+      const reason = problemKey(error);
+      if (reason === reported) return;
+      reported = reason;
+      copy.onProblem(messageOf(error));
     }
   }
 
   let settling: NodeJS.Timeout | undefined;
-  // Not put off by further changes: a directory may never be at rest.
+  // Not delayed by further changes: a directory may never be quiet.
   const soon = () => {
     settling ??= setTimeout(() => {
       settling = undefined;
-      look();
+      check();
     }, settleMs);
   };
   copy.write(current);
-  const timer = setInterval(look, recheckMs);
+  const timer = setInterval(check, recheckMs);
   const stop = () => {
     clearInterval(timer);
     clearTimeout(settling);
   };
   signal.addEventListener("abort", stop, { once: true });
   try {
-    watch(path.dirname(source), { signal, persistent: false }, soon).on("error", copy.unwatched);
+    watch(path.dirname(source), { signal, persistent: false }, soon).on("error", copy.watchFailed);
   } catch (error) {
-    copy.unwatched(error);
+    copy.watchFailed(error);
   }
 }
 
-/** What tells one trouble from another: the text of an expired token's holds the time. */
-const kindOf = (error: unknown): string => messageOf(error).replace(/\(the clock of this machine says [^)]*\)/, "");
+/** Identifies a problem. The message about an expired token contains the current time, which is removed. */
+const problemKey = (error: unknown): string => messageOf(error).replace(/\(the clock of this machine says [^)]*\)/, "");

@@ -2,19 +2,19 @@ import { connect } from "node:net";
 import { messageOf } from "../lib/errors.js";
 import { hostPort, isLoopback } from "../lib/host.js";
 
-/** Where a bootstrap sends Envoy for its configuration. */
+/** The xDS server in a bootstrap. */
 export interface XdsServer {
   readonly host: string;
   readonly port: number;
-  /** Whether the control plane took the host from our own request, because its advertised hostname is not set. */
-  readonly asAsked: boolean;
+  /** True when the control plane took the host from our own request, because its advertised hostname is not set. */
+  readonly hostFromRequest: boolean;
 }
 
 const patienceMs = 5_000;
 const setting = "KUMA_GENERAL_ADVERTISED_HOSTNAME";
 
-/** Why no connection to it comes about; undefined when one does. */
-function refusal({ host, port }: XdsServer, signal: AbortSignal): Promise<string | undefined> {
+/** Why the server can't be connected to; undefined when it can. */
+function connectionError({ host, port }: XdsServer, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: patienceMs });
     const end = (reason?: string) => {
@@ -31,8 +31,8 @@ function refusal({ host, port }: XdsServer, signal: AbortSignal): Promise<string
   });
 }
 
-/** What a user has to know of where Envoy is sent, at once; undefined when nothing is wrong with it. */
-export function misdirection({ host }: XdsServer, controlPlane: string): string | undefined {
+/** A warning about an xDS server that is wrong in any case; undefined when there is none. */
+export function loopbackWarning({ host }: XdsServer, controlPlane: string): string | undefined {
   const asked = new URL(controlPlane).hostname;
   if (isLoopback(asked) || !isLoopback(host)) return undefined;
   return (
@@ -41,11 +41,14 @@ export function misdirection({ host }: XdsServer, controlPlane: string): string 
   );
 }
 
-/** Tries the server once and says what came of it when it can't be reached, as Envoy says so only in its own log. */
-export async function unreachable(server: XdsServer, signal: AbortSignal): Promise<string | undefined> {
-  const reason = await refusal(server, signal);
+/**
+ * Connects to the server once. Resolves with a warning when it can't be reached, because Envoy reports that only in its
+ * own log.
+ */
+export async function connectionWarning(server: XdsServer, signal: AbortSignal): Promise<string | undefined> {
+  const reason = await connectionError(server, signal);
   if (reason === undefined) return undefined;
-  const why = server.asAsked
+  const why = server.hostFromRequest
     ? ` The host is the one that kuma-dp was told to ask, as ${setting} of kuma-cp is its default, localhost: set it if ` +
       "the xDS server is reached by another one"
     : "";

@@ -37,12 +37,12 @@ const serve = command({
   },
 });
 
-/** The documentation writes the flag with one dash, as Go programs do. */
+/** Kuma's documentation writes the flag with one dash, as Go programs do. */
 function twoDashes(arg: string): string {
   return /^-port(=|$)/.test(arg) ? `-${arg}` : arg;
 }
 
-/** kuma-tcp-echo; resolves with the exit code. */
+/** Runs kuma-tcp-echo. Resolves with the exit code. */
 export function main(args: string[]): Promise<number> {
   const description = "Sends back whatever it receives over TCP";
   return runProgram({ name: "kuma-tcp-echo", description, commands: [serve] }, args.map(twoDashes));

@@ -4,20 +4,20 @@ import { bind } from "../net/listen.js";
 import { parseRequestHead } from "./http-head.js";
 
 export interface EchoServer {
-  /** The port that was chosen, when 0 was asked for. */
+  /** The port in use; chosen by the kernel when 0 was requested. */
   readonly port: number;
-  /** Stops listening and cuts every connection. */
+  /** Stops listening and closes every connection. */
   close(): Promise<void>;
 }
 
-/** A client that neither reads the echo of its HTTP request nor closes loses the connection after this time. */
+/** A client that neither reads the echo of its HTTP request nor closes is disconnected after this time. */
 const lingerMs = 5000;
 const backlog = 4096;
 
 function answerHttp(socket: Socket, bytes: Buffer): void {
   socket.removeAllListeners("data");
-  // Bytes that are still on their way are read and dropped: closing over unread bytes would reset the
-  // connection and could take the echo with it.
+  // Bytes that still arrive are read and dropped: closing a socket with unread bytes would reset the connection and
+  // could lose the echo.
   socket.resume();
   socket.setTimeout(lingerMs, () => socket.destroy());
   socket.end(bytes);
@@ -35,16 +35,16 @@ function serve(socket: Socket, log: (line: string) => void): void {
       return;
     }
     log(`TCP connection: ${bytes.length} bytes from ${peer}`);
-    // A peer that sends without reading is not read from until it has taken what it sent.
+    // Backpressure: a peer that does not read its echo is not read from.
     if (!socket.write(bytes)) socket.pause();
   });
   socket.on("drain", () => socket.resume());
-  // A peer that has finished sending still gets everything back before we finish, too.
+  // A peer that has finished sending still gets its whole echo before we close.
   socket.on("end", () => socket.end());
   socket.on("error", (error) => log(`TCP connection from ${peer} broke: ${error.message}`));
 }
 
-/** Starts the echo service on all interfaces. Throws UserError("port.echo") when the port cannot be had. */
+/** Starts the echo service on all interfaces. Throws UserError("port.echo") when the port is not available. */
 export async function startEcho(port: number, log: (line: string) => void): Promise<EchoServer> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {

@@ -8,8 +8,8 @@ import type { Store } from "../../src/store/store.js";
 import { emptyView } from "../../src/view/apply.js";
 
 /**
- * What the HTTP API needs of certificate authorities, of proxies and of itself, over a store; no proxy is connected, no
- * rotation begins, and everyone may do everything.
+ * What the HTTP API needs to know about certificate authorities, proxies and its own server, over a store. No proxy is
+ * connected, no rotation can start, and everyone may do everything.
  */
 export function authorityOptions(
   store: Store,

@@ -9,15 +9,15 @@ export interface IssuedCertificate {
 
 interface Issue {
   readonly name: string;
-  /** The authority; a certificate without one is an authority itself. */
+  /** The issuing CA; without one the certificate is a CA certificate itself. */
   readonly by?: IssuedCertificate;
-  /** DNS names, or IP addresses. */
+  /** DNS names or IP addresses. */
   readonly hosts?: readonly string[];
 }
 
 let serial = 1;
 
-/** An RSA certificate that is valid for a day. */
+/** Creates an RSA certificate that is valid for a day. */
 export function issueCertificate({ name, by, hosts = [] }: Issue): IssuedCertificate {
   const { privateKey, publicKey } = generateKeyPairSync("rsa", {
     modulusLength: 2048,

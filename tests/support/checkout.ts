@@ -8,7 +8,7 @@ function run(program: string, args: readonly string[], cwd: string): string {
   return stdout;
 }
 
-/** A second checkout, in `directory`, of what this one holds, whether committed or not, with node_modules of its own. */
+/** Copies this checkout to `directory`, including uncommitted changes, with its own node_modules. */
 export function checkoutTo(directory: string): void {
   run("git", ["clone", "--quiet", "--local", ".", directory], ".");
   const list = (...words: string[]) =>
@@ -20,6 +20,6 @@ export function checkoutTo(directory: string): void {
     else fs.rmSync(path.join(directory, name), { force: true });
   }
   const links = spawnSync("cp", ["-al", "node_modules", directory], { encoding: "utf8" });
-  // Another file system has no links to this one.
+  // Hard links don't work across file systems.
   if (links.status !== 0) run("cp", ["-a", "node_modules", directory], ".");
 }

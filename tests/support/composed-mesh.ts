@@ -9,12 +9,12 @@ import { createHome } from "../unit/ctl/stage.js";
 import { anyPorts, type Running, startProgram } from "./executable.js";
 import { freePort } from "./ports.js";
 
-/** A control plane with kinds that somebody added, in this process, and sidecars and a kumactl that belong to it. */
+/** A control plane with additional kinds in this process, with sidecars and a kumactl for it. */
 export interface ComposedMesh {
   readonly api: string;
-  /** Starts the real kuma-dp with its Envoy; returns what Envoy's admin server answers. */
+  /** Starts the real kuma-dp with its Envoy. Returns a client of Envoy's admin interface. */
   sidecar(name: string): Promise<(target: string) => Promise<string>>;
-  /** What kumactl prints; fails when it does. */
+  /** Runs kumactl and returns its output; throws when it fails. */
   kumactl(...words: string[]): Promise<string>;
   /** Writes resources to a file and applies it with kumactl. */
   apply(...resources: readonly unknown[]): Promise<string>;

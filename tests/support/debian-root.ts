@@ -3,10 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { cacheDirectory } from "../../scripts/fetch-envoy.mjs";
 
-/**
- * Unpacks the least that is a Debian, with systemd, of this machine's own release, into `directory`. It is made once and
- * kept in the cache.
- */
+/** Unpacks a minimal Debian with systemd, of this machine's own release, into `directory`. It is built once and cached. */
 export function unpackDebianRoot(directory: string): void {
   const release = /^VERSION_CODENAME=(\w+)$/m.exec(fs.readFileSync("/etc/os-release", "utf8"))?.[1];
   if (release === undefined) throw new Error("/etc/os-release names no release of Debian (VERSION_CODENAME)");
@@ -22,6 +19,6 @@ export function unpackDebianRoot(directory: string): void {
   fs.mkdirSync(directory, { recursive: true });
   const unpacked = spawnSync("tar", ["-xf", archive, "-C", directory], { encoding: "utf8" });
   if (unpacked.status !== 0) throw new Error(`${archive}: ${unpacked.stderr}`);
-  // What the installation of a machine brings.
+  // Files that an installed machine has.
   fs.writeFileSync(path.join(directory, "etc", "hosts"), "127.0.0.1 localhost\n::1 localhost\n");
 }

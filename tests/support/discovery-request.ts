@@ -1,7 +1,7 @@
 /** The method of aggregated discovery that Envoys with our bootstrap call. */
 export const deltaMethod = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-/** A gRPC message in its frame. */
+/** Frames a gRPC message. */
 export function framed(message: Uint8Array, flag = 0): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(flag, 0);
@@ -9,10 +9,10 @@ export function framed(message: Uint8Array, flag = 0): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** The message in a frame. */
+/** The message in a gRPC frame. */
 export const unframed = (bytes: Buffer): Buffer => bytes.subarray(5);
 
-/** A protobuf field with its length before it. */
+/** A length-delimited protobuf field. */
 export function field(number: number, content: string | Uint8Array): Buffer {
   const bytes = Buffer.from(content);
   const varint: number[] = [];
@@ -23,6 +23,9 @@ export function field(number: number, content: string | Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([(number << 3) | 2, ...varint]), bytes]);
 }
 
-/** The first delta request of a node, in its frame; written by hand, since the generated class of Node is another module's. */
+/**
+ * A framed first delta request of a node. It is written by hand, because the generated Node class belongs to another
+ * module.
+ */
 export const firstRequest = (id: string, typeUrl: string, ...more: Uint8Array[]): Buffer =>
   framed(Buffer.concat([field(1, field(1, id)), field(2, typeUrl), ...more]));

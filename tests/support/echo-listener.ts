@@ -4,7 +4,7 @@ import type { ListenerKind } from "../../src/envoy/listener-kinds/listener-kind.
 
 const typeUrl = "type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo";
 
-/** A kind of listener that nobody but tests knows: Envoy itself answers, for inbounds that say so. */
+/** A listener kind that only tests have: Envoy itself answers, for inbounds that request it. */
 export const echoListener: ListenerKind = {
   name: "echo",
   serves: (subject) => subject.side === "inbound" && subject.tags.every(({ protocol }) => protocol === "echo"),

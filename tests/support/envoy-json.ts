@@ -4,7 +4,7 @@ import { kinds, type ProxyConfig, typeUrls, type XdsKind } from "../../src/envoy
 
 export type Json = Record<string, unknown>;
 
-/** A proxy's configuration in Envoy's JSON: what it is told of each kind, by name; kinds of which there is nothing are left out. */
+/** A proxy's configuration as Envoy JSON: the resources of each type by name, without types that have none. */
 export type ConfigJson = { readonly [Title in (typeof titles)[XdsKind]]?: readonly Json[] };
 
 const titles = {
@@ -15,7 +15,7 @@ const titles = {
   sds: "secrets",
 } as const satisfies Record<XdsKind, string>;
 
-/** The order of fields is a matter of declarations, and says nothing. */
+/** The order of fields depends on declarations only. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
@@ -23,7 +23,7 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
 }
 
-/** What Envoy reads from the bytes of a configuration. */
+/** Decodes the bytes of a configuration as Envoy does. */
 export function configJson(config: ProxyConfig): ConfigJson {
   const { registry } = builtInApi();
   const shown = kinds.map((kind) => {

@@ -7,7 +7,7 @@ import { bin } from "./executable.js";
 
 const extensions = "type.googleapis.com/envoy.extensions";
 
-/** A listener that does nothing but use the routes: a static configuration has no place of its own for those. */
+/** A listener that only uses the routes, because a static configuration has no section for them. */
 const routing = (routes: Json): Json => ({
   name: `routes ${String(routes.name)}`,
   address: { pipe: { path: `@${String(routes.name)}` } },
@@ -28,7 +28,7 @@ const routing = (routes: Json): Json => ({
   ],
 });
 
-/** A cluster that has the assignment in itself, for the same reason. */
+/** A cluster that contains the assignment, for the same reason. */
 const holding = (assignment: Json): Json => ({
   name: `assignment ${String(assignment.clusterName)}`,
   type: "STATIC",
@@ -36,7 +36,7 @@ const holding = (assignment: Json): Json => ({
   loadAssignment: assignment,
 });
 
-/** Everything of a proxy as parts of a static configuration, by that part. A listener's name is nothing but a name. */
+/** A proxy's resources as parts of a static configuration, grouped by part. The name of a listener has no meaning. */
 function parts(
   owner: string,
   config: ConfigJson,
@@ -51,12 +51,12 @@ function parts(
   ];
 }
 
-/** What a part must not share with a different part of the same configuration: its name, and where it listens. */
+/** What two different parts of one configuration must not share: name and listening address. */
 function claims(part: string, { name, address }: Json): string[] {
   return [`${part} ${String(name)}`, ...(address === undefined ? [] : [`address ${JSON.stringify(address)}`])];
 }
 
-/** Several proxies' configurations in one. */
+/** Combines the configurations of several proxies. */
 interface Batch {
   readonly configs: Map<string, ConfigJson>;
   readonly claimed: Map<string, string>;
@@ -73,7 +73,7 @@ const emptyBatch = (): Batch => ({
   secrets: new Map(),
 });
 
-/** Puts a proxy's configuration in; false, and nothing is done, when it has a different thing of a name that is taken. */
+/** Adds a proxy's configuration. Returns false, without changes, when a different part has the same name or address. */
 function join(batch: Batch, name: string, config: ConfigJson): boolean {
   const wanted = new Map<string, string>();
   for (const [part, resource] of parts(name, config)) {
@@ -109,8 +109,8 @@ function bootstrap({ clusters, listeners, secrets }: Batch): Json {
 
 export interface Validator {
   /**
-   * Puts the configurations to a real Envoy, as many in one go as get along. What it says of each that it does not take
-   * without a word, by the name it was given.
+   * Validates the configurations with a real Envoy, as many at once as fit together. Resolves with Envoy's output for
+   * each configuration that it rejects or warns about, by its given name.
    */
   objections(configs: ReadonlyMap<string, ConfigJson>): Promise<ReadonlyMap<string, string>>;
   /** How often Envoy was started. */
@@ -118,16 +118,16 @@ export interface Validator {
   close(): void;
 }
 
-/** Most configurations that are put to Envoy in one go. */
+/** Most configurations to validate at once. */
 const most = 60;
 
 export function openValidator(): Validator {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-validation-"));
-  // What TLS contexts name by a path relative to the proxy's directory.
+  // Files that TLS contexts refer to by a path relative to the proxy's directory.
   fs.writeFileSync(path.join(directory, "token"), "a.token.of-three-parts");
   let runs = 0;
 
-  /** Envoy's words; empty when it takes the configuration without any. */
+  /** Envoy's output; empty when it accepts the configuration without warnings. */
   function words(configuration: Json): Promise<string> {
     runs += 1;
     const file = path.join(directory, "bootstrap.json");
@@ -141,7 +141,7 @@ export function openValidator(): Validator {
     });
   }
 
-  /** Halves what Envoy objects to until each objection is to one. */
+  /** Splits a rejected set in halves until each error belongs to a single configuration. */
   async function search(configs: readonly (readonly [string, ConfigJson])[], found: Map<string, string>) {
     const batch = emptyBatch();
     for (const [name, config] of configs) join(batch, name, config);
@@ -153,7 +153,7 @@ export function openValidator(): Validator {
       await search(configs.slice(0, middle), found);
       await search(configs.slice(middle), found);
     }
-    // It may object to one, or to what only several do together.
+    // The error may come from one configuration, or only from the combination.
     if (found.size === before) found.set([...batch.configs.keys()].join(" with "), said);
   }
 

@@ -1,8 +1,8 @@
-/** Tries until `probe` neither throws nor says false, or the deadline is over; then its last failure is thrown. */
+/** Retries until `probe` neither throws nor returns false. At the deadline it throws the last failure. */
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
-  // Ample, because a machine that runs other work beside the tests starts processes slowly.
+  // Generous, because a machine that runs other work beside the tests starts processes slowly.
   deadlineMs = 30_000,
 ): Promise<NonNullable<Exclude<T, false>>> {
   const until = performance.now() + deadlineMs;

@@ -2,10 +2,10 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import path from "node:path";
 import { eventually } from "./eventually.js";
 
-/** Where the build put the programs. */
+/** The directory of the built programs. */
 export const bin = path.resolve(process.env.KUMA_BIN ?? "dist/bin");
 
-/** This machine's environment without settings of ours. */
+/** This machine's environment without Kuma settings. */
 function cleanEnvironment(extra: Readonly<Record<string, string>>) {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("KUMA_"));
   return { ...Object.fromEntries(kept), ...extra };
@@ -14,9 +14,9 @@ function cleanEnvironment(extra: Readonly<Record<string, string>>) {
 export interface Running {
   readonly child: ChildProcess;
   readonly output: () => string;
-  /** Exit code, or null after a signal. */
+  /** The exit code, or null after a signal. */
   readonly ended: Promise<number | null>;
-  /** Ends it by SIGTERM and waits. */
+  /** Sends SIGTERM and waits for the exit. */
   stop(): Promise<number | null>;
   kill(): Promise<number | null>;
 }
@@ -30,7 +30,7 @@ export function startProgram(
   directory = bin,
 ): Running {
   const words = [path.resolve(directory, program), ...args];
-  // Node raises its limit as far as it may: the other one has to be lowered with it, which only a shell does before it starts.
+  // Node raises its soft limit to the hard one, so both have to be lowered, which only a shell can do before it starts.
   const limited = ["sh", "-c", `ulimit -n ${openFiles} && exec "$@"`, "sh", ...words];
   const [command = "", ...rest] = openFiles === undefined ? words : limited;
   const child = spawn(command, rest, {
@@ -43,7 +43,7 @@ export function startProgram(
       text += chunk.toString();
     });
   }
-  // Its last words may come after its end; a child of its own that holds the pipe must not keep us waiting, though.
+  // The last output may arrive after the exit, but a child process that keeps the pipe open must not delay us.
   const ended = new Promise<number | null>((resolve) => {
     child.on("close", (code) => resolve(code));
     child.on("exit", (code) => setTimeout(resolve, 1000, code).unref());
@@ -65,7 +65,7 @@ export interface ControlPlane extends Running {
   readonly sdsPort: number;
 }
 
-/** Any free port for everything that a control plane listens on. */
+/** Settings for a free port on every listener of a control plane. */
 export const anyPorts = {
   KUMA_API_SERVER_PORT: "0",
   KUMA_BOOTSTRAP_SERVER_PORT: "0",
@@ -76,8 +76,8 @@ export const anyPorts = {
 };
 
 /**
- * A control plane on free ports, or on those given, that may have so many files open; the program is the build's or
- * that in `directory`. Ready when this resolves.
+ * Starts a control plane on free ports, or on the given ones, with this limit of open files; the program is the build's
+ * or the one in `directory`. Resolves once it is ready.
  */
 export async function startControlPlane(
   env: Readonly<Record<string, string>> = {},
@@ -112,7 +112,7 @@ export async function put(api: string, path: string, body: unknown): Promise<num
   return response.status;
 }
 
-/** Runs a program to its end. */
+/** Runs a program until it exits. */
 export function runProgram(program: string, args: readonly string[], input = "") {
   const { status, stdout, stderr } = spawnSync(path.join(bin, program), args, {
     input,

@@ -8,7 +8,7 @@ import { dataplane, permission, stored } from "./mesh-view.js";
 
 type Tags = Readonly<Record<string, string>>;
 
-/** Selectors written short: a text is a service. */
+/** Selectors in short form: a string is a service. */
 export const match = (...all: readonly (string | Tags)[]) =>
   all.map((tags) => ({ match: typeof tags === "string" ? { service: tags } : tags }));
 
@@ -26,7 +26,7 @@ const check = (name: string): Stored =>
     conf: { passiveChecks: { unhealthyThreshold: 3, penaltyInterval: "5s" } },
   } satisfies HealthCheck);
 
-/** A mesh in which every type of policy is about `web-1`, in every way that policies compete. */
+/** A mesh in which every policy type selects `web-1`, in every way in which policies compete. */
 export const policyMesh: readonly Stored[] = [
   stored("Mesh", "m", {
     mtls: { enabled: true, ca: { builtin: {} } },

@@ -1,9 +1,9 @@
 import type { Timers } from "../../src/lib/timers.js";
 
-/** The longest that a timer of Node can run; beyond it fires at once. */
+/** The longest delay of a Node timer; longer ones fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Time that passes only when a test says so: a clock, and timers that follow it. */
+/** A clock that only advances when a test says so, with timers that follow it. */
 export function createFakeTime(start = Date.parse("2026-01-01T00:00:00Z")) {
   const set = new Map<number, { readonly at: number; readonly callback: () => void }>();
   let elapsed = 0;
@@ -32,11 +32,11 @@ export function createFakeTime(start = Date.parse("2026-01-01T00:00:00Z")) {
     timers,
     /** Milliseconds since 1970. */
     now: () => start + elapsed + slept,
-    /** How many timers wait. */
+    /** The number of pending timers. */
     get waiting() {
       return set.size;
     },
-    /** Lets time pass; each timer that falls due meanwhile is called at its own time. */
+    /** Advances the clock; each timer that becomes due fires at its own time. */
     pass(milliseconds: number): void {
       const until = elapsed + milliseconds;
       for (let id = soonest(until); id !== undefined; id = soonest(until)) {
@@ -47,7 +47,7 @@ export function createFakeTime(start = Date.parse("2026-01-01T00:00:00Z")) {
       }
       elapsed = until;
     },
-    /** The clock goes on, and timers don't: as when the machine sleeps. */
+    /** Advances the clock but not the timers, as when the machine sleeps. */
     sleep(milliseconds: number): void {
       slept += milliseconds;
     },

@@ -1,4 +1,4 @@
-// Runs one test file and reports uvu's own results to the runner; uvu itself prints no count of failures.
+// Runs one test file and reports uvu's results to the runner, because uvu itself does not print the number of failures.
 import { pathToFileURL } from "node:url";
 
 type Result = readonly [errors: unknown, passed: number, skipped: number, total: number];
@@ -6,7 +6,7 @@ type Run = () => Promise<Result>;
 
 const state = globalThis as unknown as { UVU_DEFER: number; UVU_QUEUE: [null, ...Run[]][]; UVU_INDEX: number };
 state.UVU_DEFER = 1;
-// A group of uvu's queue begins with the name to print, null for none.
+// An entry of uvu's queue begins with the name to print, or null.
 state.UVU_QUEUE = [[null]];
 state.UVU_INDEX = 0;
 
@@ -25,7 +25,7 @@ const counted = (run: Run): Run => {
     return result;
   };
 };
-// In place: uvu holds the queue itself.
+// In place, because uvu holds the queue itself.
 for (const group of state.UVU_QUEUE) group.splice(1, group.length, ...group.slice(1).map((run) => counted(run as Run)));
 try {
   await (uvu as unknown as { exec(bail?: boolean): Promise<void> }).exec();

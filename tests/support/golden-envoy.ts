@@ -9,13 +9,13 @@ import { meshViewOf } from "./mesh-view.js";
 
 const root = path.join(goldenRoot, "envoy");
 
-/** Each is a folder with the resources of mesh `m`, and what every proxy of it is told. */
+/** The cases: each is a folder with the resources of mesh `m` and the configuration of each of its proxies. */
 export const goldenCases: readonly string[] = fs.readdirSync(root).sort();
 
-/** Stands for the certificate of the secret server, which nobody verifies here. */
+/** A stand-in for the secret server's certificate, which nothing verifies here. */
 const certificate = "-----BEGIN CERTIFICATE-----\nof the secret server\n-----END CERTIFICATE-----\n";
 
-/** What a case's resources come to, by the name of the proxy, for Envoys whose bootstrap has this revision. */
+/** The configurations of a case, by proxy name, for Envoys whose bootstrap has this revision. */
 export function generateCase(name: string, revision = bootstrapRevision): ReadonlyMap<string, ConfigJson> {
   const mesh = meshViewOf(...readMeshFile(fs.readFileSync(path.join(root, name, "resources.yaml"), "utf8")));
   const surroundings = { connectTimeoutMs, secretServer: { target: "localhost:5677", root: certificate } };

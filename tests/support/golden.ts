@@ -3,7 +3,7 @@ import path from "node:path";
 
 export const goldenRoot = path.join(import.meta.dirname, "..", "..", "fixtures", "golden");
 
-/** Compares exactly with a stored text; UPDATE_GOLDEN=1 writes it instead. */
+/** Compares exactly with a stored text, or writes it when UPDATE_GOLDEN=1. */
 export function golden(name: string, actual: string): { readonly actual: string; readonly expected: string } {
   const file = path.join(goldenRoot, name);
   if (process.env.UPDATE_GOLDEN === "1") {

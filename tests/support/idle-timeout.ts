@@ -6,7 +6,7 @@ import { duration } from "../../src/resources/scalars.js";
 import { object } from "../../src/resources/schema.js";
 import { selectorsSchema } from "../../src/resources/selector.js";
 
-/** A policy that nobody but tests knows: these two values are all that the program is told of it. */
+/** A policy that only tests have: these two values are everything that the program gets. */
 export const idleTimeoutType = policyType({
   name: "IdleTimeout",
   path: "idle-timeouts",

@@ -12,7 +12,7 @@ export interface Finding {
   readonly fix?: string;
 }
 
-/** `kumactl check` of the build, pointed at one control plane after the other; `close` removes its files. */
+/** Runs the build's `kumactl check` against one control plane after the other. `close` removes its files. */
 export function openCheck() {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "kumactl-check-"));
 
@@ -21,21 +21,21 @@ export function openCheck() {
     const controlPlanes = [{ name: "c", coordinates: { apiServer: { url: address } } }];
     const contexts = [{ name: "c", controlPlane: "c" }];
     fs.writeFileSync(config, JSON.stringify({ contexts, controlPlanes, currentContext: "c" }));
-    // Beside this process, not in its way: servers of this process may have to answer.
+    // Asynchronous, because servers in this process may have to answer.
     const running = startProgram("kumactl", ["--config-file", config, "check", "-o", "json", ...args]);
     await running.ended;
     const document: { categories: { checks: Finding[] }[] } = JSON.parse(running.output());
     return document.categories.flatMap(({ checks }) => checks);
   }
 
-  /** What one check finds; undefined when it does not apply. */
+  /** The result of one check; undefined when it does not apply. */
   const find = async (address: string, id: string): Promise<Finding | undefined> =>
     (await findings(address)).find((one) => one.id === id);
 
   return {
     findings,
     find,
-    /** Waits until a check has this result, and gives what it found. */
+    /** Waits until a check has this result, and returns its outcome. */
     until: (address: string, id: string, result: Finding["result"], deadlineMs?: number): Promise<Finding> =>
       eventually(
         `${id}: ${result}`,

@@ -3,23 +3,26 @@ import { once } from "node:events";
 
 export interface Terminal {
   readonly output: () => string;
-  /** Ctrl-C, and waits until all in it have ended. */
+  /** Sends Ctrl-C and waits until all its processes have exited. */
   interrupt(): Promise<void>;
 }
 
-/** A machine within this one, with processes, mounts and a loopback of its own: the documented ports are free there. */
+/**
+ * A virtual machine made of namespaces, with its own processes, mounts and loopback interface, so that the documented
+ * ports are free.
+ */
 export interface Machine {
-  /** Runs a script to its end, or for as many seconds. */
+  /** Runs a script until it exits, or for this many seconds. */
   run(script: string, seconds?: number): { status: number | null; stdout: string; stderr: string };
-  /** Moves a network device of this machine there, and gives it an address (with the length of its prefix). */
+  /** Moves a network device of this machine into it, and assigns an address (with prefix length). */
   attach(device: string, address: string): void;
-  /** Types a script into a terminal of its own, where it stays. */
+  /** Types a script into its own terminal, which stays open. */
   terminal(script: string): Terminal;
-  /** Ends everything that runs there. */
+  /** Ends all its processes. */
   stop(): Promise<void>;
 }
 
-/** Reads the leader's process id as the outside sees it, sets up, says so and stays. */
+/** Reports the leader's process ID as seen from outside, sets up, reports that, and keeps running. */
 const leaderScript = (setUp: string) => `
 set -e
 read -r pid _ < /proc/self/stat
@@ -48,7 +51,7 @@ function must(program: string, ...args: readonly string[]): void {
   if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${error?.message ?? stderr}`);
 }
 
-/** Connects two machines by a cable, on which they have these addresses. */
+/** Connects two machines with these addresses. */
 export function connectMachines(...ends: readonly [readonly [Machine, string], readonly [Machine, string]]): void {
   const devices = ends.map((_, index) => `kuma${process.pid}${"ab"[index]}`);
   const [one = "", other = ""] = devices;
@@ -57,8 +60,8 @@ export function connectMachines(...ends: readonly [readonly [Machine, string], r
 }
 
 /**
- * Starts a machine. `setUp` is a script that mounts what it needs; `shell` are the words that run a script in it,
- * the script following as the last one. Needs root.
+ * Starts a machine. `setUp` is a script that mounts what it needs; `shell` is the command that runs a script in it,
+ * which is appended as the last argument. Needs root.
  */
 export async function startMachine({ setUp, shell }: { setUp: string; shell: readonly string[] }): Promise<Machine> {
   const unshare = ["--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", leaderScript(setUp)];
@@ -79,7 +82,7 @@ export async function startMachine({ setUp, shell }: { setUp: string; shell: rea
       return { status, stdout, stderr };
     },
     terminal(script) {
-      // A process group of its own, as a terminal has one: Ctrl-C reaches all of it.
+      // Its own process group, as in a terminal: Ctrl-C reaches all of it.
       const child = spawn("nsenter", [...words, script], { stdio: ["ignore", "pipe", "pipe"], detached: true });
       const closed = once(child, "close");
       let text = "";

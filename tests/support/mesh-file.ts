@@ -9,14 +9,14 @@ import type { Stored } from "../../src/store/store.js";
 import { versionOf } from "../../src/store/version.js";
 import { checkRaw } from "./check-raw.js";
 
-/** What came of a document at the API's door. */
+/** The result of submitting a document to the API. */
 interface Admission {
   readonly stored: Stored;
-  /** Why it would be refused; empty when it is not. */
+  /** Why it would be rejected; empty when it would be accepted. */
   readonly causes: readonly Cause[];
 }
 
-/** Reads a document as the API does where it has no Envoy to ask: strictly, with defaults, validated. */
+/** Reads a document as the API does when it has no Envoy for validation: strictly, with defaults, validated. */
 function admit(document: Readonly<Record<string, unknown>>): Admission {
   const type = registry.byName(String(document.type));
   if (type === undefined) throw new Error(`there is no type ${String(document.type)}`);
@@ -38,7 +38,7 @@ function admit(document: Readonly<Record<string, unknown>>): Admission {
   return { stored: { type: type.name, mesh, name, spec, version: versionOf(1) }, causes };
 }
 
-/** Those of the documents that the API lets in. */
+/** The documents that the API accepts. */
 export function admittedOf(documents: readonly Readonly<Record<string, unknown>>[]): readonly Stored[] {
   return documents.flatMap((document) => {
     try {
@@ -51,7 +51,7 @@ export function admittedOf(documents: readonly Readonly<Record<string, unknown>>
   });
 }
 
-/** The resources of a file as they are applied; none of them may be refused. */
+/** The resources of a file as they are applied; throws when one of them is rejected. */
 export function readMeshFile(text: string): readonly Stored[] {
   return loadAll(text).map((document) => {
     const { stored, causes } = admit(document as Record<string, unknown>);

@@ -19,12 +19,12 @@ export interface Networking {
   readonly outbound?: readonly { readonly interface: string; readonly service: string }[];
 }
 
-/** An application that greets with its name at once, as server-first protocols do, and sends back what it gets. */
+/** An application that sends its name as a greeting at once, like a server-first protocol, and echoes what it receives. */
 export interface Application {
   readonly port: number;
-  /** How many connections it has seen. */
+  /** How many connections it has accepted. */
   readonly seen: () => number;
-  /** Ends its connections and refuses new ones. */
+  /** Closes its connections and refuses new ones. */
   stop(): Promise<void>;
   /** Listens on its port again. */
   start(): Promise<void>;
@@ -32,36 +32,36 @@ export interface Application {
 
 export interface SidecarOptions {
   readonly mesh?: string;
-  /** The token's text; "" for none; one for the sidecar's own name when left out. */
+  /** The token's text; "" for none. By default it is a token for the sidecar's own name. */
   readonly token?: string;
   readonly drainTime?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** The directory of another build's programs. */
   readonly from?: string;
-  /** Without a terminal, as services are: SIGHUP then reloads. */
+  /** Without a terminal, like a service: SIGHUP then reloads. */
   readonly service?: boolean;
 }
 
 export interface Sidecar extends Running {
   readonly admin: number;
-  /** What Envoy's admin server answers. */
+  /** Sends a request to Envoy's admin interface. */
   ask(path: string): Promise<string>;
 }
 
-/** A control plane, real sidecars and applications, all of which end with `close`. */
+/** A control plane with real sidecars and applications; `close` ends all of them. */
 export interface MeshStage {
   cp: ControlPlane;
   readonly temporary: string;
   application(name: string): Promise<Application>;
   apply(name: string, networking: Networking, mesh?: string): Promise<number>;
-  /** Writes a Mesh with mTLS on or off. */
+  /** Applies a Mesh with mTLS on or off. */
   mtls(enabled: boolean, mesh?: string): Promise<number>;
-  /** Writes a TrafficPermission from sources to destinations, each a service or a set of tags. */
+  /** Applies a TrafficPermission from sources to destinations, each a service or a set of tags. */
   permit(name: string, sources: readonly Tags[], destinations: readonly Tags[], mesh?: string): Promise<number>;
   remove(path: string): Promise<number>;
   token(name: string, mesh?: string, more?: Readonly<Record<string, unknown>>): Promise<string>;
   sidecar(name: string, options?: SidecarOptions): Promise<Sidecar>;
-  /** What `kumactl` answers when it talks to this control plane. */
+  /** Runs `kumactl` against this control plane and returns its output. */
   kumactl(...args: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string };
   close(): Promise<void>;
 }
@@ -71,7 +71,7 @@ type Tags = string | Readonly<Record<string, string>>;
 const selectors = (all: readonly Tags[]) =>
   all.map((tags) => ({ match: typeof tags === "string" ? { service: tags } : tags }));
 
-/** A stage whose control plane has these settings, and is of another build when `from` is that one's directory. */
+/** Starts a stage whose control plane has these settings; `from` is the directory of another build. */
 export async function openMeshStage(env: Readonly<Record<string, string>> = {}, from = bin): Promise<MeshStage> {
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-mesh-"));
   const applications: Application[] = [];
@@ -183,7 +183,7 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}, 
   return stage;
 }
 
-/** Connects and gives the greeting; fails when the connection does or ends without one. */
+/** Connects and returns the greeting; rejects when the connection fails or ends without one. */
 export function greeting(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, "127.0.0.1");
@@ -197,8 +197,8 @@ export function greeting(port: number): Promise<string> {
 }
 
 /**
- * Connects, sends a line, and gives all that an application of a stage said until the peer closed: nothing when the
- * connection was refused. A TLS alert is nobody's word.
+ * Connects, sends a line, and returns everything that an application of a stage sent until the peer closed: nothing
+ * when the connection was refused. TLS alerts are ignored.
  */
 export function refusal(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -206,7 +206,7 @@ export function refusal(port: number): Promise<string> {
     const socket = net.connect(port, "127.0.0.1", () => socket.write("is anybody there\n"));
     socket.on("data", (chunk) => {
       received += chunk.toString();
-      // Somebody answered, and would go on to.
+      // An application answered and keeps the connection open.
       if (received.includes("anybody")) socket.destroy();
     });
     socket.setTimeout(10_000, () => socket.destroy(new Error("neither answered nor closed")));
@@ -215,7 +215,7 @@ export function refusal(port: number): Promise<string> {
   });
 }
 
-/** Waits until connections bring this greeting. */
+/** Waits until connections get this greeting. */
 export const reaches = (port: number, name: string, deadlineMs?: number) =>
   eventually(`port ${port} leads to ${name}`, async () => (await greeting(port)) === name, deadlineMs);
 

@@ -4,7 +4,7 @@ import { versionOf } from "../../src/store/version.js";
 import { apply, emptyView, type TouchedMeshes } from "../../src/view/apply.js";
 import type { MeshView } from "../../src/view/mesh-view.js";
 
-/** What tests make the view of mesh `m` of. */
+/** The resources from which tests build the view of mesh `m`. */
 export const stored = (type: string, name: string, spec: unknown = {}, version = 1): Stored => ({
   type,
   mesh: "m",

@@ -38,7 +38,7 @@ const oddKeys = [
 
 const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** The JSON text of the value with a few of its parts replaced, removed, renamed, repeated or added. */
+/** The JSON text of the value with a few parts replaced, removed, renamed, repeated or added. */
 export function mutatedJson(value: unknown, random: Random): string {
   if (random.chance(0.03)) return random.pick(oddValues);
   if (Array.isArray(value)) {
@@ -54,7 +54,7 @@ export function mutatedJson(value: unknown, random: Random): string {
   return `{${entries.join()}}`;
 }
 
-/** Bytes that are most probably no JSON any more: cut, doubled or with bytes replaced. */
+/** Bytes that are most likely not valid JSON: truncated, doubled or with bytes replaced. */
 export function damaged(text: string, random: Random): Buffer {
   const bytes = Buffer.from(text);
   if (random.chance(0.3)) return bytes.subarray(0, random.below(bytes.length + 1));

@@ -9,7 +9,7 @@ import {
 import { descriptors } from "../../proto-gen/es/descriptors.js";
 import { createEnvoyApi, type EnvoyApi } from "../../src/envoy/raw/api.js";
 
-/** The API that we carry along and one thing more: a cluster's number `ofTomorrow`. */
+/** The API that we ship plus one field: a cluster's number `ofTomorrow`. */
 export function newerApi(): EnvoyApi {
   const set = fromBinary(FileDescriptorSetSchema, base64Decode(descriptors));
   const file = set.file.find(({ name }) => name === "envoy/config/cluster/v3/cluster.proto");

@@ -1,8 +1,8 @@
 import net from "node:net";
 
 /**
- * Each process has a block of ports of its own, below those that the kernel gives to outgoing
- * connections and to port 0: a port from there could be taken again before the program under test binds it.
+ * Each process has its own block of ports below those that the kernel assigns to outgoing connections and to port 0: a
+ * port from there could be taken again before the program under test binds it.
  */
 const blockSize = 100;
 const first = 11_000 + (process.pid % 200) * blockSize;
@@ -15,7 +15,7 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** A free port of this process's block, never the same twice. */
+/** A free port of this process's block, never the same one twice. */
 export async function freePort(): Promise<number> {
   while (next < blockSize) {
     const port = first + next++;
@@ -24,7 +24,7 @@ export async function freePort(): Promise<number> {
   throw new Error(`no port from ${first} to ${first + blockSize - 1} is free`);
 }
 
-/** Takes a port of 127.0.0.1 away from everybody else, and resets whoever connects to it. @returns what frees it */
+/** Occupies a port of 127.0.0.1 and resets connections to it. @returns a function that frees it */
 export async function occupy(port: number): Promise<() => Promise<void>> {
   const server = net.createServer((socket) => void socket.on("error", () => {}).resetAndDestroy());
   await new Promise<void>((resolve, reject) => {

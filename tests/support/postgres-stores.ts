@@ -8,7 +8,7 @@ import type { Address } from "./postgres.js";
 
 export interface TestStore extends OpenedStore {
   readonly id: string;
-  /** What it logged so far. */
+  /** What it has logged so far. */
   readonly log: () => string;
 }
 
@@ -21,7 +21,7 @@ interface OpenTestOptions extends Partial<Omit<OpenOptions, "postgres">> {
   readonly onLog?: (line: string) => void;
 }
 
-/** A store as kuma-cp opens it, with short times; closed by `closeStores`. */
+/** A store as kuma-cp opens it, with short timeouts; `closeStores` closes it. */
 export async function openStore(
   address: Address,
   { postgres = {}, onLog, ...options }: OpenTestOptions = {},
@@ -57,7 +57,7 @@ export async function closeStores(): Promise<void> {
   await Promise.all(opened.splice(0).map(({ store }) => store.close()));
 }
 
-/** What one who follows the feed knows, by key: the version and the spec as text. */
+/** The state that a reader of the feed has, by key: the version and the spec as text. */
 export interface Follower {
   readonly known: ReadonlyMap<string, string>;
   readonly listings: () => number;
@@ -94,7 +94,7 @@ export function follow(store: Store): Follower {
   };
 }
 
-/** A Dataplane whose service tells one writing of it from another. */
+/** A Dataplane whose service distinguishes one write from another. */
 export function dataplane(name: string, service = "web", mesh = "default") {
   const inbound = [{ interface: "127.0.0.1:8000:80", tags: { service } }];
   return { type: "Dataplane", mesh, name, spec: { networking: { inbound } } };

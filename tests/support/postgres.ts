@@ -9,7 +9,7 @@ import { give, owner, programs } from "./postgres-package.js";
 
 export { give } from "./postgres-package.js";
 
-/** Where a database is, in the words of kuma-cp's settings. */
+/** The location of a database, with the names of kuma-cp's settings. */
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -20,15 +20,15 @@ export interface Address {
 
 export interface PostgresServer {
   readonly port: number;
-  /** The data directory, in which configuration files may be changed before a restart. */
+  /** The data directory; its configuration files may be changed before a restart. */
   readonly data: string;
-  /** A new, empty database that belongs to the user kuma. */
+  /** Creates an empty database that belongs to the user kuma. */
   createDatabase(): Promise<Address>;
   /** A connection as the superuser; closed with the server. */
   superuser(database: string): Sql;
   /** Runs a script, as its owner would with psql. */
   script(address: Address, text: string): Promise<void>;
-  /** Ends all connections and the server: in order, or as a crash does. */
+  /** Ends all connections and the server: gracefully, or as a crash does. */
   stop(how?: "fast" | "immediate"): Promise<void>;
   /** Starts it again on the same port, with additional settings, unless it runs. */
   start(settings?: Readonly<Record<string, string>>): Promise<void>;
@@ -40,12 +40,12 @@ const superuser = "postgres";
 const password = "postgres";
 const signals = { fast: "SIGINT", immediate: "SIGQUIT" } as const;
 
-/** Settings that suit tests: what a crash of the machine loses does not matter. */
+/** Settings for tests: losing data in a crash of the machine does not matter. */
 const hasty = { fsync: "off", full_page_writes: "off", synchronous_commit: "off" };
 
 let databases = 0;
 
-/** A PostgreSQL server of our own on a free port of 127.0.0.1, from the npm package; ready when this resolves. */
+/** Starts a PostgreSQL server from the npm package on a free port of 127.0.0.1. Resolves once it is ready. */
 export async function startPostgres(settings: Readonly<Record<string, string>> = hasty): Promise<PostgresServer> {
   const bin = programs();
   const root = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-postgres-"));
@@ -132,7 +132,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       return client;
     },
     async script({ user, password, database }, text) {
-      // On one connection: a script may begin a transaction.
+      // On one connection, because a script may begin a transaction.
       const client = postgres({ host: "127.0.0.1", port, user, password, database, max: 1, onnotice: () => {} });
       await client.unsafe(text).finally(() => client.end());
     },

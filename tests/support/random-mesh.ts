@@ -3,7 +3,7 @@ import type { Random } from "./random.js";
 export type Document = Readonly<Record<string, unknown>>;
 
 const names = ["web", "api", "redis", "db:54", "a.b.svc:8", "x_y~z"];
-/** Some of these no door lets in, some only where they are harmless. */
+/** Some of these are rejected everywhere, some only where they would do harm. */
 const oddNames = [
   "",
   "*",
@@ -49,8 +49,8 @@ const oddOperators = [
 ];
 
 /**
- * The resources of one mesh with everything in it that users write, some of it wrong. Each `number` has services and
- * addresses of its own, so that one Envoy can read the configurations of many.
+ * The resources of one mesh with everything that users write, some of it wrong. Each `number` has its own services and
+ * addresses, so that one Envoy can load the configurations of many.
  */
 export function randomMesh(random: Random, number: number): readonly Document[] {
   const mesh = "m";
@@ -85,7 +85,7 @@ export function randomMesh(random: Random, number: number): readonly Document[] 
       interface: `${host()}:${nextPort()}:${oddly() ? 0 : 8080 + random.below(2)}`,
       tags: tags(),
     }));
-    // The same listener once more, for another service.
+    // The same listener again, for another service.
     const [first] = inbound;
     if (first !== undefined && random.chance(0.2)) inbound.push({ interface: first.interface, tags: tags() });
     const outbound = some(4, () => ({ interface: `${host()}:${nextPort()}`, service: name() }));
@@ -155,7 +155,7 @@ export function randomMesh(random: Random, number: number): readonly Document[] 
       },
     });
 
-  /** No code: what a validating Envoy is given, it puts to work. */
+  /** No code: a validating Envoy executes what it is given. */
   const rawCluster = () => ({
     "@type": `type.googleapis.com/${random.pick(["envoy.api.v2.Cluster", "envoy.config.cluster.v3.Cluster"])}`,
     name: `raw-${number}-${random.below(3)}`,

@@ -12,10 +12,10 @@ const servers = ["a", "b"].map((name) => ({
   byHost: { port: 5677, verifiedName: "localhost" },
 }));
 
-/** What the proxies of a random mesh are told: `proxy kind name version` of each resource. */
+/** The configuration of a random mesh's proxies: `proxy kind name version` of each resource. */
 export function versionsOf(seed: number): string[] {
   const random = seeded(seed);
-  // All meshes have the same services and addresses, so that nearly everything is nearly alike.
+  // All meshes have the same services and addresses, so that their resources differ only slightly.
   const mesh = meshViewOf(meshRecord(false), ...admittedOf(randomMesh(random, 1)));
   const tokenPath = random.pick([undefined, "token", "other"]);
   const controlPlaneHost = random.pick([undefined, "10.0.0.1", "fd00::1"]);

@@ -1,4 +1,4 @@
-/** A generator with a seed, so that a failing run can be repeated (mulberry32). */
+/** A seeded generator, so that a failing run can be repeated (mulberry32). */
 export function seeded(seed: number) {
   let state = seed >>> 0;
   const next = (): number => {
@@ -11,7 +11,7 @@ export function seeded(seed: number) {
   const below = (limit: number) => Math.floor(next() * limit);
   return {
     next,
-    /** A whole number from 0 to `limit` - 1. */
+    /** An integer from 0 to `limit` - 1. */
     below,
     chance: (probability: number) => next() < probability,
     pick<T>(items: readonly T[]): T {
@@ -22,5 +22,5 @@ export function seeded(seed: number) {
 
 export type Random = ReturnType<typeof seeded>;
 
-/** The seed of this run: TEST_SEED, or one drawn now and printed with a failure. */
+/** The seed of this run: TEST_SEED, or a random one that is printed with a failure. */
 export const runSeed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));

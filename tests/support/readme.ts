@@ -1,6 +1,6 @@
 import fs from "node:fs";
 
-/** The README's blocks in a language below a heading of the second level, as they are printed. */
+/** The README's code blocks in a language below a second-level heading, exactly as printed. */
 export function codeBlocks(heading: string, language: string, text = fs.readFileSync("README.md", "utf8")): string[] {
   const section = text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`));
   if (section === undefined) throw new Error(`the README has no section "${heading}"`);
@@ -8,5 +8,5 @@ export function codeBlocks(heading: string, language: string, text = fs.readFile
   return [...blocks].map(([, block = ""]) => block);
 }
 
-/** Its blocks of shell commands. */
+/** The README's blocks of shell commands below a heading. */
 export const shellBlocks = (heading: string, text?: string): string[] => codeBlocks(heading, "sh", text);

@@ -1,9 +1,9 @@
 import net from "node:net";
 import { greeting } from "./mesh-stage.js";
 
-/** Connections that are opened one after the other, and one that stays open and echoes, until they are stopped. */
+/** Opens one connection after the other, and one that stays open and echoes, until stopped. */
 export interface RestlessTraffic {
-  /** What went wrong so far, and how many connections went well. */
+  /** The failures so far, and the number of successful connections. */
   readonly failures: readonly string[];
   readonly served: () => number;
   readonly echoed: () => number;

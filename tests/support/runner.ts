@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-/** Where unit/ and system/ are; the runner's own test has others. */
+/** The directory of unit/ and system/; the runner's own test uses another one. */
 const tests = process.env.TEST_DIRECTORY ?? path.join(root, "tests");
 const usualDeadlineMs = Number(process.env.TEST_FILE_DEADLINE_MS ?? 180_000);
 
@@ -17,7 +17,7 @@ interface Outcome {
   output: string;
 }
 
-/** What a test file tells this process when it is done; a file that tells nothing has failed. */
+/** What a test file reports to this process at its end; a file that reports nothing has failed. */
 interface Report {
   passed: number;
   failed: number;
@@ -30,13 +30,13 @@ function find(directory: string): string[] {
   return names.filter((name) => name.endsWith(".test.ts")).map((name) => path.join(directory, name));
 }
 
-/** How long a file may take: what it asks for by a first line such as `// deadline: 600 s`, else what is usual. */
+/** How long a file may take: the time in a first line such as `// deadline: 600 s`, or the default. */
 function deadlineOf(file: string): number {
   const asked = /^\/\/ deadline: (\d+) s\n/.exec(fs.readFileSync(file, "utf8"))?.[1];
   return asked === undefined ? usualDeadlineMs : Number(asked) * 1000;
 }
 
-/** Process groups of the files that run now. */
+/** Process groups of the running files. */
 const groups = new Set<number>();
 
 function endGroup(leader: number): void {
@@ -47,7 +47,7 @@ function endGroup(leader: number): void {
   }
 }
 
-// Groups of their own don't hear the terminal's Ctrl-C.
+// Separate process groups don't receive the terminal's Ctrl-C.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     for (const leader of groups) endGroup(leader);
@@ -55,7 +55,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
-/** Runs one file in a process group of its own, which is ended whole: nothing a test started may outlive it. */
+/** Runs one file in a process group, which is killed as a whole: no process of a test may outlive it. */
 function run(file: string): Promise<Outcome> {
   const start = performance.now();
   const deadlineMs = deadlineOf(file);
@@ -83,7 +83,8 @@ function run(file: string): Promise<Outcome> {
       clearTimeout(deadline);
       endGroup(leader);
       groups.delete(leader);
-      // Output ends with the last of the group; who left the group may hold it open, and is not waited for.
+      // The output ends with the group's last process. A process that left the group may keep the pipe open; we don't
+      // wait for it.
       setTimeout(() => {
         child.stdout?.destroy();
         child.stderr?.destroy();
@@ -120,7 +121,7 @@ async function runAll(files: readonly string[], atOnce: number): Promise<Outcome
   return outcomes;
 }
 
-/** What the scripts before this one took, in seconds, such as `{"install": 21.5, "check": 9.1}`. */
+/** The duration of the scripts before this one in seconds, such as `{"install": 21.5, "check": 9.1}`. */
 function partsBefore(): [part: string, seconds: number][] {
   const parsed: unknown = JSON.parse(process.env.TEST_PART_SECONDS ?? "{}");
   return Object.entries(parsed as Record<string, number>);
@@ -128,7 +129,7 @@ function partsBefore(): [part: string, seconds: number][] {
 
 const slowestShown = 10;
 
-/** Where the time went: a line a part, then the slowest files. */
+/** The time spent: one line per part, then the slowest files. */
 function printTimes(parts: readonly (readonly [part: string, seconds: number])[], all: readonly Outcome[]): void {
   const total = parts.reduce((sum, [, seconds]) => sum + seconds, 0);
   const line = (name: string, seconds: number) => console.log(`${seconds.toFixed(1).padStart(8)} s  ${name}`);
@@ -140,7 +141,7 @@ function printTimes(parts: readonly (readonly [part: string, seconds: number])[]
   for (const { file, seconds } of slowest) line(path.relative(root, file), seconds);
 }
 
-/** By a part of the path as it is written, or by a regular expression. */
+/** Selects by a part of the path, or by a regular expression. */
 function selects(pattern: string): (file: string) => boolean {
   try {
     const expression = new RegExp(pattern);

@@ -8,7 +8,7 @@ import type { Change, Key, Store, Stored, Write } from "../../src/store/store.js
 import { StoreError } from "../../src/store/store.js";
 import { tokenOf, type Version, versionOf } from "../../src/store/version.js";
 
-/** A memory store whose versions are strings in no order, as those of Kubernetes: `LABEL-3f2a…`. */
+/** A memory store whose versions are strings in no order, like those of Kubernetes: `LABEL-3f2a…`. */
 function withTextVersions(inner: Store, label: string): Store {
   const known = new WeakMap<Stored, Stored>();
 
@@ -25,7 +25,7 @@ function withTextVersions(inner: Store, label: string): Store {
     return shown as Stored<Spec>;
   }
 
-  /** What the inner store has for a version; one that is not the present one is none of its own. */
+  /** Maps a version to the inner store's; a version that is not current maps to one that the inner store never has. */
   async function inward(key: Key, version: Version): Promise<Version> {
     const present = await inner.get(key);
     return present !== undefined && outward(present).version === version ? present.version : versionOf("stale");
@@ -61,10 +61,10 @@ function withTextVersions(inner: Store, label: string): Store {
   };
 }
 
-/** Stores that were opened, by label. */
+/** The opened stores by label. */
 export const opened = new Map<string, Store>();
 
-/** A kind of store that the program does not have, as somebody would add one: this file, and a line in a list. */
+/** A store kind that the program does not have, added as a contributor would: this file and a line in a list. */
 export const sandboxKind = storeKind({
   name: "sandbox",
   settings: {

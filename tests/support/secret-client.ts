@@ -14,24 +14,24 @@ const identity = (bytes: Buffer) => bytes;
 export interface SecretResponse {
   readonly nonce: string;
   readonly version: string;
-  /** PEM of the roots, when the response has them. */
+  /** The roots as PEM, when the response has them. */
   readonly bundle: string | undefined;
-  /** PEM, when the response has them. */
+  /** As PEM, when the response has them. */
   readonly certificate: string | undefined;
   readonly key: string | undefined;
 }
 
 export interface SecretClient {
   readonly responses: readonly SecretResponse[];
-  /** Why the server ended the stream; undefined while it has not. */
+  /** Why the server ended the stream; undefined while it is open. */
   readonly ended: ServiceError | undefined;
   request(names: readonly string[], nonce?: string, refusal?: string): void;
-  /** Waits for so many responses. */
+  /** Waits for this many responses. */
   next(count: number): Promise<SecretResponse>;
   close(): void;
 }
 
-/** The certificate that a TLS server presents, PEM. */
+/** The certificate that a TLS server presents, as PEM. */
 export function presented(port: number, options: tls.ConnectionOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options }, () => {
@@ -62,7 +62,7 @@ function read(bytes: Buffer): SecretResponse {
   return { nonce: message.nonce, version: message.version_info, ...found };
 }
 
-/** A secret stream as Envoy opens one, for a proxy `<mesh>.<name>`. */
+/** Opens a secret stream as Envoy does, for a proxy `<mesh>.<name>`. */
 export async function openSecretStream(port: number, node: string, token?: string | string[]): Promise<SecretClient> {
   const root = await presented(port, { ALPNProtocols: ["h2"] });
   const client = new Client(`127.0.0.1:${port}`, credentials.createSsl(Buffer.from(root)), {
@@ -111,7 +111,7 @@ export async function openSecretStream(port: number, node: string, token?: strin
   };
 }
 
-/** An aggregated stream that says who it is and takes nothing: its proxy counts as connected until `close`. */
+/** Opens an aggregated stream that identifies its node and accepts nothing: its proxy counts as connected until `close`. */
 export function openBareDiscovery(port: number, node: string): { close(): void } {
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
   const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
@@ -136,7 +136,7 @@ export interface Credentials {
   readonly ca: string;
 }
 
-/** The certificate, key and roots of a proxy, as its Envoy would get them. */
+/** Fetches the certificate, key and roots of a proxy, as its Envoy would. */
 export async function fetchCredentials(port: number, node: string, token?: string): Promise<Credentials> {
   const stream = await openSecretStream(port, node, token);
   try {
@@ -154,7 +154,7 @@ export async function fetchCredentials(port: number, node: string, token?: strin
   }
 }
 
-/** Speaks TLS to a sidecar's inbound and gives what the service behind said; "" when the peer closed without a word. */
+/** Connects to a sidecar's inbound with TLS and returns what the service sent; "" when the peer closed without data. */
 export function greetingOverTls(
   port: number,
   own: Partial<Credentials>,
@@ -174,7 +174,7 @@ export function greetingOverTls(
       received += chunk.toString();
       if (received.endsWith("\n")) socket.destroy();
     });
-    // With TLS 1.3 a refusal comes only after the client thinks that it is through.
+    // With TLS 1.3 a rejection only arrives after the client considers the handshake finished.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => resolve(received.trim()));
     socket.setTimeout(10_000, () => socket.destroy());

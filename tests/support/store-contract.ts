@@ -12,7 +12,7 @@ import { typeNamed } from "./type-named.js";
 const key = (type: string, mesh: string, name: string): Key => ({ type, mesh, name });
 const mesh = (name: string): Resource => ({ ...key("Mesh", name, name), spec: {} });
 
-/** A Dataplane whose service tells one writing of it from another. */
+/** A Dataplane whose service distinguishes one write from another. */
 function dataplane(name: string, inMesh = "default", service = "web"): Resource {
   const inbound = [{ interface: "127.0.0.1:8000:80", tags: { service } }];
   return { ...key("Dataplane", inMesh, name), spec: { networking: { inbound } } };
@@ -23,7 +23,7 @@ const insight = (name: string, inMesh = "default"): Resource => ({
   spec: { subscriptions: [{ id: "0" }] },
 });
 
-/** The kind of the refusal that the work has to end in. */
+/** The kind of error that the operation must fail with. */
 async function refusal(work: Promise<unknown>): Promise<StoreError["kind"]> {
   try {
     await work;
@@ -34,12 +34,12 @@ async function refusal(work: Promise<unknown>): Promise<StoreError["kind"]> {
   throw new Error("it was not refused");
 }
 
-/** Of no store. */
+/** Not a version of any store. */
 const unknownVersion = versionOf("of another store");
 
 const names = (resources: readonly Key[]) => resources.map(({ name }) => name).sort();
 
-/** One line for a change: what it is about, in words that do not depend on the store. */
+/** One line per change, with what it is about, independent of the store. */
 function line(change: Change): string {
   switch (change.kind) {
     case "listing":
@@ -52,11 +52,11 @@ function line(change: Change): string {
 }
 
 interface Feed {
-  /** The next change; waits for it. */
+  /** Waits for the next change and returns it. */
   next(): Promise<Change>;
-  /** The lines of the next changes, as many as asked for. */
+  /** The lines of the next `count` changes. */
   lines(count: number): Promise<string[]>;
-  /** Ends the feed, and resolves when the iteration has ended. */
+  /** Ends the feed. Resolves once the iteration has ended. */
   abort(): Promise<void>;
 }
 
@@ -82,7 +82,10 @@ function follow(store: Store): Feed {
   };
 }
 
-/** What every store has to do, and what it offers beside; `open` gives an empty one, which the contract closes. */
+/**
+ * The contract that every store must fulfil, plus the optional parts that it offers. `open` returns an empty store,
+ * which the contract closes.
+ */
 export function storeContract(
   name: string,
   open: () => Promise<OpenedStore>,
@@ -220,7 +223,7 @@ export function storeContract(
     try {
       read.networking.inbound.pop();
     } catch (error) {
-      // A store may hand out frozen values; then the attempt itself fails.
+      // A store may return frozen values; then the attempt itself fails.
       assert.instance(error, TypeError);
     }
     assert.equal((await store.get(dataplane("a")))?.spec, dataplane("a").spec);

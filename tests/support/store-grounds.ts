@@ -6,13 +6,13 @@ import type { OpenedStore, StoreKind } from "../../src/store/kind.js";
 import type { storeKinds } from "../../src/store/kinds.js";
 import { type PostgresServer, startPostgres } from "./postgres.js";
 
-/** Where a test opens stores of a kind. */
+/** Where a test can open stores of a kind. */
 export interface StoreGround {
-  /** What has to be here for it, as suites name it. */
+  /** Its requirements, with the names that suites use. */
   readonly needs?: string;
   before?(): Promise<void>;
   after?(): Promise<void>;
-  /** The environment by which kuma-cp would open an empty store, beside `KUMA_STORE_TYPE`. */
+  /** The environment with which kuma-cp would open an empty store, in addition to `KUMA_STORE_TYPE`. */
   environment(): Promise<Readonly<Record<string, string>>>;
 }
 
@@ -36,13 +36,13 @@ const postgres: StoreGround = {
   },
 };
 
-/** Of each kind that there is: one that has none here is an error of types. */
+/** One for each existing kind: a missing one is a type error. */
 export const storeGrounds: Readonly<Record<(typeof storeKinds)[number]["name"], StoreGround>> = {
   memory: { environment: async () => ({}) },
   postgres,
 };
 
-/** An empty store, opened as kuma-cp opens it, from its settings on. */
+/** An empty store, opened from its settings as kuma-cp does. */
 export async function openOn(kind: StoreKind, ground: StoreGround): Promise<OpenedStore> {
   const { values } = resolveSettings(kind.settings, { env: await ground.environment() });
   return kind.open(values, {

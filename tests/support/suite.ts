@@ -3,10 +3,10 @@ import path from "node:path";
 import { suite as uvuSuite } from "uvu";
 import { hasPostgres } from "./postgres-package.js";
 
-/** How long one test may take before it counts as failed, in milliseconds. */
+/** How long one test may take before it fails, in milliseconds. */
 const testDeadlineMs = 60_000;
 
-/** What a suite needs beyond Node: the build's Envoy, npm's PostgreSQL, a user, or a program in PATH. */
+/** Requirements of a suite besides Node: the build's Envoy, npm's PostgreSQL, a user, or a program in PATH. */
 function has(need: string): boolean {
   if (need === "root") return process.getuid?.() === 0;
   if (need === "postgres") return hasPostgres;
@@ -16,9 +16,9 @@ function has(need: string): boolean {
 }
 
 /**
- * A suite whose tests end by a deadline, so that one that waits for ever is a failure with a name.
+ * A suite whose tests have a deadline, so that a test that hangs is a failure with a name.
  * Usage: `const test = suite("what it is about"); test("a sentence", async () => {…}); test.run();`
- * With `needs`, one word or a list of them, its tests are skipped where one is not met; in CI that counts as a failure.
+ * With `needs`, one requirement or a list, the tests are skipped when one is not met; in CI that counts as a failure.
  */
 export function suite(name: string, { needs = [] }: { readonly needs?: string | readonly string[] } = {}) {
   const inner = uvuSuite(name);
@@ -43,7 +43,7 @@ export function suite(name: string, { needs = [] }: { readonly needs?: string | 
     try {
       await hook();
     } catch (error) {
-      // uvu counts the tests that did not run, but keeps to itself why.
+      // uvu counts the tests that did not run, but does not say why.
       console.error(`\na hook of "${name}" failed:`, error);
       throw error;
     }

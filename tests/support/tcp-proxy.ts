@@ -1,27 +1,25 @@
 import net from "node:net";
 
-/** A network between a client and a server on 127.0.0.1 that can be made as bad as a test wants it. */
+/** A proxy between a client and a server on 127.0.0.1 that can simulate network failures. */
 export interface TcpProxy {
   readonly port: number;
-  /** How many connections are open. */
+  /** The number of open connections. */
   readonly connections: number;
-  /** Resets connections; all, or each with the given probability. */
+  /** Resets connections: all of them, or each with the given probability. */
   cut(chosen?: () => boolean): void;
   /**
-   * From now on the open connections carry nothing and stay open, whatever the server does, while new ones pass: as with
-   * a load balancer or NAT that has lost its table.
+   * From now on the open connections carry nothing but stay open, whatever the server does, while new ones work: like a
+   * load balancer or NAT that has lost its table.
    */
   deafen(): void;
-  /** While set, nothing gets through any more, and nobody is told: as when a firewall drops packets. */
+  /** While set, nothing gets through and neither side is notified, as when a firewall drops packets. */
   silent: boolean;
   /** While set, new connections are reset. */
   closed: boolean;
   close(): Promise<void>;
 }
 
-/**
- * @param filter of what the server says, one for each connection; it may keep bytes for later
- */
+/** @param filter creates a filter of the server's data for each connection; it may hold bytes back */
 export async function startTcpProxy(target: number, filter?: () => (chunk: Buffer) => Buffer): Promise<TcpProxy> {
   const pairs = new Set<readonly [net.Socket, net.Socket]>();
   const deaf = new WeakSet<readonly [net.Socket, net.Socket]>();
@@ -76,8 +74,8 @@ export async function startTcpProxy(target: number, filter?: () => (chunk: Buffe
 }
 
 /**
- * Lets everything of PostgreSQL's protocol through but announcements, as a pooler does that gives each transaction to
- * another connection: LISTEN succeeds, and nothing ever arrives.
+ * Passes all of PostgreSQL's protocol on except notifications, like a pooler that runs each transaction on another
+ * connection: LISTEN succeeds, but nothing ever arrives.
  */
 export function withoutNotifications(): (chunk: Buffer) => Buffer {
   let rest = Buffer.alloc(0);

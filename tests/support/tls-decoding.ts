@@ -22,7 +22,7 @@ function only<T>(items: readonly T[]): T {
   return item;
 }
 
-/** The context of a listener's only filter chain; undefined when that is plaintext. */
+/** The TLS context of a listener's only filter chain; undefined when that is plaintext. */
 export function downstreamTls(listener: Listener): DownstreamTlsContext | undefined {
   const config = only(listener.filterChains).transportSocket?.configType;
   return config?.case === "typedConfig" ? anyUnpack(config.value, DownstreamTlsContextSchema) : undefined;
@@ -33,13 +33,16 @@ export function upstreamTls({ transportSocket }: Cluster): UpstreamTlsContext | 
   return config?.case === "typedConfig" ? anyUnpack(config.value, UpstreamTlsContextSchema) : undefined;
 }
 
-/** The RBAC filter, which stands first in a listener's only filter chain; undefined when another one does. */
+/** The RBAC filter at the start of a listener's only filter chain; undefined when another filter is first. */
 export function rbac(listener: Listener): RBAC | undefined {
   const config = only(listener.filterChains).filters[0]?.configType;
   return config?.case === "typedConfig" ? anyUnpack(config.value, RBACSchema) : undefined;
 }
 
-/** The names that pass a handshake, each as `URI exact NAME` or `URI prefix NAME`; undefined: any certificate passes. */
+/**
+ * The names that pass a handshake, each as `URI exact NAME` or `URI prefix NAME`; undefined when any certificate
+ * passes.
+ */
 export function acceptedNames(context: CommonTlsContext | undefined): readonly string[] | undefined {
   const validation = context?.validationContextType;
   if (validation?.case !== "combinedValidationContext") return undefined;

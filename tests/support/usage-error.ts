@@ -1,2 +1,2 @@
-/** A mistake of whoever starts a benchmark or a soak: shown as its message, without a stack. */
+/** A mistake of the person who starts a benchmark or a soak: printed without a stack. */
 export class UsageError extends Error {}

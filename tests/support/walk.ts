@@ -7,16 +7,19 @@ const foreground = /^(kuma-(cp|dp) run.*|kuma-tcp-echo .*)\n$/m;
 
 /** A machine on which the README's quickstart was followed. */
 export interface Walk {
-  /** What stays in the foreground, each in a terminal of its own. */
+  /** The commands that stay in the foreground, each in its own terminal. */
   readonly terminals: { readonly block: string; readonly terminal: Terminal }[];
   open(block: string): Terminal;
-  /** The quickstart's last words succeed: traffic goes through both sidecars, which are online. Throws when not. */
+  /**
+   * Whether the quickstart's last commands succeed: traffic flows through both sidecars, which are online. Throws when
+   * not.
+   */
   passes(): boolean;
-  /** What the same words print, whatever it is. */
+  /** The output of the same commands, whatever it is. */
   attempt(): string;
 }
 
-/** Does something on the machine; what its terminals say belongs to a failure. */
+/** Runs an action on the machine; its terminals' output is added to a failure. */
 export async function walking<T>({ terminals }: Pick<Walk, "terminals">, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
@@ -26,7 +29,7 @@ export async function walking<T>({ terminals }: Pick<Walk, "terminals">, act: ()
   }
 }
 
-/** Follows the quickstart: what stays in the foreground gets a terminal of its own, the rest is run to its end. */
+/** Follows the quickstart: commands that stay in the foreground get their own terminal, the others are run to the end. */
 export async function quickstart(machine: Machine): Promise<Walk> {
   const blocks = shellBlocks("Quickstart on bare metal").filter((block) => !block.includes("npm run build"));
   const last = blocks.pop() ?? "";
@@ -58,7 +61,7 @@ export async function quickstart(machine: Machine): Promise<Walk> {
   return walk;
 }
 
-/** Goes on with the section on mutual TLS: tokens, sidecars that have them, mTLS, a permission. */
+/** Follows the section on mutual TLS: tokens, sidecars with tokens, mTLS, a permission. */
 export async function mutualTls(machine: Machine, walk: Walk): Promise<void> {
   const [tokens = "", redis = "", backend = "", mesh = "", permission = ""] = shellBlocks("Mutual TLS");
   const runs = (script: string) => {
@@ -83,8 +86,8 @@ export async function mutualTls(machine: Machine, walk: Walk): Promise<void> {
 }
 
 /**
- * Goes on with the section on a second machine, of which it gives the terminal.
- * @param copy does what the README leaves to the user: takes a file of the first machine to the second one
+ * Follows the section on a second machine and returns that machine's terminal.
+ * @param copy does what the README leaves to the user: copies a file from the first machine to the second
  */
 export async function secondMachine(
   first: { readonly machine: Machine; readonly walk: Walk },

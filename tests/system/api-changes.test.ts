@@ -123,7 +123,7 @@ fromElsewhere("are refused with what to do, and reading is not", async () => {
   fs.rmSync(home, { recursive: true });
 });
 
-test("that are refused are counted by their reason", async () => {
+test("that are rejected are counted by reason", async () => {
   const count = async (reason: string) => {
     const { body } = await send(`${cp.health}/metrics`, "GET");
     return Number(new RegExp(`^http_requests_refused\\{reason="${reason}"\\} (\\d+)$`, "m").exec(body)?.[1]);
@@ -135,7 +135,7 @@ test("that are refused are counted by their reason", async () => {
   assert.is(await count("address"), 0);
 });
 
-test("from everyone are warned of at each start, in words that say what it means", () => {
+test("from everyone cause a warning at each start that says what it means", () => {
   assert.match(open.output(), /warning: KUMA_API_SERVER_AUTHN_TYPE is none: .*run programs on every sidecar's host/);
   assert.not.match(cp.output(), /AUTHN_TYPE is none/);
 });
@@ -157,7 +157,7 @@ test("that lead to the control plane itself are refused at its real ports", asyn
   assert.is((await put(portOf(open.api))).status, 201, "the port of another control plane is not known");
 });
 
-test("and reading are nothing for a page that rebound its name, on any of the servers", async () => {
+test("and reads are refused to a page that rebound its DNS name, on every server", async () => {
   const browser = { "User-Agent": "Mozilla/5.0", Host: "evil.example" };
   for (const url of [`${cp.api}/meshes`, `${cp.bootstrap}/catalogue`, `${cp.health}/metrics`, `${cp.health}/ready`]) {
     assert.is((await send(url, "GET", browser)).status, 403, url);
@@ -168,7 +168,7 @@ test("and reading are nothing for a page that rebound its name, on any of the se
   assert.is(token.status, 403);
 });
 
-test("are never made by a control plane whose CORS patterns can't be matched quickly: it does not start", async () => {
+test("with CORS patterns that can't be matched quickly: the control plane does not start", async () => {
   const env = { KUMA_API_SERVER_CORS_ALLOWED_DOMAINS: "^https?://(?=a)b$" };
   const running = startProgram("kuma-cp", ["run"], env);
   assert.is(await running.ended, 1);
@@ -179,7 +179,7 @@ test("are never made by a control plane whose CORS patterns can't be matched qui
   assert.is(await config.ended, 1);
 });
 
-test("and reading go on while Origins come that once hung it", async () => {
+test("and reads continue while Origins arrive that once hung the control plane", async () => {
   const guarded = await startControlPlane({
     KUMA_API_SERVER_CORS_ALLOWED_DOMAINS: "^https?://([a-z0-9]+)*\\.example\\.com$",
   });

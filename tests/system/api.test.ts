@@ -114,7 +114,7 @@ test("the product documentation's dataplane reads back as it was written, alone 
   await assertReads("/meshes/mesh-1/dataplanes", { items: [documented("dataplane")] });
 });
 
-test("a dataplane that nobody created is not found", async () => {
+test("a dataplane that was not created is not found", async () => {
   const answer = await get("/meshes/mesh-1/dataplanes/nope");
   assert.is(answer.status, 404);
   assert.match(answer.type ?? "", /^application\/json/);
@@ -163,7 +163,7 @@ test("a dataplane of a mesh that does not exist is refused, naming the mesh", as
   assert.match(causes?.[0]?.message ?? "", /ghost/);
 });
 
-test("what is wrong with a new dataplane of an unknown mesh is said before its mesh is looked for", async () => {
+test("a new dataplane is validated before its mesh is looked up", async () => {
   const answer = await put("/meshes/ghost/dataplanes/a", dataplane("a", "ghost", {}));
   assertRefused(answer, "Could not create a resource", ["networking.inbound"]);
 });
@@ -193,7 +193,7 @@ test("an update with a wrong outbound is refused, and the stored dataplane stays
   await assertReads(target, documented("dataplane"));
 });
 
-test("everything wrong with the logging of a mesh is said at once, in order", async () => {
+test("all errors in the logging of a mesh are reported at once, in order", async () => {
   const backends = [
     { name: "b", file: { path: "/tmp/log" } },
     { name: "b", tcp: { address: "noport" } },
@@ -222,13 +222,13 @@ test("a logging backend is a file or a TCP address, and has a name, a path and a
   assert.is((await get("/meshes/logs")).status, 404);
 });
 
-test("a misspelt field is refused with the name that was meant", async () => {
+test("a misspelled field is rejected with the nearest known name", async () => {
   const answer = await put("/meshes/misspelt", mesh("misspelt", { loging: {} }));
   assertRefused(answer, "Could not process a resource", ["loging"]);
   assert.match(errorOf(answer).causes?.[0]?.message ?? "", /logging/);
 });
 
-test("a body that is cut short, or a field of the wrong type, is refused with the reason", async () => {
+test("a truncated body or a field of the wrong type is rejected with the reason", async () => {
   for (const body of ['{"type":', "[]", "", { ...documented("dataplane"), networking: "none" }]) {
     const answer = await put("/meshes/mesh-1/dataplanes/backend-1", body);
     assert.is(answer.status, 400);
@@ -252,7 +252,7 @@ test("one interface may serve two services, but no outbound may take an inbound'
   );
 });
 
-test("a tag value that no identity could hold is refused", async () => {
+test("a tag value that can't be part of a SPIFFE ID is rejected", async () => {
   const target = "/meshes/default/dataplanes/tags";
   for (const value of ["*", "a b", "é", "x".repeat(256), ""]) {
     const networking = { inbound: [inbound("127.0.0.1:80:81", { service: "a", k: value })] };
@@ -280,7 +280,7 @@ test("insights can only be read", async () => {
   assert.is((await get(target)).status, 404);
 });
 
-test("a mesh that is deleted takes its dataplanes along, and can be made again empty", async () => {
+test("deleting a mesh deletes its dataplanes, and it can be created again empty", async () => {
   const dataplanes = await newMesh("doomed");
   await put(`${dataplanes}/a`, dataplane("a", "doomed", oneInbound));
   const deleted = await remove("/meshes/doomed");
@@ -296,13 +296,13 @@ test("a mesh that is deleted takes its dataplanes along, and can be made again e
   await assertReads(dataplanes, { items: [] });
 });
 
-test("deleting a dataplane that nobody created says so", async () => {
+test("deleting a dataplane that does not exist says so", async () => {
   const answer = await remove("/meshes/default/dataplanes/nope");
   assert.is(answer.status, 404);
   assert.equal(errorOf(answer), { title: "Could not delete a resource", details: "Not found" });
 });
 
-test("the catalogue names the bootstrap and the token server, under both spellings and on both servers", async () => {
+test("the catalogue has the bootstrap and the token server, under both spellings and on both servers", async () => {
   const port = new URL(cp.bootstrap).port;
   const expected = {
     apis: {
@@ -319,7 +319,7 @@ test("the catalogue names the bootstrap and the token server, under both spellin
   }
 });
 
-test("health is told on a port of its own", async () => {
+test("health is served on its own port", async () => {
   const statuses = [];
   for (const name of ["healthy", "ready", "x"]) statuses.push((await send("GET", `${cp.health}/${name}`)).status);
   assert.equal(statuses, [200, 200, 404]);
@@ -332,7 +332,7 @@ test("unknown paths are 404 and unknown methods 405", async () => {
   assert.is((await put("/meshes", mesh("x"))).status, 405);
 });
 
-test("a PUT of a form is refused, an answer other than JSON cannot be had", async () => {
+test("a PUT of a form is rejected, and responses are only available as JSON", async () => {
   const body = JSON.stringify(mesh("typed"));
   const typed = (headers: Record<string, string>) =>
     fetch(`${cp.api}/meshes/typed`, { method: "PUT", body: Buffer.from(body), headers });
@@ -341,7 +341,7 @@ test("a PUT of a form is refused, an answer other than JSON cannot be had", asyn
   assert.is((await typed({})).status, 201);
 });
 
-test("a body over 1 MiB is refused, announced or not, and the control plane lives on", async () => {
+test("a body over 1 MiB is rejected, with or without a content length, and the control plane keeps running", async () => {
   const large = `{"type":"Mesh","name":"large","tracing":{"zipkin":{"address":"${"x".repeat(1024 * 1024)}"}}}`;
   const announced = await put("/meshes/large", large);
   assert.is(announced.status, 413);
@@ -358,14 +358,14 @@ test("a body over 1 MiB is refused, announced or not, and the control plane live
   assert.is(cp.child.exitCode, null);
 });
 
-test("a body of exactly 1 MiB is taken", async () => {
+test("a body of exactly 1 MiB is accepted", async () => {
   const limit = 1024 * 1024;
   const text = JSON.stringify(mesh("exact"));
   assert.is((await put("/meshes/exact", text.padEnd(limit))).status, 201);
   assert.is((await put("/meshes/exact", text.padEnd(limit + 1))).status, 413);
 });
 
-test("a bootstrap is given for a dataplane that is registered, and only for such", async () => {
+test("a bootstrap is returned only for a registered dataplane", async () => {
   const ask = { mesh: "boot", name: "redis-1" };
   await newMesh("boot");
   const unregistered = await bootstrap(ask);
@@ -398,7 +398,7 @@ async function registerRedis(inMesh: string): Promise<void> {
   assert.ok((await put(`/meshes/${inMesh}/dataplanes/redis-1`, body)).status < 300);
 }
 
-test("a bootstrap has the admin port and the token path that were asked for", async () => {
+test("a bootstrap has the requested admin port and token path", async () => {
   await registerRedis("default");
   const ask = { mesh: "default", name: "redis-1", adminPort: 9901, dataplaneTokenPath: "token" };
   const document = load((await bootstrap(ask)).text) as BootstrapDocument;
@@ -406,7 +406,7 @@ test("a bootstrap has the admin port and the token path that were asked for", as
   assert.equal(document.node.metadata, { dataplaneTokenPath: "token", bootstrapRevision: 1 });
 });
 
-test("a request for a bootstrap that is no JSON or names no dataplane is refused", async () => {
+test("a bootstrap request that is not JSON or names no dataplane is rejected", async () => {
   for (const body of ["{", "", { mesh: "default", name: "" }, { mesh: "", name: "a" }, { name: "a" }, []]) {
     const answer = await bootstrap(body);
     assert.is(answer.status, 400, JSON.stringify(body));

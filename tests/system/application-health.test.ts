@@ -6,7 +6,7 @@ import { greeting, type MeshStage, openMeshStage, reaches, type Sidecar } from "
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("applications that are down behind a sidecar that lives", { needs: "envoy" });
+const test = suite("applications that are down behind a running sidecar", { needs: "envoy" });
 
 /** An application that can be ended and started again at its port. */
 interface Mortal {
@@ -153,7 +153,7 @@ async function lifeOfAnApplication(): Promise<void> {
   assert.not.match(stage.kumactl("check").stdout, /every application|does not accept connections/);
 }
 
-test("get no connection once that is found out, and get them again when they are back", async () => {
+test("get no connections once they are detected, and get them again when they are back", async () => {
   assert.is(await healthCheck("db", "db", check), 201);
   await lifeOfAnApplication();
 });
@@ -169,7 +169,7 @@ test("with passive checks only, too", async () => {
   await lifeOfAnApplication();
 });
 
-test("an application that accepts and never says a word is not down, nor is one that nobody asked about", async () => {
+test("an application that accepts and stays silent is not down, nor is one that no HealthCheck selects", async () => {
   assert.is(await healthCheck("mute", "mute", check), 201);
   const clusters = () => web.ask("/clusters");
   await eventually("the mute one is checked", async () => /^mute::.*::health_flags::healthy$/m.test(await clusters()));
@@ -204,7 +204,7 @@ async function reload(epoch: number): Promise<void> {
   });
 }
 
-test("a reload, with two Envoys that report for a while, changes nothing of what is known", async () => {
+test("a reload, with two reporting Envoys for a while, changes no health state", async () => {
   const from = stage.cp.output().length;
   const changes = () =>
     stage.cp
@@ -224,7 +224,7 @@ test("a reload, with two Envoys that report for a while, changes nothing of what
   assert.equal(changes(), ["applications are down", "applications are well again"]);
 });
 
-test("a HealthCheck that goes takes along what it found out", async () => {
+test("deleting a HealthCheck drops its results", async () => {
   await app("db2").stop();
   await eventually("the client's sidecar knows", async () => (await flags(ports.db2)).includes("/failed_eds_health"));
   assert.is(await stage.remove("/meshes/default/health-checks/db"), 200);
@@ -232,7 +232,7 @@ test("a HealthCheck that goes takes along what it found out", async () => {
   await app("db2").start();
 });
 
-test("no application was called down that was up", async () => {
+test("no healthy application was reported as down", async () => {
   const lines = stage.cp.output().split("\n");
   const down = lines.filter((line) => line.includes("applications are down"));
   assert.is(down.length, 5, down.join("\n"));

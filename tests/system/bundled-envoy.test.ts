@@ -45,7 +45,7 @@ async function put(...resources: readonly string[]): Promise<{ status: number; m
   return { status: response.status, messages: causes.map(({ message }) => message) };
 }
 
-test("its API is read out of its executable, and encodes what ours lacks", async () => {
+test("its API is read from its executable, and encodes fields that ours lacks", async () => {
   const api = await bundledEnvoy(binary).api();
   assert.ok(api);
   assert.match(api?.label ?? "", /^Envoy 1\.\d+\.\d+$/);
@@ -58,14 +58,14 @@ test("its API is read out of its executable, and encodes what ours lacks", async
   if (plain.valid) assert.is(plain.raw.resource, (readRaw(cluster({})) as typeof plain).raw.resource);
 });
 
-test("a binary that is no Envoy, or none at all, has no API", async () => {
+test("a binary that is not Envoy, or missing, has no API", async () => {
   const file = path.join(scratch, "not-envoy");
   fs.writeFileSync(file, "#!/bin/sh\necho nothing\n", { mode: 0o755 });
   assert.is(await bundledEnvoy(file).api(), undefined);
   assert.is(await bundledEnvoy(path.join(scratch, "absent")).api(), undefined);
 });
 
-test("it refuses in its own words, and takes what it knows", async () => {
+test("it rejects with its own error message, and accepts what it knows", async () => {
   const envoy = bundledEnvoy(binary);
   const configuration = (more: object) => ({
     staticResources: { clusters: [{ name: "c", type: "STATIC", connectTimeout: "1s", ...more }] },
@@ -75,7 +75,7 @@ test("it refuses in its own words, and takes what it knows", async () => {
   assert.match((await envoy.refusal(configuration({ connectTimeout: "x" }))) ?? "", "connectTimeout");
 });
 
-test("an Envoy that hangs is given up, and leaves no file", async () => {
+test("an Envoy that hangs is killed, and leaves no file", async () => {
   const file = path.join(scratch, "hanging-envoy");
   fs.writeFileSync(file, "#!/bin/sh\nexec /bin/sleep 60\n", { mode: 0o755 });
   assert.is(await bundledEnvoy(file, 200).refusal({}), "Envoy gave no reason");
@@ -85,7 +85,7 @@ test("a field newer than our API is accepted over the HTTP API", async () => {
   assert.equal(await put(cluster(ofToday)), { status: 201, messages: [] });
 });
 
-test("a field that neither knows is refused, by the API of the newer", async () => {
+test("a field unknown to both is rejected by the newer API", async () => {
   const { status, messages } = await put(cluster({ ...ofToday, perConnectionBufferHighWatermarkTimout: "1s" }));
   assert.is(status, 400);
   assert.is(messages.length, 1);
@@ -95,7 +95,7 @@ test("a field that neither knows is refused, by the API of the newer", async () 
   );
 });
 
-test("nothing in a resource is run or opened by asking", async () => {
+test("validation neither runs nor opens anything in a resource", async () => {
   const trace = path.join(scratch, "trace");
   const manager =
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
@@ -132,7 +132,7 @@ test("nothing in a resource is run or opened by asking", async () => {
   assert.not(fs.existsSync(trace));
 });
 
-test("many at once are all answered, and nothing is left behind", async () => {
+test("many concurrent validations are all answered and leave nothing behind", async () => {
   const answers = await Promise.all(Array.from({ length: 20 }, () => put(cluster(ofToday))));
   for (const { status } of answers) assert.ok([200, 409].includes(status), `status ${status}`);
   await eventually("all files of the questions are gone", () =>
@@ -160,14 +160,14 @@ const needed: Readonly<Record<string, string>> = {
   XFCC_VALUE: "uri",
 };
 
-test("it has every operator that we know of, in the shape that we know", async () => {
+test("it has every operator that we know, with the expected arguments", async () => {
   const formats = [...envoyOperators].map(([name, shape]) =>
     shape === "required" ? `%${name}(${needed[name] ?? "a"})%` : `%${name}%`,
   );
   assert.equal(await putMesh(...formats), { status: 201, causes: [] });
 });
 
-test("a log format that it would refuse is refused, with the operator's place when nobody knows it", async () => {
+test("a log format that it would reject is rejected, with the position of an unknown operator", async () => {
   assert.equal(await putMesh("fine %DURATION%", "took %NOPE%"), {
     status: 400,
     causes: [{ field: "logging.backends[1].format", message: 'unknown operator "%NOPE%" (at character 6)' }],

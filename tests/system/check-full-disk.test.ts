@@ -8,7 +8,7 @@ import { openCheck } from "../support/kumactl-check.js";
 import { give, type PostgresServer, startPostgres } from "../support/postgres.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("kumactl check sees that the disk of the store is full", { needs: ["postgres", "root", "mount"] });
+const test = suite("kumactl check detects that the store's disk is full", { needs: ["postgres", "root", "mount"] });
 
 const kumactl = openCheck();
 let server: PostgresServer;
@@ -64,7 +64,7 @@ function fill(file: string): void {
   }
 }
 
-test("no row has room: a failure with PostgreSQL's own words, until there is room again", async () => {
+test("the disk has no room for a row: a failure with PostgreSQL's message until there is room again", async () => {
   await kumactl.until(cp.api, "store", "success");
   const ballast = path.join(disk, "ballast");
   fill(ballast);

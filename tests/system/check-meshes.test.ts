@@ -9,7 +9,7 @@ import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 import { configDirs, envoyOf } from "./dp-stage.js";
 
-const test = suite("kumactl check calls nothing well that is not", { needs: "envoy" });
+const test = suite("kumactl check misses no problem", { needs: "envoy" });
 
 const kumactl = openCheck();
 let stage: MeshStage;
@@ -56,7 +56,7 @@ const apply = (collection: string, type: string, name: string, spec: object) =>
   put(stage.cp.api, `/meshes/default/${collection}/${name}`, { type, mesh: "default", name, ...spec });
 const select = (service: string) => [{ match: { service } }];
 
-test("a mesh in which all is well has nothing else, and what does not apply is left out", async () => {
+test("a healthy mesh passes, and checks that do not apply are omitted", async () => {
   await until("online", "success");
   const findings = await kumactl.findings(stage.cp.api);
   assert.equal(
@@ -78,7 +78,7 @@ test("a mesh in which all is well has nothing else, and what does not apply is l
     assert.ok(ids.includes(id), id);
 });
 
-test("a second sidecar of one name, as soon as it is there", async () => {
+test("a second sidecar under one name, as soon as it connects", async () => {
   const second = await stage.sidecar("server-1");
   const { reason = "", fix = "" } = await until("duplicate", "warning");
   assert.match(reason, /^2 proxies are connected as "server-1" in mesh "default", since 20/);
@@ -92,7 +92,7 @@ test("a second sidecar of one name, as soon as it is there", async () => {
   await until("duplicate", "success");
 });
 
-test("an outbound to a service that nobody offers", async () => {
+test("an outbound to a service without dataplanes", async () => {
   await client("sever");
   const { reason } = await until("destinations", "error");
   assert.is(reason, 'mesh "default": no dataplane offers "sever"');
@@ -100,7 +100,7 @@ test("an outbound to a service that nobody offers", async () => {
   await until("destinations", "success");
 });
 
-test("a policy that concerns nobody, a log without a backend, and a template that takes listeners away", async () => {
+test("a policy that matches nothing, a log without a backend, and a template that removes listeners", async () => {
   await apply("health-checks", "HealthCheck", "typo", {
     sources: select("client"),
     destinations: select("sever"),
@@ -128,7 +128,7 @@ test("a policy that concerns nobody, a log without a backend, and a template tha
   await reaches(out, "server");
 });
 
-test("an Envoy that has been stopped and answers nothing", async () => {
+test("an Envoy that is suspended and does not answer", async () => {
   const [directory] = configDirs(stage.temporary).filter((one) => fs.existsSync(one));
   const envoy = await envoyOf(directory ?? "");
   process.kill(envoy, "SIGSTOP");
@@ -177,7 +177,7 @@ async function certificate(age: number): Promise<Readonly<Record<string, string>
   return { KUMA_SDS_SERVER_TLS_CERT_FILE: files.cert, KUMA_SDS_SERVER_TLS_KEY_FILE: files.key };
 }
 
-test("an expired certificate of the SDS server: kuma-cp says so, and check points to it and to nothing else", async () => {
+test("an expired certificate of the SDS server: kuma-cp logs it, and only that check fails", async () => {
   const cp = await startControlPlane(await certificate(11 * year));
   try {
     assert.match(cp.output(), /warning: the certificate of the SDS server expired at 20\S+Z\. .*restart kuma-cp/);
@@ -204,7 +204,7 @@ test("an expired certificate of the SDS server: kuma-cp says so, and check point
   }
 });
 
-test("a certificate of the SDS server that lives is no matter", async () => {
+test("a valid certificate of the SDS server passes", async () => {
   const cp = await startControlPlane(await certificate(year));
   try {
     assert.not.match(cp.output(), /certificate of the SDS server/);

@@ -4,7 +4,7 @@ import { openCheck } from "../support/kumactl-check.js";
 import { type Address, type PostgresServer, startPostgres } from "../support/postgres.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("kumactl check sees a store that can't be written", { needs: "postgres" });
+const test = suite("kumactl check detects a store that can't be written", { needs: "postgres" });
 
 const kumactl = openCheck();
 let server: PostgresServer;
@@ -46,7 +46,7 @@ async function broken(how: { readonly break: string; readonly mend: string }, ex
   assert.ok([200, 201].includes(await mesh("written")), "it can be written to again");
 }
 
-test("a store that takes writes", async () => {
+test("a writable store", async () => {
   assert.is((await until("success")).detail, "postgres");
 });
 
@@ -60,7 +60,7 @@ test("a database that became read-only", () =>
     /read-only/,
   ));
 
-test("a disk that is full: the next row has no room, though those that are there can still be updated", () =>
+test("a full disk: a new row has no room, although existing rows can still be updated", () =>
   broken(
     {
       break: `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -71,7 +71,7 @@ test("a disk that is full: the next row has no room, though those that are there
     /No space left on device/,
   ));
 
-test("a privilege that was taken away", () =>
+test("a revoked privilege", () =>
   broken(
     {
       break:
@@ -81,7 +81,7 @@ test("a privilege that was taken away", () =>
     /user "kuma" lacks a privilege: permission denied for table resources/,
   ));
 
-test("a lock that somebody holds: a write that does not end", async () => {
+test("a held lock: a write that does not finish", async () => {
   const root = server.superuser(address.database);
   const locked = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
@@ -97,14 +97,14 @@ test("a lock that somebody holds: a write that does not end", async () => {
   await until("success");
 });
 
-test("a database that is gone, and comes back", async () => {
+test("a database that goes away and comes back", async () => {
   await server.stop();
   assert.match((await until("error")).reason ?? "", new RegExp(`PostgreSQL at 127\\.0\\.0\\.1:${address.port}: `));
   await server.start();
   await until("success");
 });
 
-test("nothing of all the attempts is left", async () => {
+test("the attempts leave nothing behind", async () => {
   const root = server.superuser(address.database);
   assert.equal([...(await root`SELECT name FROM resources WHERE type NOT IN ('Mesh', 'Secret')`)], []);
 });

@@ -112,7 +112,7 @@ test("nothing: a control plane without a dataplane, and Envoy beside the executa
   assert.is(find("mesh").detail, "default: mTLS off");
 });
 
-test("the table says the same for people", async () => {
+test("the table shows the same", async () => {
   const running = startProgram("kumactl", ["--config-file", configFor(stage.cp.api), "check"], { LC_ALL: "C.UTF-8" });
   assert.is(await running.ended, 0);
   const text = running.output();
@@ -120,7 +120,7 @@ test("the table says the same for people", async () => {
   assert.match(text, /\n√ all is well\n$/);
 });
 
-test("a control plane that has been stopped", async () => {
+test("a stopped control plane", async () => {
   const cp = await startControlPlane();
   assert.is((await check(cp.api)).find("reachable").result, "success");
   await cp.stop();
@@ -168,7 +168,7 @@ test("a port that another server has, so that the control plane does not start",
   assert.equal({ code, errors: all("error") }, { code: 0, errors: [] });
 });
 
-test("another server where the control plane should be", async () => {
+test("another server at the control plane's address", async () => {
   const server = createServer((_, response) => response.end("It works!"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as net.AddressInfo;
@@ -249,7 +249,7 @@ test("an Envoy that asks for a newer C library than there is", async () => {
   );
 });
 
-test("a mesh that is not there", async () => {
+test("a missing mesh", async () => {
   const { code, all, find } = await check(stage.cp.api, ["--mesh=nowhere"]);
   assert.equal({ code, errors: all("error") }, { code: 1, errors: ["mesh"] });
   assert.match(find("mesh").reason ?? "", 'there is no mesh "nowhere"');
@@ -274,7 +274,7 @@ test("a dataplane that never connected, and then one that is offline", async () 
   assert.is((await check(stage.cp.api)).code, 0);
 });
 
-test("an Envoy that refuses its configuration, in its own words", async () => {
+test("an Envoy that rejects its configuration, with its error message", async () => {
   const port = await freePort();
   const other = net.createServer();
   await new Promise<void>((resolve) => other.listen(port, "127.0.0.1", resolve));

@@ -6,7 +6,7 @@ import { greeting, type MeshStage, openMeshStage, reaches, type Sidecar } from "
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("limits that nobody chose", { needs: "envoy" });
+const test = suite("default connection limits", { needs: "envoy" });
 
 let stage: MeshStage;
 let backend: Sidecar;
@@ -65,7 +65,7 @@ test("1,100 connections to a service are open at the same time", async () => {
   assert.is(await greeting(ports.out), "redis-1");
 });
 
-test("both ends of a silent connection between sidecars ask by TCP keepalive whether the other is there", async () => {
+test("both ends of an idle connection between sidecars use TCP keepalive", async () => {
   const keepalive = "02";
   await hold(ports.out);
   for (const side of ["local", "remote"] as const) {
@@ -76,7 +76,7 @@ test("both ends of a silent connection between sidecars ask by TCP keepalive whe
   }
 });
 
-test("no listener ends a connection for being silent", async () => {
+test("no listener closes an idle connection", async () => {
   const dump = await backend.ask("/config_dump?resource=dynamic_listeners");
   const proxies = dump.match(/filters\.network\.tcp_proxy"/g) ?? [];
   assert.ok(proxies.length > 0);

@@ -76,7 +76,7 @@ test("helps with -h, with help, and without any word", () => {
   assert.match(runProgram("kuma-cp", ["run", "-h"]).stdout, /-c, --config-file/);
 });
 
-test("prints its ports, has them in the catalogue on both servers, and says what to type next", async () => {
+test("prints its ports, lists them in the catalogue on both servers, and suggests the next commands", async () => {
   const cp = await start();
   const [bootstrap, tokens] = [cp.bootstrap, cp.tokens].map((url) => url.replace("127.0.0.1", "localhost"));
   const expected = { apis: { bootstrap: { url: bootstrap }, dataplaneToken: { localUrl: tokens, publicUrl: "" } } };
@@ -163,7 +163,7 @@ test("refuses settings that make no sense, by name", async () => {
   assert.match(await refused({}, ["--log-level", "loud"]), /unknown log level "loud"/);
 });
 
-test("takes settings from its file, which the environment overrides, and shows them without secrets", async () => {
+test("reads settings from its file, which the environment overrides, and shows them without secrets", async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-cp-test-"));
   const file = path.join(directory, "cp.yaml");
   fs.writeFileSync(file, "apiServer: {readOnly: true}\ngeneral: {advertisedHostname: from-file}\n");
@@ -198,7 +198,7 @@ test("shows every setting and where it came from, and an example file that it ac
   fs.rmSync(directory, { recursive: true });
 });
 
-test("warns of variables without effect, and opens no port for them", async () => {
+test("warns about variables without effect, and opens no port for them", async () => {
   const gui = await freePort();
   const cp = await start({ KUMA_GUI_SERVER_PORT: String(gui), KUMA_API_SERVR_PORT: "1" });
   assert.match(cp.output(), /warning: KUMA_GUI_SERVER_PORT has no effect: there is no GUI server/);
@@ -212,7 +212,7 @@ test("warns of variables without effect, and opens no port for them", async () =
   );
 });
 
-test("listens for the HTTP API only where it is told to", async () => {
+test("listens for the HTTP API only on the configured address", async () => {
   const outside = Object.values(os.networkInterfaces())
     .flat()
     .find((address) => address?.family === "IPv4" && !address.internal)?.address;
@@ -229,7 +229,7 @@ test("listens for the HTTP API only where it is told to", async () => {
   );
 });
 
-test("takes no writes that a browser makes for another site, on any server", async () => {
+test("rejects writes that a browser makes for another site, on every server", async () => {
   const cp = await start();
   const api = `${cp.api}/meshes/m`;
   const request = (headers: string) =>
@@ -249,7 +249,7 @@ test("takes no writes that a browser makes for another site, on any server", asy
   }
 });
 
-test("bounds what clients send to each of its HTTP servers, and lives on", async () => {
+test("bounds what clients send to each of its HTTP servers, and keeps running", async () => {
   const cp = await start();
   for (const url of [cp.api, cp.bootstrap, cp.health, cp.tokens]) {
     const port = portOf(url);
@@ -307,7 +307,7 @@ test("names every setting that cannot be used, alone and all together", async ()
   }
 });
 
-test("gives two control planes on one machine ports of their own, and frees them when it stops", async () => {
+test("gives two control planes on one machine different ports, and frees them when it stops", async () => {
   const both = [await start(), await start()];
   const ports = both.flatMap((cp) => [cp.xdsPort, ...[cp.api, cp.bootstrap, cp.health, cp.tokens].map(portOf)]);
   assert.is(new Set(ports).size, 10);
@@ -327,7 +327,7 @@ test("gives two control planes on one machine ports of their own, and frees them
   );
 });
 
-test("is not held up at its end by connections that say nothing or half of a request, on any port", async () => {
+test("is not delayed at shutdown by connections that send nothing or half a request, on any port", async () => {
   const cp = await start();
   const sockets: net.Socket[] = [];
   const ports = [portOf(cp.api), portOf(cp.bootstrap), portOf(cp.health), portOf(cp.tokens), cp.xdsPort, cp.sdsPort];
@@ -348,7 +348,7 @@ test("is not held up at its end by connections that say nothing or half of a req
   for (const socket of sockets) socket.destroy();
 });
 
-test("says, once, that proxies come near the number of files that may be open, before the system turns them away", async () => {
+test("logs once that proxies approach the limit of open files, before connections are refused", async () => {
   const cp = await startControlPlane({}, 200);
   running.push(cp);
   const proxies: http2.ClientHttp2Session[] = [];
@@ -375,7 +375,7 @@ test("says, once, that proxies come near the number of files that may be open, b
   for (const session of proxies) session.destroy();
 });
 
-test("forgets what is in memory when it ends, and begins with the default mesh of its settings", async () => {
+test("loses its memory store when it exits, and starts with the default mesh of its settings", async () => {
   const first = await start();
   assert.is(await status(`${first.api}/meshes/m`, ownMesh), 201);
   await first.stop();

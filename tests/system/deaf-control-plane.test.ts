@@ -12,7 +12,7 @@ import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.js";
 
-const test = suite("a control plane behind a load balancer that goes deaf", { needs: "envoy" });
+const test = suite("a control plane behind a load balancer that drops its connections silently", { needs: "envoy" });
 
 /** How soon a sidecar has to notice. */
 const noticedMs = 60_000;
@@ -48,7 +48,7 @@ test.after(async () => {
   await balancer.close();
 });
 
-test("the sidecar connects anew within a minute and has what changed meanwhile; traffic goes on", async () => {
+test("the sidecar reconnects within a minute and gets what changed meanwhile; traffic continues", async () => {
   const begin = performance.now();
   balancer.deafen();
   await apply(ports.toWeb, ports.later);

@@ -22,7 +22,7 @@ function demo(...args: string[]) {
   return { child, ended, output: () => output };
 }
 
-test("with --once shows traffic through both sidecars and ends well; a taken port is named and replaced", async () => {
+test("with --once shows traffic through both sidecars and exits successfully; a port in use is named and replaced", async () => {
   const base = await freePort();
   const taken = net.createServer();
   await new Promise<void>((resolve) => taken.listen(base, "0.0.0.0", resolve));

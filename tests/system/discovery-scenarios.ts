@@ -179,12 +179,12 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
     }
   });
 
-  test("everything that was sent was taken, and nothing is sent without a change", async () => {
+  test("everything that was sent was acknowledged, and nothing is sent without a change", async () => {
     await eventually("all responses are acknowledged", () => counts.sent > 0 && counts.sent === counts.acknowledged);
     assert.equal(counts.rejected, []);
   });
 
-  test("a deleted dataplane's listeners and clusters go, and come back with it", async () => {
+  test("a deleted dataplane's listeners and clusters are removed, and come back with it", async () => {
     await store.delete({ type: "Dataplane", mesh: "default", name: "both-1" });
     await eventually("no listener is left", async () => (await adminText("/listeners")).trim() === "");
     await eventually("no cluster is left", async () => !(await adminText("/clusters")).includes("redis::"));
@@ -193,7 +193,7 @@ export function discoveryScenarios(apiType: "DELTA_GRPC" | "GRPC"): void {
     await eventually("bytes come back again", () => echo(outbound, "hello again"));
   });
 
-  test("an outbound to a service without dataplanes accepts and closes, and holds nothing up", async () => {
+  test("an outbound to a service without dataplanes accepts and closes, and delays nothing", async () => {
     const lonely = await freePort();
     const stored = await store.get({ type: "Dataplane", mesh: "default", name: "both-1" });
     const both = [

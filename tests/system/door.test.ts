@@ -8,7 +8,7 @@ import { programs } from "../../src/lib/programs.js";
 import { bin, runProgram } from "../support/executable.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("the door to all programs");
+const test = suite("the executable of all programs");
 
 const { version } = JSON.parse(fs.readFileSync("package.json", "utf8")) as { version: string };
 const names = programs.map((program) => program.name);
@@ -67,7 +67,7 @@ test("no program, or one that does not exist, gets the list of programs", () => 
   }
 });
 
-test("a symlink of another name is no program, but still opens the door for a first word", () => {
+test("a symlink with another name selects no program, but a first word still does", () => {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-door-"));
   try {
     const link = path.join(work, "kuma-frob");
@@ -92,7 +92,7 @@ test("programs of Kubernetes mode say that this version does not include it", ()
   }
 });
 
-test("a reader that goes away is no error", async () => {
+test("a reader that closes the pipe is not an error", async () => {
   const child = spawn(path.join(bin, "kuma"), ["help"], { stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.destroy();
   let said = "";

@@ -101,7 +101,7 @@ function writeLines(fifo: string, lines: readonly string[]): void {
   writeFileSync(fifo, lines.map((line) => `${line}\n`).join(""), { flag: "a" });
 }
 
-test("a line arrives as in a file, and only its owner may open the FIFO", () =>
+test("a line arrives as in a file, and only the owner can open the FIFO", () =>
   onStage(async (stage) => {
     const collector = await receiver();
     const { carry, file, fifo } = await serving(stage, collector.port);
@@ -112,7 +112,7 @@ test("a line arrives as in a file, and only its owner may open the FIFO", () =>
     assert.ok(lstatSync(await fifo()).isFIFO());
   }));
 
-test("an access log that was renamed goes on under its old name after SIGUSR1", () =>
+test("an access log that was renamed is continued under its old name after SIGUSR1", () =>
   onStage(async (stage) => {
     const collector = await receiver();
     const { kumaDp, carry, file } = await serving(stage, collector.port);
@@ -128,7 +128,7 @@ test("an access log that was renamed goes on under its old name after SIGUSR1", 
     assert.match(kumaDp.output(), "access logs reopened");
   }));
 
-test("without a collector, traffic goes on, drops are counted, and a collector that comes gets what waited", () =>
+test("without a collector, traffic continues, drops are counted, and a collector that starts gets the buffered lines", () =>
   onStage(async (stage) => {
     const port = await freePort();
     const { kumaDp, carry, fifo } = await serving(stage, port);
@@ -144,7 +144,7 @@ test("without a collector, traffic goes on, drops are counted, and a collector t
     assert.ok(collector.text().length < 2000 * 1000);
   }));
 
-test("after a collector's restart later lines arrive", () =>
+test("after a collector restarts, later lines arrive", () =>
   onStage(async (stage) => {
     const first = await receiver();
     const { carry } = await serving(stage, first.port);
@@ -178,7 +178,7 @@ test("a hundred thousand lines arrive, each whole and in order", () =>
     assert.ok(got.every((line, index) => line === `line ${index}`));
   }));
 
-test("a collector that never reads slows nobody down", () =>
+test("a collector that never reads delays nothing", () =>
   onStage(async (stage) => {
     const collector = await receiver(0, false);
     const { kumaDp, carry, fifo } = await serving(stage, collector.port);
@@ -191,7 +191,7 @@ test("a collector that never reads slows nobody down", () =>
     assert.is((await kumaDp.ended).code, 0);
   }));
 
-test("lines that nobody can be meant by are dropped, and harm no others", () =>
+test("lines without a usable address are dropped, and do not affect others", () =>
   onStage(async (stage) => {
     const collector = await receiver();
     const { kumaDp, fifo } = await serving(stage, collector.port);
@@ -213,7 +213,7 @@ test("lines that nobody can be meant by are dropped, and harm no others", () =>
     await eventually("a word about the others", () => kumaDp.output().includes('"address":"unknown","lines":9'));
   }));
 
-test("what Envoy logs at its very end arrives before kuma-dp is gone", () =>
+test("lines that Envoy logs when it exits arrive before kuma-dp exits", () =>
   onStage(async (stage) => {
     const collector = await receiver();
     const { kumaDp, port } = await serving(stage, collector.port);

@@ -86,7 +86,7 @@ async function redis(stage: Stage): Promise<Service> {
   return { name: "redis-1", service: "redis", inbound: await freePort(), application: await stage.echo() };
 }
 
-test("a dataplane that was not applied: 404 with a JSON body; kuma-dp ends with the hint and leaves nothing", () =>
+test("a dataplane that was not applied: 404 with a JSON body; kuma-dp exits with the hint and leaves nothing", () =>
   onStage(async (stage) => {
     const cp = await startControlPlane(stage);
     const answer = await askBootstrap(cp, JSON.stringify({ mesh: "default", name: "redis-1" }));
@@ -131,7 +131,7 @@ test("a token's path appears in the node's metadata", () =>
     assert.is(document.node.metadata.dataplaneTokenPath, "token");
   }));
 
-test("an admin port that is asked for is opened", () =>
+test("a requested admin port is opened", () =>
   onStage(async (stage) => {
     const cp = await startControlPlane(stage);
     await apply(cp, await redis(stage));
@@ -145,7 +145,7 @@ test("an admin port that is asked for is opened", () =>
     assert.equal(await kumaDp.ended, { code: 0, signal: null });
   }));
 
-test("bad questions are answered 400, an unknown mesh 404", () =>
+test("invalid requests get 400, an unknown mesh 404", () =>
   onStage(async (stage) => {
     const cp = await startControlPlane(stage);
     const status = async (body: string) => (await askBootstrap(cp, body)).status;
@@ -171,7 +171,7 @@ test("the API server's address leads to the bootstrap server as well", () =>
     assert.is((await kumaDp.ended).code, 0);
   }));
 
-test("two dataplanes on one machine: traffic flows through both, an open connection survives SIGTERM until it ends", () =>
+test("two dataplanes on one machine: traffic flows through both, and an open connection survives SIGTERM until it is closed", () =>
   onStage(async (stage) => {
     const cp = await startControlPlane(stage);
     const server = await redis(stage);
@@ -294,7 +294,7 @@ test("a Dataplane that is deleted while its kuma-dp runs: kuma-dp, kuma-cp's log
     assert.is(warnings.length, 1, "it is said once");
   }));
 
-test("a memory store that was lost: the sidecar goes on, and both sides say that its Dataplane is missing", () =>
+test("a lost memory store: the sidecar keeps serving, and both sides report that its Dataplane is missing", () =>
   onStage(async (stage) => {
     const [apiPort, bootstrapPort, xdsPort] = [await freePort(), await freePort(), await freePort()];
     const fixed = {

@@ -85,7 +85,7 @@ test("without a name it refuses to start before any request", () =>
     assert.is(cp.requests.length, 0);
   }));
 
-test("a token file that holds no token for the dataplane is refused with the reason before any request", () =>
+test("a token file without a token for the dataplane is rejected with the reason before any request", () =>
   onStage(async (stage) => {
     const cp = await stage.controlPlane(() => ({ status: 500, body: "" }));
     const file = path.join(stage.temporary, "dataplane-token");
@@ -128,7 +128,7 @@ test("an unknown dataplane ends it with a hint, and nothing is left behind", () 
     assert.equal(readdirSync(stage.temporary), []);
   }));
 
-test("an Envoy that is configured and can't be executed is an error at once, though there is one beside kuma-dp", () =>
+test("a configured Envoy that can't be executed is an error at once, even with one beside kuma-dp", () =>
   onStage(async (stage) => {
     const cp = await stage.controlPlane(() => ({ status: 500, body: "" }));
     const plain = path.join(stage.temporary, "plain");
@@ -158,7 +158,7 @@ test("an Envoy that is configured and can't be executed is an error at once, tho
     assert.is(cp.requests.length, 0);
   }));
 
-test("it waits for a control plane that is not there yet, and starts when it comes", () =>
+test("it waits for a control plane that is not running yet, and starts once it is", () =>
   onStage(async (stage) => {
     const [cpPort, port] = [await freePort(), await freePort()];
     const args = ["run", "--name=a", `--cp-address=http://127.0.0.1:${cpPort}`, `--binary-path=${envoyBinary}`];
@@ -206,7 +206,7 @@ test("its files are private, its admin interface is a Unix socket", () =>
     assert.is(mode("admin.sock"), 0o600);
   }));
 
-test("the token is copied clean, sent as a relative path, and follows its source", () =>
+test("the token is copied without white space, sent as a relative path, and follows its source", () =>
   onStage(async (stage) => {
     const source = path.join(stage.temporary, "source");
     const [first, second] = [token("a"), token("a", "default", { exp: 4_000_000_000 })];
@@ -231,7 +231,7 @@ test("the token is copied clean, sent as a relative path, and follows its source
     assert.is(readFileSync(copy, "utf8"), second);
   }));
 
-test("SIGTERM lets open connections end, then Envoy goes and nothing is left", () =>
+test("SIGTERM lets open connections finish, then Envoy exits and nothing is left", () =>
   onStage(async (stage) => {
     const health = await freePort();
     const { kumaDp, port } = await serving(stage, [`--health-port=${health}`], { KUMA_DATAPLANE_DRAIN_TIME: "10m" });
@@ -251,7 +251,7 @@ test("SIGTERM lets open connections end, then Envoy goes and nothing is left", (
     await refused(stage, port);
   }));
 
-test("a connection that never ends is cut when the drain time is over", () =>
+test("a connection that never ends is closed when the drain time is over", () =>
   onStage(async (stage) => {
     const { kumaDp, port } = await serving(stage, [], { KUMA_DATAPLANE_DRAIN_TIME: "1s" });
     const envoy = await onlyEnvoy(stage);
@@ -289,7 +289,7 @@ test("an Envoy that is killed ends kuma-dp with an error", () =>
     assert.equal(readdirSync(stage.temporary), []);
   }));
 
-test("an Envoy that is asked to quit by itself ends kuma-dp well", () =>
+test("an Envoy that quits by its admin interface ends kuma-dp successfully", () =>
   onStage(async (stage) => {
     const { kumaDp } = await serving(stage);
     const envoy = await onlyEnvoy(stage);
@@ -297,7 +297,7 @@ test("an Envoy that is asked to quit by itself ends kuma-dp well", () =>
     assert.equal(await kumaDp.ended, { code: 0, signal: null });
   }));
 
-test("a bootstrap that Envoy refuses ends kuma-dp with an error, Envoy's words before it", () =>
+test("a bootstrap that Envoy rejects ends kuma-dp with an error, after Envoy's own message", () =>
   onStage(async (stage) => {
     const cp = await stage.controlPlane(() => ({ status: 200, body: "nonsense: true\n" }));
     const kumaDp = stage.start("kuma-dp", [

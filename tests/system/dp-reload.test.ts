@@ -228,7 +228,7 @@ test("open connections have the drain time, and two Envoys that a killed kuma-dp
   await next.stop();
 });
 
-test("an Envoy of another hot restart version is started after the one that runs has stopped, and kuma-dp says why", async () => {
+test("an Envoy with another hot restart version is started after the running one has stopped, and kuma-dp says why", async () => {
   const app = await stage.application("other");
   await stage.apply("other-1", { inbound: [ofService(ports.other, app.port, "other")] });
   const directory = ownPrograms("other");
@@ -254,7 +254,7 @@ test("an Envoy of another hot restart version is started after the one that runs
   assert.is(await sidecar.stop(), 0);
 });
 
-test("a new executable that can't run changes nothing, and a mended one is taken by the next reload", async () => {
+test("a new executable that can't run changes nothing, and the next reload uses a fixed one", async () => {
   const app = await stage.application("broken");
   await stage.apply("broken-1", { inbound: [ofService(ports.broken, app.port, "broken")] });
   const directory = ownPrograms("broken");

@@ -77,7 +77,7 @@ test("an HTTP request comes back as it was sent, is logged, and the connection c
     socket.destroy();
   }));
 
-test("megabytes come back whole to a client that reads late", () =>
+test("megabytes are echoed completely to a client that reads late", () =>
   withEcho(async ({ port }) => {
     const sent = Buffer.alloc(8 * 1024 * 1024, "0123456789abcdef");
     const socket = connect(port, "127.0.0.1");
@@ -93,7 +93,7 @@ test("megabytes come back whole to a client that reads late", () =>
     assert.ok(answer === sent.toString("latin1"));
   }));
 
-test("many connections at once, some of them broken off, do not disturb each other", () =>
+test("many concurrent connections, some of them aborted, do not affect each other", () =>
   withEcho(async ({ port }) => {
     const all = Array.from({ length: 300 }, async (_, number) => {
       const socket = connect(port, "127.0.0.1");
@@ -130,7 +130,7 @@ test("all three spellings of the port are understood, and a port that is taken i
     }
   }));
 
-test("a port that is none is refused", async () => {
+test("an invalid port is rejected", async () => {
   const { ended, log } = start(["-port=65536"]);
   assert.is(await ended, 1);
   assert.match(log(), "65536");

@@ -67,7 +67,7 @@ const variables: Readonly<Record<string, (directory: string) => string>> = {
   NODE_OF_A_VERSION_TO_COME: () => "1",
 };
 
-test("no NODE_* variable changes what a program says, nor makes it write a file", async () => {
+test("no NODE_* variable changes a program's output or makes it write a file", async () => {
   for (const program of programs) {
     const { status, output } = await outputOf(program, ["-h"], {});
     for (const [name, value] of Object.entries(variables)) {
@@ -79,7 +79,7 @@ test("no NODE_* variable changes what a program says, nor makes it write a file"
   }
 });
 
-test("variables are dropped wherever they stand in the environment, and all others stay", async () => {
+test("the variables are dropped at any position in the environment, and all others stay", async () => {
   const env = { NODE_: "1", NODE: "2", NODEX_A: "3", KUMA_NODE_A: "4", A: "5", NODE_OPTIONS: "--bad-option" };
   const running = startProgram("kuma-cp", ["config", "-o", "yaml"], {
     ...env,
@@ -145,7 +145,7 @@ async function started(program: string, args: readonly string[], env: Record<str
   return running;
 }
 
-test("SIGUSR1 neither ends a program nor opens Node's debugger in it", async () => {
+test("SIGUSR1 neither ends a program nor opens Node's debugger", async () => {
   const all: Running[] = [];
   try {
     const level = ["--log-level", "info"];
@@ -171,7 +171,7 @@ test("SIGUSR1 neither ends a program nor opens Node's debugger in it", async () 
   }
 });
 
-test("a program that SIGUSR1 meets while it starts goes on, without a debugger", async () => {
+test("a program that gets SIGUSR1 during startup continues, without a debugger", async () => {
   const blocked = `/proc/PID/status`;
   for (let round = 0; round < 5; round++) {
     const running = startProgram("kuma-tcp-echo", ["-port", "0"]);

@@ -41,7 +41,7 @@ test.after(async () => {
 const get = async <T>(cp: ControlPlane, target: string): Promise<T> =>
   (await (await fetch(`${cp.api}/meshes/default/${target}`)).json()) as T;
 
-test("each knows its own proxies by their streams, and the other's by what was recorded", async () => {
+test("each knows its own proxies by their streams, and the other's by their insights", async () => {
   const app = await stage.application("redis-1");
   await stage.mtls(true);
   await stage.apply("redis-1", {

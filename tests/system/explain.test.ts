@@ -93,7 +93,7 @@ test.before(async () => {
 
 test.after(() => stage.close());
 
-test("without mTLS everything is allowed, and what would not be is said", async () => {
+test("without mTLS everything is allowed, and the verdict with mTLS is shown", async () => {
   await settled(...everybody);
   const { mtls, verdict, withMtls, connects, problems } = await explain();
   assert.equal([mtls, verdict, withMtls, connects], [false, "allowed", "denied", "always"]);
@@ -101,7 +101,7 @@ test("without mTLS everything is allowed, and what would not be is said", async 
   assert.match(await greeting(ports.out), /^redis-[12]$/);
 });
 
-test("denied for want of a permission; what kumactl says to type allows it, and then denies it again", async () => {
+test("denied without a permission; the suggested commands allow it, and then deny it again", async () => {
   await stage.mtls(true);
   await settled(...everybody);
   await denies(ports.out);
@@ -154,7 +154,7 @@ const route = (...shares: (readonly [weight: number, destination: Readonly<Recor
     conf: shares.map(([weight, destination]) => ({ weight, destination })),
   });
 
-test("a route elsewhere, to nobody and nowhere", async () => {
+test("a route to another service, to a service without dataplanes, and with zero weights", async () => {
   await route([1, { service: "mysql" }]);
   await settled(...everybody);
   const elsewhere = await explain();
@@ -178,7 +178,7 @@ test("a route elsewhere, to nobody and nowhere", async () => {
   await settled(...everybody);
 });
 
-test("a dataplane whose sidecar is not there, and one without a token", async () => {
+test("a dataplane without a running sidecar, and one without a token", async () => {
   await redis2.stop();
   await eventually("redis-2 is offline", async () => codes(await explain()).join() === "offline");
   const offline = await explain();
@@ -195,7 +195,7 @@ test("a dataplane whose sidecar is not there, and one without a token", async ()
   assert.is((await explain()).connects, "always");
 });
 
-test("an Envoy that refuses its listener, with its words and what it was sent", async () => {
+test("an Envoy that rejects its listener, with its error message and the configuration sent", async () => {
   const app = await stage.application("late");
   const busy = (port: number) =>
     stage.apply("redis-3", {
@@ -236,7 +236,7 @@ function inCamelCase(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [camel(key), inCamelCase(member)]));
 }
 
-test("what was sent is what Envoy has, and no key is in it", async () => {
+test("the configuration sent is what Envoy has, and contains no key", async () => {
   const { stdout } = stage.kumactl("inspect", "dataplane", "redis-2", "--config-dump");
   const dump = JSON.parse(stdout) as Record<string, { name: string }[]>;
   assert.equal(Object.keys(dump), ["clusters", "listeners"]);
@@ -252,7 +252,7 @@ test("what was sent is what Envoy has, and no key is in it", async () => {
   );
 });
 
-test("the policies that touch a dataplane", () => {
+test("the policies that affect a dataplane", () => {
   const { stdout } = stage.kumactl("inspect", "dataplane", "redis-1", "--policies");
   assert.match(stdout, /^allowed to connect: web\n/m);
   assert.match(stdout, /^TrafficPermission +v1 rules\[0\] +service=web +service=redis +yes\n/m);

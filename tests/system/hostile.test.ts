@@ -85,7 +85,7 @@ async function assertServes(): Promise<void> {
   assert.is(cp.child.exitCode, null);
 }
 
-test("a message that is no protobuf ends its stream with INVALID_ARGUMENT", async () => {
+test("a message that is not protobuf ends its stream with INVALID_ARGUMENT", async () => {
   const { stream, session, status } = open();
   stream.write(framed(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff])));
   assert.match(await status, "3 the message is not a DeltaDiscoveryRequest");
@@ -109,7 +109,7 @@ test("a frame with an unknown compression flag ends its stream", async () => {
   await assertServes();
 });
 
-test("a node id without a dot is refused with what would be right", async () => {
+test("a node ID without a dot is rejected with the expected format", async () => {
   for (const id of ["nodot", "", ".x", "x."]) {
     const { stream, session, status } = open();
     stream.write(firstRequest(id, clusterType));
@@ -151,7 +151,7 @@ test("an unknown Dataplane gets no answer until it is applied", async () => {
   session.destroy();
 });
 
-test("a client that never reads costs the others nothing", async () => {
+test("a client that never reads does not affect others", async () => {
   const silent = open();
   silent.stream.pause();
   silent.stream.write(firstRequest("default.redis-1", clusterType));
@@ -170,7 +170,7 @@ test("a client that never reads costs the others nothing", async () => {
   silent.session.destroy();
 });
 
-test("bytes that are no HTTP/2 close their connection only", async () => {
+test("bytes that are not HTTP/2 only close their own connection", async () => {
   const socket = net.connect(cp.xdsPort, "127.0.0.1", () =>
     socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(10)),
   );
@@ -189,7 +189,7 @@ async function metric(name: string): Promise<number> {
   return Number(line.slice(name.length + 1));
 }
 
-test("a method that is called like a member of every object is unknown, on both ports", async () => {
+test("a method named like a member of Object.prototype is unknown, on both ports", async () => {
   for (const port of [cp.xdsPort, cp.sdsPort]) {
     for (const path of ["/constructor", "/__proto__", "/toString"]) {
       const { session, status } = open(path, port);
@@ -202,7 +202,7 @@ test("a method that is called like a member of every object is unknown, on both 
   await assertServes();
 });
 
-test("a stream that asks for hundreds of thousands of names is refused with the limit, and holds nobody up", async () => {
+test("a stream that requests hundreds of thousands of names is rejected with the limit, and delays no other", async () => {
   const names = Array.from({ length: 300_000 }, (_, index) => field(3, index.toString(36)));
   const asked = open();
   asked.stream.write(firstRequest("default.redis-1", clusterType));
@@ -218,7 +218,7 @@ test("a stream that asks for hundreds of thousands of names is refused with the 
   await assertServes();
 });
 
-test("a first request that announces more than a proxy ever has to say is refused before it comes", async () => {
+test("a first request that announces more than any proxy sends is rejected before it is read", async () => {
   const { stream, session, status } = open();
   stream.write(Buffer.from([0, 0, 4, 0, 1]));
   assert.match(await status, /^8 the first message is longer than 262144 bytes \(limit first_message\)/);
@@ -226,7 +226,7 @@ test("a first request that announces more than a proxy ever has to say is refuse
   await assertServes();
 });
 
-test("a refusal of megabytes is cut before it is logged or kept", async () => {
+test("a NACK of megabytes is truncated before it is logged or stored", async () => {
   const { stream, session, messages } = open();
   stream.write(firstRequest("default.redis-1", clusterType));
   await eventually("it is served", () => messages.length > 0);

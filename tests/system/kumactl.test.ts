@@ -117,7 +117,7 @@ test("a Mesh without mtls, while it is on, is applied with a loud warning, which
   assert.match(answer.headers.get("warning") ?? "", /^299 - "mTLS is SWITCHED OFF for mesh \\"m4\\"/);
 });
 
-test("refusals name the place and end with code 1", () => {
+test("errors name the place and exit with code 1", () => {
   const cases: [string[], string, string][] = [
     [["apply"], "type: Dataplane\nname: a\n", "Error: YAML contains invalid resource: Mesh field cannot be empty\n"],
     [

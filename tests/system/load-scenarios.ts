@@ -70,12 +70,12 @@ export function loadScenarios(mode: Mode): void {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  test("all connect at once, and each gets everything once", async () => {
+  test("all connect at once, and each gets every resource once", async () => {
     const heard = await heardDuring(() => fleet.connect());
     assert.equal(heard, { cds: 50, eds: 50, lds: 50, mesh_ca: 50, identity_cert: 50 });
   });
 
-  test("an endpoint that moves is told to those who send to it, once, and to nobody else", async () => {
+  test("an endpoint that moves is sent once to its clients, and to no other proxy", async () => {
     assert.is(mesh.consumers, 15);
     for (const round of [1, 2, 3]) {
       const heard = await heardDuring(() => timeOfChange(cp, fleet, mesh.moveEndpoint(round)));
@@ -83,24 +83,24 @@ export function loadScenarios(mode: Mode): void {
     }
   });
 
-  test("a permission for all is told to all: a listener each, and nothing else", async () => {
+  test("a permission for all dataplanes is sent to all: one listener each, and nothing else", async () => {
     for (const round of [1, 2]) {
       const heard = await heardDuring(() => timeOfChange(cp, fleet, mesh.permitEverywhere(round)));
       assert.equal(heard, { lds: 50 });
     }
   });
 
-  test("a health check for all is told to all: their clusters, and the endpoints with them", async () => {
+  test("a health check for all dataplanes is sent to all: their clusters with the endpoints", async () => {
     const heard = await heardDuring(() => timeOfChange(cp, fleet, mesh.checkEverywhere(1)));
     assert.equal(heard, { cds: 50, eds: 50 });
   });
 
-  test("every dataplane changes in turn, and all have the last state of what they send to", async () => {
+  test("every dataplane changes in turn, and all proxies have the latest state of their upstreams", async () => {
     const heard = await heardDuring(() => timeOfChange(cp, fleet, mesh.roll(1)));
     assert.ok((heard.eds ?? 0) >= 50, JSON.stringify(heard));
   });
 
-  test("proxies that neither read nor answer are told nothing old once they do, and hold up nobody", async () => {
+  test("proxies that neither read nor answer get no outdated state once they do, and delay no other", async () => {
     const rounds = 100;
     const last = mesh.moveEndpoint(100 + rounds);
     const only = (of: (name: string) => boolean) =>
@@ -133,7 +133,7 @@ export function loadScenarios(mode: Mode): void {
     assert.ok(byTheDeaf >= deafOnes && byTheDeaf <= 2 * deafOnes, `${byTheDeaf} responses for ${deafOnes} proxies`);
   });
 
-  test("what happened is told to Prometheus", async () => {
+  test("Prometheus metrics show what happened", async () => {
     assert.is(await metric("xds_streams_active"), 50);
     assert.is(await metric("sds_streams_active"), 100);
     const cds = 'type_url="type.googleapis.com/envoy.config.cluster.v3.Cluster"';
@@ -149,7 +149,7 @@ export function loadScenarios(mode: Mode): void {
     assert.ok((await metric("process_resident_memory_bytes")) > 10_000_000);
   });
 
-  test("killed and started again, the control plane has all proxies back, and tells them what is new only", async () => {
+  test("killed and restarted, the control plane has all proxies back, and only sends them what is new", async () => {
     const wants = wantedOnReturn(wantedBy(options), mode).map((what) => ({ what }));
     const expected = [{ proxies: mesh.proxies, wants }];
     const heard = await heardDuring(() => timeOfReturn(fleet, expected, () => revive(cp, fleet, mesh, "memory")));

@@ -108,7 +108,7 @@ async function openConnection(port: number) {
   };
 }
 
-test("a port that is taken while its listener warms up is named with the reason, and served once it is free", async () => {
+test("a port that is taken while its listener warms is reported with the reason, and served once it is free", async () => {
   const app = await stage.application("first");
   const [port, inbound] = [await freePort(), await freePort()];
   await stage.apply("first-1", {
@@ -146,7 +146,7 @@ test("a port that is taken while its listener warms up is named with the reason,
   await check.until(stage.cp.api, "configuration", "success");
 });
 
-test("it is found again by a control plane that was restarted, to which Envoy claims to have it", async () => {
+test("a restarted control plane finds it again, although Envoy claims to have it", async () => {
   const app = await stage.application("second");
   const [port, inbound] = [await freePort(), await freePort()];
   const resources = async () => {
@@ -204,7 +204,7 @@ async function deprived(app: Application) {
   throw new Error("no port could be taken while its listener warmed up");
 }
 
-test("an inbound that waits for its certificate while its port is taken is named by inspect and check", async () => {
+test("an inbound whose port is taken while it waits for its certificate is reported by inspect and check", async () => {
   const { dataplane, sidecar, listener, port, free } = await deprived(await stage.application("third"));
   const named = new RegExp(`"${dataplane}" refuses LDS resource "${listener}": .*cannot (listen|bind)`);
   await eventually("inspect dataplanes names it", () => named.test(refusals()));
@@ -220,7 +220,7 @@ test("an inbound that waits for its certificate while its port is taken is named
   await reaches(port, "third");
 });
 
-test("a stranger's reports cost a sidecar nothing but the same listeners again, and nothing of that stays", async () => {
+test("reports of a stranger only make a sidecar get the same listeners again, and leave no trace", async () => {
   const app = await stage.application("fourth");
   const inbound = await freePort();
   await stage.apply("fourth-1", {

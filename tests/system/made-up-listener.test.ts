@@ -48,14 +48,14 @@ const echoes = () =>
 
 test("serves the inbounds that it is for, on a real Envoy", echoes);
 
-test("obeys permissions as all others do, also when they change while it runs", async () => {
+test("enforces permissions like all others, also when they change at runtime", async () => {
   await mesh.apply(permission("somebody-else"));
   await denies(ports.out);
   await mesh.apply(permission("web"));
   await echoes();
 });
 
-test("is what an explanation says of the listener", async () => {
+test("is shown in the explanation of the listener", async () => {
   const text = await mesh.kumactl("explain", "traffic", "--from", "web", "--to", "parrot");
   assert.match(text, /^parrot-1 .* acknowledged, echoes$/m);
   assert.match(text, /^web-1 .* acknowledged$/m);

@@ -84,7 +84,7 @@ test("is applied by kumactl, validated, and listed", async () => {
   assert.match(await mesh.kumactl("get", "idle-timeouts"), /default +quiet/);
 });
 
-test("changes the listener of a real Envoy, and what its connections experience", async () => {
+test("changes the listener of a real Envoy, and the behaviour of its connections", async () => {
   await eventually("Envoy has the timeout", async () => (await idleTimeout()) === "0.300s");
   await closed(ports.out);
 });

@@ -151,7 +151,7 @@ test("the insight counts what was sent and acknowledged, as text", async () => {
   assert.is(status.total?.responsesSent, String(total));
 });
 
-test("a second instance takes its share, and none after it is deleted", async () => {
+test("a second instance gets its share of connections, and none after it is deleted", async () => {
   await apply("redis-2", redis2());
   startSidecar("redis-2", 0);
   await eventually("redis-2 is reached", async () => (await greeting(ports.out)) === "redis-2");
@@ -163,7 +163,7 @@ test("a second instance takes its share, and none after it is deleted", async ()
   for (let index = 0; index < 20; index++) assert.is(await greeting(ports.out), "redis-1");
 });
 
-test("a new outbound listens without a restart, and refuses after it is removed", async () => {
+test("a new outbound listens without a restart, and refuses connections after it is removed", async () => {
   await apply("backend-1", backend({ interface: `:${ports.out2}`, service: "redis" }));
   await eventually("the new port answers", () => greeting(ports.out2));
   await apply("backend-1", backend());
@@ -174,7 +174,7 @@ test("a new outbound listens without a restart, and refuses after it is removed"
   assert.is(await greeting(ports.out), "redis-1");
 });
 
-test("an outbound to a service nobody offers accepts and closes, and holds nothing up", async () => {
+test("an outbound to a service without instances accepts and closes, and delays nothing", async () => {
   await apply("backend-1", backend({ interface: `:${ports.lonely}`, service: "nobody" }));
   await eventually("it accepts and closes", async () => {
     const outcome = await greeting(ports.lonely).catch((error: Error) => error.message);
@@ -185,14 +185,14 @@ test("an outbound to a service nobody offers accepts and closes, and holds nothi
   await apply("backend-1", backend());
 });
 
-test("meshes are walls: the same names in another mesh change nothing", async () => {
+test("meshes are isolated: the same names in another mesh change nothing", async () => {
   assert.is(await put(cp.api, "/meshes/m2", { type: "Mesh", name: "m2" }), 201);
   assert.is(await apply("redis-1", redis2(), "m2"), 201);
   for (let index = 0; index < 10; index++) assert.is(await greeting(ports.out), "redis-1");
   assert.not.match(await admin(ports.backendAdmin, "/clusters"), `:${ports.redis2In}::`);
 });
 
-test("a deleted Dataplane's listeners go and come back with it, in the same Envoy", async () => {
+test("a deleted Dataplane's listeners are removed and come back with it, in the same Envoy", async () => {
   const epoch = async () =>
     (JSON.parse(await admin(ports.backendAdmin, "/server_info")) as { command_line_options: unknown }) &&
     (await admin(ports.backendAdmin, "/stats?filter=server.uptime|server.concurrency"));
@@ -241,7 +241,7 @@ test("a stopped sidecar is Offline and, started again, Online with a new subscri
   await eventually("redis is reached again", () => greeting(ports.out));
 });
 
-test("the control plane is killed: traffic goes on; it comes back empty: Envoys keep their configuration", async () => {
+test("the control plane is killed: traffic continues; it restarts empty: Envoys keep their configuration", async () => {
   const restarted = {
     KUMA_XDS_SERVER_GRPC_PORT: String(cp.xdsPort),
     KUMA_BOOTSTRAP_SERVER_PORT: new URL(cp.bootstrap).port,

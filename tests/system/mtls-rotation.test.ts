@@ -74,7 +74,7 @@ async function authority(): Promise<Authority> {
   return (await response.json()) as Authority;
 }
 
-test("certificates of a life of seconds are renewed on the open stream, and no connection fails", async () => {
+test("certificates valid for seconds are renewed on the open stream, and no connection fails", async () => {
   const stop = traffic();
   for (const sidecar of [backend, redis]) {
     const seen = new Set<string>();
@@ -94,7 +94,7 @@ test("certificates of a life of seconds are renewed on the open stream, and no c
   assert.ok(connections > 100, `${connections} connections`);
 });
 
-test("a new certificate comes when the services of a dataplane change", async () => {
+test("a new certificate is sent when the services of a dataplane change", async () => {
   const networking = (service: string) => ({
     inbound: [{ interface: "127.0.0.1:1:2", tags: { service } }],
   });
@@ -166,7 +166,7 @@ test("a rotation of the CA passes through its states, shows them, and no connect
   connected.close();
 });
 
-test("rotating the CA of a mesh that isn't there is an error", () => {
+test("rotating the CA of a missing mesh is an error", () => {
   const { status, stderr } = stage.kumactl("manage", "ca", "rotate", "--mesh", "ghost");
   assert.is(status, 1);
   assert.is(stderr, 'Error: there is no Mesh with name "ghost"\n');

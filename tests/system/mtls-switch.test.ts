@@ -5,7 +5,7 @@ import { type Application, type MeshStage, openMeshStage, reaches, type Sidecar 
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("mTLS goes on", { needs: "envoy" });
+const test = suite("switching mTLS on", { needs: "envoy" });
 
 /** How long plaintext may pass, and how long nothing may pass between sidecars with certificates, counted from the moment a sidecar received the response that says so. */
 const boundMs = 1_000;
@@ -99,7 +99,7 @@ test.after(() => {
   return stage.close();
 });
 
-test("a sidecar without a token passes nothing after a second, one with a token is closed for a second at most", async () => {
+test("a sidecar without a token passes nothing after a second, one with a token rejects connections for a second at most", async () => {
   const inRedis = watch(ports.redis);
   const inDb = watch(ports.db);
   const toRedis = watch(ports.toRedis);
@@ -137,7 +137,7 @@ test("a sidecar without a token passes nothing after a second, one with a token 
   assert.ok(toLegacy.failed.length > 0 && inRedis.failed.length > 0);
 });
 
-test("explain says that nothing passes a sidecar without a token, and why", async () => {
+test("explain shows that nothing passes a sidecar without a token, and why", async () => {
   const { stdout } = stage.kumactl("explain", "traffic", "--from", "backend", "--to", "redis");
   assert.match(stdout, /no certificate for redis-1.*no connection is made or taken there/);
   const { stdout: out } = stage.kumactl("explain", "traffic", "--from", "web", "--to", "legacy");
@@ -168,7 +168,7 @@ test("sidecars that start while mTLS is on never pass plaintext, with or without
   );
 });
 
-test("a token that comes later opens the sidecar without a restart of Envoy", async () => {
+test("a token that is added later opens the sidecar without a restart of Envoy", async () => {
   const token = await stage.token("redis-1");
   const redis = sidecars.redis;
   if (redis === undefined) throw new Error("there is no redis");
@@ -177,7 +177,7 @@ test("a token that comes later opens the sidecar without a restart of Envoy", as
   await reaches(ports.toRedis, "app");
 });
 
-test("a control plane that is gone and comes back costs no connection between sidecars that have certificates", async () => {
+test("a control plane that goes away and comes back breaks no connection between sidecars with certificates", async () => {
   const toDb = watch(ports.toDb);
   const { cp } = stage;
   await eventually("connections pass", () => toDb.passed.length > 5);

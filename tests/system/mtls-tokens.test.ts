@@ -84,7 +84,7 @@ for (const [what, token, reason] of attacks) {
   });
 }
 
-test("a token of a megabyte takes nothing down", async () => {
+test("a token of a megabyte breaks nothing", async () => {
   const stream = await openSecretStream(stage.cp.sdsPort, "default.bad-1", "x".repeat(1_000_000));
   stream.request(["identity_cert"]);
   await eventually("the stream is refused", () => stream.ended);
@@ -93,7 +93,7 @@ test("a token of a megabyte takes nothing down", async () => {
   await fetchCredentials(stage.cp.sdsPort, "default.good-1", await stage.token("good-1"));
 });
 
-test("an expired token issues nothing, and one that expires stops the renewal only", async () => {
+test("an expired token gets no certificate, and a token that expires later only stops the renewal", async () => {
   const token = await stage.token("bad-1", "default", { validFor: "1s" });
   const { cert } = await fetchCredentials(stage.cp.sdsPort, "default.bad-1", token);
   assert.match(cert, "BEGIN CERTIFICATE");
@@ -108,7 +108,7 @@ test("an expired token issues nothing, and one that expires stops the renewal on
   assert.match(stage.cp.output(), /it expired at/);
 });
 
-test("the roots are public; other secrets, other types and unknown dataplanes are refused by name", async () => {
+test("the roots are public; other secrets, other types and unknown dataplanes are rejected by name", async () => {
   const open = async (node: string, names: string[], token?: string) => {
     const stream = await openSecretStream(stage.cp.sdsPort, node, token);
     stream.request(names);
@@ -175,7 +175,7 @@ test("an Envoy without a usable token: its traffic fails, never as plaintext; ot
   await Promise.all([none.stop(), another.stop()]);
 });
 
-test("a token that is put in place later is read by Envoy from its file for its next attempt", async () => {
+test("a token that is written later is read by Envoy for its next attempt", async () => {
   const file = `${stage.temporary}/late-token`;
   fs.writeFileSync(file, forged("bad-1"));
   const logged = stage.cp.output().length;

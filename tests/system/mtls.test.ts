@@ -70,7 +70,7 @@ test("without a permission the handshake fails, and the service sees no connecti
   assert.is(redisApp.seen(), before);
 });
 
-test("a permission lets its source pass and nobody else, with either TLS version", async () => {
+test("a permission allows its source and no other, with either TLS version", async () => {
   assert.is(await stage.permit("backend-to-redis", ["backend"], ["redis"]), 201);
   await reaches(ports.out, "redis-1");
   const before = redisApp.seen();
@@ -82,7 +82,7 @@ test("a permission lets its source pass and nobody else, with either TLS version
   for (const version of versions) assert.is(await greetingOverTls(ports.redis, own, version), "redis-1", version);
 });
 
-test("the certificate on an inbound is the one that SPIFFE and the settings ask for", async () => {
+test("the certificate on an inbound is what SPIFFE and the settings require", async () => {
   const own = await fetchCredentials(stage.cp.sdsPort, "default.backend-1", await stage.token("backend-1"));
   const certificate = await new Promise<X509Certificate>((resolve, reject) => {
     const { cert, key, ca } = own;
@@ -108,7 +108,7 @@ test("the certificate on an inbound is the one that SPIFFE and the settings ask 
   assert.ok(days > 29.9 && days <= 30, `${days} days`);
 });
 
-test("the insight tells until when the certificate lives, and nothing of the key", async () => {
+test("the insight has the certificate's expiry, and nothing of the key", async () => {
   const mTLS = await eventually("the certificate is recorded", async () => {
     const response = await fetch(`${stage.cp.api}/meshes/default/dataplanes+insights/backend-1`);
     const text = await response.text();
@@ -157,7 +157,7 @@ test("20 long-lived connections survive an unrelated permission, a renamed one a
   for (const socket of open) socket.destroy();
 });
 
-test("a permission that goes denies new connections, and drains what it had let in", async () => {
+test("removing a permission rejects new connections, and drains those that it had allowed", async () => {
   const socket = net.connect(ports.out, "127.0.0.1");
   await new Promise((resolve) => socket.once("data", resolve));
   const closed = new Promise((resolve) => socket.once("close", resolve));
@@ -182,7 +182,7 @@ test("destination tags choose instances", async () => {
   await stage.remove("/meshes/default/dataplanes/redis-2");
 });
 
-test("meshes are walls: the same names, mTLS in both, and nothing crosses", async () => {
+test("meshes are isolated: with the same names and mTLS in both, nothing crosses", async () => {
   assert.is(await stage.mtls(true, "m2"), 201);
   await stage.permit("everybody", ["*"], ["*"], "m2");
   await stage.permit("everybody", ["*"], ["*"]);
@@ -213,7 +213,7 @@ test("meshes are walls: the same names, mTLS in both, and nothing crosses", asyn
   await stage.remove(`${permissions}/everybody`);
 });
 
-test("a dataplane with two services has both in its certificate, and each kuma-dp a serial of its own", async () => {
+test("a dataplane with two services has both in its certificate, and each kuma-dp its own serial number", async () => {
   await stage.apply("both-1", {
     inbound: [
       { interface: `127.0.0.1:${ports.redis2}:${redisApp.port}`, tags: { service: "b" } },
@@ -231,7 +231,7 @@ test("a dataplane with two services has both in its certificate, and each kuma-d
   assert.is(serials.size, 3);
 });
 
-test("mTLS goes off and on again while connections are made, without a restart and with the same root", async () => {
+test("mTLS is switched off and on again under traffic, without a restart and with the same root", async () => {
   const token = await stage.token("backend-1");
   const before = await fetchCredentials(stage.cp.sdsPort, "default.backend-1", token);
   const { pid } = backend.child;
@@ -273,7 +273,7 @@ test("mTLS goes off and on again while connections are made, without a restart a
   assert.is((await fetchCredentials(stage.cp.sdsPort, "default.backend-1", token)).ca, before.ca);
 });
 
-test("a mesh that is deleted and made again has another root; tokens stay good", async () => {
+test("a mesh that is deleted and created again has another root; tokens stay valid", async () => {
   const token = await stage.token("x-1", "again");
   const networking = { inbound: [{ interface: "127.0.0.1:1:2", tags: { service: "x" } }] };
   const roots = new Set<string>();
@@ -289,7 +289,7 @@ test("a mesh that is deleted and made again has another root; tokens stay good",
   assert.is(roots.size, 2);
 });
 
-test("nothing secret is in a file that others may read, nor in an answer of the API", async () => {
+test("no secret is in a file that others can read, nor in a response of the API", async () => {
   const names = fs.readdirSync(stage.temporary, { recursive: true, encoding: "utf8" });
   const readable = names
     .map((name) => `${stage.temporary}/${name}`)

@@ -97,7 +97,7 @@ test("two control planes show the same at once, and share the key of tokens and 
   );
 });
 
-test("of two who write the same at once the slower is told, and may try again", async () => {
+test("of two concurrent writers of one resource the slower gets a conflict, and can retry", async () => {
   const [a, b] = [await start(), await start()];
   await put(a.api, "/meshes/default/dataplanes/d", dataplane("d"));
   const counts: Record<number, number> = {};
@@ -118,7 +118,7 @@ test("of two who write the same at once the slower is told, and may try again", 
   );
 });
 
-test("the database gone: reads from memory, writes refused with the reason; back: everything as before", async () => {
+test("without the database: reads from memory, writes rejected with the reason; once it is back: everything as before", async () => {
   const cp = await start();
   await put(cp.api, "/meshes/default/dataplanes/d", dataplane("d"));
   await server.stop();
@@ -152,7 +152,7 @@ test("the database gone: reads from memory, writes refused with the reason; back
   assert.is(await put(cp.api, "/meshes/default/dataplanes/d", dataplane("d", "other")), 200);
 });
 
-test("a database that answers nothing any more counts as gone, and is used again when it does", async () => {
+test("a database that stops answering counts as unavailable, and is used again when it answers", async () => {
   const proxy = await startTcpProxy(server.port);
   const short = { KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT: "500ms", KUMA_STORE_POSTGRES_CONNECTION_TIMEOUT: "1" };
   const cp = await start({ ...settings({ ...address, port: proxy.port }), ...short });
@@ -172,7 +172,7 @@ test("a database that answers nothing any more counts as gone, and is used again
   }
 });
 
-test("the database turned read-only: reads go on, writes are refused by that reason", async () => {
+test("the database turns read-only: reads continue, writes are rejected with that reason", async () => {
   const cp = await start();
   const sql = server.superuser(address.database);
   await sql.unsafe(`ALTER DATABASE ${address.database} SET default_transaction_read_only = on`);
@@ -191,7 +191,7 @@ test("the database turned read-only: reads go on, writes are refused by that rea
   assert.is(await put(cp.api, "/meshes/m", { type: "Mesh", name: "m" }), 201);
 });
 
-test("without a database it waits, says so, and serves nobody; it can be stopped meanwhile", async () => {
+test("without a database it waits, says so, and serves nothing; it can be stopped meanwhile", async () => {
   await server.stop();
   const health = { ...anyPorts, ...settings(), KUMA_XDS_SERVER_DIAGNOSTICS_PORT: String(server.port + 50) };
   const waiting = startProgram("kuma-cp", ["run"], health);
@@ -212,7 +212,7 @@ test("without a database it waits, says so, and serves nobody; it can be stopped
   }
 });
 
-test("what no waiting mends ends the start with one line that names it", async () => {
+test("a problem that waiting can't fix ends the start with one line that names it", async () => {
   const cases: readonly [Record<string, string>, RegExp][] = [
     [{ KUMA_STORE_POSTGRES_PASSWORD: "guess" }, /password of user "kuma" is wrong/],
     [{ KUMA_STORE_POSTGRES_DB_NAME: "nope" }, /no database "nope"/],
@@ -234,7 +234,7 @@ test("what no waiting mends ends the start with one line that names it", async (
   }
 });
 
-test("a control plane leaves no trace of itself when it ends, and its password stands nowhere", async () => {
+test("a control plane leaves no trace when it exits, and its password appears nowhere", async () => {
   const cp = await start();
   const config = await (await fetch(`${cp.api}/config`)).text();
   assert.match(config, /"password": "\*\*\*\*\*"/);

@@ -64,7 +64,7 @@ const short: Partial<OpenOptions> = {
   timing: { beatMs: 100, deadMs: 1_000, retainedMs: 3_600_000, retainedChanges: 1_000, cleanUpMs: 3_600_000 },
 };
 
-test("what one instance writes, another hears of at once", async () => {
+test("a write of one instance reaches another at once", async () => {
   const [a, b] = [await openStore(address), await openStore(address)];
   const follower = following(b.store);
   await eventually("the listing is there", () => follower.listings() === 1);
@@ -77,7 +77,7 @@ test("what one instance writes, another hears of at once", async () => {
   assert.is(follower.listings(), 1);
 });
 
-test("a read sees what another instance wrote before it, without waiting for the announcement", async () => {
+test("a read sees an earlier write of another instance, without waiting for the notification", async () => {
   const [a, b] = [await openStore(address), await openStore(address)];
   for (let round = 0; round < 50; round++) {
     const { version } = await a.store.create(dataplane(`r-${round}`));
@@ -86,7 +86,7 @@ test("a read sees what another instance wrote before it, without waiting for the
   }
 });
 
-test("a transaction that took its number and is not committed yet is not missed", async () => {
+test("a transaction that took its sequence number but is not committed yet is not missed", async () => {
   const { store } = await openStore(address, { postgres: { statementTimeoutMs: 10_000 } });
   const follower = following(store);
   const sql = server.superuser(address.database);
@@ -117,7 +117,7 @@ test("a transaction that took its number and is not committed yet is not missed"
   assert.is(numbers[0]?.[1], Number(taken?.sequence));
 });
 
-test("a transaction that took its number and is rolled back leaves nothing behind", async () => {
+test("a transaction that took its sequence number and is rolled back leaves nothing behind", async () => {
   const { store } = await openStore(address);
   const follower = following(store);
   const sql = server.superuser(address.database);

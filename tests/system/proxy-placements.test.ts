@@ -69,7 +69,7 @@ function open(tokenPath: string, said: Said = {}) {
   return { resources: () => resources, ended: () => ended, cancel: () => call.cancel() };
 }
 
-test("four are served, the fifth is told the limit, and gets on once another one has left", async () => {
+test("four are served, the fifth is rejected with the limit, and served once another one has left", async () => {
   const four = ["a", "b"].map((path) => open(path));
   four.push(open("a", { logDirectories: ["/var/log"] }), open("a", { controlPlaneHost: "10.0.0.1" }));
   await eventually("four answers", () => four.every(({ resources }) => resources() > 0));

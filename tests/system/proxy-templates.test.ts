@@ -377,7 +377,7 @@ test("a field that is newer than our API reaches Envoy by the API of the one bes
   await withdraw("newer");
 });
 
-test("endpoints that nobody has hold nothing up, at the start neither", async () => {
+test("missing endpoints delay nothing, not even at startup", async () => {
   const eds = (serviceName?: string) => ({
     type: "EDS",
     edsClusterConfig: {
@@ -432,7 +432,7 @@ test("endpoints that nobody has hold nothing up, at the start neither", async ()
   assert.is(inspected().stderr, "");
 });
 
-test("kuma-cp had nothing to complain of", () => {
+test("kuma-cp logged no errors", () => {
   assert.not.match(stage.cp.output(), /no configuration could be made|has no effect/);
 });
 

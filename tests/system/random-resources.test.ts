@@ -9,7 +9,7 @@ import { runSeed, seeded } from "../support/random.js";
 import { randomMesh } from "../support/random-mesh.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("whatever users write is refused by us or taken by Envoy", { needs: "envoy" });
+const test = suite("whatever users write is rejected by us or accepted by Envoy", { needs: "envoy" });
 
 const validator = openValidator();
 test.after(() => validator.close());

@@ -8,7 +8,7 @@ import { bin } from "../support/executable.js";
 import { suite } from "../support/suite.js";
 import { address, upgradeCases } from "../unit/envoy/raw-cases.js";
 
-const test = suite("a real Envoy takes raw resources of v2", { needs: "envoy" });
+const test = suite("a real Envoy accepts raw resources of v2", { needs: "envoy" });
 
 let directory: string;
 test.before(() => {

@@ -65,9 +65,9 @@ test("the quickstart works", async () => {
   walk = await quickstart(machine);
 });
 
-test("without mTLS: each is taken without a warning, and no connection is lost", () => allExamples("off"));
+test("without mTLS: each is accepted without a warning, and no connection is lost", () => allExamples("off"));
 
-test("afterwards mTLS can be switched on by the README's words", async () => {
+test("afterwards mTLS can be switched on by the README's commands", async () => {
   for (const policy of [
     "traffic-log backend-to-anyone",
     "traffic-route redis-canary",

@@ -38,7 +38,7 @@ test.after(async () => {
   fs.rmSync(temporary, { recursive: true, force: true });
 });
 
-test("its commands, as they are written, bring up a mesh with mutual TLS that spans both", async () => {
+test("its commands, as printed, set up a mesh with mutual TLS across both", async () => {
   const first = await machine("first");
   const second = await machine("second");
   connectMachines([first, "10.0.0.1/24"], [second, "10.0.0.2/24"]);

@@ -7,7 +7,7 @@ import { greeting, type MeshStage, openMeshStage, reaches } from "../support/mes
 import { freePort, occupy } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("what an Envoy refuses", { needs: "envoy" });
+const test = suite("resources that an Envoy rejects", { needs: "envoy" });
 
 let stage: MeshStage;
 const ports = { shared: 0, other: 0, late: 0, taken: 0, fourth: 0, logged: 0 };
@@ -18,7 +18,7 @@ test.before(async () => {
 });
 test.after(() => stage.close());
 
-test("a port that another sidecar has: named with Envoy's words until it is mended, and nothing else is concerned", async () => {
+test("a port that another sidecar has: shown with Envoy's message until it is fixed, and nothing else is affected", async () => {
   const [first, second] = [await stage.application("first"), await stage.application("second")];
   const inbound = (port: number, app: number, service: string) => ({
     interface: `127.0.0.1:${port}:${app}`,
@@ -52,7 +52,7 @@ test("a port that another sidecar has: named with Envoy's words until it is mend
 
 const refusals = () => stage.kumactl("inspect", "dataplanes").stderr;
 
-test("a listener whose port is taken is retried once the port is free, with nothing applied", async () => {
+test("a listener whose port is taken is retried once the port is free, without another apply", async () => {
   const app = await stage.application("third");
   const free = await occupy(ports.taken);
   await stage.apply("third-1", {
@@ -65,7 +65,7 @@ test("a listener whose port is taken is retried once the port is free, with noth
   await eventually("all is well again", () => refusals() === "");
 });
 
-test("a log file whose directory is missing: the listener comes when the directory does", async () => {
+test("a log file whose directory is missing: the listener is added once the directory exists", async () => {
   const app = await stage.application("fourth");
   const outbound = { interface: `127.0.0.1:${ports.logged}`, service: "third" };
   const directory = mkdtempSync("/tmp/kuma-refusal-");

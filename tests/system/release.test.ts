@@ -95,7 +95,7 @@ test.after(() => fs.rmSync(work, { recursive: true, force: true }));
 
 const sum = (file: string) => createHash("sha256").update(fs.readFileSync(file)).digest("hex");
 
-test("is the same from two builds in two directories, and its sums are right", () => {
+test("is identical from two builds in two directories, and its checksums are right", () => {
   for (const directory of ["dist/release", "dist/image"]) {
     const names = fs.readdirSync(path.join(first, directory)).sort();
     assert.is(names.length, 3);
@@ -107,7 +107,7 @@ test("is the same from two builds in two directories, and its sums are right", (
   }
 });
 
-test("holds in its tarballs what it says, root's, dated by the commit", () => {
+test("has the listed files in its tarballs, owned by root, dated by the commit", () => {
   const time = must("git", ["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%d %H:%M"]).trim();
   for (const arch of ["x64", "arm64"]) {
     const listing = must("tar", ["-tvzf", tarball(arch)])
@@ -163,7 +163,7 @@ test("has bills of materials with valid licences and unique references, and Envo
   }
 });
 
-test("has examples that a control plane takes", async () => {
+test("has examples that a control plane accepts", async () => {
   const examples = path.join(work, `tarball-${process.arch}`, `kuma-${version}`, "examples");
   const names = fs.readdirSync(examples);
   for (const name of ["mesh.json", "web-01.yaml", "quickstart-redis-1.yaml"]) assert.ok(names.includes(name), name);
@@ -191,7 +191,7 @@ test("for arm64 runs in an emulator, with the libraries of its image, and takes 
   assert.is(emulated(path.join(root, "usr/local/bin/kuma"), "kumactl", "version").stdout, `${version}\n`);
 });
 
-test("is refused when one byte of the cached Envoy was flipped", async () => {
+test("is not built when one byte of the cached Envoy was flipped", async () => {
   const envoy = (await fetchEnvoy({ environment: {} })) as string;
   const cache = path.join(work, "cache", "kuma-build");
   fs.mkdirSync(cache, { recursive: true });
@@ -253,7 +253,7 @@ function difference(before: readonly string[], after: readonly string[]): string
 
 const forThisMachine = (block: string) => block.replaceAll("linux-x64", `linux-${process.arch}`);
 
-test("works on a Debian without Node by the words of the README: install, quickstart, uninstall", async () => {
+test("works on a Debian without Node by the README's commands: install, quickstart, uninstall", async () => {
   const [install = ""] = shellBlocks("Install");
   const [uninstall = ""] = shellBlocks("Uninstall");
   const before = files();
@@ -277,7 +277,7 @@ test("works on a Debian without Node by the words of the README: install, quicks
   assert.equal(difference(before, files()), []);
 });
 
-test("keeps settings that were changed, and refuses to be in nobody's reach", async () => {
+test("keeps changed settings, and refuses a directory that others can't read", async () => {
   const machine = await debianMachine();
   try {
     machine.run(`tar -xzf kuma-${version}-linux-${process.arch}.tar.gz -C /root`);
@@ -298,7 +298,7 @@ test("keeps settings that were changed, and refuses to be in nobody's reach", as
   }
 });
 
-test("takes the place of an older one: links, units and settings that nobody changed", async () => {
+test("replaces an older one: links, units and unchanged settings", async () => {
   const machine = await debianMachine();
   const [newer, older] = [`/opt/kuma-${version}`, "/opt/kuma-older"];
   const settings = "/etc/kuma/kuma-cp.conf.yaml";
@@ -352,7 +352,7 @@ test("takes the place of an older one: links, units and settings that nobody cha
   }
 });
 
-test("is installed and uninstalled by hand as the README has it", async () => {
+test("is installed and uninstalled by hand as in the README", async () => {
   const [install = "", byHand = ""] = shellBlocks("Install");
   const [, uninstall = ""] = shellBlocks("Uninstall");
   const before = files();
@@ -411,7 +411,7 @@ echo "# left"; systemctl list-units --all --no-legend 'kuma*'
 systemctl poweroff --force
 `;
 
-test("has units that systemd runs, as users of their own, and starts again", () => {
+test("has units that systemd runs as separate users, and restarts", () => {
   unpack(tarball(process.arch), path.join(debian, "opt"));
   fs.writeFileSync(path.join(debian, "root", "with-units"), withUnits, { mode: 0o755 });
   const units = path.join(debian, "etc", "systemd", "system");
@@ -437,7 +437,7 @@ test("has units that systemd runs, as users of their own, and starts again", () 
   assert.is(answer("left"), "", answers);
 });
 
-test("is an image that engines read, as they save one and as OCI has it", () => {
+test("is an image that engines can load, in docker save's format and as OCI layout", () => {
   for (const [arch, platform] of [
     ["x64", "amd64"],
     ["arm64", "arm64"],
@@ -451,7 +451,7 @@ test("is an image that engines read, as they save one and as OCI has it", () => 
   }
 });
 
-test("works from the unpacked image, without a shell and not as root, by the words of the README", async () => {
+test("works from the unpacked image, without a shell and not as root, by the README's commands", async () => {
   const { root, config } = unpackImage(process.arch);
   const { User: user, Env: environment, Entrypoint: entrypoint } = config.config;
   assert.match(user, /^[1-9]\d*:[1-9]\d*$/);

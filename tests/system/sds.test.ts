@@ -44,7 +44,7 @@ test("its certificate names the advertised host, localhost and 127.0.0.1", async
   );
 });
 
-test("a certificate of the user's own is presented, and a host it does not name is a warning", async () => {
+test("the user's own certificate is presented, and a host that it does not contain is a warning", async () => {
   const [cert, key] = [file("server.pem"), file("server.key")];
   const made = runProgram("kumactl", ["generate", "certificate", "--type=server", `--cert=${cert}`, `--key=${key}`]);
   assert.is(made.status, 0);
@@ -57,7 +57,7 @@ test("a certificate of the user's own is presented, and a host it does not name 
   });
 });
 
-test("half a pair, and files that hold no pair, are errors at start that name the setting", async () => {
+test("half a key pair, or files without one, are startup errors that name the setting", async () => {
   fs.writeFileSync(file("junk"), "junk");
   for (const [env, expected] of [
     [{ KUMA_SDS_SERVER_TLS_CERT_FILE: file("server.pem") }, /KUMA_SDS_SERVER_TLS_KEY_FILE have to be given together/],
@@ -75,7 +75,7 @@ test("half a pair, and files that hold no pair, are errors at start that name th
   }
 });
 
-test("keys are RSA where the setting says so, and without a token server every dataplane is believed", async () => {
+test("keys are RSA when configured, and without a token server any dataplane name is accepted", async () => {
   const env = {
     KUMA_CA_BUILTIN_KEY_TYPE: "rsa-2048",
     KUMA_CA_BUILTIN_WORKLOAD_CERT_VALIDITY: "1h",

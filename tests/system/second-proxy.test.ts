@@ -7,7 +7,7 @@ import { greeting, type MeshStage, openMeshStage, reaches } from "../support/mes
 import { freePort } from "../support/ports.js";
 import { suite } from "../support/suite.js";
 
-const test = suite("a second proxy under the name of one that serves", { needs: "envoy" });
+const test = suite("a second proxy under a name in use", { needs: "envoy" });
 
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const listeners = "type.googleapis.com/envoy.config.listener.v3.Listener";
@@ -74,7 +74,7 @@ async function comeAndGo(name: string): Promise<void> {
   await eventually("its end is recorded", async () => (await streams(name)).ended > ended);
 }
 
-test("is told that it is one, and neither it nor a stranger's stream takes the first one offline or lets it be deleted", async () => {
+test("gets a warning, and neither it nor a stranger's stream takes the first one offline or lets it be deleted", async () => {
   await stage.sidecar("server-1");
   await stage.sidecar("client-1");
   const going = await stage.sidecar("going-1");
@@ -104,7 +104,7 @@ test("is told that it is one, and neither it nor a stranger's stream takes the f
   assert.not.match(stage.cp.output(), /offline for too long.*server-1/);
 });
 
-test("is not suspected when it is only the first one that is restarted", async () => {
+test("is not reported when only the first one restarts", async () => {
   await stage.apply("again-1", {
     inbound: [{ interface: `127.0.0.1:${await freePort()}:${await freePort()}`, tags: { service: "again" } }],
   });

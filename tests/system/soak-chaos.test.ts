@@ -9,7 +9,7 @@ import { seeded } from "../support/random.js";
 import { suite } from "../support/suite.js";
 
 /** The short form of `npm run soak:chaos`: each kind of event once, in an order that is always the same. */
-const test = suite("a mesh under traffic goes through everything", { needs: ["envoy", "postgres"] });
+const test = suite("a mesh under traffic survives every event", { needs: ["envoy", "postgres"] });
 
 const seed = 7;
 const random = seeded(seed);
@@ -48,7 +48,7 @@ for (const event of shuffled(kinds())) {
   test(`${event.name}: ${allowed}`, () => chaos.happen(event, random.below(2 ** 32)));
 }
 
-test("a connection that may not fail is noticed, with who opened it and what befell it", async () => {
+test("a connection that must not fail is reported, with its client and its error", async () => {
   const killed = events.find(({ name }) => name === "kuma-dp and Envoy of web-1 killed, kuma-dp started");
   assert.ok(killed);
   const message = await chaos.happen({ ...killed, mayFail: [] }, seed).then(

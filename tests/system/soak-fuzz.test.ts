@@ -48,7 +48,7 @@ test("memory, open files and answers come back after those", async () => {
   }
 });
 
-test("floods of a fixed seed end nothing and keep no honest client waiting", async () => {
+test("floods with a fixed seed end no process and delay no honest client", async () => {
   const lines: string[] = [];
   const options = { seed: 20_260, count: 8, corpus, resume: false };
   const { failures } = await runSoak(createFuzz(0.6), options, { say: (line) => lines.push(line) });

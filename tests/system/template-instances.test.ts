@@ -79,7 +79,7 @@ async function rawClusters(sidecar: Sidecar): Promise<string> {
     .join(", ");
 }
 
-test("what is newer than our API arrives whole at a control plane that did not check it", async () => {
+test("fields newer than our API arrive unchanged at a control plane that did not validate them", async () => {
   const web = await stage.sidecar("web", { token: "" });
   await reaches(ports.web, "app");
   const other = await startOther();
@@ -96,7 +96,7 @@ test("what is newer than our API arrives whole at a control plane that did not c
   assert.not.match(stage.cp.output(), "has no effect");
 });
 
-test("what nobody can read is left out and said, and all else is there from the first answer on", async () => {
+test("a resource that can't be decoded is left out and reported, and everything else is in the first response", async () => {
   const sql = server.superuser(address.database);
   // As a version of tomorrow would have stored it.
   const [row] = await sql`SELECT spec::text AS spec FROM resources WHERE type = 'ProxyTemplate'`;

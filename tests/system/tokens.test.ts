@@ -86,7 +86,7 @@ const canConnect = (port: number, host: string) =>
 
 const portOf = (url: string) => Number(new URL(url).port);
 
-test("are given to anyone on this machine, in plain text", async () => {
+test("are issued to anyone on this machine, in plain text", async () => {
   const { status, type, text } = await issue(cp.tokens, dataplane);
   assert.equal([status, type], [200, "text/plain"]);
   assert.match(text, /^[\w-]+\.[\w-]+\.[\w-]+$/);
@@ -94,7 +94,7 @@ test("are given to anyone on this machine, in plain text", async () => {
   assert.equal(part(text, 0).alg, "RS256");
 });
 
-test("are not given for half a request, nor to anyone on another address of this machine", async () => {
+test("are not issued for half a request, nor on another address of this machine", async () => {
   const documented = await issue(cp.tokens, '{"name:" "dp-echo-1", "mesh": "default"}');
   assert.is(documented.status, 400);
   assert.equal(await issue(cp.tokens, { mesh: "default" }), {
@@ -107,7 +107,7 @@ test("are not given for half a request, nor to anyone on another address of this
   assert.not.ok(await canConnect(portOf(cp.tokens), outside ?? "127.0.0.2"));
 });
 
-test("are printed by kumactl, with an end only when one is asked for", async () => {
+test("are printed by kumactl, with an expiry only when one is requested", async () => {
   assert.is(await put(cp.api, "/meshes/m", { type: "Mesh", name: "m" }), 201);
   const printed = ["--name=a", "--dataplane=a"].map((flag) => kumactl("generate", "dataplane-token", flag));
   for (const { status, stdout, stderr } of printed) {
@@ -126,7 +126,7 @@ test("are printed by kumactl, with an end only when one is asked for", async () 
   assert.match(refused.stderr, /^Error: failed to generate a dataplane token: .* 400: name: invalid characters/);
 });
 
-test("stay the same when a mesh is deleted, and are signed with a new key when the memory is gone", async () => {
+test("stay valid when a mesh is deleted, and are signed with a new key when the memory store is lost", async () => {
   const env = { KUMA_API_SERVER_PORT: String(await freePort()) };
   const first = await start(env);
   const token = await issue(first.tokens, dataplane);
@@ -139,7 +139,7 @@ test("stay the same when a mesh is deleted, and are signed with a new key when t
   assert.is.not(part((await issue(second.tokens, dataplane)).text, 0).kid, part(token.text, 0).kid);
 });
 
-test("are given by nobody when the server is disabled, by either of its variables", async () => {
+test("are not issued when the server is disabled, by either of its variables", async () => {
   for (const name of ["KUMA_DATAPLANE_TOKEN_SERVER_ENABLED", "KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED"]) {
     const port = await freePort();
     const disabled = await start({ [name]: "false", KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT: String(port) });
@@ -187,7 +187,7 @@ function issueOverTls(url: string, credentials?: { readonly cert: string; readon
   });
 }
 
-test("are given to other machines over HTTPS, to the certificates of the directory and to nobody else", async () => {
+test("are issued to other machines over HTTPS, only to client certificates in the directory", async () => {
   const [first, second] = [certificate("client", "clients/first.pem"), certificate("client", "clients/second.pem")];
   const stranger = certificate("client", "stranger.pem");
   fs.writeFileSync(inDirectory("clients/notes.txt"), "whose is whose");
@@ -242,7 +242,7 @@ test("are fetched from another machine by the documentation's five steps", async
   assert.match(unknown.stderr, new RegExp(`could not reach https://${outside}:${port}: .*_PUBLIC_CLIENT_CERTS_DIR`));
 });
 
-test("of a public server that can't be had keep the control plane from starting, by name", async () => {
+test("with a public server that can't start: the control plane does not start, and names the setting", async () => {
   certificate("client", "clients/first.pem");
   const env = publicServer("127.0.0.2", await freePort());
   const refusal = async (changed: Readonly<Record<string, string>>) => {
@@ -268,7 +268,7 @@ test("of a public server that can't be had keep the control plane from starting,
   assert.match(await refusal({ [`${prefix}_ENABLED`]: "true", [`${prefix}_INTERFACE`]: "" }), `${prefix}_INTERFACE`);
 });
 
-test("come with certificates that kumactl makes for both ends", () => {
+test("work with certificates that kumactl generates for both ends", () => {
   const { cert, key } = certificate("server", "made");
   assert.match(fs.readFileSync(cert, "utf8"), /^-----BEGIN CERTIFICATE-----\n/);
   assert.is(fs.statSync(key).mode & 0o777, 0o400);

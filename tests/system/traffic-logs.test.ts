@@ -125,7 +125,7 @@ async function collector(port = 0) {
   };
 }
 
-test("a rule without where to logs nothing, is said once, and harms nobody", async () => {
+test("a rule without a backend logs nothing, is reported once, and affects nothing else", async () => {
   const { file } = logFile();
   await mesh([{ name: "file", file }]);
   assert.is(await log("no-default"), 201);
@@ -146,7 +146,7 @@ test("a rule without where to logs nothing, is said once, and harms nobody", asy
   await unlog("no-default", "no-such");
 });
 
-test("a connection makes one line at its source when it ends, by the format that is documented", async () => {
+test("a connection is logged in one line at its source when it ends, in the documented format", async () => {
   const { file, lines } = logFile();
   const before = await idle.ask("/stats?filter=listener_manager.lds.update_attempt");
   await mesh([{ name: "file", file }], "file");
@@ -178,7 +178,7 @@ test("a connection makes one line at its source when it ends, by the format that
   );
 });
 
-test("who has nothing to do with it hears nothing of it", async () => {
+test("sidecars that are not affected get nothing", async () => {
   const { file } = logFile();
   const attempts = () => idle.ask("/stats?filter=listener_manager.lds.update_attempt");
   await log("redis", "file");
@@ -193,7 +193,7 @@ test("who has nothing to do with it hears nothing of it", async () => {
   assert.is(await attempts(), before);
 });
 
-test("the documented format makes JSON, a line for each connection", async () => {
+test("the documented format writes JSON, one line per connection", async () => {
   const { file, lines } = logFile();
   const format =
     '{ "destination": "%KUMA_DESTINATION_SERVICE%", "destinationAddress": "%UPSTREAM_LOCAL_ADDRESS%", "source": "%KUMA_SOURCE_SERVICE%", "sourceAddress": "%KUMA_SOURCE_ADDRESS%", "bytesReceived": "%BYTES_RECEIVED%", "bytesSent": "%BYTES_SENT%"}';
@@ -221,7 +221,7 @@ test("the documented format makes JSON, a line for each connection", async () =>
   await unlog("json");
 });
 
-test("a collector gets what a file gets, also after it was away, and traffic never waits for it", async () => {
+test("a collector gets the same lines as a file, also after an outage, and traffic never waits for it", async () => {
   const { file, lines } = logFile();
   const first = await collector();
   const format = "%BYTES_RECEIVED% of %KUMA_SOURCE_SERVICE%\nto %UPSTREAM_HOST%";
@@ -248,7 +248,7 @@ test("a collector gets what a file gets, also after it was away, and traffic nev
   await second.close();
 });
 
-test("rules add up: a line in each of their backends, and one where two have the same", async () => {
+test("rules add up: one line in each of their backends, also when two name the same one", async () => {
   const [one, two] = [logFile(), logFile()];
   await mesh(
     [
@@ -276,7 +276,7 @@ test("rules add up: a line in each of their backends, and one where two have the
   await unlog("b", "c", "d");
 });
 
-test("without its backend, and without its rule, a log ends; connections don't", async () => {
+test("removing the backend or the rule stops the log, not the connections", async () => {
   const { file, lines } = logFile();
   await mesh(
     [
@@ -298,7 +298,7 @@ test("without its backend, and without its rule, a log ends; connections don't",
   assert.equal(lines(), [""]);
 });
 
-test("a format that Envoy would not take is refused with its place", async () => {
+test("a format that Envoy would reject is rejected with the position", async () => {
   const response = await fetch(`${stage.cp.api}/meshes/default`, {
     method: "PUT",
     headers: { "content-type": "application/json" },
@@ -312,9 +312,9 @@ test("a format that Envoy would not take is refused with its place", async () =>
   assert.match(await response.text(), /"logging\.backends\[0\]\.format".*malformed operator/s);
 });
 
-test("nothing of all that was refused", () => assert.is(stage.kumactl("inspect", "dataplanes").stderr, ""));
+test("no resource was rejected", () => assert.is(stage.kumactl("inspect", "dataplanes").stderr, ""));
 
-test("a file outside of the directories that a sidecar allows is not written, and that is said", async () => {
+test("a file outside the directories that a sidecar allows is not written, and that is reported", async () => {
   const [inside, outside] = [logFile(), { file: { path: "/var/tmp/kuma-outside/access.log" } }];
   assert.is(
     await mesh(

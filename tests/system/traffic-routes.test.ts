@@ -68,7 +68,7 @@ const clusters = async () =>
     ),
   ].filter((name) => name?.startsWith("redis") || name === "nowhere");
 
-test("weights divide connections over versions, with mTLS", async () => {
+test("weights split connections between versions, with mTLS", async () => {
   assert.is(await route(["1.0", 90], ["2.0", 10]), 201);
   await eventually("the clusters are there", async () => (await clusters()).length === 2);
   assert.equal((await clusters()).sort(), ["redis{version=1.0}", "redis{version=2.0}"]);
@@ -77,7 +77,7 @@ test("weights divide connections over versions, with mTLS", async () => {
   assert.ok(second >= 50 && second <= 150, `${second} of 1,000 instead of 10 %`);
 });
 
-test("a weight of zero gets nothing; all zero closes connections without a refusal", async () => {
+test("a weight of zero gets no connections; all zero closes them after accepting", async () => {
   await route(["1.0", 0], ["2.0", 1]);
   await eventually("only version 2 is left", async () => (await clusters()).join() === "redis{version=2.0}");
   assert.equal(await count(50), { "redis-2": 50 });
@@ -89,7 +89,7 @@ test("a weight of zero gets nothing; all zero closes connections without a refus
   await reaches(ports.out, "redis-1");
 });
 
-test("an endpoint that fails its health check gets no connection, and gets them again when it is well", async () => {
+test("an endpoint that fails its health check gets no connections, and gets them again when it is healthy", async () => {
   const applied = await put(stage.cp.api, "/meshes/default/health-checks/redis", {
     type: "HealthCheck",
     mesh: "default",
@@ -119,7 +119,7 @@ test("an endpoint that fails its health check gets no connection, and gets them 
   await stage.remove("/meshes/default/health-checks/redis");
 });
 
-test("an endpoint that was not up at first is well as soon as it is, though nothing was sent", async () => {
+test("an endpoint that was down at first is healthy as soon as it is up, without any traffic", async () => {
   const port = await freePort();
   await put(stage.cp.api, "/meshes/default/health-checks/late", {
     type: "HealthCheck",

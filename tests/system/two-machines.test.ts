@@ -177,7 +177,7 @@ test("a dataplane on the other machine gets its configuration and certificates, 
   assert.not.match(sidecar.output(), /can't be reached|localhost/);
 });
 
-test("a dataplane that asks by an IPv6 address is sent there for everything", async () => {
+test("a dataplane that connects by an IPv6 address gets that address for all servers", async () => {
   const [near, far] = hosts;
   if (near === undefined || far === undefined) throw new Error("there are no machines");
   const outbound = "  outbound:\n  - interface: :10001\n    service: redis\n";

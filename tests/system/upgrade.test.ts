@@ -245,7 +245,7 @@ test("the new kuma-cp takes over store, ports, tokens and sidecars, and no conne
   await unharmed(before);
 });
 
-test("a new kuma-dp joins with a token that the old kuma-cp made, and talks with old ones both ways", async () => {
+test("a new kuma-dp joins with a token of the old kuma-cp, and connects with old ones in both directions", async () => {
   const before = served();
   const out = await instance("cache-1", "cache");
   await join("cache-1", bin, oldToken);
@@ -274,7 +274,7 @@ test("an old kuma-dp joins the new kuma-cp", async () => {
   await unharmed(before);
 });
 
-test("the old kuma-cp takes back the store that the new one wrote to, and no connection fails", async () => {
+test("the old kuma-cp takes over the store that the new one wrote to, and no connection fails", async () => {
   const before = served();
   const token = await stage.token("cache-2");
   const counts = await replaced();
@@ -296,7 +296,7 @@ test("the old kuma-cp takes back the store that the new one wrote to, and no con
   await unharmed(before);
 });
 
-test("the programs that took turns are of different builds", () => {
+test("the programs of both releases are different builds", () => {
   assert.is.not(previous, bin);
   assert.match(versionOf(previous), pin.version);
 });

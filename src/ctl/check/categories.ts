@@ -13,7 +13,7 @@ import { trafficChecks } from "./traffic-checks.js";
 const machine: Category = { name: "this machine", checks: [...machineChecks, ...portChecks] };
 const token: Category = { name: "dataplane token", checks: tokenChecks };
 
-/** Every check, in the order in which what one finds explains what later ones find. */
+/** All checks, ordered so that the result of one explains those that follow. */
 export const categories: readonly Category[] = [
   machine,
   { name: "control plane", checks: [...controlPlaneChecks, ...statusChecks] },
@@ -23,5 +23,5 @@ export const categories: readonly Category[] = [
   token,
 ];
 
-/** What there is to check: before anything runs, only the machine and a token that is given. */
+/** The categories to run. With --pre nothing runs yet, so there are only the machine and a given token to check. */
 export const categoriesFor = ({ pre }: Scope): readonly Category[] => (pre ? [machine, token] : categories);

@@ -1,26 +1,26 @@
 import { UserError } from "../../lib/errors.js";
 import type { CheckContext } from "./context.js";
 
-/** What a check found. */
+/** The result of a check. */
 export type Outcome =
-  /** `detail` says what was looked at: a version, an address, how many. */
+  /** `detail` names what was checked: a version, an address, a count. */
   | { readonly result: "success"; readonly detail?: string }
-  /** A sentence for each thing that is wrong, and what to do about all of them. */
+  /** A sentence for each problem, and what to do about all of them. */
   | { readonly result: "warning" | "error"; readonly reasons: readonly string[]; readonly fix: string };
 
-/** One thing that has to hold. */
+/** A condition to check. */
 export interface Check {
   /** Stable, for scripts. */
   readonly id: string;
-  /** Where the README explains it: what follows `README.md#`. */
+  /** The README section that explains it: the part after `README.md#`. */
   readonly anchor: string;
-  /** What holds when all is well, so that "until" can stand before it. */
+  /** The condition, phrased so that it can follow "until". */
   readonly description: string;
-  /** Ids of earlier checks without whose success there is nothing to look at. */
+  /** IDs of earlier checks that must succeed for this one to be meaningful. */
   readonly needs?: readonly string[];
-  /** False where there is nothing of the kind to check; always true when left out. */
+  /** False when there is nothing to check. Without this function the check always applies. */
   readonly applies?: (context: CheckContext) => boolean | Promise<boolean>;
-  /** A UserError that this or `applies` throws is the check's failure. */
+  /** A UserError thrown by this or `applies` counts as a failure of the check. */
   readonly run: (context: CheckContext) => Outcome | Promise<Outcome>;
 }
 
@@ -29,7 +29,6 @@ export interface Category {
   readonly checks: readonly Check[];
 }
 
-/** A check after its run. */
 export interface CheckResult {
   readonly category: string;
   readonly check: Check;
@@ -43,13 +42,13 @@ export const success = (detail?: string): Outcome => ({
 
 export const failure = (reason: string, fix: string): Outcome => ({ result: "error", reasons: [reason], fix });
 
-/** A failure of this kind when there are reasons for one, otherwise a success. */
+/** A failure with these reasons, or success when there are none. */
 export const unless = (
   reasons: readonly string[],
   { result = "error", fix, detail }: { result?: "warning" | "error"; fix: string; detail?: string },
 ): Outcome => (reasons.length === 0 ? success(detail) : { result, reasons, fix });
 
-/** What the check found; undefined where it does not apply. */
+/** The check's outcome; undefined when it does not apply. */
 async function outcomeOf(check: Check, context: CheckContext): Promise<Outcome | undefined> {
   try {
     if (check.applies !== undefined && !(await check.applies(context))) return undefined;
@@ -60,12 +59,12 @@ async function outcomeOf(check: Check, context: CheckContext): Promise<Outcome |
   }
 }
 
-/** Runs the checks that apply, one after the other; those whose needs failed are skipped, not tried. */
+/** Runs the checks that apply, in order. Checks whose needs failed are skipped. */
 export async function* runChecks(
   categories: readonly Category[],
   context: CheckContext,
 ): AsyncGenerator<CheckResult, void> {
-  /** What failed, or what first failed before a check that was skipped, by the check's id. */
+  /** By check ID: what failed, or for a skipped check the first failure before it. */
   const failed = new Map<string, string>();
   for (const { name: category, checks } of categories) {
     for (const check of checks) {

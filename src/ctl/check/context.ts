@@ -5,13 +5,13 @@ import type { AuthorityStatus } from "../authority.js";
 import type { MeshState, ProxyState } from "./proxy.js";
 import type { ControlPlaneStatus } from "./status.js";
 
-/** What the user asked for. */
+/** The part of the checks that the user asked for. */
 export interface Scope {
-  /** Only what has to hold before a control plane or a dataplane is started here. */
+  /** Only check what a control plane or a dataplane on this machine will need. */
   readonly pre: boolean;
-  /** The only mesh to look at; all of them when undefined. */
+  /** The only mesh to check; undefined for all. */
   readonly mesh: string | undefined;
-  /** A token to look at, and whose it should be. */
+  /** A token to check, and the dataplane that it should belong to. */
   readonly token: { readonly file: string; readonly name: string; readonly mesh: string } | undefined;
 }
 
@@ -21,74 +21,77 @@ export interface PortHolder {
   readonly pid: number;
 }
 
-/** Why a port can't be had. */
+/** Why a port can't be opened. */
 export interface PortRefusal {
   readonly error: UserError;
-  /** Somebody else listens there; otherwise there is no such address, or this user may not. */
+  /** True when another process listens there; otherwise the address does not exist or this user lacks permission. */
   readonly taken: boolean;
-  /** Who that is; undefined where it is not ours to see. */
+  /** That process; undefined when we lack permission to see it. */
   readonly holder: PortHolder | undefined;
 }
 
 /** The machine that kumactl runs on. */
 export interface Machine {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The version of glibc; undefined on a system without it. */
+  /** The version of glibc; undefined when the system has none. */
   glibc(): string | undefined;
   /** The Envoy that kuma-dp would run. Throws UserError("envoy.not-executable" | "envoy.not-found"). */
   findEnvoy(): string;
   /** Why that Envoy can't run here; undefined when it can. */
   diagnoseEnvoy(binary: string): Promise<string | undefined>;
-  /** Opens the port for a moment; undefined when it could. */
+  /** Opens the port briefly; undefined when that worked. */
   tryPort(binding: Binding): Promise<PortRefusal | undefined>;
   /** Throws a UserError that names the file. */
   readToken(file: string): string;
   now(): Date;
 }
 
-/** The root document of a server, which a control plane answers with its name and version. */
+/** The response of a server's root path, where a control plane returns its name and version. */
 export interface Index {
   readonly status: number;
   readonly tagline: string;
   readonly version: string;
-  /** How far its clock is ahead of ours (behind: negative) in milliseconds; undefined when it tells no time. */
+  /**
+   * How far the server's clock is ahead of ours in milliseconds (negative when it is behind); undefined when the
+   * response has no time.
+   */
   readonly ahead: number | undefined;
 }
 
-/** What the control plane finds wrong in a mesh. */
+/** A problem that the control plane finds in a mesh. */
 export interface FoundProblem {
   readonly mesh: string;
-  /** Stable; a newer control plane may know more of them than we do. */
+  /** Stable; a newer control plane may have codes that are unknown here. */
   readonly code: string;
   readonly message: string;
-  /** Those that it is about; none when it is about no single one. */
+  /** The dataplanes concerned; empty when the problem is not about particular ones. */
   readonly dataplanes: readonly string[];
 }
 
-/** The control plane that kumactl is configured for. Each is asked once, however many checks look at the answer. */
+/** The control plane that kumactl is configured for. Each request is sent once, however many checks use the response. */
 export interface ControlPlane {
-  /** Throws a UserError when the configuration leads to none. */
+  /** Throws a UserError when the configuration has no control plane. */
   address(): Promise<URL>;
-  /** Whether that address is this very machine. */
+  /** Whether that address is this machine. */
   isLocal(): Promise<boolean>;
-  /** Throws a UserError when there is no answer. */
+  /** Throws a UserError when there is no response. */
   index(): Promise<Index>;
-  /** Its settings, as `/config` has them; undefined for a control plane that doesn't tell. */
+  /** Its settings as `/config` returns them; undefined when the control plane does not provide them. */
   settings(): Promise<unknown>;
-  /** Undefined for a control plane that doesn't tell. */
+  /** Undefined when the control plane does not provide it. */
   status(): Promise<ControlPlaneStatus | undefined>;
-  /** The meshes to look at. */
+  /** The meshes to check. */
   meshes(): Promise<readonly MeshState[]>;
   authorities(): Promise<readonly AuthorityStatus[]>;
   /** The dataplanes of those meshes. */
   proxies(): Promise<readonly ProxyState[]>;
-  /** What it finds wrong in those meshes; undefined for a control plane that doesn't look. */
+  /** The problems that it finds in those meshes; undefined when the control plane does not look for problems. */
   problems(): Promise<readonly FoundProblem[] | undefined>;
-  /** Proxies that are connected and have no Dataplane, in those meshes or, where none is named, in whatever mesh. */
+  /** Connected proxies without a Dataplane, in the mesh to check, or in any mesh when none is named. */
   unregistered(): Promise<readonly UnregisteredProxy[]>;
 }
 
-/** What the checks look at. */
+/** What the checks examine. */
 export interface CheckContext {
   /** The version of this kumactl. */
   readonly version: string;

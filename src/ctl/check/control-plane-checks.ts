@@ -56,10 +56,10 @@ const kuma: Check = {
   },
 };
 
-/** The part of a version within which kumactl and kuma-cp understand each other. */
+/** The part of a version that must be equal for kumactl and kuma-cp to be compatible. */
 const release = (version: string) => /^v?(\d+\.\d+)\./.exec(version)?.[1];
 
-/** Patches of one release work together; nothing is known of other releases. */
+/** Patch versions of one release are compatible; nothing is known about other releases. */
 function versionOutcome(own: string, theirs: string): Outcome {
   if (own === theirs) return success(own);
   const reason = `the control plane is ${theirs === "" ? "of an unknown version" : theirs}, kumactl is ${own}`;
@@ -77,12 +77,12 @@ const version: Check = {
   run: async (context) => versionOutcome(context.version, (await context.controlPlane.index()).version),
 };
 
-/** More than machines differ that keep their clocks right. */
+/** Larger than the differences between synchronized clocks. */
 const notableMs = 10_000;
-/** Certificates are valid from so long before they are made; a clock that is later takes them for not valid yet. */
+/** Certificates are backdated by this much. A clock that is further behind considers them not yet valid. */
 const backdatingMs = 60_000;
 
-/** `ahead`: how far the control plane's clock is ahead at least, in milliseconds. */
+/** `ahead`: the least by which the control plane's clock is ahead, in milliseconds. */
 function clockOutcome(ahead: number | undefined): Outcome {
   if (ahead === undefined) return success("the control plane does not tell the time");
   const difference = Math.abs(ahead);
@@ -123,12 +123,12 @@ const exposure: Check = {
   async run(context) {
     const settings = await context.controlPlane.settings();
     const address = String(settingAt(settings, "apiServer.interface"));
-    // Control planes of before this setting take changes from everyone.
+    // Control planes from before this setting accept changes from everyone.
     const set = settingAt(settings, "apiServer.authn.type");
-    const guarded = (await withMtls(context)).map((name) => `"${name}"`);
+    const meshes = (await withMtls(context)).map((name) => `"${name}"`);
     const open = (set ?? "none") === "none" && !(await resolvesToLoopback(address));
     const reason =
-      `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${guarded.join(", ")}: ` +
+      `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${meshes.join(", ")}: ` +
       "anyone who reaches it can write a TrafficPermission";
     const narrow = "narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1, or let a firewall close its port to others";
     const fix = set === undefined ? narrow : `set KUMA_API_SERVER_AUTHN_TYPE=localhost, ${narrow}`;
@@ -136,13 +136,16 @@ const exposure: Check = {
   },
 };
 
-/** Where no mesh has mTLS, everybody may connect to everything; but nobody should be able to rewrite it all from afar. */
+/**
+ * Without mTLS in any mesh, everybody may connect to every service, but nobody should be able to change all resources
+ * from another machine.
+ */
 const authentication: Check = {
   id: "api-authentication",
   anchor: "check-api-authentication",
   description: "not everybody can change resources",
   needs: ["kuma"],
-  // With mTLS the check before this one says so.
+  // With mTLS the previous check reports this.
   applies: async (context) =>
     (await tellsInterface(context)) &&
     settingAt(await context.controlPlane.settings(), "apiServer.authn.type") === "none" &&

@@ -22,33 +22,37 @@ export async function answersAsKuma(controlPlane: ControlPlane): Promise<boolean
   }
 }
 
-/** What a dotted path leads to in a document of settings; undefined where it leads nowhere. */
+/** The value at a dotted path in a settings document; undefined when there is none. */
 export function settingAt(document: unknown, path: string): unknown {
   let place = document;
   for (const step of path.split(".")) place = isJsonObject(place) ? place[step] : undefined;
   return place;
 }
 
-/** The time by the control plane's clock, which is the one that certificates are made by; by ours where it tells none. */
+/**
+ * The current time by the control plane's clock, which issues the certificates, or by ours when the control plane's is
+ * unknown.
+ */
 export async function timeAt({ machine, controlPlane }: { machine: { now(): Date }; controlPlane: ControlPlane }) {
   const { ahead = 0 } = await controlPlane.index();
   return new Date(machine.now().getTime() + ahead);
 }
 
 const firstAnswerMs = 5_000;
-/** The store of a control plane may hang, for which it waits 5 s; the problems of a large mesh take it a moment. */
+/** The control plane waits up to 5 s for its store, and computing the problems of a large mesh takes time. */
 const slowAnswerMs = 30_000;
 
-/** The header has whole seconds, and servers renew it once a second. */
+/** The header has a resolution of one second, and servers update it once a second. */
 const headerErrorMs = 1_000;
 
-/** How far the other clock is ahead at least: what the exchange's own duration can't explain. */
+/** The least by which the other clock is ahead, after subtracting what the duration of the exchange can explain. */
 function clockAhead(date: string | undefined, sent: number, received: number): number | undefined {
-  const told = Date.parse(date ?? "");
-  if (Number.isNaN(told)) return undefined;
-  // The answer was made between `sent` and `received`, at a time from `told` to two errors of the header later.
-  if (told > received) return told - received;
-  const latest = told + 2 * headerErrorMs;
+  const serverTime = Date.parse(date ?? "");
+  if (Number.isNaN(serverTime)) return undefined;
+  // The response was created between `sent` and `received`, when the other clock showed between `serverTime` and `serverTime` plus
+  // two header errors.
+  if (serverTime > received) return serverTime - received;
+  const latest = serverTime + 2 * headerErrorMs;
   return latest < sent ? latest - sent : 0;
 }
 
@@ -66,7 +70,7 @@ function readIndex({ status, body, headers }: Answer, sent: number, received: nu
   };
 }
 
-/** The same promise for every call, whether it is kept or broken. */
+/** Calls `ask` once and returns its promise to every caller, whether it resolves or rejects. */
 function once<T>(ask: () => Promise<T>): () => Promise<T> {
   let asked: Promise<T> | undefined;
   return () => {
@@ -80,7 +84,7 @@ function readMesh(item: unknown): MeshState {
   return { name: envelope.name ?? "", mtls: mtlsEnabled(spec) };
 }
 
-/** The document of an answer; undefined where the control plane has no such path, because it is older. */
+/** The document in a response; undefined when an older control plane does not have the path. */
 function readNewer(path: string, { status, body }: Answer): unknown {
   if (status === 404) return undefined;
   const document = status === 200 ? parseJson(body) : undefined;
@@ -88,7 +92,7 @@ function readNewer(path: string, { status, body }: Answer): unknown {
   throw UserError.of("api.status", { path, status });
 }
 
-/** Whether an answer says that the mesh it is about was deleted since it was listed. */
+/** Whether the response says that the mesh was deleted after it was listed. */
 function isMeshGone({ status, body }: Answer): boolean {
   const document = status === 404 ? parseJson(body) : undefined;
   const causes = isJsonObject(document) && Array.isArray(document.causes) ? document.causes : [];
@@ -104,7 +108,7 @@ function readProblems(mesh: string, document: unknown): FoundProblem[] {
   });
 }
 
-/** The control plane at the other end of a connection; `now` gives milliseconds since 1970. */
+/** The control plane of a connection. `now` returns milliseconds since 1970. */
 export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Scope, now: () => number): ControlPlane {
   const connection = once(connect);
   const meshes = once(async () => {
@@ -118,7 +122,7 @@ export function askControlPlane(connect: () => Promise<Connection>, { mesh }: Sc
       try {
         return await resolvesToLoopback((await connection()).address.hostname);
       } catch {
-        // A configuration without an address, or a host without one: whatever it means, it is not this machine.
+        // The configuration has no address, or its host does not resolve: in any case it is not this machine.
         return false;
       }
     }),

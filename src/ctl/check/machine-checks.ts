@@ -1,7 +1,7 @@
 import { UserError } from "../../lib/errors.js";
 import { type Check, failure, type Outcome, success } from "./check.js";
 
-/** The runtime in our executable, and Envoy's builds, are linked against these versions of glibc or later ones. */
+/** The oldest versions of glibc that Envoy's builds and the runtime in our executable support. */
 const needed = [
   { program: "Envoy", version: [2, 31] },
   { program: "kuma", version: [2, 28] },
@@ -10,7 +10,7 @@ const needed = [
 const otherSystem =
   "use a newer system: Debian 11, Ubuntu 20.04, RHEL 9 and later ones are; Alpine is not, as it has musl instead of glibc";
 
-/** What a machine with this version of glibc can run. */
+/** Which of the programs can run with this version of glibc. */
 function libcOutcome(version: string | undefined): Outcome {
   if (version === undefined) return failure("this system has no glibc", otherSystem);
   const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -41,7 +41,7 @@ const envoy: Check = {
         const reason = `KUMA_DATAPLANE_RUNTIME_BINARY_PATH: ${error.message}`;
         return failure(reason, "set it to an Envoy of the same release, or unset it: kuma-dp would not start");
       }
-      // No fault of a machine that has a control plane or only kumactl.
+      // Not an error on a machine that only has a control plane or kumactl.
       const fix =
         "to run dataplanes here, put `envoy` of the same release beside kuma-dp, or set --binary-path of kuma-dp";
       const reason = "no Envoy that can be executed is in PATH, beside kuma-dp or in the working directory";

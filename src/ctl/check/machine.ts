@@ -8,10 +8,10 @@ import { listen } from "../../net/listen.js";
 import type { Machine } from "./context.js";
 import { findHolder } from "./port-holder.js";
 
-/** A process that only prints its version; a loaded machine may take its time. */
+/** The process only prints its version, but a loaded machine may be slow. */
 const diagnosisMs = 10_000;
 
-/** The C library's own word, which the runtime passes on. */
+/** glibc's own version string, as the runtime reports it. */
 function glibcVersion(): string | undefined {
   const report: unknown = process.report.getReport();
   const header = isJsonObject(report) ? report.header : undefined;

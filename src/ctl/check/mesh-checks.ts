@@ -3,7 +3,7 @@ import { type Check, failure, success, unless } from "./check.js";
 import type { ControlPlane } from "./context.js";
 import { timeAt } from "./control-plane.js";
 
-/** How many names a line has room for. */
+/** Most meshes to name in a line. */
 const namedMeshes = 5;
 
 const mesh: Check = {
@@ -34,7 +34,7 @@ const authority: Check = {
   applies: async ({ controlPlane }) => (await controlPlane.authorities()).length > 0,
   async run({ controlPlane }) {
     const authorities = await controlPlane.authorities();
-    const guarded = new Set((await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => name));
+    const withMtls = new Set((await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => name));
     const unusable = authorities.filter(({ state }) => state === "unusable");
     if (unusable.length === 0) {
       const rotating = authorities.filter(({ state }) => state !== "active");
@@ -42,8 +42,8 @@ const authority: Check = {
       return success(states.length === 0 ? undefined : states.join("; "));
     }
     return {
-      // Without mTLS nobody asks for a certificate, until it is switched on.
-      result: unusable.some((status) => guarded.has(status.mesh)) ? "error" : "warning",
+      // Without mTLS nobody requests a certificate yet.
+      result: unusable.some((status) => withMtls.has(status.mesh)) ? "error" : "warning",
       reasons: unusable.map((status) => `mesh "${status.mesh}" issues no certificates, ${describeAuthority(status)}`),
       fix:
         "restart the control plane if the authority is missing, as it then makes one; one that can't be read has to " +
@@ -52,7 +52,7 @@ const authority: Check = {
   },
 };
 
-/** A rotation takes as long as certificates live, which is a month by default. */
+/** A rotation takes as long as certificates live: a month by default. */
 const rootNoticeMs = 60 * 24 * 3_600_000;
 
 const root: Check = {
@@ -81,11 +81,11 @@ const root: Check = {
   },
 };
 
-/** The roots that sign in meshes with mTLS, as far as the control plane tells. */
+/** The signing roots of meshes with mTLS, as far as the control plane reports them. */
 async function signingRoots(controlPlane: ControlPlane) {
-  const guarded = new Set((await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => name));
+  const withMtls = new Set((await controlPlane.meshes()).filter(({ mtls }) => mtls).map(({ name }) => name));
   return (await controlPlane.authorities()).flatMap(({ mesh: name, signing }) =>
-    guarded.has(name) && signing !== undefined ? [{ mesh: name, ...signing }] : [],
+    withMtls.has(name) && signing !== undefined ? [{ mesh: name, ...signing }] : [],
   );
 }
 

@@ -5,15 +5,15 @@ import { answersAsKuma, settingAt } from "./control-plane.js";
 
 type Env = Machine["env"];
 
-/** A server of the control plane, and the setting that moves it. */
+/** A server of the control plane and the setting of its port. */
 interface Server {
   readonly id: string;
   readonly what: string;
-  /** Where the setting stands in kuma-cp's document of settings. */
+  /** The path of the setting in kuma-cp's settings. */
   readonly path: string;
   readonly variable: string;
   readonly preset: number;
-  /** The address it listens on; every one of the machine when left out. */
+  /** The address it listens on; all interfaces by default. */
   readonly host?: (env: Env) => string;
   readonly runs?: (env: Env) => boolean;
 }
@@ -21,7 +21,7 @@ interface Server {
 const tokenServer = "KUMA_DATAPLANE_TOKEN_SERVER_ENABLED";
 const apiInterface = "KUMA_API_SERVER_INTERFACE";
 
-/** The servers that every control plane has; their settings are kuma-cp's, which a test compares. */
+/** The servers of every control plane. A test compares them with kuma-cp's settings. */
 export const servers: readonly Server[] = [
   {
     id: "port-sds",
@@ -70,7 +70,7 @@ export const servers: readonly Server[] = [
   },
 ];
 
-/** Whether the control plane that kumactl knows runs on this machine and has the port. */
+/** Whether the configured control plane runs on this machine and uses this port. */
 async function isOurs({ controlPlane }: CheckContext, { path }: Server, wanted: number): Promise<boolean> {
   if (!(await controlPlane.isLocal()) || !(await answersAsKuma(controlPlane))) return false;
   return settingAt(await controlPlane.settings(), path) === wanted;
@@ -88,8 +88,8 @@ function refused({ error, taken, holder }: PortRefusal, { variable }: Server, wa
 }
 
 /**
- * Before an installation, and where a control plane should run on this machine and doesn't: a taken port keeps it from
- * starting.
+ * Applies before an installation, and when the control plane that should run on this machine does not: a taken port
+ * prevents it from starting.
  */
 async function applies({ scope, controlPlane }: CheckContext): Promise<boolean> {
   return scope.pre || ((await controlPlane.isLocal()) && !(await answersAsKuma(controlPlane)));

@@ -2,19 +2,19 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import type { PortHolder } from "./context.js";
 
-function attempt<T>(look: () => T, otherwise: T): T {
+function attempt<T>(read: () => T, otherwise: T): T {
   try {
-    return look();
+    return read();
   } catch {
-    // Processes come and go between two looks, and others' files are closed to us: both are nothing to see.
+    // Processes come and go, and those of other users may be unreadable: neither is an error.
     return otherwise;
   }
 }
 
-/** TCP_LISTEN of the kernel's states, as /proc/net/tcp writes it. */
+/** TCP_LISTEN in /proc/net/tcp. */
 const listening = "0A";
 
-/** The sockets of this machine that listen on the port, by inode: from lines such as `0: 00000000:1631 … 0A … 12345`. */
+/** The inodes of sockets that listen on the port, parsed from lines such as `0: 00000000:1631 … 0A … 12345`. */
 function listeners(port: number): Set<string> {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const lines = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) =>
@@ -26,15 +26,15 @@ function listeners(port: number): Set<string> {
   );
 }
 
-/** What a process was called as: its own choice of a name, which `comm` has, may be one of a thread. */
+/** The program name in the command line. A process can choose another name for `comm`, which may be that of a thread. */
 function programOf(pid: string): string {
   const [command = ""] = attempt(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"), "").split("\0");
-  // Servers such as nginx write their state behind their name.
+  // Servers such as nginx append their state to their name.
   const [word = ""] = command.split(" ");
   return path.basename(word).replace(/:$/, "") || "a program";
 }
 
-/** The process that listens on a port of this machine, as far as this user may see it. */
+/** The process that listens on a port of this machine, if this user may see it. */
 export function findHolder(port: number): PortHolder | undefined {
   const wanted = new Set([...listeners(port)].map((inode) => `socket:[${inode}]`));
   if (wanted.size === 0) return undefined;

@@ -4,23 +4,23 @@ import type { CheckContext } from "./context.js";
 import { timeAt } from "./control-plane.js";
 import type { ProxyState } from "./proxy.js";
 
-const called = ({ name, mesh }: ProxyState) => `"${name}" in mesh "${mesh}"`;
+const label = ({ name, mesh }: ProxyState) => `"${name}" in mesh "${mesh}"`;
 
-/** The words for a command line that concerns these proxies: the names of the only one, or their places. */
-function words(proxies: readonly ProxyState[]): { readonly name: string; readonly mesh: string } {
+/** The name and mesh to use in a command: those of the only proxy, or placeholders for several. */
+function placeholders(proxies: readonly ProxyState[]): { readonly name: string; readonly mesh: string } {
   const [only, ...others] = proxies;
   return only !== undefined && others.length === 0 ? only : { name: "NAME", mesh: "MESH" };
 }
 
 const online = (proxies: readonly ProxyState[]) => proxies.filter(({ connection }) => connection === "online");
 
-/** Of proxies without a connection something else is to be mended first. */
-const guarded = (proxies: readonly ProxyState[]) => online(proxies).filter(({ mtls }) => mtls);
+/** Proxies without a connection are left out, because they have another problem to fix first. */
+const withMtls = (proxies: readonly ProxyState[]) => online(proxies).filter(({ mtls }) => mtls);
 
-const anyGuarded = async ({ controlPlane }: CheckContext) => guarded(await controlPlane.proxies()).length > 0;
+const anyWithMtls = async ({ controlPlane }: CheckContext) => withMtls(await controlPlane.proxies()).length > 0;
 
 const anyCertified = async ({ controlPlane }: CheckContext) =>
-  guarded(await controlPlane.proxies()).some(({ certificate: has }) => has !== undefined);
+  withMtls(await controlPlane.proxies()).some(({ certificate: has }) => has !== undefined);
 
 const connected: Check = {
   id: "connected",
@@ -31,9 +31,9 @@ const connected: Check = {
     const proxies = await controlPlane.proxies();
     if (proxies.length === 0) return success("none is registered");
     const missing = proxies.filter(({ connection }) => connection === "never");
-    const { name, mesh } = words(missing);
+    const { name, mesh } = placeholders(missing);
     return unless(
-      missing.map((proxy) => `${called(proxy)} is registered, but its proxy has never connected`),
+      missing.map((proxy) => `${label(proxy)} is registered, but its proxy has never connected`),
       {
         detail: String(proxies.length),
         fix:
@@ -53,11 +53,9 @@ const present: Check = {
   async run({ controlPlane }) {
     const proxies = await controlPlane.proxies();
     const gone = proxies.filter(({ connection }) => connection === "offline");
-    const { name, mesh } = words(gone);
+    const { name, mesh } = placeholders(gone);
     return unless(
-      gone.map(
-        (proxy) => `${called(proxy)} is offline since ${proxy.disconnected?.toISOString() ?? "an unknown time"}`,
-      ),
+      gone.map((proxy) => `${label(proxy)} is offline since ${proxy.disconnected?.toISOString() ?? "an unknown time"}`),
       {
         detail: String(online(proxies).length),
         fix:
@@ -70,8 +68,8 @@ const present: Check = {
 };
 
 /**
- * A lost connection is noticed within about 70 seconds, and an Envoy that a reload replaced goes after its drain time;
- * until then its stream and that of its successor are both open.
+ * A lost connection is noticed within about 70 seconds, and an Envoy that was replaced by a reload exits after its
+ * drain time. Until then its stream and its successor's are both open.
  */
 const noticedMs = 120_000;
 
@@ -93,7 +91,7 @@ const single: Check = {
         now.getTime() - second.getTime() < noticedMs
           ? "; when it is only one, its connection was lost or it was reloaded, and this passes within two minutes"
           : "";
-      return [`${times.length} proxies are connected as ${called(proxy)}, since ${shown.join(" and ")}${passing}`];
+      return [`${times.length} proxies are connected as ${label(proxy)}, since ${shown.join(" and ")}${passing}`];
     });
     return unless(reasons, {
       result: "warning",
@@ -104,7 +102,7 @@ const single: Check = {
   },
 };
 
-/** How many times a line has room for. */
+/** Most connect times in a line. */
 const shownStreams = 3;
 
 const configuration: Check = {
@@ -116,9 +114,9 @@ const configuration: Check = {
   async run({ controlPlane }) {
     const refusing = online(await controlPlane.proxies()).flatMap((proxy) =>
       proxy.refused.map(({ type, resource, reason }) => {
-        // Of two proxies of one name the second finds the ports of the first taken, which must not be what is freed.
+        // With two proxies under one name, the second finds the first one's ports taken. Those ports must not be freed.
         const who = proxy.streams.length < 2 ? "Envoy" : `one of ${proxy.streams.length} Envoys (see above)`;
-        return `${who} of ${called(proxy)} refuses ${type.toUpperCase()} resource "${resource}": ${reason}`;
+        return `${who} of ${label(proxy)} refuses ${type.toUpperCase()} resource "${resource}": ${reason}`;
       }),
     );
     return unless(refusing, {
@@ -135,11 +133,11 @@ const application: Check = {
   anchor: "check-application",
   description: "every application accepts connections",
   needs: ["mesh"],
-  // Sidecars look only where a HealthCheck asks for it, so that silence does not mean that all is well.
+  // Sidecars probe their application only when a HealthCheck requires it, so no report does not mean that all is well.
   applies: async ({ controlPlane }) => (await controlPlane.proxies()).some(({ down }) => down.length > 0),
   async run({ controlPlane }) {
     const reasons = (await controlPlane.proxies()).flatMap((proxy) =>
-      proxy.down.map((port) => `the application of ${called(proxy)} does not accept connections on port ${port}`),
+      proxy.down.map((port) => `the application of ${label(proxy)} does not accept connections on port ${port}`),
     );
     return unless(reasons, {
       fix:
@@ -150,7 +148,7 @@ const application: Check = {
   },
 };
 
-/** An Envoy answers within milliseconds, and within seconds what is large for a small machine. */
+/** Envoy answers within milliseconds, or within seconds when the configuration is large for a small machine. */
 const answeredMs = 15_000;
 
 const updates: Check = {
@@ -161,14 +159,14 @@ const updates: Check = {
   applies: async ({ controlPlane }) => online(await controlPlane.proxies()).length > 0,
   async run({ controlPlane, machine }) {
     const now = await timeAt({ machine, controlPlane });
-    const deaf = online(await controlPlane.proxies()).filter(
+    const unresponsive = online(await controlPlane.proxies()).filter(
       ({ unanswered }) => unanswered !== undefined && now.getTime() - unanswered.getTime() >= answeredMs,
     );
-    const { name, mesh } = words(deaf);
+    const { name, mesh } = placeholders(unresponsive);
     return unless(
-      deaf.map(
+      unresponsive.map(
         (proxy) =>
-          `Envoy of ${called(proxy)} has not answered what it was sent at ${proxy.unanswered?.toISOString()}: it works by ` +
+          `Envoy of ${label(proxy)} has not answered what it was sent at ${proxy.unanswered?.toISOString()}: it works by ` +
           "its configuration of before",
       ),
       {
@@ -185,16 +183,16 @@ const token: Check = {
   anchor: "check-token",
   description: "every dataplane proves its identity by its token",
   needs: ["mesh"],
-  applies: anyGuarded,
+  applies: anyWithMtls,
   async run({ controlPlane }) {
-    const refused = guarded(await controlPlane.proxies()).filter(({ refusal }) => refusal !== undefined);
-    const { name, mesh } = words(refused);
+    const refused = withMtls(await controlPlane.proxies()).filter(({ refusal }) => refusal !== undefined);
+    const { name, mesh } = placeholders(refused);
     return unless(
       refused.map((proxy) => {
         const { at, reason } = proxy.refusal ?? { at: "", reason: "" };
         const until = proxy.certificate;
         const left = until === undefined ? "and has none" : `its last one ends at ${until.expires.toISOString()}`;
-        return `${called(proxy)} was refused a certificate at ${at}, ${left}: ${reason}`;
+        return `${label(proxy)} was refused a certificate at ${at}, ${left}: ${reason}`;
       }),
       {
         fix:
@@ -205,31 +203,33 @@ const token: Check = {
   },
 };
 
-/** Envoy asks for its certificate once it has its clusters, and waits up to 15 s for what they need. */
+/** Envoy requests its certificate once it has its clusters, and waits up to 15 s for their dependencies. */
 const settlingMs = 30_000;
 
 const certificate: Check = {
   id: "certificate",
   anchor: "check-certificate",
   description: "every dataplane with a good token has got a certificate",
-  // Nobody takes one from a server whose own has expired.
+  // No Envoy accepts a certificate from a server whose own certificate has expired.
   needs: ["mesh", "sds-certificate"],
-  applies: anyGuarded,
+  applies: anyWithMtls,
   async run({ controlPlane, machine }) {
     const now = await timeAt({ machine, controlPlane });
-    const bare = guarded(await controlPlane.proxies()).filter(
-      // One that was refused a certificate is the token's matter.
+    const uncertified = withMtls(await controlPlane.proxies()).filter(
+      // The token check covers proxies whose request was rejected.
       ({ certificate: has, refusal, connected: since }) =>
         has === undefined && refusal === undefined && now.getTime() - (since?.getTime() ?? 0) >= settlingMs,
     );
-    // One that it took before it was started anew is still recorded, which only the control plane that serves it can tell.
+    // The insight still has the certificate from before Envoy restarted. Only the control plane that serves the proxy
+    // knows that it is gone.
     const restarted = ((await controlPlane.problems()) ?? []).filter(
       ({ code, mesh, dataplanes }) =>
-        code === "certificate-missing" && !bare.some((proxy) => proxy.mesh === mesh && dataplanes.includes(proxy.name)),
+        code === "certificate-missing" &&
+        !uncertified.some((proxy) => proxy.mesh === mesh && dataplanes.includes(proxy.name)),
     );
     return unless(
       [
-        ...bare.map((proxy) => `${called(proxy)} is connected and has never taken a certificate`),
+        ...uncertified.map((proxy) => `${label(proxy)} is connected and has never taken a certificate`),
         ...restarted.map(({ mesh, message }) => `mesh "${mesh}": ${message}`),
       ],
       {
@@ -269,10 +269,10 @@ const expiry: Check = {
   applies: anyCertified,
   async run({ controlPlane, machine }) {
     const now = await timeAt({ machine, controlPlane });
-    const reasons = guarded(await controlPlane.proxies()).flatMap((proxy) => {
+    const reasons = withMtls(await controlPlane.proxies()).flatMap((proxy) => {
       const { certificate: has } = proxy;
       if (has === undefined || has.expires > now) return [];
-      return [`the certificate of ${called(proxy)} expired at ${has.expires.toISOString()}: it can't reach its peers`];
+      return [`the certificate of ${label(proxy)} expired at ${has.expires.toISOString()}: it can't reach its peers`];
     });
     return unless(reasons, { fix: renewalFix });
   },
@@ -283,14 +283,14 @@ const renewalFix =
   "issues none, and that of its kuma-dp why Envoy takes none: restarting the kuma-dp makes it ask anew";
 
 /**
- * The control plane renews at 80 % of a certificate's life, give or take 5 %, and a proxy takes what it gets at once;
- * the rest is for delivery and for writing it down.
+ * The control plane renews at 80 % of a certificate's lifetime, give or take 5 %, and Envoy applies the new one at
+ * once. The rest is for delivery and for updating the insight.
  */
 const latestRenewal = 0.85;
 const deliveryShare = 0.05;
 const longestDeliveryMs = 60_000;
 
-/** When a certificate's successor should have been taken by. */
+/** The latest time at which a certificate should have been replaced. */
 export function renewalDue({ taken, expires }: NonNullable<ProxyState["certificate"]>): Date {
   const life = expires.getTime() - taken.getTime();
   return new Date(taken.getTime() + life * latestRenewal + Math.min(life * deliveryShare, longestDeliveryMs));
@@ -304,12 +304,12 @@ const renewal: Check = {
   applies: anyCertified,
   async run({ controlPlane, machine }) {
     const now = await timeAt({ machine, controlPlane });
-    const proxies = guarded(await controlPlane.proxies());
+    const proxies = withMtls(await controlPlane.proxies());
     const reasons = proxies.flatMap((proxy) => {
       const { certificate: has } = proxy;
       if (has === undefined || has.expires <= now || renewalDue(has) > now) return [];
       const left = formatDuration(has.expires.getTime() - now.getTime());
-      return [`the certificate of ${called(proxy)} ends in ${left}, and should have been renewed before now`];
+      return [`the certificate of ${label(proxy)} ends in ${left}, and should have been renewed before now`];
     });
     const ends = proxies.flatMap(({ certificate: has }) => (has === undefined ? [] : [has.expires.getTime()]));
     const detail =

@@ -14,46 +14,46 @@ export interface MeshState {
   readonly mtls: boolean;
 }
 
-/** What is known of a dataplane's proxy. */
+/** The state of a dataplane's proxy. */
 export interface ProxyState {
   readonly mesh: string;
   readonly name: string;
-  /** Whether its mesh has mTLS on, and it so needs a certificate. */
+  /** Whether its mesh has mTLS enabled, so that it needs a certificate. */
   readonly mtls: boolean;
   readonly connection: "never" | "offline" | "online";
-  /** When it connected last. */
+  /** When it last connected. */
   readonly connected: Date | undefined;
-  /** When each of its open streams began, the oldest first: one for each proxy that runs under this name. */
+  /** When each of its open streams started, oldest first: one for each proxy that runs under this name. */
   readonly streams: readonly Date[];
-  /** When it was last seen, for one that is offline. */
+  /** When an offline proxy was last seen. */
   readonly disconnected: Date | undefined;
   readonly refused: readonly Refused[];
-  /** The ports on 127.0.0.1 at which its applications do not accept connections, as far as it was asked to look. */
+  /** Ports on 127.0.0.1 on which its applications do not accept connections, among those that it probes. */
   readonly down: readonly number[];
-  /** Since when its Envoy has not answered what it was sent; undefined when it has answered everything. */
+  /** When the oldest unanswered response was sent; undefined when Envoy has answered all of them. */
   readonly unanswered: Date | undefined;
   readonly certificate: { readonly taken: Date; readonly expires: Date } | undefined;
-  /** Why it was refused a certificate when it last asked for one. */
+  /** Why its last request for a certificate was rejected. */
   readonly refusal: { readonly at: string; readonly reason: string } | undefined;
 }
 
 const date = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
 
-/** Counters are 64-bit numbers, which JSON has as text; what is no number counts as none. */
+/** Counters are 64-bit numbers, which JSON encodes as strings. Anything else counts as zero. */
 const counter = (text: string | undefined) => Number(text ?? 0) || 0;
 
-/** Since when the oldest response waits for its answer, over all open streams. */
+/** The time of the oldest unanswered response over all open streams. */
 function unansweredSince(overview: DataplaneOverview): Date | undefined {
   const waiting = openSubscriptions(overview).flatMap(({ status: { lastUpdateTime, total = {} } = {} }) => {
     const { responsesSent, responsesAcknowledged, responsesRejected } = total;
     const answered = counter(responsesAcknowledged) + counter(responsesRejected);
-    // What came after the response that waits, of another kind, makes the time later than it is.
+    // A later response of another type makes this time later than it is.
     return counter(responsesSent) > answered && lastUpdateTime !== undefined ? [Date.parse(lastUpdateTime)] : [];
   });
   return waiting.length === 0 ? undefined : new Date(Math.min(...waiting));
 }
 
-/** Reads an overview of the mesh, as the API gives it. */
+/** Reads a dataplane overview of the mesh, as the API returns it. */
 export function readProxy({ name: mesh, mtls }: MeshState, item: unknown): ProxyState {
   const { envelope, spec } = fromJson<DataplaneOverview>(dataplaneOverviewType, item, "lenient");
   const latest = latestSubscription(spec);

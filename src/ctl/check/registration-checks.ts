@@ -1,7 +1,7 @@
 import { type Check, unless } from "./check.js";
 import { answersAsKuma } from "./control-plane.js";
 
-/** Its Dataplane was deleted, or the control plane's store was lost. */
+/** Fails when a Dataplane was deleted or the control plane's store was lost. */
 const registered: Check = {
   id: "registered",
   anchor: "check-registered",

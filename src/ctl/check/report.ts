@@ -13,17 +13,17 @@ const symbols: Readonly<Record<"unicode" | "ascii", Readonly<Record<Result, stri
 
 const colors = { success: "green", warning: "yellow", error: "red", skipped: undefined } as const;
 
-/** The last of the three that is set decides (POSIX); without any the locale is C, which is ASCII. */
+/** As in POSIX, the first of these that is set wins. Without any the locale is C, which is ASCII. */
 function showsUnicode({ LC_ALL, LC_CTYPE, LANG }: Io["env"]): boolean {
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || "");
 }
 
 const hint = (anchor: string) => `README.md#${anchor}`;
 
-/** More than a screen of the same is no help; JSON has them all. */
+/** More would fill the screen; the JSON format has all of them. */
 const shownReasons = 10;
 
-/** What stands behind a check's description. */
+/** The text in parentheses after a check's description. */
 function remarkOf(outcome: CheckResult["outcome"]): string | undefined {
   if (outcome.result === "skipped") return outcome.reason;
   return outcome.result === "success" ? outcome.detail : undefined;
@@ -35,7 +35,7 @@ function reasonLines(outcome: CheckResult["outcome"]): string[] {
   return [...outcome.reasons.slice(0, shownReasons), ...(more > 0 ? [`and ${more} more: see -o json`] : [])];
 }
 
-/** Lines for people, one check after the other as its result comes; and how it all went at the end. */
+/** Renders readable lines, one check at a time as results arrive, and a summary at the end. */
 export function createTable({ color, env }: Pick<Io, "color" | "env">) {
   const marks = symbols[showsUnicode(env) ? "unicode" : "ascii"];
   const counts = { success: 0, warning: 0, error: 0, skipped: 0 };
@@ -84,7 +84,7 @@ function resultJson({ check: { id, description, anchor }, outcome }: CheckResult
   }
 }
 
-/** For scripts: `{"categories": [{"name", "checks": [{"id", "description", "result", …}]}], "success"}`. */
+/** The JSON format for scripts: `{"categories": [{"name", "checks": [{"id", "description", "result", …}]}], "success"}`. */
 export function renderJson(results: readonly CheckResult[]): string {
   const names = [...new Set(results.map(({ category }) => category))];
   const categories = names.map((name) => ({

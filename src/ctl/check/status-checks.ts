@@ -3,7 +3,7 @@ import { type Check, success, unless } from "./check.js";
 import type { CheckContext } from "./context.js";
 import { settingAt, timeAt } from "./control-plane.js";
 
-/** What to look at in a store of this type, after a colon; nothing for one that this kumactl does not know. */
+/** How to repair a store of this type, after a colon; empty when this kumactl does not know the type. */
 async function repairOf(type: string): Promise<string> {
   const { storeKinds } = await import("../../store/kinds.js");
   const { repair } = storeKinds.find(({ name }) => name === type) ?? {};
@@ -31,7 +31,10 @@ const anyMtls = async ({ controlPlane }: CheckContext) => (await controlPlane.me
 
 const longestNoticeMs = 30 * 24 * 3_600_000;
 
-/** How long before its end a certificate that lives so long should be replaced: a month, or a fifth of a short life. */
+/**
+ * How long before its expiry a certificate with this validity should be replaced: a month, or a fifth of a shorter
+ * validity.
+ */
 const noticeFor = (validityMs: number) => Math.min(longestNoticeMs, validityMs / 5);
 
 const renewFiles = "put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and ";
@@ -61,7 +64,7 @@ const sdsCertificate: Check = {
         notAfter <= now
           ? `${what} expired at ${notAfter.toISOString()}: ${meaning}`
           : `${what} is not valid before ${notBefore.toISOString()}: ${meaning}. Or the clock of the control plane is wrong`;
-      // Without mTLS nobody asks the SDS server, until it is switched on.
+      // Without mTLS nobody uses the SDS server yet.
       return { result: (await anyMtls(context)) ? "error" : "warning", reasons: [reason], fix };
     }
     const left = notAfter.getTime() - now.getTime();

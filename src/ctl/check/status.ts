@@ -1,22 +1,22 @@
 import { isJsonObject } from "../../lib/json.js";
 
-/** How a control plane says that it is. */
+/** The status that a control plane reports. */
 export interface ControlPlaneStatus {
   readonly store: {
     readonly type: string;
-    /** Why nothing can be written to it; undefined while it can. */
+    /** Why the store is not writable; undefined when it is. */
     readonly problem: string | undefined;
   };
-  /** What the SDS server presents; undefined when that was not told. */
+  /** The certificate that the SDS server presents; undefined when the control plane does not report it. */
   readonly sdsCertificate:
     | {
         readonly notBefore: Date;
         readonly notAfter: Date;
-        /** The setting that names its file; undefined for one that the control plane made itself. */
+        /** The setting that names its file; undefined when the control plane generated it. */
         readonly setting: string | undefined;
       }
     | undefined;
-  /** What went beyond a limit of a server lately. */
+  /** Requests that were recently rejected because of a server's limit. */
   readonly refusals: readonly {
     readonly server: string;
     readonly limit: string;
@@ -38,7 +38,7 @@ function readCertificate(value: unknown): ControlPlaneStatus["sdsCertificate"] {
   return { notBefore, notAfter, setting: word(at(value, "setting")) || undefined };
 }
 
-/** Reads the answer of `/status`; undefined for something else. */
+/** Reads a response of `/status`; undefined when it is something else. */
 export function readStatus(document: unknown): ControlPlaneStatus | undefined {
   const store = at(document, "store");
   if (!isJsonObject(store)) return undefined;

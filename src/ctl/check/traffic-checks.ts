@@ -4,13 +4,13 @@ import type { CheckContext, FoundProblem } from "./context.js";
 interface Kind {
   readonly id: string;
   readonly description: string;
-  /** What the API calls what is wrong. */
+  /** The API's codes for the problem. */
   readonly codes: readonly string[];
   readonly result: "warning" | "error";
   readonly fix: string;
 }
 
-/** What the control plane finds in the meshes that it serves, by what to do about it. */
+/** The kinds of problems that the control plane finds in its meshes, grouped by how to fix them. */
 const kinds: readonly Kind[] = [
   {
     id: "destinations",
@@ -60,7 +60,7 @@ const kinds: readonly Kind[] = [
 const found = async ({ controlPlane }: CheckContext, codes: readonly string[]): Promise<readonly FoundProblem[]> =>
   ((await controlPlane.problems()) ?? []).filter(({ code }) => codes.includes(code));
 
-/** Nothing is said of a mesh without dataplanes, nor by a control plane that doesn't tell. */
+/** Skipped for meshes without dataplanes, and when the control plane does not report problems. */
 const applies = async ({ controlPlane }: CheckContext): Promise<boolean> =>
   (await controlPlane.problems()) !== undefined && (await controlPlane.proxies()).length > 0;
 

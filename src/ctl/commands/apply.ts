@@ -39,7 +39,7 @@ export function applyCommand(registry: Registry): Command {
       files: list("file", {
         short: "f",
         placeholder: "FILE",
-        // A comma may be part of a file's name.
+        // File names may contain commas.
         commas: false,
         help: "file or URL to apply, - for standard input (the default); may be repeated",
       }),
@@ -66,7 +66,7 @@ export function applyCommand(registry: Registry): Command {
           ? applySecret(secrets, document.resource, flags.dryRun)
           : flags.dryRun
             ? tryOut(client, document, io.color)
-            : client.put(document.type, document.resource).then((told) => ({ report: "", warnings: told })));
+            : client.put(document.type, document.resource).then((warnings) => ({ report: "", warnings })));
         io.stdout.write(report);
         for (const warning of warnings) {
           io.stderr.write(`Warning: ${document.type.name} "${visible(document.resource.name)}": ${warning}\n`);
@@ -81,7 +81,7 @@ interface Outcome {
   readonly warnings: readonly string[];
 }
 
-/** Of a secret it is never said what changes. */
+/** A dry run never shows what changes in a secret. */
 async function applySecret(secrets: SecretsClient, secret: Resource, dryRun: boolean): Promise<Outcome> {
   if (dryRun) return { report: `would write Secret "${visible(secret.name)}"\n`, warnings: [] };
   await secrets.put(secret);
@@ -91,7 +91,10 @@ async function applySecret(secrets: SecretsClient, secret: Resource, dryRun: boo
 
 const colors = { added: "green", removed: "red", changed: "yellow" } as const;
 
-/** What applying the document would do, as text; the control plane's refusal is thrown as it is when applying. */
+/**
+ * Describes what applying the document would change. When the control plane rejects it, the error is the one that
+ * applying would throw.
+ */
 async function tryOut(client: ApiClient, { type, resource }: Applicable, color: boolean): Promise<Outcome> {
   const { mesh, name } = resource;
   const before = await client.find(type, mesh, name);

@@ -18,7 +18,7 @@ function outputFormat(raw: string): (typeof formats)[number] {
   throw UserError.of("output.choice", { formats: formats.join(" and ") });
 }
 
-/** The token to look at: a file alone does not say whose token it should hold. */
+/** The token to check; a file needs a name, because the file alone does not say whose token it should be. */
 function tokenOf(file: string | undefined, name: string | undefined, mesh: string): Scope["token"] {
   if (file === undefined && name === undefined) return undefined;
   if (file !== undefined && name !== undefined) return { file, name, mesh };

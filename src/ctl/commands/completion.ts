@@ -3,7 +3,7 @@ import type { Command, Program } from "../../lib/command.js";
 import { complete } from "../complete.js";
 import { command } from "../globals.js";
 
-/** The scripts only ask `kumactl __complete`: what there is to complete stands in one place, the commands themselves. */
+/** The scripts only call `kumactl __complete`, so that the commands themselves are the only source of candidates. */
 const scripts: Readonly<Record<string, { readonly script: string; readonly load: string }>> = {
   bash: {
     load: "source <(kumactl completion bash)",
@@ -73,7 +73,7 @@ function scriptCommand(shell: string, { script, load }: { readonly script: strin
   });
 }
 
-/** `completion SHELL`, and the hidden command that the scripts ask. `program` is what they complete. */
+/** `completion SHELL`, and the hidden command that the scripts call. `program` is what they complete. */
 export function completionCommands(program: () => Program): Command[] {
   return [
     ...Object.entries(scripts).map(([shell, script]) => scriptCommand(shell, script)),

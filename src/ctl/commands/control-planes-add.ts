@@ -39,7 +39,7 @@ export const controlPlanesAdd = command({
     if (!flags.overwrite && config.controlPlanes?.some((known) => known.name === name)) {
       throw UserError.of("control-plane.exists", { name });
     }
-    // The next command may be given in another directory.
+    // The next command may run in another directory.
     const credentials = {
       ...(clientCert && { clientCert: path.resolve(clientCert) }),
       ...(clientKey && { clientKey: path.resolve(clientKey) }),
@@ -50,7 +50,7 @@ export const controlPlanesAdd = command({
   },
 });
 
-/** Asks the address whether a control plane answers there. */
+/** Checks that a control plane answers at the address. */
 async function probe(url: URL): Promise<void> {
   const answer = await send({ method: "GET", url: below(url, ""), timeout: probeTimeout }).catch((error: unknown) => {
     throw UserError.of("control-plane.unreachable", { reason: error });
@@ -61,7 +61,7 @@ async function probe(url: URL): Promise<void> {
   }
 }
 
-/** Puts the control plane where one of that name was, or at the end, and makes its context the active one. */
+/** Replaces the control plane of that name, or appends it, and makes its context the current one. */
 function withControlPlane(config: Config, context: Context & { name: string }, url: string): Config {
   const { name } = context;
   const replace = <T extends { readonly name?: string }>(all: readonly T[] = [], one: T) =>

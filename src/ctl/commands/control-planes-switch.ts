@@ -13,7 +13,7 @@ export const controlPlanesSwitch = command({
     if (!config.controlPlanes?.some((known) => known.name === name)) throw unknownControlPlane(name);
     const contexts = config.contexts ?? [];
     const known = contexts.find((context) => context.controlPlane === name);
-    // A control plane that was written into the file by hand may have no context yet.
+    // A control plane that was added to the file by hand may not have a context.
     const context = known ?? { controlPlane: name, name };
     await saveConfig(location, {
       ...config,

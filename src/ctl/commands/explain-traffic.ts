@@ -7,7 +7,7 @@ import { command } from "../globals.js";
 import { requireMesh } from "../mesh-exists.js";
 import { outputFlag, parseFormat, renderValue } from "../output.js";
 
-/** `explain traffic`, which names policies of these types. */
+/** `explain traffic` for these policy types. */
 export const explainTraffic = (types: readonly PolicyType[]) =>
   command({
     path: "explain traffic",

@@ -33,7 +33,7 @@ export function exportCommand(registry: Registry): Command {
     flags: { secrets: secretsFlag },
     async run({ flags, globals, io, logLevel }) {
       const connection = await connect({ globals, io, logLevel });
-      // Authorities go before their meshes: a mesh that finds none is given a new one.
+      // Authorities precede their meshes: a mesh without an authority gets a new one.
       const secrets =
         flags.secrets === undefined ? [] : await (await connectToSecrets(flags.secrets, connection)).list();
       const { documents: resources, unknown } = await readAll(registry, connection.client);
@@ -45,7 +45,7 @@ export function exportCommand(registry: Registry): Command {
   });
 }
 
-/** By mesh and name, so that the same is printed whatever the store. */
+/** Sorted by mesh and name, so that the output does not depend on the store. */
 function sorted(documents: readonly unknown[]): { readonly document: unknown; readonly name: string }[] {
   const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   return documents
@@ -58,11 +58,11 @@ function sorted(documents: readonly unknown[]): { readonly document: unknown; re
 
 interface Everything {
   readonly documents: readonly unknown[];
-  /** Types that the control plane doesn't know, because it is older. */
+  /** Types that an older control plane does not have. */
   readonly unknown: ReadonlySet<string>;
 }
 
-/** Meshes first, then what is in each. */
+/** Reads the meshes first, then their resources. */
 async function readAll(registry: Registry, client: ApiClient): Promise<Everything> {
   const meshes = sorted(await client.list(collectionPath(meshType, "")));
   const documents = meshes.map(({ document }) => document);

@@ -46,7 +46,10 @@ export const generateCertificate = command({
   },
 });
 
-/** Through a file beside it: an earlier key is read-only, and a key must never be readable with a looser mode. */
+/**
+ * Writes a temporary file and renames it: an existing key is read-only, and a key must never be readable with a looser
+ * mode.
+ */
 async function save(path: string, content: string, mode: number): Promise<void> {
   const beside = `${path}.${process.pid}.tmp`;
   try {

@@ -31,7 +31,7 @@ export const generateDataplaneToken = command({
   },
 });
 
-/** The duration as it was written, for the control plane to read. */
+/** Returns the duration as written, because the control plane parses it. */
 function positive(raw: string): string {
   if (parseDuration(raw) > 0) return raw;
   throw UserError.of("duration.not-positive");

@@ -12,7 +12,7 @@ import { type Format, outputFlag, parseFormat, renderList, renderValue } from ".
 import { resourceTable } from "../table.js";
 import { verbatim } from "../template.js";
 
-/** `get KIND [NAME]`, one command for every type that kumactl has words for. */
+/** `get KIND [NAME]`: one command for each type that has CLI names. */
 export function getCommands(registry: Registry): Command[] {
   return registry.types.flatMap((type) => (type.cli === undefined ? [] : [getCommand(type, type.cli)]));
 }
@@ -44,7 +44,7 @@ function getCommand(type: ResourceType, { singular, plural, aliases }: NonNullab
   });
 }
 
-/** In YAML it is what `apply` takes, whatever of it looks like a template. */
+/** The YAML format is valid input for `apply`, even when the content looks like a template. */
 async function renderOne(format: Format, type: ResourceType, item: unknown): Promise<string> {
   if (format === "table") return resourceTable(type, type.columns, [item]);
   const text = await renderValue(format, item);
@@ -59,7 +59,7 @@ async function findOne(client: ApiClient, type: ResourceType, mesh: string, name
   throw UserError.of("resource.not-found", { type: type.name, name, place });
 }
 
-/** A mesh's certificate authority only has a column while there is something to say of one. */
+/** The CA column only appears when a mesh's certificate authority is not active. */
 async function meshColumns(client: ApiClient): Promise<readonly Column[]> {
   const columns = meshType.columns as readonly Column[];
   const notable = new Map(
@@ -73,7 +73,7 @@ async function meshColumns(client: ApiClient): Promise<readonly Column[]> {
   return [...columns, { title: "CA", cell }];
 }
 
-/** What the control plane itself said stands alone; everything else says what was attempted. */
+/** The control plane's own message is shown alone; other errors say what was attempted. */
 export function listFailure(kinds: string, error: unknown): unknown {
   if (!(error instanceof UserError) || error.id === "api.refused") return error;
   return error.within("listing", { kinds });

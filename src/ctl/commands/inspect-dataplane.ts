@@ -14,7 +14,7 @@ type Aspect = "policies" | "config" | "diff";
 
 interface Shown {
   readonly text: string;
-  /** What to say beside it. */
+  /** Notes for standard error. */
   readonly remarks: readonly string[];
 }
 
@@ -50,7 +50,7 @@ function aspectOf({ policies, configDump, diff }: Flags): Aspect {
   throw UserError.of("flag.missing", { flags: "--policies, --config-dump and --diff" });
 }
 
-/** `inspect dataplane`, which shows policies of these types. */
+/** `inspect dataplane` for these policy types. */
 export const inspectDataplane = (types: readonly PolicyType[]) =>
   command({
     path: "inspect dataplane",

@@ -55,8 +55,8 @@ type Pair = readonly [key: string, value: string];
 const badTag = (tag: string, reason: string) => UserError.of("flag.value", { value: tag, flag: "--tag", reason });
 
 /**
- * Values may hold an equals sign themselves, the first one separates. Of two values of a key the API would only look at
- * the last.
+ * The first equals sign separates key and value, and values may contain more. Two values for one key are rejected,
+ * because the API would ignore all but the last.
  */
 function parseTags(tags: readonly string[]): readonly Pair[] {
   const wanted = new Map<string, string>();
@@ -71,18 +71,18 @@ function parseTags(tags: readonly string[]): readonly Pair[] {
   return [...wanted];
 }
 
-/** The query of the overview list; values may hold a colon themselves, the first one separates. */
+/** The query of the overview list. The first colon separates key and value, and values may contain more. */
 const tagQuery = (tags: readonly Pair[]): string =>
   tags.length === 0 ? "" : `?${tags.map(([key, value]) => `tag=${encodeURIComponent(`${key}:${value}`)}`).join("&")}`;
 
-/** What the query asks for, once more: Kuma 0.3 lists everything when a value holds a colon. */
+/** Filters again: Kuma 0.3 lists everything when a value contains a colon. */
 function hasTags(item: unknown, tags: readonly Pair[]): boolean {
   if (tags.length === 0) return true;
   const { spec } = fromJson<DataplaneOverview>(dataplaneOverviewType, item, "lenient");
   return matchesDataplane(Object.fromEntries(tags), spec.dataplane ?? {});
 }
 
-/** The table of overviews as they come from the API, as seen at a moment. */
+/** The table of overviews (as the API returns them) at this time. */
 export function inspectTable(items: readonly unknown[], now: Date, color: boolean): string {
   const columns = overviewColumns(now);
   const status = columns.findIndex(({ title }) => title === "STATUS");

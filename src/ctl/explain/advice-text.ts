@@ -5,10 +5,10 @@ import type { Traffic } from "./answers.js";
 type Advice = NonNullable<Traffic["advice"]>[number];
 type Problem = NonNullable<Traffic["problems"]>[number];
 
-/** Words that a shell takes as they are. */
+/** Words that need no quoting in a shell. */
 const plain = /^[A-Za-z0-9_@%+=:,./-]+$/;
 
-/** A word as a POSIX shell reads it back. */
+/** Quotes a word for a POSIX shell. */
 const quoted = (word: string) => (plain.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 const effects: Readonly<Record<string, string>> = {
@@ -17,7 +17,7 @@ const effects: Readonly<Record<string, string>> = {
   enforce: "have permissions enforced: whatever none of them allows is then denied",
 };
 
-/** kumactl's word for a type of which there is advice. */
+/** kumactl's name for each type that advice can be about. */
 const words: Readonly<Record<string, string>> = { TrafficPermission: "traffic-permission", Mesh: "mesh" };
 
 async function command(advice: Advice, mtls: boolean): Promise<string[]> {
@@ -39,7 +39,7 @@ async function command(advice: Advice, mtls: boolean): Promise<string[]> {
   return [title, `kumactl delete ${own(words, type) ?? type} ${quoted(name)} --mesh ${quoted(mesh)}`];
 }
 
-/** What helps against a problem besides permissions; `mesh`, `to` and the dataplane are part of what to type. */
+/** The fix for a problem other than missing permissions; the commands contain `mesh`, `to` and the dataplane. */
 function remedy({ code, dataplanes = [] }: Problem, { mesh = "", to = "", mtls = false }: Traffic): string[] {
   const [first = ""] = dataplanes;
   const name = quoted(first);
@@ -81,7 +81,7 @@ function remedy({ code, dataplanes = [] }: Problem, { mesh = "", to = "", mtls =
   }
 }
 
-/** What to type to get another verdict, and against each problem; blocks that can be pasted into a shell. */
+/** Commands that change the verdict and commands for each problem, in blocks that can be pasted into a shell. */
 export async function adviceBlocks(traffic: Traffic): Promise<string[]> {
   const advice = await Promise.all((traffic.advice ?? []).map((one) => command(one, traffic.mtls === true)));
   const remedies = (traffic.problems ?? []).map((problem) => remedy(problem, traffic));

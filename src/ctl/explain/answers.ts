@@ -6,15 +6,15 @@ import { text as anyText, flag, uint32 } from "../../resources/scalars.js";
 import { decode, type Infer, list, map, type ObjectSchema, object, type Schema } from "../../resources/schema.js";
 import { oneLine } from "../one-line.js";
 
-/** What kumactl reads of the API's explanations; a newer control plane may tell more. */
+/** The part of the API's explanations that kumactl reads; a newer control plane may return more. */
 
-/** A text as it can be shown, in one line, so that what is made of an answer can be printed; only Envoy resources are read as they are. */
+/** A text that is safe to print in one line. Only Envoy resources are read unchanged. */
 function text(): Schema<string> {
   const plain = anyText();
   return { ...plain, read: (input, reading) => oneLine(plain.read(input, reading)) };
 }
 
-/** Keys are shown as well. */
+/** A map whose keys are safe to print, too. */
 function shownMap(): Schema<Readonly<Record<string, string>>> {
   const plain = map(text());
   return {
@@ -36,13 +36,13 @@ const policyMatch = object({
   selector: tags,
   applies: flag(),
   reason: text(),
-  /** Of TrafficLogs. */
+  /** Only for TrafficLogs. */
   backend: text(),
-  /** Of TrafficPermissions. */
+  /** Only for TrafficPermissions. */
   as: text(),
 });
 
-/** Fields that are read with `rowsOf` and `namesOf`: which there are, the types say. */
+/** Fields that depend on the policy types; read them with `rowsOf` and `namesOf`. */
 type ByType = Readonly<Record<never, never>>;
 
 const rows = (types: readonly PolicyType[], level: PolicyLevel): ByType =>
@@ -53,15 +53,15 @@ const rows = (types: readonly PolicyType[], level: PolicyLevel): ByType =>
 const names = (types: readonly PolicyType[], ...levels: readonly PolicyLevel[]): ByType =>
   Object.fromEntries(explainedTypes(types, ...levels).map((type) => [explainedField(type), text()]));
 
-/** The types of policies that explanations name beside what takes effect. */
+/** The policy types of these levels that explanations name. */
 export const explainedTypes = (types: readonly PolicyType[], ...levels: readonly PolicyLevel[]): PolicyType[] =>
   types.filter(({ policy }) => policy.sentence !== undefined && levels.includes(policy.level));
 
-/** The policies of a type in a part of an answer that was read by `policiesSchema`. */
+/** The policies of a type in a part of an answer that `policiesSchema` decoded. */
 export const rowsOf = ({ policy }: PolicyType, part: object): readonly PolicyMatch[] =>
   own(part as Readonly<Record<string, readonly PolicyMatch[]>>, policy.field) ?? [];
 
-/** The names of those that take effect, in a part of an answer that was read by `trafficSchema`. */
+/** The names of the effective policies in a part of an answer that `trafficSchema` decoded. */
 export const namesOf = (type: PolicyType, part: object): string | undefined =>
   own(part as Readonly<Record<string, string>>, explainedField(type));
 
@@ -151,13 +151,13 @@ export const trafficSchema = (types: readonly PolicyType[]) =>
         apply: anyObject(),
         delete: object({ type: text(), mesh: text(), name: text() }),
         narrow: object({ type: text(), mesh: text(), name: text() }),
-        /** Of an older control plane, which proposes to delete what it should propose to narrow. */
+        /** Sent by older control planes, which then propose to delete a policy that should be narrowed. */
         alsoAllowsOthers: flag(),
       }),
     ),
   });
 
-/** An Envoy resource, which may have thousands of endpoints in it. */
+/** An Envoy resource; it may contain thousands of endpoints. */
 const resource = anyObject({ deepest: 200, largest: 10_000_000 });
 
 const content = object({ version: text(), resource });
@@ -213,8 +213,8 @@ export type ConfigDump = Infer<typeof configDumpSchema>;
 export type ConfigDiff = Infer<typeof configDiffSchema>;
 
 /**
- * Reads an answer of the API.
- * @throws UserError when it is something else
+ * Decodes a response of the API.
+ * @throws UserError when it has another format
  */
 export function readAnswer<T>(schema: ObjectSchema<T>, value: unknown): T {
   try {

@@ -7,7 +7,7 @@ import type { ConfigDiff, ConfigDump } from "./answers.js";
 type Sent = NonNullable<NonNullable<NonNullable<ConfigDump["streams"]>[number]["resources"]>>[number];
 type Difference = NonNullable<NonNullable<NonNullable<ConfigDiff["streams"]>[number]["differences"]>>[number];
 
-/** What a discovery service delivers, as Envoy's configuration calls it. */
+/** Each discovery service with the name of its resources in Envoy's configuration. */
 const sections = [
   ["cds", "clusters"],
   ["eds", "endpoints"],
@@ -16,7 +16,7 @@ const sections = [
   ["sds", "secrets"],
 ] as const;
 
-/** @throws UserError when there is no stream to tell of */
+/** @throws UserError when no stream is open */
 function newest<S>(answer: { streams?: readonly S[]; elsewhere?: readonly string[]; dataplane?: string }): S {
   const stream = answer.streams?.at(-1);
   if (stream !== undefined) return stream;
@@ -42,7 +42,7 @@ function remark({ type, name, state, reason = "", resource }: Sent): string[] {
 }
 
 /**
- * What a proxy was sent last, as Envoy's own configuration would have it, and what to say beside it.
+ * The configuration last sent to a proxy, in the format of Envoy's own configuration, with notes for standard error.
  * @throws UserError when no proxy is connected
  */
 export function configDumpText(dump: ConfigDump): { readonly json: string; readonly remarks: readonly string[] } {
@@ -80,7 +80,7 @@ function differenceLines({ type, name, state = "", reason = "", wanted, acknowle
 }
 
 /**
- * What a proxy has not acknowledged, for people.
+ * Readable text about what a proxy has not acknowledged.
  * @throws UserError when no proxy is connected
  */
 export function configDiffText(diff: ConfigDiff): string {

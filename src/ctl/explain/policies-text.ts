@@ -8,7 +8,7 @@ type Row = readonly string[];
 
 type Types = readonly PolicyType[];
 
-/** Those about things of a level, and of these those of which one takes effect or all do. */
+/** The types of a level, and of these the ones that combine in this way. */
 const of = (types: Types, level: PolicyLevel, combine?: PolicyTraits["combine"]): Types =>
   types.filter(({ policy }) => policy.level === level && (combine ?? policy.combine) === policy.combine);
 
@@ -68,7 +68,7 @@ function outbounds({ outbounds: all = [] }: Policies, types: Types): string {
     .join("");
 }
 
-/** Every policy that touches a dataplane, for people. */
+/** Readable text about every policy that affects a dataplane. */
 export function policiesText(policies: Policies, types: readonly PolicyType[]): string {
   const { mesh = "", dataplane = "", mtls = false } = policies;
   const off = mtls ? "" : "mTLS is off: everybody may connect, and TrafficPermissions have no effect\n";

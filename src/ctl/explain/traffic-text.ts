@@ -64,7 +64,7 @@ function sourcesText({ from = "", to = "", sources = [] }: Traffic, now: Date): 
   return `\nFrom ${from}\n${renderTable(titles, rows.shown)}${rows.rest}`;
 }
 
-/** More than a screen of the same is no help; the other formats have them all. */
+/** More would fill the screen; the other formats have all rows. */
 const mostShown = 20;
 
 function shortened<T>(rows: readonly T[]): { readonly shown: readonly T[]; readonly rest: string } {
@@ -85,7 +85,7 @@ function endpointCells(endpoint: Endpoint, now: Date): string[] {
   ];
 }
 
-/** What the policies that an explanation names do to a part of the connections. */
+/** How the policies named in a part of the explanation affect its connections. */
 function sentences(types: readonly PolicyType[], part: object, ...levels: readonly PolicyLevel[]): string[] {
   return explainedTypes(types, ...levels).flatMap((type) => {
     const names = namesOf(type, part);
@@ -110,7 +110,7 @@ function destinationText(part: Destination, now: Date, types: readonly PolicyTyp
   );
 }
 
-/** How many of the sources a route is for can be named in one line. */
+/** Most sources of a route in one line. */
 const mostNamed = 3;
 
 function routeText(route: Route, several: boolean, to: string, now: Date, types: readonly PolicyType[]): string {
@@ -130,7 +130,7 @@ function routeText(route: Route, several: boolean, to: string, now: Date, types:
   return `\nTo ${to}${whose}, ${by}\n${effects.join("")}${body}`;
 }
 
-/** Whether and how traffic flows, and what to type to change it; for people. */
+/** Readable text about whether and how traffic flows, with commands that change it. */
 export async function trafficText(
   traffic: Traffic,
   now: Date,

@@ -3,14 +3,14 @@ import { own } from "../../lib/own.js";
 import { serviceTag, type Tags } from "../../resources/tags.js";
 import type { Certificate, Listener, PolicyMatch } from "./answers.js";
 
-/** `service=web version=1`: the service first. */
+/** For example `service=web version=1`: the service comes first. */
 export function tagsText(tags: Tags = {}): string {
   const others = Object.keys(tags).filter((key) => key !== serviceTag);
   const keys = Object.hasOwn(tags, serviceTag) ? [serviceTag, ...others.sort()] : others.sort();
   return keys.length === 0 ? "everything" : keys.map((key) => `${key}=${tags[key]}`).join(" ");
 }
 
-/** `web-to-redis rules[0]` */
+/** For example `web-to-redis rules[0]`. */
 export const nameText = ({ name = "", rule }: PolicyMatch): string => (rule === undefined ? name : `${name} ${rule}`);
 
 const reasons: Readonly<Record<string, string>> = {
@@ -39,7 +39,7 @@ function leftText(milliseconds: number): string {
   return milliseconds >= 2 * dayMs ? `${Math.floor(milliseconds / dayMs)} days` : formatDuration(milliseconds);
 }
 
-/** `until 2026-10-31T10:00:00Z, 29 days` */
+/** For example `until 2026-10-31T10:00:00Z, 29 days`. */
 export function certificateText({ state = "", notAfter = "", outdated = false }: Certificate, now: Date): string {
   if (state === "missing") return "missing";
   if (state === "expired") return `expired at ${notAfter}`;

@@ -94,7 +94,7 @@ test("refuse a package whose licence has no text, and one that is not the lockfi
   fs.writeFileSync(file, text);
 });
 
-test("say of each part its version, licence and sum", () => {
+test("have the version, licence and checksum of each part", () => {
   const document = JSON.parse(billOfMaterials(facts())) as {
     metadata: { component: { version: string; hashes: object[] } };
     components: {
@@ -134,7 +134,7 @@ test("say of each part its version, licence and sum", () => {
   assert.is(document.components.length, 4);
 });
 
-test("say of an image also which Debian packages it has files of", () => {
+test("list an image's Debian packages, too", () => {
   const libc = { name: "libstdc++6", version: "2.36-9+deb12u14", architecture: "amd64", license: "MIT", sha256: "56" };
   const libraries = [{ ...libc, distribution: { id: "debian", version: "12" } }];
   const text = billOfMaterials({ ...facts(), libraries });
@@ -160,7 +160,7 @@ test("know Envoy's libraries by what its binary shows, and refuse one that shows
   );
 });
 
-test("are the same for the same release", () => {
+test("are identical for the same release", () => {
   assert.is(billOfMaterials(facts()), billOfMaterials(facts()));
 });
 

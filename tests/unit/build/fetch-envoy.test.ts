@@ -53,14 +53,14 @@ test.after(() => {
   fs.rmSync(cache, { recursive: true, force: true });
 });
 
-test("refuses a download with another sum, names both and keeps nothing", async () => {
+test("rejects a download with another checksum, names both and keeps nothing", async () => {
   const message = await refusal(fetch({ sources: [source("something else")] }));
   assert.match(message, sum("something else"));
   assert.match(message, sum(binary));
   assert.equal(fs.readdirSync(cache), []);
 });
 
-test("keeps what fits, executable, and does not fetch it twice", async () => {
+test("caches a verified binary as executable, and does not fetch it twice", async () => {
   const download = source(binary);
   const file = await fetch({ sources: [download] });
   assert.is(fs.readFileSync(file, "utf8"), binary);
@@ -69,7 +69,7 @@ test("keeps what fits, executable, and does not fetch it twice", async () => {
   assert.is(download.asked, 1);
 });
 
-test("refuses a cached binary in which one byte was flipped", async () => {
+test("rejects a cached binary in which one byte was flipped", async () => {
   const file = await fetch({ sources: [] });
   fs.writeFileSync(file, "a small envoy");
   const message = await refusal(fetch({ sources: [source(binary)] }));
@@ -84,7 +84,7 @@ test("says how to supply a binary when no source has one, and for which machines
   assert.match(await refusal(fetch({ target: "linux-mips" })), "linux-mips; there is one for linux-x64");
 });
 
-test("takes the user's own binary only when its sum is the expected one and it is new enough", async () => {
+test("accepts the user's own binary only with the expected checksum and a new enough version", async () => {
   const own = path.join(cache, "own");
   const bring = (version: string, environment: object = {}) => {
     fs.writeFileSync(own, `#!/bin/sh\necho "envoy  version: 0123abc/${version}/Clean/RELEASE/BoringSSL"\n`, {
@@ -110,7 +110,7 @@ test("takes the user's own binary only when its sum is the expected one and it i
   );
 });
 
-test("another sum in ENVOY_SHA256 names another build, kept beside the pinned one", async () => {
+test("another checksum in ENVOY_SHA256 selects another build, cached beside the pinned one", async () => {
   const pinned = await fetch({ sources: [source(binary)] });
   const other = await fetch({ environment: { ENVOY_SHA256: sum("other").toUpperCase() }, sources: [source("other")] });
   assert.is(fs.readFileSync(pinned, "utf8"), binary);

@@ -68,7 +68,7 @@ test("is an OCI layout whose digests hold, and has the index of docker save", as
   assert.is(spawnSync("tar", ["-xOf", path.join(layout, last), "kuma"], { encoding: "utf8" }).stdout, "kuma");
 });
 
-test("is the same again, and of another commit has the same layers where their content is", async () => {
+test("is reproducible, and from another commit has the same layers where their content is the same", async () => {
   const time = new Date("2020-02-20T20:20:20Z");
   assert.equal(await write("again.tar", time), await write("and-again.tar", time));
   const names = async (name: string, of: Date) => {

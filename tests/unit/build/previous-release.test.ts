@@ -62,7 +62,7 @@ test.before.each(() => {
 
 test.after.each(() => fs.rmSync(work, { recursive: true, force: true }));
 
-test("it is built from its commit once, also after the repository went on", async () => {
+test("it is built from its commit once, also after newer commits", async () => {
   commitBuild("1.3.0");
   const first = await get({ version: "1.2.3", commit });
   const { stdout } = spawnSync(path.join(first, "kumactl"), { encoding: "utf8" });
@@ -72,7 +72,7 @@ test("it is built from its commit once, also after the repository went on", asyn
   assert.equal(fs.readdirSync(cache()), [path.basename(first)], "nothing else is left in the cache");
 });
 
-test("two builds at once leave one", async () => {
+test("two concurrent builds leave one result", async () => {
   const [one, two] = await Promise.all([get({ version: "1.2.3", commit }), get({ version: "1.2.3", commit })]);
   assert.is(one, two);
   assert.is(fs.readdirSync(cache()).length, 1);
@@ -90,7 +90,7 @@ test("a shallow clone without the commit says how to get it", async () => {
   );
 });
 
-test("a build that fails tells why and leaves nothing", async () => {
+test("a failing build says why and leaves nothing", async () => {
   fs.writeFileSync(path.join(repository, "build.mjs"), 'console.error("no compiler"); process.exit(1);');
   git("commit", "--quiet", "--all", "--message", "broken");
   const message = await refusal(get({ version: "1.2.3", commit: git("rev-parse", "HEAD") }));
@@ -98,7 +98,7 @@ test("a build that fails tells why and leaves nothing", async () => {
   assert.equal(fs.readdirSync(cache()), []);
 });
 
-test("a pin whose version is not the commit's is refused", async () => {
+test("a pin whose version differs from the commit's is rejected", async () => {
   const message = await refusal(get({ version: "9.9.9", commit }));
   assert.match(message, /is not release 9\.9\.9 of commit/);
   assert.equal(fs.readdirSync(cache()), []);

@@ -33,14 +33,14 @@ test("has a link for every program, in the build, in install.sh and in the READM
   assert.equal(/^for program in (.*); do$/m.exec(byHand)?.[1]?.split(" ").sort(), names);
 });
 
-test("bears the version that the README and the changelog speak about", () => {
+test("has the version in the README and the changelog", () => {
   const readme = fs.readFileSync("README.md", "utf8");
   const named = [...readme.matchAll(/\bkuma[-:](\d+\.\d+\.\d+)\b/g)].map(([, name]) => name);
   assert.equal([...new Set(named)], [version]);
   assert.match(fs.readFileSync("CHANGELOG.md", "utf8"), `\n## ${version}\n`);
 });
 
-test("bears the time of SOURCE_DATE_EPOCH, or else its commit's", () => {
+test("has the timestamp of SOURCE_DATE_EPOCH, or else of its commit", () => {
   assert.equal(releaseTime({ SOURCE_DATE_EPOCH: "1000000000" }), new Date("2001-09-09T01:46:40Z"));
   for (const wrong of ["yesterday", "-1", "1e9"]) {
     assert.throws(() => releaseTime({ SOURCE_DATE_EPOCH: wrong }), `SOURCE_DATE_EPOCH is "${wrong}", but has to be`);
@@ -49,7 +49,7 @@ test("bears the time of SOURCE_DATE_EPOCH, or else its commit's", () => {
   if (commit.status === 0) assert.is(releaseTime({}).getTime() / 1000, Number(commit.stdout));
 });
 
-test("is for the architectures that were named, or for all", () => {
+test("is built for the named architectures, or for all", () => {
   assert.equal(chosenArchitectures([]), ["x64", "arm64"]);
   assert.equal(chosenArchitectures(["arm64", "arm64"]), ["arm64"]);
   assert.throws(() => chosenArchitectures(["amd64"]), '"amd64" is no architecture; there are x64 and arm64');
@@ -73,7 +73,7 @@ test("has the documents that can be applied as examples, and not the views", () 
   ]);
 });
 
-test("is an executable that is the same from two directories", () => {
+test("is an executable that is identical from two directories", () => {
   const sums = ["a", "directory"].map((name) => {
     const directory = path.join(work, name);
     fs.mkdirSync(directory);
@@ -88,7 +88,7 @@ test("is an executable that is the same from two directories", () => {
   assert.is(sums[0], sums[1]);
 });
 
-test("takes another machine's Node only when it is the lockfile's", () => {
+test("accepts another architecture's Node only when it matches the lockfile", () => {
   const arch = process.arch === "x64" ? "arm64" : "x64";
   const { packages } = JSON.parse(fs.readFileSync("package-lock.json", "utf8")) as {
     packages: Record<string, { version: string }>;

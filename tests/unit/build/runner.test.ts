@@ -58,7 +58,7 @@ test("a file that throws while it loads is a failure", () => {
   assert.is(last, "0 passed, 1 failed");
 });
 
-test("a file that ends its process is a failure", () => {
+test("a file that exits its process is a failure", () => {
   const { status, last } = run(`${head}test("gone", () => { process.exit(0); });\ntest.run();\n`);
   assert.is(status, 1);
   assert.is(last, "0 passed, 1 failed");
@@ -112,7 +112,7 @@ test("a pattern that selects nothing is a failure, also when it is no regular ex
   assert.is(stdout, "\n0 passed, 1 failed\n");
 });
 
-test("a failing hook fails the tests that wait for it, and says why", () => {
+test("a failing hook fails its tests, and says why", () => {
   const text = `${head}test.before(() => { throw new Error("no ground"); });\ntest("one", () => {});\ntest.run();\n`;
   const { status, last, stdout } = run(text);
   assert.is(status, 1);
@@ -120,7 +120,7 @@ test("a failing hook fails the tests that wait for it, and says why", () => {
   assert.match(stdout, "no ground");
 });
 
-test("what a test leaves running is ended with it", () => {
+test("a process that a test leaves running is killed with it", () => {
   const text =
     `import { spawn } from "node:child_process";\n${head}` +
     'test("leaves", () => console.log("left", spawn("sleep", ["1000"], { stdio: "inherit" }).pid, "behind"));\n' +

@@ -28,7 +28,7 @@ function list(file: string): string[] {
     .map((line) => line.replace(/ +/g, " "));
 }
 
-test("hold what was said, ordered by name, with the directories in between", async () => {
+test("contain the given entries, sorted by name, with the parent directories", async () => {
   const file = path.join(work, "a.tar");
   const source = path.join(work, "source");
   fs.writeFileSync(source, "from a file", { mode: 0o600 });
@@ -75,14 +75,14 @@ test("have the same bytes whatever the order of the entries and the dates and mo
   assert.is(sums[0], sums[1]);
 });
 
-test("take names longer than the first format of tar had room for", async () => {
+test("accept names longer than tar's original format allows", async () => {
   const file = path.join(work, "long.tar");
   const name = `${"directory/".repeat(20)}${"n".repeat(120)}`;
   await writeTar(file, [{ name, data: "" }], { time });
   assert.match(list(file).at(-1) ?? "", name);
 });
 
-test("refuse a name that would be there twice, and a file that is not there", async () => {
+test("reject a duplicate name and a missing file", async () => {
   const refusal = (entries: object[]) =>
     writeTar(path.join(work, "no.tar"), entries as [], { time }).then(
       () => "accepted",
@@ -99,7 +99,7 @@ test("refuse a name that would be there twice, and a file that is not there", as
   assert.match(await refusal([{ name: "a", file: path.join(work, "absent") }]), "ENOENT");
 });
 
-test("have sums that sha256sum checks, of files only", () => {
+test("have checksums for sha256sum, of files only", () => {
   const text = entrySums([
     { name: "b", data: "b" },
     { name: "link", link: "b" },

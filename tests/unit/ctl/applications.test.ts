@@ -16,7 +16,7 @@ const overview = (name: string, subscription: object, down?: readonly number[]) 
   ...(down === undefined ? {} : { dataplaneHealth: { down } }),
 });
 
-test("have a line for each of their ports, and others have none", () => {
+test("get a line for each of their ports, and others get none", () => {
   const lines = applicationLines([overview("a", open), overview("b", open, [80, 443]), overview("c", open, [])]);
   assert.equal(lines.split("\n"), [
     'the application of "b" does not accept connections on port 80',
@@ -25,7 +25,7 @@ test("have a line for each of their ports, and others have none", () => {
   ]);
 });
 
-test("have no line once their sidecar is offline: what it found out then says nothing of now", () => {
+test("get no line once their sidecar is offline, because its last report is outdated", () => {
   assert.is(applicationLines([overview("a", ended, [80])]), "");
 });
 

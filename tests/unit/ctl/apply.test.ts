@@ -31,14 +31,14 @@ async function names(type: string): Promise<string[]> {
   return (await cp.store.list(typeNamed(type))).map(({ name }) => name).sort();
 }
 
-test("the documentation's Redis example is applied from standard input, without a word", async () => {
+test("the documentation's Redis example is applied from standard input without output", async () => {
   assert.equal(await home.run(["apply", "-f", "-"], { stdin: redis }), silent);
   assert.equal(await home.run(["apply"], { stdin: redis }), silent);
   const listed = await home.run(["get", "dataplanes"]);
   assert.is(listed.out, "MESH      NAME      TAGS\ndefault   redis-1   service=redis\n");
 });
 
-test("what a resource asks for and does not get is a warning", async () => {
+test("a part of a resource that has no effect is a warning", async () => {
   const permission = (source: string) => `type: TrafficPermission
 mesh: default
 name: tp-1
@@ -59,7 +59,7 @@ rules:
   assert.match(tried.err, /^Warning: .* so that "version" let/);
 });
 
-test("a Mesh that switches mTLS off by leaving it out is applied with a loud warning, also by a dry run", async () => {
+test("a Mesh that switches mTLS off by omitting it is applied with a prominent warning, also by a dry run", async () => {
   await home.run(["apply"], { stdin: "type: Mesh\nname: default\nmtls: {enabled: true}\n" });
   const stdin = "type: Mesh\nname: default\nlogging: {backends: [{name: a, file: {path: /tmp/a.log}}]}\n";
   for (const words of [["apply", "--dry-run"], ["apply"]]) {
@@ -97,7 +97,7 @@ test("nothing is sent unless every document can be read", async () => {
   assert.equal(await names("Mesh"), ["default"]);
 });
 
-test("a refusal among several names its document, and what came before it stays", async () => {
+test("an error among several documents names its document, and earlier ones stay applied", async () => {
   const { err } = await home.run(["apply"], {
     stdin: `type: Mesh\nname: m1\n---\n${redis.replace("default", "ghost")}`,
   });
@@ -113,7 +113,7 @@ not applied: Dataplane "redis-1"
   assert.equal(await names("Mesh"), ["default", "m1"]);
 });
 
-test("a refusal in the middle of several files says what was applied and what was not", async () => {
+test("an error in the middle of several files shows what was applied and what was not", async () => {
   const [first, second] = [
     home.file("first.yaml", "type: Mesh\nname: m1\n"),
     home.file("second,comma.yaml", `${redis.replace("default", "ghost")}---\ntype: Mesh\nname: m2\n`),
@@ -132,7 +132,7 @@ not applied: Dataplane "redis-1", Mesh "m2"
   assert.equal(await names("Mesh"), ["default", "m1"]);
 });
 
-test("of an answer that never came nobody says whether it was applied", async () => {
+test("without a response it is not claimed whether the document was applied", async () => {
   let puts = 0;
   const flaky = await startServer((request, response) => {
     puts += 1;
@@ -173,7 +173,7 @@ test("nothing of any file is sent unless every file can be read", async () => {
   assert.equal(await names("Mesh"), ["default"]);
 });
 
-test("a resource that comes twice is a warning, and the last one counts", async () => {
+test("a resource that appears twice is a warning, and the last one wins", async () => {
   const file = home.file("twice.yaml", `${redis}---\n${redis.replace("9000", "9001")}`);
   const { code, err } = await home.run(["apply", "-f", file]);
   assert.is(code, 0);
@@ -185,7 +185,7 @@ test("a resource that comes twice is a warning, and the last one counts", async 
   assert.match(JSON.stringify(stored?.spec), "127.0.0.1:9001:6379");
 });
 
-test("the control plane's causes are printed one a line", async () => {
+test("the control plane's causes are printed one per line", async () => {
   const { code, err } = await home.run(["apply"], {
     stdin: "type: Dataplane\nmesh: default\nname: a\nnetworking: {}\n",
   });
@@ -196,7 +196,7 @@ test("the control plane's causes are printed one a line", async () => {
   );
 });
 
-test("documents that say too little are refused before anything is sent", async () => {
+test("incomplete documents are rejected before anything is sent", async () => {
   const cases: [string, RegExp][] = [
     ["type: Dataplane\nname: a\n", /^Error: YAML contains invalid resource: Mesh field cannot be empty\n$/],
     ["type: Mesh\n", /^Error: YAML contains invalid resource: Name field cannot be empty\n$/],
@@ -240,7 +240,7 @@ test("variables fill the template in, unescaped, unknown ones become empty", asy
   assert.equal(mesh.logging, { backends: [{ name: "x", file: { path: "/a&<b>" } }] });
 });
 
-test("a bad template and a bad variable are explained", async () => {
+test("an invalid template and an invalid variable are explained", async () => {
   assert.match((await home.run(["apply"], { stdin: "name: {{a" })).err, /^Error: the template can't be rendered: /);
   const { code, err } = await home.run(["apply", "-v", "name"], { stdin: redis });
   assert.is(code, 1);
@@ -273,7 +273,7 @@ test("a missing file is named", async () => {
   assert.match(err, /^Error: error while reading provided file: ENOENT: .*'\/missing\.yaml'\n$/);
 });
 
-test("a dry run says what would change and changes nothing", async () => {
+test("a dry run shows what would change and changes nothing", async () => {
   const created = await home.run(["apply", "--dry-run"], { stdin: redis });
   assert.equal(created, { ...silent, out: 'would create Dataplane "redis-1"\n' });
   assert.equal(await names("Dataplane"), []);
@@ -317,7 +317,7 @@ test("a dry run gets the control plane's own refusal", async () => {
   assert.match(err, /^Error: Could not create a resource \(Resource is not valid\)\n\* networking\.inbound: /);
 });
 
-test("a control plane that knows no dry runs is never sent the resource", async () => {
+test("a control plane without dry runs never gets the resource", async () => {
   const bodies: string[] = [];
   const older = await startServer(async (request, response) => {
     if (request.method === "GET") return void response.writeHead(404).end();
@@ -341,7 +341,7 @@ test("a read-only control plane's answer is passed on", async () => {
   await reader.close();
 });
 
-test("an answer that is not a control plane's is shown with its status", async () => {
+test("an answer of another server is shown with its status", async () => {
   const stranger = await startServer((_, response) => response.writeHead(405).end("405 Method Not Allowed\n"));
   home.pointTo(stranger.url);
   assert.is((await home.run(["apply"], { stdin: redis })).err, "Error: (405): 405 Method Not Allowed\n");

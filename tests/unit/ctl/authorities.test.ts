@@ -94,14 +94,14 @@ for (const [title, told, code, out, err] of rotations) {
   });
 }
 
-test("a rotation that the control plane is too old for is not blamed on the mesh", async () => {
+test("a rotation on a control plane that is too old is not blamed on the mesh", async () => {
   const { code, err } = await run(["manage", "ca", "rotate", "--mesh", "demo"], {
     "GET /meshes/demo": { body: { type: "Mesh", name: "demo" } },
   });
   assert.equal([code, err], [1, "Error: this Control Plane can't rotate certificate authorities\n"]);
 });
 
-test("a rotation that is answered with something else is no success", async () => {
+test("a rotation with an unexpected response is not a success", async () => {
   for (const body of [{}, [], "x", { mesh: "demo" }, { state: "active" }, { mesh: 1, state: "active" }]) {
     const { code, out, err } = await run(["manage", "ca", "rotate", "--mesh", "demo"], { [rotatePath]: { body } });
     assert.equal([code, out], [1, ""]);
@@ -109,7 +109,7 @@ test("a rotation that is answered with something else is no success", async () =
   }
 });
 
-test("a rotation is of the mesh that --mesh names, default when it names none", async () => {
+test("a rotation uses the mesh in --mesh, or default", async () => {
   const path = "POST /meshes/default/certificate-authority/rotate";
   const { out } = await run(["manage", "ca", "rotate"], {
     [path]: { status: 202, body: { mesh: "default", state: "distributing" } },
@@ -186,7 +186,7 @@ for (const [title, told, err] of warnings) {
   });
 }
 
-test("the warning is red where there are colours, and stays out of JSON", async () => {
+test("the warning is red on a terminal, and not part of JSON", async () => {
   const answers = { ...overviews, [listPath]: { body: { items: [broken("demo")] } } };
   assert.is((await run(inspect, answers, true)).err, `\u001b[31m${warning}\u001b[39m\n`);
   const { err, asked } = await run([...inspect, "-o", "json"], answers);

@@ -666,7 +666,7 @@ const tokens: readonly Case[] = [
 
 const all = [...machine, ...ports, ...controlPlane, ...meshes, ...dataplanes, ...registration, ...tokens];
 
-test("no hint proposes to delete anything: what does not answer may live and serve", () => assertHarmless(all));
+test("no hint suggests deleting anything: what does not answer may still serve", () => assertHarmless(all));
 
 for (const [what, id, context, expected] of all) {
   test(`${id}: ${what}`, async () => assert.match(await found(id, context), expected));

@@ -50,7 +50,7 @@ async function startMeshes() {
   return cp;
 }
 
-test("all meshes are looked at, or the one that is named, also when it is the default one", async () => {
+test("all meshes are checked, or the named one, also when it is the default one", async () => {
   const cp = await startMeshes();
   const all = await check();
   assert.is(all.code, 1);
@@ -62,7 +62,7 @@ test("all meshes are looked at, or the one that is named, also when it is the de
   await cp.close();
 });
 
-test("an insight becomes the state of its proxy", async () => {
+test("an insight is converted to the state of its proxy", async () => {
   const cp = await startMeshes();
   const { store } = cp;
   const refused = [{ type: "lds", name: "inbound:127.0.0.1:80", reason: "cannot bind" }];
@@ -134,7 +134,7 @@ const noon = Date.parse("2026-01-01T12:00:00Z");
 const kuma: RequestListener = (_, response) =>
   response.setHeader("date", new Date(noon).toUTCString()).end('{"tagline":"Kuma","version":"0.3.0"}');
 
-test("what an exchange and whole seconds explain is no difference between clocks", async () => {
+test("what the exchange and whole seconds explain is not a clock difference", async () => {
   const ahead = async (sent: number, received: number) => (await indexOf(kuma, sent, received)).ahead;
   assert.is(await ahead(noon, noon + 10), 0);
   assert.is(await ahead(noon + 2_000, noon + 2_010), 0);
@@ -174,7 +174,7 @@ test("each is asked once", async () => {
   await cp.close();
 });
 
-test("a mesh that is deleted meanwhile is passed over, and one that can't be looked at is a failure", async () => {
+test("a mesh that is deleted meanwhile is skipped, and one that can't be checked is a failure", async () => {
   const cp = await startControlPlane();
   const { store } = cp;
   await store.create({ type: "Mesh", mesh: "other", name: "other", spec: {} });
@@ -204,7 +204,7 @@ test("a mesh that is deleted meanwhile is passed over, and one that can't be loo
   await cp.close();
 });
 
-test("what breaks half-way is a failure of the check that asked", async () => {
+test("an error half-way is a failure of the check that sent the request", async () => {
   const server = await startServer((request, response) => {
     if (request.url === "/") kuma(request, response);
     else response.writeHead(500).end('{"title":"Could not list","details":"Internal Server Error"}');
@@ -217,7 +217,7 @@ test("what breaks half-way is a failure of the check that asked", async () => {
   await server.close();
 });
 
-test("before anything runs only this machine is looked at", async () => {
+test("with --pre only this machine is checked", async () => {
   home.file(".kumactl-config", "currentContext: nowhere");
   const { document } = await check("--pre", "--config-file", `${home.path}/.kumactl-config`);
   assert.equal(
@@ -226,7 +226,7 @@ test("before anything runs only this machine is looked at", async () => {
   );
 });
 
-test("a configuration that leads nowhere is a finding, not the end", async () => {
+test("an unusable configuration is a failed check, and the run continues", async () => {
   const file = home.file("config", "currentContext: nowhere");
   const { code, reason, checks } = await check("--config-file", file);
   assert.is(code, 1);
@@ -234,7 +234,7 @@ test("a configuration that leads nowhere is a finding, not the end", async () =>
   assert.is(checks.filter(({ result }) => result === "error").length, 1);
 });
 
-test("a token is looked at with the mesh that is named, or the default one", async () => {
+test("a token is checked with the named mesh, or the default one", async () => {
   const cp = await startControlPlane();
   home.pointTo(cp.url);
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -250,7 +250,7 @@ test("a token is looked at with the mesh that is named, or the default one", asy
   await cp.close();
 });
 
-test("flags that don't fit are refused", async () => {
+test("flags that don't fit together are rejected", async () => {
   for (const words of [["--name=a"], ["--token-file=t"]]) {
     const { code, err } = await home.run(["check", ...words]);
     assert.is(code, 1);

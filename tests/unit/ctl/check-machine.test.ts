@@ -11,7 +11,7 @@ const test = suite("kumactl check: this machine");
 
 const machine = thisMachine({ PATH: "/nowhere", KUMA_DATAPLANE_RUNTIME_BINARY_PATH: process.execPath });
 
-test("its C library tells its version", () => {
+test("its C library reports its version", () => {
   assert.match(machine.glibc() ?? "", /^2\.\d+$/);
 });
 

@@ -117,7 +117,7 @@ const traffic: readonly Case[] = [
 
 const all = [...statuses, ...traffic];
 
-test("no hint proposes to delete anything", () => assertHarmless(all));
+test("no hint suggests deleting anything", () => assertHarmless(all));
 
 for (const [what, id, context, expected] of all) {
   test(`${id}: ${what}`, async () => assert.match(await found(id, context), expected));

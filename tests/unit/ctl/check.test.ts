@@ -93,7 +93,7 @@ for (const [name, context] of Object.entries({ well, down, ill })) {
   });
 }
 
-test("words of others can neither break lines nor steer the terminal", async () => {
+test("text from others can neither break lines nor control the terminal", async () => {
   const text = await tableOf(ill);
   assert.match(
     text,
@@ -102,7 +102,7 @@ test("words of others can neither break lines nor steer the terminal", async () 
   assert.not.match(text, "\u001b");
 });
 
-test("a locale without Unicode gets ASCII; the most special variable decides", async () => {
+test("a locale without Unicode gets ASCII; the most specific variable wins", async () => {
   for (const env of [{}, { LANG: "C" }, { LANG: "de_DE.UTF-8", LC_ALL: "POSIX" }, { LANG: "C.UTF-8", LC_CTYPE: "C" }]) {
     const text = await tableOf(ill, { color: false, env });
     assert.match(text, /^[\n\x20-\x7e]+$/);
@@ -144,7 +144,7 @@ async function outcomes(...checks: Check[]): Promise<string[]> {
   return lines;
 }
 
-test("what depends on a failure is skipped down to the last, and names the first failure", async () => {
+test("checks that depend on a failure are skipped transitively, and name the first failure", async () => {
   const untouched = {
     run() {
       throw new Error("it ran");
@@ -168,7 +168,7 @@ test("what depends on a failure is skipped down to the last, and names the first
   );
 });
 
-test("warnings, and what does not apply, keep nothing from being checked", async () => {
+test("warnings and checks that do not apply skip no other check", async () => {
   assert.equal(
     await outcomes(
       check("a", { run: () => ({ result: "warning", reasons: ["x"], fix: "y" }) }),
@@ -179,7 +179,7 @@ test("warnings, and what does not apply, keep nothing from being checked", async
   );
 });
 
-test("an error of the user's is the check's failure, a bug is a bug", async () => {
+test("a UserError is the check's failure, a bug is thrown", async () => {
   const thrown = (error: Error) => ({
     run() {
       throw error;

@@ -33,7 +33,7 @@ test("the first use writes the default configuration, readable by its owner alon
   assert.is((await home.run(["config", "view"])).out, `${firstFile}\n`);
 });
 
-test("the default configuration serves where it can't be written, and a change says why it can't be kept", async () => {
+test("the default configuration works where it can't be written, and a change says why it can't be saved", async () => {
   fs.symlinkSync(path.join(home.path, "a place that is gone", "a"), path.join(home.path, ".kumactl"));
   const listed = await home.run([...planes, "list"]);
   assert.equal(listed, { code: 0, out: "ACTIVE   NAME    ADDRESS\n*        local   http://localhost:5681\n", err: "" });
@@ -166,7 +166,7 @@ test("client certificates are kept under either spelling of their flags", async 
   await cp.close();
 });
 
-test("what others wrote into the file stays there", async () => {
+test("unknown content of the file is kept", async () => {
   const file = home.file(
     "config",
     `contexts:
@@ -192,7 +192,7 @@ currentContext: a
   assert.match(out, "currentContext: b\n");
 });
 
-test("a broken configuration is explained", async () => {
+test("an invalid configuration is explained", async () => {
   const cases: [string, RegExp][] = [
     ["{", /^Error: Failed to parse configuration file "[^"]+": /],
     ["contexts: 5", /^Error: Failed to parse configuration file "[^"]+": contexts: expected a list/],

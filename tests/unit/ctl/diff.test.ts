@@ -12,7 +12,7 @@ test("equal values have no differences, whatever the order of their keys", () =>
   assert.equal(shown({ a: [1, { b: 2, c: null }] }, { a: [1, { c: null, b: 2 }] }), []);
 });
 
-test("changes, additions and removals are told apart, by path", () => {
+test("changes, additions and removals are distinguished, by path", () => {
   assert.equal(shown({ a: { b: 1, gone: {} }, l: [1, 2] }, { a: { b: 2, "new key": [] }, l: [1] }), [
     "~ a.b: 1 → 2",
     "- a.gone: {}",

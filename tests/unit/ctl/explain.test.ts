@@ -203,7 +203,7 @@ const dump = {
   elsewhere: [],
 };
 
-test("a configuration dump is Envoy JSON, with what to say of it beside", () => {
+test("a configuration dump is Envoy JSON, with remarks", () => {
   const { json, remarks } = configDumpText(readAnswer(configDumpSchema, dump));
   assert.equal(JSON.parse(json), { listeners: [listener(1), listener(2)] });
   assert.equal(remarks, [
@@ -248,7 +248,7 @@ test("the text of what is not acknowledged", () => {
   );
 });
 
-test("a dataplane without a stream is an error that says where there is one", () => {
+test("a dataplane without a stream is an error that names the instance with one", () => {
   const offline = { ...diffOf(), streams: [] };
   assert.throws(
     () => configDiffText(readAnswer(configDiffSchema, offline)),
@@ -258,7 +258,7 @@ test("a dataplane without a stream is an error that says where there is one", ()
   assert.throws(() => configDumpText(elsewhere), "is connected to another control plane (instance cp-2): ask that one");
 });
 
-test("the commands ask the API and give its answer as it is", async () => {
+test("the commands request the API and print its response unchanged", async () => {
   const asked: string[] = [];
   const answers: Readonly<Record<string, unknown>> = {
     policies: { ...(sent(explained([meshRecord(), web()])) as object), later: true },
@@ -298,7 +298,7 @@ test("the commands ask the API and give its answer as it is", async () => {
   await server.close();
 });
 
-test("wrong flags and strange answers are errors that say what would be right", async () => {
+test("wrong flags and unexpected responses are errors that say what is expected", async () => {
   const server = await startServer((_, response) => response.end('{"streams":5,"problems":[5],"inbounds":{}}'));
   home.pointTo(server.url);
   const err = async (...words: string[]) => {

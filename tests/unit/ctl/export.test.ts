@@ -58,7 +58,7 @@ async function contents(store: Store, types: readonly string[] = stored): Promis
     .sort();
 }
 
-test("prints what apply makes the same of elsewhere, whatever it holds", async () => {
+test("prints documents that apply turns into the same resources elsewhere", async () => {
   const [from, to] = [await controlPlane(), await controlPlane()];
   home.pointTo(from.url);
   for (const document of examples.filter(({ type }) => stored.includes(String(type)))) {
@@ -79,7 +79,7 @@ test("prints what apply makes the same of elsewhere, whatever it holds", async (
   assert.is((await home.run(["export"])).out, exported.out, "and prints the same there");
 });
 
-test("prints meshes before what is in them, in the order of names, and no insights", async () => {
+test("prints meshes before their resources, sorted by name, and no insights", async () => {
   const cp = await controlPlane();
   home.pointTo(cp.url);
   for (const mesh of ["b", "a"]) await cp.store.create({ type: "Mesh", mesh, name: mesh, spec: {} });
@@ -106,7 +106,7 @@ test("prints meshes before what is in them, in the order of names, and no insigh
   );
 });
 
-test("takes secrets along for who has the token, before the meshes they belong to", async () => {
+test("includes secrets with the token, before the meshes they belong to", async () => {
   const [from, to] = [await controlPlane(), await controlPlane()];
   await from.store.create({ type: "Secret", mesh: "", name: "dataplane-token-signing-key", spec: { value: "a2V5" } });
   await from.store.create({ type: "Secret", mesh: "default", name: "builtinca.default", spec: { value: "Y2E=" } });
@@ -132,7 +132,7 @@ test("takes secrets along for who has the token, before the meshes they belong t
   assert.equal(await contents(to.store, ["Secret"]), await contents(from.store, ["Secret"]));
 });
 
-test("says why secrets are out of reach", async () => {
+test("says why secrets can't be read", async () => {
   const cp = await controlPlane();
   home.pointTo(cp.url);
   const said = async (file: string) => (await home.run(["export", "--secrets", file])).err;

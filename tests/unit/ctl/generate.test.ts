@@ -63,7 +63,7 @@ test("flags of a token are checked before anything is asked", async () => {
   }
 });
 
-test("a refusal is shown with its status", async () => {
+test("a rejection is shown with its status", async () => {
   const server = await startTokenServer({ status: 400, body: "mesh cannot be empty" });
   const { code, err } = await home.run(["generate", "dataplane-token", "--name=a"]);
   assert.is(code, 1);
@@ -150,7 +150,7 @@ test("from another machine both sides need TLS, and the side that lacks it is na
   }
 });
 
-test("the local server is asked through any loopback address", async () => {
+test("the local server is used through any loopback address", async () => {
   const api = readTokenApi({
     apis: { dataplaneToken: { localUrl: "http://localhost:5679", publicUrl: "https://cp:5684" } },
   });
@@ -160,7 +160,7 @@ test("the local server is asked through any loopback address", async () => {
   }
 });
 
-test("the public server is asked with the client certificate, and refuses strangers", async () => {
+test("the public server is used with the client certificate, and rejects unknown ones", async () => {
   const now = new Date();
   const [server, client] = await Promise.all([
     createCertificate({ usage: "server", hosts: ["cp.example.com", "127.0.0.1"], now }),

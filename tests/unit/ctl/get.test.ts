@@ -76,7 +76,7 @@ test("an empty list still has its header", async () => {
   assert.is((await home.run(["get", "dataplanes", "--mesh", "secure", "-o", "yaml"])).out, "items: []\n");
 });
 
-test("other spellings of a kind are understood, slips suggested", async () => {
+test("other spellings of a kind are accepted, and typos get a suggestion", async () => {
   for (const alias of ["trafficlogs", "trafficpermissions", "trafficroutes", "health-checks"]) {
     assert.is((await home.run(["get", alias])).code, 0, alias);
   }
@@ -127,7 +127,7 @@ test("an unreachable control plane is named, with what was attempted", async () 
   other.remove();
 });
 
-test("answers that are no list are refused", async () => {
+test("responses that are not a list are rejected", async () => {
   for (const body of ["<html>", "{}", '{"items":5}', '{"items":["x"]}']) {
     const stranger = await startServer((_, response) => response.end(body));
     const other = createHome();
@@ -233,7 +233,7 @@ test("inspect dataplanes shows what the control plane has", async () => {
   );
 });
 
-test("delete says what it deleted, and what there is not", async () => {
+test("delete prints what it deleted, or that it does not exist", async () => {
   await cp.store.create({ type: "TrafficLog", mesh: "default", name: "all", spec: {} });
   assert.equal(await home.run(["delete", "traffic-log", "all"]), {
     code: 0,
@@ -385,7 +385,7 @@ async function saidOf(scheme: string, bytes: Buffer): Promise<string> {
   }
 }
 
-test("a server that speaks another protocol is said to be no control plane", async () => {
+test("a server with another protocol is reported as not being a control plane", async () => {
   const alert = Buffer.from([0x15, 3, 3, 0, 2, 2, 50]);
   const text = Buffer.from("SSH-2.0-OpenSSH_9.2\r\n");
   assert.match(await saidOf("http", text), /answers, but is no control plane: it doesn't speak HTTP/);

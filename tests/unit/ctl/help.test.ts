@@ -55,7 +55,7 @@ test("commands, kinds, flags and values complete", async () => {
   assert.equal(await candidates("completion", ""), ["bash", "fish", "zsh"]);
 });
 
-test("what only the user knows completes to nothing, and hidden commands aren't offered", async () => {
+test("values that only the user knows have no completions, and hidden commands aren't offered", async () => {
   assert.equal(await candidates("delete", "mesh", ""), []);
   assert.equal(await candidates("apply", "-f", ""), []);
   assert.equal(await candidates("get", "meshes", ""), []);

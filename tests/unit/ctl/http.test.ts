@@ -5,7 +5,7 @@ import { bodyOf, startServer } from "./stage.js";
 
 const test = suite("kumactl's HTTP client");
 
-test("a server that never answers costs no more than the timeout", async () => {
+test("a server that never answers takes no longer than the timeout", async () => {
   const silent = await startServer(() => undefined);
   await send({ method: "GET", url: new URL(silent.url), timeout: 50 }).then(
     () => assert.unreachable(),

@@ -42,7 +42,7 @@ test("it is added, applied to, read and inspected", async () => {
   assert.match((await home.run(["inspect", "dataplanes"])).out, /redis-1 +service=redis +Online/);
 });
 
-test("a token is generated, but none that ends, as it would never", async () => {
+test("a token is generated, but not one with an expiry, which it would ignore", async () => {
   const words = ["generate", "dataplane-token", "--name=redis-1"];
   const { code, out } = await home.run(words);
   assert.is(code, 0);
@@ -73,7 +73,7 @@ test("deleting what is not there says so, though it answers 200 in either case",
   assert.ok(older.requests.includes("DELETE /meshes/nope"), "what may be left of a mesh is deleted all the same");
 });
 
-test("what it drops of a resource is a warning, what it leaves out because it is empty is none", async () => {
+test("dropped fields of a resource are a warning, omitted empty ones are not", async () => {
   const template =
     "type: ProxyTemplate\nmesh: default\nname: t\nselectors:\n- match:\n    service: redis\nimports:\n- default-proxy\n";
   const { code, err } = await home.run(["apply"], { stdin: template });
@@ -86,7 +86,7 @@ test("what it drops of a resource is a warning, what it leaves out because it is
   assert.equal(await home.run(["apply"], { stdin: mesh }), { code: 0, out: "", err: "" });
 });
 
-test("what it does not have is said to be missing there, with its version", async () => {
+test("an API that it lacks is reported as missing, with its version", async () => {
   const healthCheck =
     "type: HealthCheck\nmesh: default\nname: h\nsources: [{match: {service: a}}]\ndestinations: [{match: {service: b}}]\n" +
     "conf: {activeChecks: {interval: 1s, timeout: 1s, unhealthyThreshold: 1, healthyThreshold: 1}}\n";
@@ -109,7 +109,7 @@ test("a dry run is never taken for the real thing", async () => {
   assert.is(older.resources.size, 1);
 });
 
-test("all that it has is exported, and what it has not is named", async () => {
+test("everything it has is exported, and missing types are named", async () => {
   await home.run(["apply"], { stdin: dataplane("redis-1", "redis") });
   const { code, out, err } = await home.run(["export"]);
   assert.is(code, 0);
@@ -122,7 +122,7 @@ test("all that it has is exported, and what it has not is named", async () => {
   await newer.close();
 });
 
-test("a tag whose value holds a colon selects, though it lists everything for it", async () => {
+test("a tag value with a colon selects, although the server lists everything for it", async () => {
   await home.run(["apply"], { stdin: dataplane("web-1", "web.default.svc:80") });
   await home.run(["apply"], { stdin: dataplane("redis-1", "redis") });
   const { out } = await home.run(["inspect", "dataplanes", "--tag", "service=web.default.svc:80"]);
@@ -130,7 +130,7 @@ test("a tag whose value holds a colon selects, though it lists everything for it
   assert.not.match(out, "redis-1");
 });
 
-test("it is checked like any other, without what it does not tell", async () => {
+test("it is checked like any other, without what it does not report", async () => {
   await home.run(["apply"], { stdin: dataplane("redis-1", "redis") });
   const { out, err } = await home.run(["check", "-o", "json"]);
   const document: { categories: { checks: { id: string; result: string }[] }[] } = JSON.parse(out);
@@ -151,7 +151,7 @@ test("another server's 404 is not blamed on its age", async () => {
   await stranger.close();
 });
 
-test("our own control plane is asked no more about what it kept than whether it is ours", async () => {
+test("our own control plane is only asked whether it is ours, not what it kept", async () => {
   const ours = await startControlPlane();
   const paths: string[] = [];
   const proxy = await startServer(async (request, response) => {
@@ -192,7 +192,7 @@ test("an index is a control plane's when it says so", () => {
   }
 });
 
-test("of many dropped fields some are named, and nothing is said of what can't be read back", () => {
+test("of many dropped fields some are named, and there is no warning when the resource can't be read back", () => {
   assert.equal(droppedWarnings({ a: 1 }, undefined), []);
   assert.equal(droppedWarnings({ a: 1, b: { c: [] }, d: false }, { a: 2 }), []);
   const many = Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`f${index}`, 1]));

@@ -95,7 +95,7 @@ async function walk(manner: Manner, each: (what: string, out: string, err: strin
 
 test.after(() => home.remove());
 
-test("every command is among those that are tried", () => {
+test("every command is covered", () => {
   const paths = kumactl(registry).commands.map(({ path }) => path);
   assert.equal(paths.filter((path) => !(path in all)).sort(), []);
 });
@@ -145,7 +145,7 @@ test("a token with anything but printable ASCII in it is refused, not printed", 
   await server.close();
 });
 
-test("what a configuration file holds is shown as harmlessly", async () => {
+test("the content of a configuration file is escaped, too", async () => {
   const name = JSON.stringify(`n${steering}`);
   const plane = `{name: ${name}, coordinates: {apiServer: {url: "http://localhost:1"}}}`;
   const file = home.file("config", `contexts: [{name: ${name}, controlPlane: ${name}}]\ncontrolPlanes: [${plane}]\n`);

@@ -67,7 +67,7 @@ test("lines go out in order over one connection, each with its break", async () 
   assert.equal(lost, []);
 });
 
-test("lines are copied: what they were read into may be used again", async () => {
+test("lines are copied: their read buffer can be reused", async () => {
   const server = await listening();
   const { collector } = collectorOf(server.port);
   const buffer = Buffer.from("first");
@@ -79,7 +79,7 @@ test("lines are copied: what they were read into may be used again", async () =>
   await server.close();
 });
 
-test("what waits is bounded, and lines arrive once there is somebody", async () => {
+test("the buffer is bounded, and lines arrive once a collector listens", async () => {
   const port = await freePort();
   const { collector, send } = collectorOf(port, { bufferBytes: 10 });
   assert.equal(send("abc", "def", "ghi"), [true, true, false]);
@@ -93,7 +93,7 @@ test("what waits is bounded, and lines arrive once there is somebody", async () 
   await server.close();
 });
 
-test("after a collector that went away lines go to the next one", async () => {
+test("after a collector went away, lines go to the next one", async () => {
   const server = await listening();
   const { collector, send } = collectorOf(server.port);
   send("a");
@@ -109,7 +109,7 @@ test("after a collector that went away lines go to the next one", async () => {
   await again.close();
 });
 
-test("a collector that hangs up at once is not dialled in a loop", async () => {
+test("a collector that closes at once is not reconnected in a loop", async () => {
   const server = await listening(0, (socket) => socket.destroy());
   const { collector, send } = collectorOf(server.port, { firstPauseMs: 60_000, longestPauseMs: 60_000 });
   send("a");
@@ -139,7 +139,7 @@ test("a collector that never reads fills its buffer and nothing else", async () 
   await server.close();
 });
 
-test("closing sends what waits", async () => {
+test("closing sends the buffered lines", async () => {
   const server = await listening();
   const { collector, lost, send } = collectorOf(server.port);
   send("a");
@@ -150,7 +150,7 @@ test("closing sends what waits", async () => {
   await server.close();
 });
 
-test("closing without a collector counts what waited", async () => {
+test("closing without a collector counts the buffered lines", async () => {
   const { collector, lost, send } = collectorOf(await freePort());
   send("a", "b");
   send("c");

@@ -34,7 +34,7 @@ for (const [what, chunks, lines, tooLong] of cases) {
   test(what, () => assert.equal(split(8, ...chunks), { lines, tooLong }));
 }
 
-test("however bytes are cut, the lines are the same", () => {
+test("the lines are the same however the bytes are split", () => {
   const text = "alpha\nbeta;gamma\n\nä€𝄞\nlast\n";
   const bytes = Buffer.from(text);
   for (let size = 1; size <= bytes.length; size++) {

@@ -66,7 +66,7 @@ async function failure(promise: Promise<unknown>): Promise<Error> {
 const lines = (seen: Seen[]) => seen.map(({ line }) => line);
 const catalogue = (origin: string) => JSON.stringify({ apis: { bootstrap: { url: origin } } });
 
-test("the request says who asks, and the answer is handed on as it is", async () => {
+test("the request identifies the dataplane, and the response is returned unchanged", async () => {
   await withServer(
     () => ({ status: 200, body: "node: {}\n" }),
     async (origin, seen) => {
@@ -90,7 +90,7 @@ test("an unknown dataplane is final and says what to do", async () => {
   );
 });
 
-test("a refused request is never sent again, and the server's words are shown", async () => {
+test("a rejected request is never retried, and the server's message is shown", async () => {
   const body = JSON.stringify({ title: "Invalid request", details: "mesh cannot be empty" });
   await withServer(
     () => ({ status: 400, body }),
@@ -102,7 +102,7 @@ test("a refused request is never sent again, and the server's words are shown", 
   );
 });
 
-test("5xx answers are tried again until the control plane has recovered", async () => {
+test("5xx responses are retried until the control plane has recovered", async () => {
   let left = 3;
   const reasons: string[] = [];
   await withServer(
@@ -129,7 +129,7 @@ test("a control plane that stays away is given up, with the reason", async () =>
   assert.match(error.message, /could not reach .*ECONNREFUSED/);
 });
 
-test("what the control plane warns of beside the bootstrap is passed on, without what steers a terminal", async () => {
+test("the control plane's warnings are passed on, without control characters", async () => {
   const warning = '299 - "connected, \\"since\\" noon", 299 - "clear\u009b2J"';
   await withServer(
     () => ({ status: 200, body: "a: 1", headers: { Warning: warning } }),
@@ -188,7 +188,7 @@ test("the API server's variable asks the catalogue first", async () => {
   );
 });
 
-test("a stranger is final, and the message lists what was tried", async () => {
+test("another server is a final error, and the message lists what was tried", async () => {
   await withServer(
     () => ({ status: 404, body: "<html>not here</html>" }),
     async (origin) => {

@@ -45,7 +45,7 @@ for (const text of ["", "just text", "- a\n- b\n", "a: [", "null"]) {
   });
 }
 
-test("a bootstrap for xDS v2, as an older control plane gives it, is refused with a word about its age", async () => {
+test("a bootstrap for xDS v2 from an older control plane is rejected as too old", async () => {
   for (const text of [
     "dynamicResources: {adsConfig: {apiType: GRPC}}",
     "dynamic_resources: {ads_config: {api_type: GRPC, transport_api_version: V2}}",

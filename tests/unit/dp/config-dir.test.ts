@@ -47,7 +47,7 @@ test("is made with its parents when it is missing, and becomes the working direc
   assert.equal(fs.readdirSync(directory), []);
 });
 
-test("stays the same directory when its path leads elsewhere", () => {
+test("stays the same directory when its path changes", () => {
   const directory = path.join(scratch, "given");
   const opened = openGiven(directory);
   fs.renameSync(directory, `${directory}.moved`);
@@ -56,7 +56,7 @@ test("stays the same directory when its path leads elsewhere", () => {
   assert.equal([fs.readdirSync(directory), fs.readdirSync(`${directory}.moved`)], [[], ["bootstrap.yaml"]]);
 });
 
-test("is refused when it is a link or no directory, or when others may write to it", () => {
+test("is rejected when it is a link or not a directory, or when others can write to it", () => {
   const directory = path.join(scratch, "given");
   fs.mkdirSync(directory);
   const link = path.join(scratch, "link");
@@ -119,7 +119,7 @@ asRoot("a record of processes that another user wrote is none", () => {
   assert.is(readPidRecord(scratch), undefined);
 });
 
-test("a record of processes that is a link, a directory or endless is none", () => {
+test("a process record that is a link, a directory or endless is ignored", () => {
   const file = path.join(scratch, "envoy.pid");
   writePidRecord(scratch, record);
   fs.renameSync(file, `${file}.real`);
@@ -150,7 +150,7 @@ test("a file that cannot take its place leaves nothing behind", () => {
   assert.equal(fs.readdirSync(scratch), ["token"]);
 });
 
-test("a temporary one is its owner's alone and goes away as a whole", () => {
+test("a temporary one is only accessible to its owner and removed as a whole", () => {
   const opened = createTemporary(scratch, "default", "a");
   opened.write("token", "secret");
   assert.is(fs.statSync(opened.path).mode & 0o777, 0o700);

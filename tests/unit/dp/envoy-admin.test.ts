@@ -43,7 +43,7 @@ test("listeners that serve or warm up are there, those that drain are not", () =
   assert.equal(readListeners("{}"), [], "an Envoy without listeners");
 });
 
-test("what is no list of listeners is not taken for an empty one", () => {
+test("a malformed list of listeners is not read as an empty one", () => {
   for (const strange of ["", "null", '{"configs": {}}', '{"configs": [{}]}', '{"configs": [null]}', "<html>"]) {
     assert.throws(() => readListeners(strange), undefined, strange);
   }

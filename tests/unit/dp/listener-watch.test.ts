@@ -72,12 +72,12 @@ async function watch(looks: readonly Look[]) {
   return { said, reports };
 }
 
-test("nothing is reported of an Envoy that never failed, nor while there is none", async () => {
+test("nothing is reported for an Envoy that never failed, nor without an Envoy", async () => {
   const looks = [{ failures: 0 }, { failures: undefined }, { failures: new Error("timed out") }, { failures: 0 }];
   assert.equal(await watch(looks), { said: ["failed: timed out"], reports: 0 });
 });
 
-test("a failure is reported at once; a loss is said once and reported until it is over, less and less often", async () => {
+test("a failure is reported at once; a loss is logged once and reported with growing pauses until it is over", async () => {
   const { said, reports } = await watch([
     { failures: 1, verdict: lacks("x") },
     { failures: 1, verdict: lacks("x") },
@@ -91,7 +91,7 @@ test("a failure is reported at once; a loss is said once and reported until it i
   assert.is(reports, 5);
 });
 
-test("one that failed once is reported now and then for ever: after a reconnection it claims to have what it lost", async () => {
+test("an Envoy that failed once is reported periodically: after a reconnection it claims to have what it lost", async () => {
   const { said } = await watch([
     { failures: 3, verdict: well },
     { failures: 3, after: 900 },
@@ -102,7 +102,7 @@ test("one that failed once is reported now and then for ever: after a reconnecti
   assert.equal(said, ["lost x", "recovered"]);
 });
 
-test("a report that did not arrive, came to another control plane or too early is repeated", async () => {
+test("a report that was lost, too early or sent to another control plane is repeated", async () => {
   const { said } = await watch([
     { failures: 1, verdict: new Error("away") },
     { failures: 1, verdict: { connected: false, missing: [], pending: false } },
@@ -127,7 +127,7 @@ test("an older control plane is asked once, and again only when Envoy has failed
   assert.is(reports, 3);
 });
 
-test("a new Envoy counts from nothing", async () => {
+test("a new Envoy's counter starts at zero", async () => {
   const { reports } = await watch([{ failures: 2, verdict: well }, { failures: 0 }, { failures: 2, verdict: well }]);
   assert.is(reports, 2);
 });

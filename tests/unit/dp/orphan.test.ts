@@ -28,7 +28,7 @@ const orphan = { kind: "orphan", envoys: [record.envoy] };
 test("Envoy alive, its kuma-dp gone: an orphan", () => {
   assert.equal(judge(record, table({ 101: envoy }), uid), orphan);
 });
-test("the number of the dead kuma-dp was given to another process: still an orphan", () => {
+test("the dead kuma-dp's process ID was reused: still an orphan", () => {
   assert.equal(judge(record, table({ 100: { ...kumaDp, startTime: "9" }, 101: envoy }), uid), orphan);
 });
 
@@ -61,7 +61,7 @@ test("no record: nothing to end", () => {
   assert.equal(judge(undefined, table({ 101: envoy }), uid), { kind: "free" });
 });
 
-test("a pid file that is not ours is no record", () => {
+test("a pid file that is not ours is ignored", () => {
   for (const text of [
     "",
     "12",
@@ -87,7 +87,7 @@ test("the record is read back from the directory that it was written to", () => 
   }
 });
 
-test("only real directories of the same mesh and name are looked into", () => {
+test("only real directories of the same mesh and name are searched", () => {
   const temporary = mkdtempSync(path.join(tmpdir(), "orphan-"));
   try {
     const prefix = temporaryPrefix("default", "backend-1");
@@ -118,7 +118,7 @@ test("a given directory with the Envoy of another dataplane is refused, and that
   }
 });
 
-test("mesh and name cannot be shifted into each other", () => {
+test("the boundary between mesh and name can't be shifted", () => {
   assert.is.not(temporaryPrefix("a", "b.c"), temporaryPrefix("a.b", "c"));
 });
 

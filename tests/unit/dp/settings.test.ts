@@ -15,7 +15,7 @@ function refusal(flags: Record<string, string>, env: Record<string, string> = {}
   throw new Error("was expected to be refused");
 }
 
-test("a name is enough; everything else has its documented default", () => {
+test("only the name is required; everything else has its documented default", () => {
   const { settings } = read({ name: "backend-1" });
   const { concurrency, ...others } = settings;
   assert.ok(concurrency === 1 || concurrency === 2);
@@ -37,7 +37,7 @@ test("a name is enough; everything else has its documented default", () => {
   });
 });
 
-test("a flag beats the environment, the environment beats the default", () => {
+test("a flag overrides the environment, the environment overrides the default", () => {
   const env = { KUMA_DATAPLANE_NAME: "from-env", KUMA_DATAPLANE_MESH: "from-env", KUMA_DATAPLANE_DRAIN_TIME: "1m30s" };
   const { settings } = read({ name: "from-flag" }, env);
   assert.equal([settings.name, settings.mesh, settings.drainTime], ["from-flag", "from-env", 90_000]);
@@ -66,7 +66,7 @@ test("a name that is set to nothing is refused by its variable's name", () => {
   assert.match(refusal({}, { KUMA_DATAPLANE_NAME: " " }), "KUMA_DATAPLANE_NAME must not be empty");
 });
 
-test("the API server's URL counts only where no bootstrap server is given", () => {
+test("the API server's URL is only used without a bootstrap server", () => {
   const env = { KUMA_CONTROL_PLANE_API_SERVER_URL: "http://cp:5681" };
   assert.equal(read({ name: "a" }, env).settings.controlPlane, { kind: "api-server", url: "http://cp:5681" });
   const direct = { kind: "bootstrap-server", url: "http://cp:5682" };
@@ -95,7 +95,7 @@ test("a token file in the place of our own copy is refused, not overwritten", ()
   );
 });
 
-test("directories for log files are absolute, few and in one form; none at all is a choice", () => {
+test("directories for log files are absolute, few and normalized; an empty list is allowed", () => {
   const named = (text: string) => read({ name: "a" }, { KUMA_DATAPLANE_LOG_DIRECTORIES: text }).settings.logDirectories;
   assert.equal(named("/var/log/app, /tmp"), ["/var/log/app", "/tmp"]);
   assert.equal(named(""), []);
@@ -108,7 +108,7 @@ test("directories for log files are absolute, few and in one form; none at all i
   );
 });
 
-test("a misspelt variable is pointed out", () => {
+test("a misspelled variable is reported", () => {
   const { warnings } = read({ name: "a" }, { KUMA_DATAPLANE_MASH: "x" });
   assert.is(warnings.length, 1);
   assert.match(warnings[0] ?? "", "KUMA_DATAPLANE_MESH");

@@ -6,13 +6,13 @@ import { askStatus, type DataplaneStatus, reportListeners } from "../../../src/d
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("kuma-dp asks the control plane what it finds wrong");
+const test = suite("kuma-dp polls the control plane for problems");
 
 const dataplane = { mesh: "m", name: "a", tokenFile: "/tmp/t" };
 const well: DataplaneStatus = { known: true, refusal: undefined };
 const refused = (reason: string): DataplaneStatus => ({ known: true, refusal: { time: "noon", reason } });
 
-test("each trouble is said once, and so is its end; a control plane that is away or doesn't tell changes nothing", async () => {
+test("each problem is reported once, and so is its end; a control plane that is unavailable or has no status changes nothing", async () => {
   const answers: (DataplaneStatus | undefined | Error)[] = [
     well,
     { known: false, refusal: undefined },
@@ -36,7 +36,7 @@ test("each trouble is said once, and so is its end; a control plane that is away
     },
     interval: 1,
     dataplane,
-    troubled: (sentence) => void said.push(sentence),
+    onProblem: (sentence) => void said.push(sentence),
     recovered: () => void said.push("recovered"),
     failed: (error) => void said.push(`failed: ${error instanceof Error ? error.message : error}`),
     signal: stop.signal,
@@ -54,7 +54,7 @@ test("each trouble is said once, and so is its end; a control plane that is away
   for (const [index, pattern] of expected.entries()) assert.match(said[index] ?? "", pattern);
 });
 
-test("it ends at once when the run does, also in the middle of a question", async () => {
+test("it ends at once with the run, even during a request", async () => {
   const stop = new AbortController();
   let asked = false;
   const following = followStatus({
@@ -64,7 +64,7 @@ test("it ends at once when the run does, also in the middle of a question", asyn
     },
     interval: 1,
     dataplane,
-    troubled: () => assert.unreachable(),
+    onProblem: () => assert.unreachable(),
     recovered: () => assert.unreachable(),
     failed: () => assert.unreachable(),
     signal: stop.signal,
@@ -74,7 +74,7 @@ test("it ends at once when the run does, also in the middle of a question", asyn
   await following;
 });
 
-test("the answer is read at the bootstrap server, or where the catalogue says that it is; strange ones are none", async () => {
+test("the status comes from the bootstrap server, directly or through the catalogue; unexpected responses are ignored", async () => {
   const replies = new Map<string, string>();
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -111,7 +111,7 @@ test("the answer is read at the bootstrap server, or where the catalogue says th
   }
 });
 
-test("listeners are reported where the status is asked for; older control planes take none, and others' answers are none", async () => {
+test("listeners are reported to the same server; older control planes accept none, and unexpected responses are ignored", async () => {
   let answer: readonly [status: number, body: string] = [200, "{}"];
   const asked: string[] = [];
   const server = createServer((request, response) => {

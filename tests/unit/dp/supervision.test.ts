@@ -121,7 +121,7 @@ function fakeChild() {
   return { child, kills, end: (code: number | null, by: string | null = null) => resolve({ code, signal: by }) };
 }
 
-const quiet = { drainTime: 60_000, margin: 60_000, poll: 1, entered: () => {}, undrained: () => {} };
+const quiet = { drainTime: 60_000, margin: 60_000, poll: 1, entered: () => {}, drainFailed: () => {} };
 
 test("the wait ends with the last connection, not with the drain time", async () => {
   const { child, kills, end } = fakeChild();
@@ -148,7 +148,7 @@ test("the wait ends with the last connection, not with the drain time", async ()
   assert.equal(await supervisor.outcome, { kind: "stopped" });
 });
 
-test("an Envoy that cannot be asked to drain is terminated, and the reason is told", async () => {
+test("an Envoy that can't be drained is terminated, and the reason is reported", async () => {
   const { child, kills, end } = fakeChild();
   const told: unknown[] = [];
   const refused = new Error("connect ECONNREFUSED");
@@ -157,7 +157,7 @@ test("an Envoy that cannot be asked to drain is terminated, and the reason is to
     child,
     admin: { drain: () => Promise.reject(refused), connections: async () => 1 },
     entered: (state) => state.name === "terminating" && end(0),
-    undrained: (error) => told.push(error),
+    drainFailed: (error) => told.push(error),
   });
   supervisor.signal();
   assert.equal(await supervisor.outcome, { kind: "stopped" });
@@ -207,7 +207,7 @@ test("a successor takes over once it serves, and the outcome waits for both", as
   assert.equal(await supervisor.outcome, { kind: "stopped" });
 });
 
-test("a successor that ends before it serves leaves the Envoy that runs as it is", async () => {
+test("a successor that exits before it serves does not affect the running Envoy", async () => {
   const [first, second] = [fakeChild(), fakeChild()];
   const supervisor = supervise({ ...quiet, child: first.child, admin: undefined });
   const replaced = supervisor.replace({ child: second.child, admin: undefined }, async () => false);

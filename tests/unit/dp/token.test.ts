@@ -56,7 +56,7 @@ const jwt = (claims: object, mark = "") =>
 const now = new Date("2026-01-01T12:00:00Z");
 const seconds = (date: string) => new Date(date).getTime() / 1000;
 
-test("only a token for this dataplane is taken, and what else is there is named with the way out", () =>
+test("only a token for this dataplane is accepted; any other content is reported with the fix", () =>
   inDirectory((directory) => {
     const file = path.join(directory, "source");
     const refusal = (content: string) => {
@@ -91,7 +91,7 @@ test("only a token for this dataplane is taken, and what else is there is named 
     }
   }));
 
-test("a directory, and a device without an end, are no token files", () =>
+test("a directory and an endless device are not token files", () =>
   inDirectory((directory) => {
     assert.throws(() => readToken(directory), `could not read file ${directory}: it is a directory`);
     assert.throws(() => readToken("/dev/zero"), "file /dev/zero is no token: it is longer than 8192 characters");
@@ -104,7 +104,7 @@ test("a FIFO is read once, and never waited for later", () =>
     assert.throws(() => rereadToken(fifo), `file ${fifo} is a FIFO, which can't be read again`);
   }));
 
-test("the copy follows a source that is swapped, and outlives one that breaks, which is said once for each reason", () =>
+test("the copy follows a replaced source and survives an invalid one, which is reported once per reason", () =>
   inDirectory(async (directory) => {
     const source = path.join(directory, "source");
     const [one, two, three] = [jwt({}, "1"), jwt({}, "2"), jwt({}, "3")];
@@ -122,11 +122,11 @@ test("the copy follows a source that is swapped, and outlives one that breaks, w
       owner,
       initial: usableToken(source, owner, now),
       write: (token: string) => void written.push(token),
-      troubled: (reason: string) => void troubles.push(reason),
+      onProblem: (reason: string) => void troubles.push(reason),
       replaced: () => {
         replaced += 1;
       },
-      unwatched: (error: unknown) => void troubles.push(`unwatched: ${error}`),
+      watchFailed: (error: unknown) => void troubles.push(`watchFailed: ${error}`),
       now: () => now,
     };
     followToken(copy, stop.signal);

@@ -2,10 +2,10 @@ import net from "node:net";
 import * as assert from "uvu/assert";
 import { bootstrapDocument } from "../../../src/cp/bootstrap/document.js";
 import { prepareBootstrap } from "../../../src/dp/bootstrap-document.js";
-import { misdirection, unreachable } from "../../../src/dp/xds-server.js";
+import { connectionWarning, loopbackWarning } from "../../../src/dp/xds-server.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("kuma-dp looks where Envoy is sent for its configuration");
+const test = suite("kuma-dp checks Envoy's xDS server");
 
 const written = (host: string, controlPlaneHost?: string) =>
   JSON.stringify(
@@ -19,10 +19,10 @@ const written = (host: string, controlPlaneHost?: string) =>
     }),
   );
 
-test("it is read from the bootstrap, and whether the host is the one that was asked", async () => {
+test("it is read from the bootstrap, with whether its host comes from the request", async () => {
   const read = async (text: string) => (await prepareBootstrap(text)).xds;
-  assert.equal(await read(written("cp")), { host: "cp", port: 5678, asAsked: false });
-  assert.equal(await read(written("10.0.0.1", "10.0.0.1")), { host: "10.0.0.1", port: 5678, asAsked: true });
+  assert.equal(await read(written("cp")), { host: "cp", port: 5678, hostFromRequest: false });
+  assert.equal(await read(written("10.0.0.1", "10.0.0.1")), { host: "10.0.0.1", port: 5678, hostFromRequest: true });
   assert.is(await read("staticResources: {clusters: [{name: ads_cluster, loadAssignment: 1}]}"), undefined);
   assert.is(await read("staticResources: 1"), undefined);
 });
@@ -39,23 +39,24 @@ const cases: readonly (readonly [host: string, controlPlane: string, wrong: bool
 
 for (const [host, controlPlane, wrong] of cases) {
   test(`a control plane at ${controlPlane} that names ${host} is ${wrong ? "one that can't be found" : "fine"}`, () => {
-    const said = misdirection({ host, port: 5678, asAsked: false }, controlPlane);
-    if (wrong) assert.match(said ?? "", `"${host}", which is this machine`);
-    else assert.is(said, undefined);
+    const warning = loopbackWarning({ host, port: 5678, hostFromRequest: false }, controlPlane);
+    if (wrong) assert.match(warning ?? "", `"${host}", which is this machine`);
+    else assert.is(warning, undefined);
   });
 }
 
-test("a server that can't be reached is named, with the setting when nobody chose the host; one that can is not", async () => {
+test("an unreachable server is reported, with the setting when its host comes from the request; a reachable one is not", async () => {
   const server = net.createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as net.AddressInfo;
   const { signal } = new AbortController();
-  assert.is(await unreachable({ host: "127.0.0.1", port, asAsked: true }, signal), undefined);
+  assert.is(await connectionWarning({ host: "127.0.0.1", port, hostFromRequest: true }, signal), undefined);
   await new Promise((resolve) => server.close(resolve));
-  const told = (asAsked: boolean) => unreachable({ host: "127.0.0.1", port, asAsked }, signal);
-  assert.match((await told(false)) ?? "", new RegExp(`can't be reached at 127.0.0.1:${port}: .*ECONNREFUSED`));
-  assert.not.match((await told(false)) ?? "", /localhost/);
-  assert.match((await told(true)) ?? "", /KUMA_GENERAL_ADVERTISED_HOSTNAME of kuma-cp is its default, localhost/);
+  const warningFor = (hostFromRequest: boolean) =>
+    connectionWarning({ host: "127.0.0.1", port, hostFromRequest }, signal);
+  assert.match((await warningFor(false)) ?? "", new RegExp(`can't be reached at 127.0.0.1:${port}: .*ECONNREFUSED`));
+  assert.not.match((await warningFor(false)) ?? "", /localhost/);
+  assert.match((await warningFor(true)) ?? "", /KUMA_GENERAL_ADVERTISED_HOSTNAME of kuma-cp is its default, localhost/);
 });
 
 test.run();

@@ -48,7 +48,7 @@ test("a failure after the time of its allowance is a violation", () => {
   assert.equal(denied(), ["away: late"]);
 });
 
-test("an event that is over allows nothing that begins to fail later, though what began before", () => {
+test("an event that is over only allows failures of connections that began before", () => {
   const { ledger, at, record, denied } = opened();
   ledger.begin("away", [refused]);
   at(2);
@@ -68,7 +68,7 @@ test("the event that follows does not use the allowance of the one before", () =
   assert.equal(denied(), ["quiet: refused"]);
 });
 
-test("an allowance for one instance covers connections with it and those that nobody answered", () => {
+test("an allowance for one instance covers its connections and unanswered ones", () => {
   const { ledger, record, denied } = opened();
   ledger.begin("away", [{ server: "redis-1", forSeconds: 5, why: "it is away" }]);
   record(1, { error: "nobody answered" });
@@ -137,7 +137,7 @@ test("an allowance until a moment covers what each client began before its own",
   assert.equal(denied(), ["down: known", "down: never known"]);
 });
 
-test("plaintext that passed is no connection of a flow, and allowed only by its own allowance", () => {
+test("plaintext that passed is not a connection of a flow, and is only allowed by its own allowance", () => {
   const { ledger, at, record, denied } = opened();
   ledger.begin("switch", [switched, { ...switched, kind: "plaintext", why: "it waits" }]);
   record(1);
@@ -153,7 +153,7 @@ test("plaintext that passed is no connection of a flow, and allowed only by its 
   assert.is(row?.gapMs, 3_000);
 });
 
-test("the longest time without a successful connection is told with its flow", () => {
+test("the longest time without a successful connection is reported with its flow", () => {
   const { ledger, record } = opened();
   ledger.begin("away", [refused]);
   record(1);

@@ -110,7 +110,7 @@ test("a step that an interruption breaks is no failure, and is taken again by --
   assert.is(resumed.taken()[0], broken.taken()[1]);
 });
 
-test("a run can't be resumed where there is none, or with another seed", async () => {
+test("a run can't be resumed when there is none, or with another seed", async () => {
   const { soak } = recorded();
   const message = async (given: SoakOptions) => run(soak, given).then(String, (error: Error) => error.message);
   assert.match(await message(options("--resume")), "holds no run to resume");

@@ -8,7 +8,7 @@ const megabyte = 1e6;
 const floods = (count: number, memory: (index: number) => number) =>
   Array.from({ length: count }, (_, index) => memory(index) * megabyte);
 
-test("what comes back is well, however long the run was", () => {
+test("memory that is released is fine, however long the run was", () => {
   for (const count of [0, 1, 100, 101, 400, 5_000]) {
     assert.is(
       restingProblem(
@@ -20,7 +20,7 @@ test("what comes back is well, however long the run was", () => {
   }
 });
 
-test("after a short run it has to come back", () => {
+test("after a short run memory has to be released", () => {
   assert.is(
     restingProblem(
       351 * megabyte,
@@ -37,7 +37,7 @@ test("after a short run it has to come back", () => {
   );
 });
 
-test("in a long run it has to level off", () => {
+test("in a long run memory has to level off", () => {
   const plateau = floods(400, (index) => Math.min(480, 100 + 2 * index) + (index % 7));
   assert.is(restingProblem(480 * megabyte, plateau), undefined);
   const leak = floods(400, (index) => 100 + index);
