@@ -8,12 +8,12 @@ import type { View } from "../view/mesh-view.js";
 import type { HealthObserver } from "../xds/health/server.js";
 import type { ProxyId } from "../xds/node.js";
 
-/** A sidecar that lost its control plane is back within this, and tells what it knows itself. */
+/** A sidecar that lost its control plane reconnects within this time, and reports again. */
 const graceMs = 30_000;
-/** Between two writes about one proxy. */
+/** Minimum time between two writes for one proxy. */
 const retryMs = 1_000;
 
-/** What is recorded at present, and which proxies are with this control plane. */
+/** The records and the connected proxies. */
 interface Sweepable {
   readonly view: () => View;
   connected(id: ProxyId): boolean;
@@ -39,16 +39,16 @@ const sameDown = (spec: unknown, down: readonly number[]): boolean =>
 
 const keyOf = ({ mesh, name }: ProxyId): Key => ({ type: "DataplaneHealth", mesh, name });
 
-/** Records in the store, for all control planes, which applications their sidecars found down. */
+/** Records in the store, for all control planes, which applications are down according to their sidecars. */
 export function createApplicationHealth({ store, logger }: Options): ApplicationHealth {
-  /** What is to be recorded of proxies whose record is being written: the newest counts. */
+  /** The newest pending record of each proxy. */
   const due = new Map<string, readonly number[]>();
   const writing = new Set<string>();
   const graces = new Map<string, NodeJS.Timeout>();
   let closed = false;
   let sweeping: NodeJS.Timeout | undefined;
 
-  /** Brings the record in line; a Dataplane that does not exist has none. */
+  /** Updates the record; a missing Dataplane has none. */
   async function record(proxy: ProxyId, down: readonly number[]): Promise<void> {
     const key = keyOf(proxy);
     const stored = await store.get(key);
@@ -69,7 +69,7 @@ export function createApplicationHealth({ store, logger }: Options): Application
       try {
         await record(proxy, down);
         if (due.get(text) === down) due.delete(text);
-        // Whatever a sidecar claims, and however often: one write a second.
+        // One write a second, however often a sidecar reports.
         await pause(retryMs, undefined, { ref: false });
       } catch (error) {
         if (!(error instanceof StoreError))
@@ -103,7 +103,7 @@ export function createApplicationHealth({ store, logger }: Options): Application
     }
   }
 
-  /** Unless the sidecar has gone to another control plane, which hears of its applications now. */
+  /** Deletes a record, unless the sidecar is now connected to another control plane, which keeps it. */
   async function forget(proxy: ProxyId): Promise<void> {
     const insight = await store.get({ ...keyOf(proxy), type: "DataplaneInsight" });
     const { subscriptions = [] } = (insight?.spec ?? {}) as DataplaneInsight;

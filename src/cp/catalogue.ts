@@ -3,12 +3,12 @@ import { hostPort } from "../lib/host.js";
 export interface CatalogueParameters {
   readonly advertisedHostname: string;
   readonly bootstrapPort: number;
-  /** Undefined for a server that doesn't run. */
+  /** Undefined if the server doesn't run. */
   readonly localTokenPort: number | undefined;
   readonly publicTokenPort: number | undefined;
 }
 
-/** Where the other servers of this control plane are; addresses of servers that do not run are empty. */
+/** The addresses of this control plane's servers; empty for servers that do not run. */
 export function catalogueDocument({
   advertisedHostname,
   bootstrapPort,

@@ -1,6 +1,6 @@
 import type { Settings } from "./settings.js";
 
-/** The warning of a control plane that takes changes from everyone; undefined when there is nothing to warn of. */
+/** The warning for a control plane that accepts changes from everyone; undefined otherwise. */
 export function exposureWarning({
   apiAuthnType,
   apiInterface,

@@ -1,10 +1,10 @@
 import { isJsonObject } from "../lib/json.js";
 
-/** Settings of Kuma 0.3 that this version takes without effect, so that its configuration files keep working. */
+/** Settings of Kuma 0.3 that this version accepts and ignores, so that its configuration files keep working. */
 interface Ineffective {
   /** A YAML path and everything below it. */
   readonly path: string;
-  /** How its environment variables begin. */
+  /** Prefix of its environment variables. */
   readonly variables: string;
   readonly reason: string;
 }
@@ -22,12 +22,14 @@ const ineffective: readonly Ineffective[] = [
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Effective<T> {
-  /** What is left for the settings table to read. */
+  /** The rest, for the settings table to read. */
   readonly rest: T;
   readonly warnings: readonly string[];
 }
 
-/** The environment without variables that have no effect, and a warning for each that is set; `known` ones have some. */
+/**
+ * The environment without ineffective variables, and a warning for each that is set; `known` variables are effective.
+ */
 export function effectiveEnvironment(env: Environment, known: ReadonlySet<string>): Effective<Environment> {
   const warnings: string[] = [];
   const rest: [string, string | undefined][] = [];
@@ -40,8 +42,8 @@ export function effectiveEnvironment(env: Environment, known: ReadonlySet<string
 }
 
 /**
- * A configuration file's document without the parts that have no effect, and a warning for each; a part that has some of
- * the settings at `known` paths has an effect.
+ * A configuration document without ineffective parts, and a warning for each; a part with settings at `known` paths is
+ * effective.
  */
 export function effectiveDocument(document: unknown, known: readonly string[]): Effective<unknown> {
   if (!isJsonObject(document)) return { rest: document, warnings: [] };
@@ -55,12 +57,12 @@ export function effectiveDocument(document: unknown, known: readonly string[]): 
       if (entry !== undefined) warnings.push(`${path} has no effect: ${entry.reason}`);
       else if (!isJsonObject(value) || !idle.some((part) => part.path.startsWith(`${path}.`))) kept.push([key, value]);
       else {
-        // A branch that only held parts without effect is not a setting of ours: left empty it would be unknown.
+        // A branch with only ineffective parts is removed: left empty, it would be reported as unknown.
         const below = prune(value, `${path}.`);
         if (Object.keys(below).length > 0) kept.push([key, below]);
       }
     }
-    // Unlike an assignment, this takes __proto__ for a name like any other.
+    // Unlike an assignment, this handles __proto__ like any other name.
     return Object.fromEntries(kept);
   };
   return { rest: prune(document, ""), warnings };

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { UserError } from "../lib/errors.js";
 
-/** A certificate's or a key's file, and the setting that names it. */
+/** The file of a certificate or key, and the setting that names it. */
 export interface PairFile {
   readonly path: string;
   readonly setting: string;
@@ -25,9 +25,10 @@ function parsed<T>(file: PairFile, expected: string, parse: () => T): T {
 }
 
 /**
- * Reads the certificate, its issuers below it if any, and the private key that a TLS server is to present.
+ * Reads the certificate chain and the private key of a TLS server.
  * @returns the PEM texts
- * @throws UserError `setting.unreadable`, `key-pair.malformed` or `key-pair.mismatch`, which name the setting and the file
+ * @throws UserError `setting.unreadable`, `key-pair.malformed` or `key-pair.mismatch`, which name the setting and the
+ * file
  */
 export async function readKeyPair(certFile: PairFile, keyFile: PairFile): Promise<{ cert: string; key: string }> {
   const [cert, key] = await Promise.all([read(certFile), read(keyFile)]);

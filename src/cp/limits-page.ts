@@ -11,7 +11,7 @@ function shown({ value, unit }: Limit): string {
   return unit === "" ? String(value) : `${value} ${unit}`;
 }
 
-/** All limits of the xDS and SDS servers, and those of streams over HTTP, as a table in Markdown, for README.md. */
+/** All limits of the xDS and SDS servers and of HTTP streams, as a Markdown table for README.md. */
 export function limitsMarkdown(): string {
   const limits: Readonly<Record<string, Limit>> = { ...grpcLimits, ...xdsLimits, ...streamLimits };
   const rows = Object.entries(limits).map(([name, limit]) => `| \`${name}\` | ${shown(limit)} | ${limit.sentence} |`);

@@ -3,7 +3,7 @@ import type { Refusal } from "../net/exchange.js";
 import { localChangesOnly } from "../net/local-changes.js";
 import type { Settings } from "./settings.js";
 
-/** What to put around endpoints that change something: nothing when the settings take changes from everyone. */
+/** The layers that restrict changes to local clients; none if the settings accept changes from everyone. */
 export function localChanges(
   { apiAuthnType }: Pick<Settings, "apiAuthnType">,
   server: string,

@@ -17,7 +17,7 @@ async function readFile(path: string): Promise<{ path: string; text: string }> {
   }
 }
 
-/** What to type next: kumactl knows the default address by itself. */
+/** The command to run next: kumactl knows the default address. */
 function nextCommand(host: string, apiPort: number): string {
   const address = `http://${hostPort(host, apiPort)}`;
   if (address === "http://localhost:5681") return "kumactl get meshes";
@@ -47,7 +47,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
     return 0;
   }
   process.on("SIGUSR1", () => logger.info("nothing to reopen: the log goes to standard error"));
-  // Before anything says that it runs: who reads that may end it at once.
+  // Before the output says that it runs: whoever reads it may send a signal at once.
   const stopped = stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
   start.release();
   const { ports } = controlPlane;

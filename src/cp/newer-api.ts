@@ -9,10 +9,10 @@ import type { MeshView } from "../view/mesh-view.js";
 import { type PolicyTable, tableOf } from "../view/policies.js";
 import type { BundledEnvoy } from "./checks/bundled-envoy.js";
 
-/** The API of the Envoy beside this program, once a stored template holds what ours does not know. */
+/** The API of the Envoy beside this program, loaded once a stored template has content unknown to ours. */
 export interface NewerApi {
   readonly current: EnvoyApi | undefined;
-  /** False while a template of the mesh waits for it: without, its resources would go and come back. */
+  /** False while a template of the mesh needs it and it is not loaded: resources would be removed and added again. */
   ready(mesh: MeshView): boolean;
   /** Follows the view from now on; resolves when no template that is in it now waits for that API any more. */
   start(): Promise<void>;
@@ -31,12 +31,12 @@ const allProxies = { ...untouched(), everyone: true };
 /** Loads that API when a template asks for it: it takes half a second and 30 MB, and most meshes never need it. */
 export function createNewerApi({ feed, envoy, logger }: Options): NewerApi {
   const listeners = new Set<ViewListener>();
-  /** Templates that an Envoy was looked for because of; whether there was one, their reading tells. */
+  /** Templates for which loading was tried, whether or not an Envoy was found. */
   const asked = new WeakSet<Stored<ProxyTemplate>>();
   const tables = new WeakMap<PolicyTable<ProxyTemplate>, readonly Stored<ProxyTemplate>[]>();
   let current: EnvoyApi | undefined;
 
-  /** The templates of a mesh that our own API is not enough for. */
+  /** The templates of a mesh that need more than our own API. */
   function demanding({ policies }: MeshView): readonly Stored<ProxyTemplate>[] {
     const table = tableOf(policies, proxyTemplateType);
     let found = tables.get(table);
@@ -49,11 +49,11 @@ export function createNewerApi({ feed, envoy, logger }: Options): NewerApi {
 
   const waiting = (mesh: MeshView) => demanding(mesh).filter((template) => !asked.has(template));
 
-  /** True when the mesh was not ready, and is now. */
+  /** True if the mesh became ready. */
   async function settle(mesh: MeshView): Promise<boolean> {
     const templates = waiting(mesh);
     if (templates.length === 0) return false;
-    // Asked anew for each template: the Envoy may have been replaced since, and is only read again if it was.
+    // Requested for each template: the Envoy may have been replaced, and is only read again if it was.
     current = await envoy.api();
     for (const template of templates) asked.add(template);
     return true;

@@ -5,8 +5,8 @@ import type { Settings } from "./settings.js";
 import { chosenKind, type StoreKinds } from "./store-settings.js";
 
 /**
- * Opens the store that the settings name, and waits for it.
- * @throws UserError for a store that no waiting makes usable
+ * Opens the store that the settings select, and waits until it is available.
+ * @throws UserError for a store that waiting cannot make usable
  */
 export function openStore(
   settings: Settings,

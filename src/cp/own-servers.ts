@@ -5,7 +5,7 @@ import { addressSet, unspecified } from "../lib/addresses.js";
 import { isLoopback } from "../lib/host.js";
 import type { Settings } from "./settings.js";
 
-/** Ports by what listens on them; undefined for servers that don't run, 0 for ports that are not chosen yet. */
+/** Ports by server; undefined for servers that don't run, 0 for ports that are not bound yet. */
 export type Ports = Readonly<Record<"api" | "bootstrap" | "xds" | "sds" | "health", number>> &
   Readonly<Record<"localTokens" | "publicTokens", number | undefined>>;
 
@@ -19,7 +19,7 @@ const names: Readonly<Record<keyof Ports, string>> = {
   publicTokens: "the public token server",
 };
 
-/** What common hosts files add to what is loopback everywhere. */
+/** Loopback names of common hosts files. */
 const loopbackNames: ReadonlySet<string> = new Set([
   "localhost.localdomain",
   "localhost4",
@@ -28,14 +28,14 @@ const loopbackNames: ReadonlySet<string> = new Set([
   "ip6-loopback",
 ]);
 
-/** An address in its usual form where it was written in another (`127.1`, `0x7f000001`), a name in lower case. */
+/** The canonical form of an address (`127.1` and `0x7f000001` are 127.0.0.1); a name in lower case. */
 function canonical(host: string): string {
   const name = host.toLowerCase().replace(/%.*$/, "").replace(/\.$/, "");
   const url = URL.parse(`http://${name}/`);
   return url === null ? name : url.hostname.replace(/^\[|\]$/g, "");
 }
 
-/** The servers on these ports of a machine that has these names and addresses. */
+/** The servers on these ports of a machine with these names and addresses. */
 export function ownServers(ports: Ports, hosts: Iterable<string>): OwnServers {
   const known = new Map<number, string>();
   for (const [server, port] of Object.entries(ports) as [keyof Ports, number | undefined][]) {
@@ -46,7 +46,7 @@ export function ownServers(ports: Ports, hosts: Iterable<string>): OwnServers {
   const addresses = addressSet(all.filter((host) => isIP(host) !== 0));
   const isOwn = (host: string) =>
     isLoopback(host) ||
-    // Connecting to these is connecting to oneself.
+    // Connecting to a wildcard address reaches this machine.
     unspecified.has(host) ||
     addresses.has(host) ||
     own.has(host) ||
@@ -59,7 +59,7 @@ export function ownServers(ports: Ports, hosts: Iterable<string>): OwnServers {
   };
 }
 
-/** How long a machine's addresses are taken to be what they were. */
+/** How long the machine's addresses are cached. */
 const freshMs = 10_000;
 
 /** The servers of this process on this machine, whose addresses may change. */

@@ -4,7 +4,7 @@ import type { Logger } from "../lib/logger.js";
 import { StoreError } from "../store/store.js";
 
 /**
- * Does what has to be done before anyone is served, again and again while the store is away.
+ * Runs work that is required to start, and retries it while the store is unavailable.
  * @throws whatever else `work` throws; an AbortError when the signal ends the wait
  */
 export async function patiently<T>(work: () => Promise<T>, logger: Logger, signal: AbortSignal): Promise<T> {

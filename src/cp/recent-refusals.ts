@@ -1,26 +1,26 @@
 import type { Incidents } from "../net/incidents.js";
 
-/** What a server refused because it went beyond a limit. */
+/** Rejections by a server because of one limit. */
 export interface LimitRefusal {
   readonly server: string;
   /** The limit's name in the metric `refusals`. */
   readonly limit: string;
-  /** How often since the start. */
+  /** Count since the start. */
   readonly times: number;
   readonly last: Date;
 }
 
 export interface RecentRefusals {
-  /** The same incidents, of which this takes note. */
+  /** Wraps the incidents of a server to record them. */
   watch(server: string, incidents: Incidents): Incidents;
-  /** Those whose last one is not older than `withinMs`, the newest first. */
+  /** Those whose last rejection is at most `withinMs` ago, newest first. */
   list(withinMs: number): readonly LimitRefusal[];
 }
 
-/** Limits that only have a peer wait for its turn, as they do when all proxies connect at once. */
+/** Limits that only delay a peer, as when all proxies connect at once. */
 const delaying: ReadonlySet<string> = new Set(["opening_connections", "connections_per_address"]);
 
-/** Remembers when each limit was last reached: as many entries as there are servers and limits. `now` in milliseconds. */
+/** Records when each limit was last reached, with one entry per server and limit. `now` is in milliseconds. */
 export function createRecentRefusals(now: () => number = Date.now): RecentRefusals {
   const seen = new Map<string, LimitRefusal>();
   return {

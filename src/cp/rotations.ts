@@ -19,10 +19,10 @@ import { type Store, type Stored, StoreError } from "../store/store.js";
 import type { MeshView } from "../view/mesh-view.js";
 import { bundleVersion } from "../xds/secrets/stream.js";
 
-/** How a mesh's certificate authority is, as the API and kumactl show it. */
+/** The status of a mesh's certificate authority, as the API and kumactl show it. */
 export interface AuthorityStatus {
   readonly mesh: string;
-  /** `active` without a rotation; `unusable` when it is missing or can't be read. */
+  /** `active` without a rotation; `unusable` if it is missing or unreadable. */
   readonly state: "active" | "distributing" | "retiring" | "unusable";
   /** Why it is unusable. */
   readonly reason?: string;
@@ -34,9 +34,9 @@ export interface AuthorityStatus {
     readonly notAfter: string;
     readonly signing: boolean;
   }[];
-  /** While distributing: the connected dataplanes that do not trust the new root yet. */
+  /** While distributing: connected dataplanes that do not trust the new root yet. */
   readonly waitingFor?: readonly string[];
-  /** While retiring: when the last certificate of an old root is dead, and the old roots go. */
+  /** While retiring: when the last certificate of an old root expires, and the old roots are removed. */
   readonly retiresAt?: string;
 }
 
@@ -45,23 +45,23 @@ export interface RotationOptions {
   readonly feed: ViewFeed;
   readonly authorities: Authorities;
   readonly keyType: KeyType;
-  /** How long certificates live, in milliseconds. */
+  /** Validity of certificates, in milliseconds. */
   readonly validityMs: number;
   readonly logger: Logger;
-  /** How far insights may be behind what happens, in milliseconds: no rotation goes on before they can have caught up. */
+  /** How far insights may lag behind, in milliseconds: a rotation waits at least this long. */
   readonly insightsLagMs?: number;
   readonly timers?: Timers;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
 
-/** Rotates the certificate authorities of meshes, each step when its condition holds. */
+/** Rotates the certificate authorities of meshes, each step once its condition holds. */
 export interface Rotations {
   status(mesh: string): Promise<AuthorityStatus | undefined>;
   list(): Promise<readonly AuthorityStatus[]>;
   /**
-   * Begins a rotation unless one is under way; undefined when there is no such mesh.
-   * @throws StoreError `conflict` when somebody else wrote the authority meanwhile
+   * Begins a rotation unless one is in progress; undefined if there is no such mesh.
+   * @throws StoreError `conflict` if the authority was written concurrently
    */
   rotate(mesh: string): Promise<{ readonly begun: boolean; readonly status: AuthorityStatus } | undefined>;
   /** Takes the rotations that are under way further, each as soon as it can, until `close`. */
@@ -71,13 +71,15 @@ export interface Rotations {
 
 type Ready = Extract<ReadState, { kind: "ready" }>;
 
-/** Envoy is back within 30 s of losing its stream: who left less than this ago still counts as connected. */
+/**
+ * Envoy reconnects within 30 s of losing its stream: a proxy that disconnected less than this ago counts as connected.
+ */
 const reconnectMs = 60_000;
-/** No timer runs longer, so that a machine that slept notices soon. */
+/** Maximum timer, so that a machine that was suspended notices soon. */
 const longestTimerMs = 3_600_000;
 /**
- * How often a rotation that waits for proxies looks at what the insights say of them: any control plane that shares the
- * store may be the one that hears of it, and insights don't travel in the change feed.
+ * How often a rotation that waits for proxies reads their insights: they may be connected to any control plane that
+ * shares the store, and insights are not in the change feed.
  */
 const lookMs = 1_000;
 
@@ -87,7 +89,7 @@ export function createRotations(options: RotationOptions): Rotations {
   const now = options.now ?? Date.now;
   const looks = new Map<string, unknown>();
   const busy = new Set<string>();
-  /** Meshes that were to be looked at while they were busy: a timer that fired then does not come again. */
+  /** Meshes whose timer fired while they were busy, to be checked afterwards. */
   const again = new Set<string>();
   let closed = false;
   let unlisten = () => {};
@@ -99,14 +101,14 @@ export function createRotations(options: RotationOptions): Rotations {
     looks.set(mesh, timer);
   }
 
-  /** A proxy with a stream to any control plane, and one that may be about to come back. */
+  /** Whether a proxy has a stream to any control plane, or may be about to reconnect. */
   function isConnected({ subscriptions = [] }: DataplaneInsight): boolean {
     return subscriptions.some(
       ({ disconnectTime }) => disconnectTime === undefined || now() - Date.parse(disconnectTime) < reconnectMs,
     );
   }
 
-  /** The proxies that would refuse a peer with a certificate of the newest root. */
+  /** The proxies that would reject a peer certificate of the newest root. */
   async function untrusting(mesh: MeshView, state: Ready): Promise<string[]> {
     if (!mtlsEnabled(mesh.resource?.spec)) return [];
     const version = bundleVersion(state);
@@ -124,13 +126,13 @@ export function createRotations(options: RotationOptions): Rotations {
       await store.update({ ...stored, spec: { value: encodeDocument(document) } satisfies Secret }, stored.version);
       logger.info(done, { mesh: mesh.name });
     } catch (error) {
-      // Somebody else wrote it: what the view shows then is looked at anew.
+      // It was written concurrently: check the new state in the view later.
       if (!(error instanceof StoreError)) throw error;
       look(mesh.name, lookMs);
     }
   }
 
-  /** Takes a mesh's rotation one step further when that step's condition holds. */
+  /** Advances a mesh's rotation by one step if that step's condition holds. */
   async function step(mesh: MeshView, state: Ready): Promise<void> {
     const { document } = state;
     const { rotation } = document;
@@ -208,7 +210,7 @@ export function createRotations(options: RotationOptions): Rotations {
     return { mesh: mesh.name, state: "unusable", reason: state.reason, roots: [] };
   }
 
-  /** The view follows the store a moment later; the answer to a rotation has to show it at once. */
+  /** The view follows the store with a delay; the response to a rotation must show it at once. */
   const shown = (mesh: MeshView, authority: Stored): MeshView => ({
     ...mesh,
     authority: authority as Stored<Secret>,

@@ -20,14 +20,14 @@ import type { Settings } from "./settings.js";
 const certFile = "KUMA_SDS_SERVER_TLS_CERT_FILE";
 const keyFile = "KUMA_SDS_SERVER_TLS_KEY_FILE";
 
-/** The host by which Envoys reach this control plane, when nothing better is known. */
+/** The default host by which Envoys reach this control plane. */
 export const hostForEnvoy = ({ xdsHost, advertisedHostname }: Settings): string => xdsHost || advertisedHostname;
 
-/** Whether nobody said by which host this control plane is reached, so that each dataplane is asked. */
+/** Whether no advertised host is configured, so that each dataplane gets the host that it used. */
 export const isHostUnset = ({ xdsHost, advertisedHostname }: Settings): boolean =>
   xdsHost === "" && advertisedHostname === "localhost";
 
-/** Whether a token proves that the proxy is the one it says it is; without a token server every proxy is believed. */
+/** Authenticates proxies by their tokens; without a token server, accepts any dataplane name without authentication. */
 function authenticator(key: SigningKey | undefined): Authenticate {
   if (key === undefined) return () => ({ kind: "accepted", until: undefined });
   return (token, proxy) => {
@@ -53,21 +53,21 @@ export interface SecretsOptions {
   readonly store: Store;
   readonly feed: ViewFeed;
   readonly authorities: Authorities;
-  /** Undefined when there is no token server. */
+  /** Undefined if there is no token server. */
   readonly signingKey: SigningKey | undefined;
   readonly observer: SecretObserver;
   readonly logger: Logger;
   readonly incidents: Incidents;
 }
 
-/** A certificate's validity, and the setting that names its file; undefined for one that the control plane made. */
+/** A certificate's validity, and the setting that names its file; undefined if the control plane generated it. */
 export interface PresentedCertificate {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly setting: string | undefined;
 }
 
-/** Why every sidecar refuses the certificate by its dates; undefined when none does. */
+/** The warning for a certificate that every sidecar rejects because of its dates; undefined if it is valid. */
 export function validityWarning({ notBefore, notAfter, setting }: PresentedCertificate, now: Date): string | undefined {
   const expired = notAfter <= now;
   if (!expired && notBefore <= now) return undefined;
@@ -129,6 +129,6 @@ export async function startSecrets(options: SecretsOptions): Promise<StartedSecr
   const address = { target: hostPort(host, server.port), root: tls.cert };
   const verifiedName = certificateNames(tls.cert, host) ? host : firstName(tls.cert);
   const byHost = !isHostUnset(settings) || verifiedName === undefined ? undefined : { port: server.port, verifiedName };
-  // Frozen: every TLS context has it in its key.
+  // Frozen: it is part of the cache key of every TLS context.
   return { server, address: frozen(byHost === undefined ? address : { ...address, byHost }), certificate };
 }

@@ -12,7 +12,7 @@ import {
 
 const inline = (value: unknown) => (typeof value === "string" && value !== "" ? value : JSON.stringify(value));
 
-/** Every setting, its value and where that came from, in aligned columns. */
+/** Every setting with its value and origin, in aligned columns. */
 export function settingsTable({ settings, table, origins }: ReadSettings): string {
   const rows = keysOf(table).map((key) => [
     table[key].path,
@@ -27,14 +27,14 @@ export function settingsTable({ settings, table, origins }: ReadSettings): strin
     .join("");
 }
 
-/** The settings as a configuration file. */
+/** The settings as a YAML configuration file. */
 export function settingsYaml({ settings, table }: ReadSettings): string {
   return dump(settingsDocument(settings, table), { noRefs: true, lineWidth: -1 });
 }
 
 type Branch = Map<string, Branch | keyof Settings>;
 
-/** A configuration file with every setting at its default, and above each what it is for. */
+/** A configuration file with every setting at its default, each with a comment that describes it. */
 export function exampleYaml(defaults: Settings, table: Table = usualTable): string {
   const root: Branch = new Map();
   for (const key of keysOf(table)) {
@@ -66,7 +66,7 @@ function branchText(branch: Branch, indent: string, defaults: Settings, table: T
     .join("");
 }
 
-/** The settings as the table of the README. */
+/** The settings as a Markdown table for the README. */
 export function settingsMarkdown(defaults: Settings, table: Table = usualTable): string {
   const cell = (text: string) => text.replaceAll("|", "\\|");
   const rows = keysOf(table).map((key) => {

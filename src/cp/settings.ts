@@ -37,7 +37,7 @@ function setting<T>(
   return { path, env: [env], default: preset, parse, sentence, ...(show === undefined ? {} : { show }) };
 }
 
-/** Whom the HTTP API takes changes from: programs on this machine, or everyone. */
+/** From whom the HTTP API accepts changes: programs on this machine, or everyone. */
 type ChangesFrom = "localhost" | "none";
 
 const environment: Parser<"universal"> = (raw, name) => {
@@ -48,7 +48,7 @@ const environment: Parser<"universal"> = (raw, name) => {
   throw UserError.of("setting.invalid", { setting: name, value: JSON.stringify(raw), expected: '"universal"' });
 };
 
-/** Text that has to be there, also when a variable is set to nothing. */
+/** Non-empty text; an empty variable is an error. */
 const filled = (what: string): Parser<string> =>
   Object.assign(
     (raw: unknown, name: string): string => {
@@ -59,7 +59,7 @@ const filled = (what: string): Parser<string> =>
     { takesEmpty: true },
   );
 
-/** An IPv6 address in brackets is taken without them, as every URL gets its own. */
+/** Brackets around an IPv6 address are removed: URLs add their own. */
 const host: Parser<string> = (raw, name) => {
   const value = str(raw, name);
   const usable = connectableHost(value);
@@ -75,7 +75,7 @@ const host: Parser<string> = (raw, name) => {
 
 const hostOrNone: Parser<string> = (raw, name) => (raw === "" ? "" : host(raw, name));
 
-/** The Mesh that a new installation begins with, as a YAML document; only its spec counts. */
+/** The initial Mesh of a new installation, as a YAML document; only its spec is used. */
 const meshDocument: Parser<Mesh> = (raw, name) => {
   try {
     const document = typeof raw === "string" ? load(raw) : raw;
@@ -94,7 +94,7 @@ const hour = 3_600_000;
 const asHours = (milliseconds: number) =>
   milliseconds > 0 && milliseconds % hour === 0 ? `${milliseconds / hour}h` : asSeconds(milliseconds);
 
-// Names and defaults are Kuma 0.3's; what nothing reads is not here.
+// Names and defaults are Kuma 0.3's; unused settings are omitted.
 const beforeStores = {
   environment: setting(
     "environment",
@@ -270,7 +270,7 @@ const afterStores = {
   ),
   tokenServerEnabled: {
     path: "dataplaneTokenServer.enabled",
-    // The second is what Kuma's sample file called it.
+    // The second is the name in Kuma's sample file.
     env: ["KUMA_DATAPLANE_TOKEN_SERVER_ENABLED", "KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED"],
     default: true as boolean,
     parse: bool,
@@ -343,7 +343,7 @@ const afterStores = {
     "ca.builtin.workloadCertValidity",
     "KUMA_CA_BUILTIN_WORKLOAD_CERT_VALIDITY",
     720 * hour,
-    // Certificates count whole seconds.
+    // Certificates have whole seconds.
     durationSetting(1000),
     "How long a workload's certificate is valid; it is renewed after four fifths of that.",
     asHours,
@@ -358,7 +358,7 @@ const afterStores = {
   ),
 } satisfies SettingsTable;
 
-/** Every setting of kuma-cp with these stores, in the order in which they are shown. */
+/** Every setting of kuma-cp with these stores, in display order. */
 export const tableWith = (kinds: StoreKinds) => ({
   ...beforeStores,
   storeType: storeTypeSetting(kinds),
@@ -373,15 +373,15 @@ export type Table = Readonly<Record<keyof Settings, SettingsTable[string]>>;
 
 export interface ReadSettings {
   readonly settings: Settings;
-  /** What the settings are the values of. */
+  /** The table that the settings belong to. */
   readonly table: Table;
   readonly origins: Resolved<typeof table>["origins"];
   readonly warnings: readonly string[];
 }
 
 /**
- * Reads settings from a YAML file, if given, and the environment, which wins.
- * @throws UserError `settings.invalid` with everything that is wrong, `config-file.unparsable` for a file that is no YAML
+ * Reads settings from a YAML file, if given, and the environment, which takes precedence.
+ * @throws UserError `settings.invalid` with all errors, `config-file.unparsable` for invalid YAML
  */
 export function readSettings(
   file: { readonly path: string; readonly text: string } | undefined,
@@ -408,10 +408,10 @@ export function readSettings(
   };
 }
 
-/** The name under which the documentation sets it. */
+/** The name of a setting in messages: its preferred environment variable. */
 const variable = (key: keyof Settings): string => table[key].env[0] ?? table[key].path;
 
-/** What a user changes to allow other origins. */
+/** The setting for allowed origins. */
 export const originsVariable = variable("corsAllowedDomains");
 
 const neededByPublic = {
@@ -421,7 +421,7 @@ const neededByPublic = {
   tokenPublicClientCertsDir: "a directory with the certificates of clients",
 } as const;
 
-/** Settings that are right each on its own and wrong together. */
+/** Settings that are valid on their own and contradict each other. */
 function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   const problems: string[] = [];
   if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
@@ -453,7 +453,7 @@ export function shown(key: keyof Settings, settings: Settings, from: Table = tab
   return from[key].secret === true ? mask : shownOpenly(key, settings, from);
 }
 
-/** The same of defaults, none of which is a secret. */
+/** The same for defaults, none of which is a secret. */
 export const shownDefault = (key: keyof Settings, defaults: Settings, from: Table): unknown =>
   shownOpenly(key, defaults, from);
 
@@ -465,7 +465,7 @@ function shownOpenly(key: keyof Settings, settings: Settings, from: Table): unkn
 export const keysOf = (from: Table) => Object.keys(from) as readonly (keyof Settings)[];
 export const settingKeys = keysOf(table);
 
-/** The settings as the YAML file would hold them, secrets masked. */
+/** The settings as in the YAML file, with secrets masked. */
 export function settingsDocument(settings: Settings, from: Table = table): Record<string, unknown> {
   const document: Record<string, unknown> = {};
   for (const key of keysOf(from)) {

@@ -1,14 +1,14 @@
-/** What follows a started control plane until it is told to stop. */
+/** A started program that can be stopped. */
 interface Stoppable {
   close(): Promise<void>;
 }
 
-/** An orderly stop that takes longer than this is cut short. */
+/** A graceful shutdown is cut off after this time. */
 const stopMs = 1900;
 
 /**
- * Resolves with 0 once SIGINT or SIGTERM has stopped it in order. A second signal ends the process at
- * once with 1, and so does nothing else: a stop that hangs ends with 0 after its time.
+ * Resolves with 0 after a graceful shutdown by SIGINT or SIGTERM. Only a second signal ends the process at once, with
+ * 1: a shutdown that hangs ends with 0 after its timeout.
  */
 export function stopOnSignal(running: Stoppable, stopping: (signal: string) => void): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -25,8 +25,8 @@ export function stopOnSignal(running: Stoppable, stopping: (signal: string) => v
 }
 
 /**
- * While something starts, the first SIGINT or SIGTERM aborts `signal` instead of ending the process; after `release` it
- * is no longer looked at.
+ * During startup, the first SIGINT or SIGTERM aborts `signal` instead of ending the process; after `release` signals
+ * are no longer handled.
  */
 export function abortOnSignal(): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController();

@@ -2,22 +2,22 @@ import { messageOf } from "../lib/errors.js";
 import { type Store, StoreError } from "../store/store.js";
 import type { LimitRefusal, RecentRefusals } from "./recent-refusals.js";
 
-/** How a control plane is, as `/status` tells it; times are as in RFC 3339. */
+/** The status of a control plane, as in `/status`; times are in RFC 3339. */
 export interface Status {
   readonly store: {
     readonly type: string;
     readonly writable: boolean;
-    /** Why nothing can be written. */
+    /** Why the store is not writable. */
     readonly reason?: string;
   };
   /** The certificate that the SDS server presents. */
   readonly sdsCertificate: {
     readonly notBefore: string;
     readonly notAfter: string;
-    /** The setting that names its file; absent for one that the control plane made itself. */
+    /** The setting that names its file; absent if the control plane generated it. */
     readonly setting?: string;
   };
-  /** What went beyond a limit lately. */
+  /** Recent rejections because of limits. */
   readonly refusals: readonly (Omit<LimitRefusal, "last"> & { readonly last: string })[];
 }
 
@@ -26,33 +26,33 @@ export interface StatusOptions {
   readonly storeType: string;
   readonly sdsCertificate: { readonly notBefore: Date; readonly notAfter: Date; readonly setting: string | undefined };
   readonly refusals: Pick<RecentRefusals, "list">;
-  /** Milliseconds of a clock that only goes forward. */
+  /** A monotonic clock, in milliseconds. */
   readonly clock?: () => number;
 }
 
-/** Whoever asks may ask again and again: the store is not tried more often than this. */
+/** The store is checked at most this often, however often the status is requested. */
 const tryAgainMs = 2_000;
-/** Who asks does not wait longer for the store. */
+/** How long a request waits for the store. */
 const patienceMs = 5_000;
 const refusalsWithinMs = 600_000;
 
-/** What a write that failed says; undefined for one that went well. */
+/** The error of a trial write; undefined if it succeeded. */
 async function writeProblem(store: Pick<Store, "tryWrite">): Promise<string | undefined> {
   try {
     await store.tryWrite();
     return undefined;
   } catch (error) {
-    // What lies behind the store says more than that it is not available.
+    // The backend's error says more than that the store is unavailable.
     return messageOf(error instanceof StoreError ? (error.cause ?? error) : error);
   }
 }
 
-/** Answers how the control plane is. The store is tried by a real write that is taken back. */
+/** Returns the status of the control plane. The store is checked by a real write that is rolled back. */
 export function createStatus(options: StatusOptions): () => Promise<Status> {
   const { store, storeType, sdsCertificate, refusals, clock = () => performance.now() } = options;
   let attempt: { readonly problem: Promise<string | undefined>; readonly ended: { at: number } } | undefined;
 
-  /** The outcome of the present attempt, of a recent one, or of a new one. */
+  /** The result of the running check, of a recent one, or of a new one. */
   function problem(): Promise<string | undefined> {
     if (attempt !== undefined && clock() - attempt.ended.at < tryAgainMs) return attempt.problem;
     const ended = { at: Number.POSITIVE_INFINITY };

@@ -3,7 +3,7 @@ import type { Origin, Parser, Setting, SettingsTable } from "../lib/settings.js"
 import type { StoreKind } from "../store/kind.js";
 import type { storeKinds } from "../store/kinds.js";
 
-/** The kinds of store that a control plane can be told to use: every one that there is, and what a test adds. */
+/** The available kinds of store: all real ones, and those that a test adds. */
 export type StoreKinds = readonly [...typeof storeKinds, ...StoreKind[]];
 
 type AllOf<Union> = (Union extends unknown ? (one: Union) => void : never) extends (all: infer All) => void
@@ -13,10 +13,10 @@ type AllOf<Union> = (Union extends unknown ? (one: Union) => void : never) exten
 const either = (names: readonly string[]): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 
-/** Kuma 0.3 has it. */
+/** A store type of Kuma 0.3. */
 const kubernetes = "kubernetes";
 
-/** The setting that chooses a kind; the first is the default. */
+/** The setting that selects a kind; the first is the default. */
 export function storeTypeSetting(kinds: StoreKinds): Setting<string> {
   const names = kinds.map(({ name }) => name);
   const parse: Parser<string> = (raw, name) => {
@@ -47,7 +47,7 @@ export function settingsOf(kinds: StoreKinds): AllOf<StoreKinds[number]["setting
   return Object.assign({}, ...kinds.map(({ settings }) => settings));
 }
 
-/** The kind that the settings choose. */
+/** The kind that the settings select. */
 export function chosenKind(kinds: StoreKinds, { storeType }: { readonly storeType: string }): StoreKind {
   const kind = kinds.find(({ name }) => name === storeType);
   if (kind === undefined) throw new Error(`there is no store "${storeType}"`);
@@ -59,12 +59,12 @@ interface Resolved {
   readonly origins: Readonly<Record<string, Origin>>;
 }
 
-/** A sentence for each kind that is not used and that something is set for: who set it has forgotten something. */
+/** A warning for each kind that is not selected but has settings: the user has probably forgotten to select it. */
 export function unusedSettings(kinds: StoreKinds, table: SettingsTable, { values, origins }: Resolved): string[] {
   const variable = (key: string) => table[key]?.env[0] ?? key;
   return kinds.flatMap(({ name, settings }) => {
     if (name === values.storeType) return [];
-    // A file with every setting at its default asks for nothing.
+    // Settings at their default don't count: the file may be the complete example.
     const set = Object.entries(settings).filter(
       ([key, one]) => origins[key] !== "default" && values[key] !== one.default,
     );

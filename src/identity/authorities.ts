@@ -8,14 +8,14 @@ import type { KeyType } from "./key-pair.js";
 import { createRoot } from "./root.js";
 import { type Identity, issueIdentity } from "./workload.js";
 
-/** A mesh's authority as it was read from its Secret. */
+/** A mesh's certificate authority as read from its Secret. */
 export type ReadState =
   | {
       readonly kind: "ready";
       readonly authority: Authority;
       readonly document: AuthorityDocument;
       readonly bundle: string;
-      /** Fingerprint of the root that signs. */
+      /** Fingerprint of the signing root. */
       readonly signer: string;
       issue(services: readonly string[]): Promise<Identity>;
     }
@@ -34,11 +34,13 @@ interface MeshLike {
 
 /** The built-in certificate authorities of all meshes. */
 export interface Authorities {
-  /** The authority of a mesh; the same object for as long as its Secret stays as it is. */
+  /** The authority of a mesh; the same object until its Secret changes. */
   authority(mesh: MeshLike): ReadState;
-  /** Makes a mesh's authority unless it has one; true when it did. Another instance that was faster is as good. */
+  /**
+   * Creates a mesh's authority unless it exists; returns whether it did. Another instance may have created it first.
+   */
   ensure(mesh: string): Promise<boolean>;
-  /** Takes back an authority whose mesh did not come to be. */
+  /** Deletes an authority whose mesh was not created. */
   discard(mesh: string): Promise<void>;
 }
 

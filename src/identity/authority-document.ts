@@ -2,16 +2,16 @@ import { UserError } from "../lib/errors.js";
 import { unusable } from "./authority.js";
 import type { Root } from "./root.js";
 
-/** A root as the Secret keeps it: PEM in base64. */
+/** A root as stored in the Secret: PEM in base64. */
 interface StoredRoot {
   readonly cert: string;
   readonly key: string;
 }
 
 /**
- * How far a rotation of the authority is; without one the first root signs and is the only one.
+ * The state of a rotation. Without a rotation there is one root, which signs.
  *
- *     (none) ── begin ──> distributing ── every proxy trusts the new root ──> retiring ── old certificates died ──> (none)
+ *     (none) ── begin ──> distributing ── every proxy trusts the new root ──> retiring ── old certificates expired ──> (none)
  */
 export type Rotation =
   /** The last root is new: trusted, but not signing yet. */
@@ -20,15 +20,15 @@ export type Rotation =
       /** RFC 3339. */
       readonly since: string;
     }
-  /** The first root is new and signs; the others are trusted until no certificate of theirs can be alive. */
+  /** The first root is new and signs; the others stay trusted until all their certificates have expired. */
   | { readonly state: "retiring"; readonly until: string };
 
-/** The value of the Secret `builtinca.<mesh>`; members that another version wrote are kept. */
+/** The value of the Secret `builtinca.<mesh>`; unknown members of other versions are kept. */
 export interface AuthorityDocument {
   /** The first signs, all are trusted. */
   readonly roots: readonly StoredRoot[];
   readonly rotation?: Rotation;
-  /** The longest life that a certificate of this authority was ever given, in milliseconds. */
+  /** The longest validity that a certificate of this authority ever had, in milliseconds. */
   readonly longestLifeMs?: number;
 }
 
@@ -42,10 +42,10 @@ export const newDocument = (root: Root, validityMs: number): AuthorityDocument =
   longestLifeMs: validityMs,
 });
 
-/** The Secret's value, base64. */
+/** Encodes the Secret's value as base64. */
 export const encodeDocument = (document: AuthorityDocument): string => base64(JSON.stringify(document));
 
-/** A rotation that is misread would retire roots too early, with certificates of theirs still alive. */
+/** A misread rotation would retire roots too early, while their certificates are still valid. */
 function checkRotation(rotation: unknown): void {
   if (rotation === undefined) return;
   if (typeof rotation !== "object" || rotation === null) throw unusable("rotation", 'has to be {"state": …}');
@@ -59,8 +59,8 @@ function checkRotation(rotation: unknown): void {
 }
 
 /**
- * The value as it lies there; `readAuthority` is what checks its roots.
- * @throws SyntaxError when it is no JSON, UserError `authority.unusable` when the rest of it can't be followed
+ * Decodes the Secret's value, without checking the roots (`readAuthority` does that).
+ * @throws SyntaxError for invalid JSON, UserError `authority.unusable` for other invalid members
  */
 export function decodeDocument(value: string): AuthorityDocument {
   const document = JSON.parse(Buffer.from(value, "base64").toString()) as AuthorityDocument;
@@ -73,7 +73,7 @@ export function decodeDocument(value: string): AuthorityDocument {
 }
 
 /**
- * Adds a root that is to take over.
+ * Begins a rotation to the given root.
  * @throws UserError `rotation.running`
  */
 export function beginRotation(document: AuthorityDocument, root: Root, now: Date): AuthorityDocument {
@@ -86,12 +86,12 @@ export function beginRotation(document: AuthorityDocument, root: Root, now: Date
 }
 
 /**
- * Clocks of proxies may be this far behind: they take a certificate for alive that long after its end. Where
- * certificates live for less, clocks have to be better than that anyway.
+ * A proxy's clock may be this far behind, so that it accepts a certificate that long after it expired. With
+ * certificates that are valid for less, clocks must be more accurate anyway.
  */
 const clockSkewMs = 60_000;
 
-/** Lets the new root sign; the others stay trusted for as long as one of their certificates can live. */
+/** Makes the new root sign; the others stay trusted until all their certificates have expired. */
 export function switchSigning(document: AuthorityDocument, validityMs: number, now: Date): AuthorityDocument {
   const life = Math.max(validityMs, document.longestLifeMs ?? 0);
   const [newest, ...others] = [...document.roots].reverse();
@@ -102,12 +102,12 @@ export function switchSigning(document: AuthorityDocument, validityMs: number, n
   };
 }
 
-/** Ends a rotation: only the root that signs is left. */
+/** Ends a rotation: only the signing root is left. */
 export function retireRoots({ rotation: _ended, ...document }: AuthorityDocument): AuthorityDocument {
   return { ...document, roots: document.roots.slice(0, 1) };
 }
 
-/** Notes how long certificates live from now on; undefined when that is nothing new. */
+/** Records the validity of certificates from now on; undefined if that changes nothing. */
 export function withLife(document: AuthorityDocument, validityMs: number): AuthorityDocument | undefined {
   return (document.longestLifeMs ?? 0) >= validityMs ? undefined : { ...document, longestLifeMs: validityMs };
 }

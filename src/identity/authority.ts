@@ -27,7 +27,7 @@ export interface Authority {
   readonly bundle: string;
 }
 
-/** Of the value only its form is told: what stands in it may be a key. */
+/** The error never contains the value, which may be a key. */
 export function unusable(field: string, problem: string): UserError {
   return UserError.of(
     "authority.unusable",
@@ -36,7 +36,7 @@ export function unusable(field: string, problem: string): UserError {
   );
 }
 
-/** The text behind a member in base64, which holds one PEM object. */
+/** Decodes a base64 member that contains one PEM object. */
 function decoded(entry: object, member: "cert" | "key", path: string): string {
   const value: unknown = Reflect.get(entry, member);
   const field = `${path}.${member}`;
@@ -44,7 +44,7 @@ function decoded(entry: object, member: "cert" | "key", path: string): string {
   const text = typeof value === "string" ? Buffer.from(value, "base64").toString("latin1") : "";
   const count = text.split("-----BEGIN ").length - 1;
   if (count === 0) throw unusable(field, "has to be PEM in base64");
-  // An EC key may come with its parameters in front.
+  // An EC key may be preceded by its parameters.
   if (count > 1 && member === "cert") throw unusable(field, `has to be one certificate, not ${count} PEM objects`);
   return text;
 }
@@ -59,24 +59,24 @@ function readKey(text: string, field: string): KeyObject {
   const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
   const fits = key.asymmetricKeyType === "ec" ? namedCurve === "prime256v1" : key.asymmetricKeyType === "rsa";
   if (!fits) throw unusable(field, "has to be an ECDSA P-256 or an RSA key");
-  // Envoy's TLS library refuses fewer.
+  // Envoy's TLS library rejects shorter keys.
   if (key.asymmetricKeyType === "rsa" && modulusLength < 2048) {
     throw unusable(field, `is an RSA key of ${modulusLength} bits; it needs 2048 or more`);
   }
   return key;
 }
 
-/** What node:crypto does not tell of a certificate (DER): its subject as it is written, and the identifier of its key. */
+/** Fields of a certificate (DER) that node:crypto does not expose: the encoded subject and the key identifier. */
 function fieldsOf(certificate: Buffer): { readonly subject: Buffer; readonly keyId: Buffer | undefined } {
   const [toBeSigned] = partsOf(fromDer(certificate));
-  // Before the subject stand version, serial number, algorithm, issuer and validity.
+  // The subject follows version, serial number, algorithm, issuer and validity.
   const parts = toBeSigned === undefined ? [] : partsOf(toBeSigned);
   const subject = parts[5];
   const list = parts.find((part) => isTagged(part, 3));
   if (subject === undefined || list === undefined) throw new Error("an X.509 certificate without version 3 fields");
   const extensions = partsOf(list).flatMap(partsOf).map(partsOf);
   const value = extensions.find(([id]) => id !== undefined && isOid(id, extensionIds.subjectKeyIdentifier))?.at(-1);
-  // An octet string in an octet string, both with a tag and a length of one byte.
+  // An octet string in an octet string, each with one byte of tag and one of length.
   return { subject: toDer(subject), keyId: value === undefined ? undefined : bytesOf(value).subarray(2) };
 }
 
@@ -114,8 +114,8 @@ function readRoot(entry: unknown, path: string): SigningRoot {
 
 /**
  * Reads the value of the Secret `builtinca.<mesh>`: `{"roots": [{"cert": …, "key": …}, …]}` with PEM in base64. Other
- * members are left to those who know them.
- * @throws UserError `authority.unusable`; its message and its one cause name what is wrong, as `roots[1].key`
+ * members are ignored.
+ * @throws UserError `authority.unusable`; its message and its only cause name the invalid field, such as `roots[1].key`
  */
 export function readAuthority(value: Buffer | string): Authority {
   let document: unknown;

@@ -25,41 +25,41 @@ export interface Certificate {
   readonly extensions: readonly Element[];
 }
 
-/** Clocks of machines differ: a certificate is valid for one whose clock is late by this much. */
+/** Tolerated clock skew: a certificate is already valid on a machine whose clock is this far behind. */
 const backdatingMs = 60_000;
 
 const wholeSeconds = (ms: number): Date => new Date(Math.floor(ms / 1000) * 1000);
 
-/** From a minute ago for this long from now, in the whole seconds that a certificate can hold. */
+/** A validity from a minute ago to `lengthMs` from now, in whole seconds, the resolution of certificates. */
 export function validity(now: Date, lengthMs: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: wholeSeconds(now.getTime() - backdatingMs), notAfter: wholeSeconds(now.getTime() + lengthMs) };
 }
 
-/** From a minute ago until the same day ten years from now. */
+/** A validity from a minute ago to ten years from now. */
 export function tenYears(now: Date): { notBefore: Date; notAfter: Date } {
   const end = new Date(now);
   end.setUTCFullYear(now.getUTCFullYear() + 10);
   return validity(now, end.getTime() - now.getTime());
 }
 
-/** A positive number of 16 bytes: a first byte of 1 to 127 keeps sign and length. */
+/** A positive number of 16 bytes: a first byte of 1 to 127 ensures sign and length. */
 export function randomSerial(): Buffer {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;
   return bytes;
 }
 
-/** As node:crypto and openssl show it. */
+/** A serial number in the format of node:crypto and openssl. */
 export const serialText = (serial: Buffer): string => serial.toString("hex").toUpperCase();
 
-/** Tells apart keys of the same owner (RFC 7093, 2, method 4, in the length that most software uses). */
+/** The subject key identifier (RFC 7093, 2, method 4, in the usual length). */
 export const keyIdentifier = (publicKey: Buffer): Buffer =>
   createHash("sha256").update(publicKey).digest().subarray(0, 20);
 
 const attributes = { commonName: "2.5.4.3", organization: "2.5.4.10", organizationalUnit: "2.5.4.11" } as const;
 type Attribute = keyof typeof attributes;
 
-/** A distinguished name, the most general attribute first; with no attributes the empty one. */
+/** A distinguished name, most general attribute first; empty without attributes. */
 export function distinguishedName(parts: readonly (readonly [attribute: Attribute, value: string])[]): Element {
   const names = parts.map(([attribute, value]) => set(sequence(oid(attributes[attribute]), utf8(value))));
   return encoded(toDer(sequence(...names)));
@@ -75,7 +75,7 @@ export function pem(label: string, der: Buffer): string {
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
-/** The certificate in PEM, signed with an EC P-256 or RSA key and SHA-256. */
+/** Signs a certificate with an EC P-256 or RSA key and SHA-256; returns PEM. */
 export function signCertificate(certificate: Certificate, key: KeyObject): string {
   const algorithm = key.asymmetricKeyType === "ec" ? ecdsaWithSha256 : sha256WithRsa;
   const toBeSigned = toDer(

@@ -6,7 +6,7 @@ export type Element = types.Asn1;
 
 const { Class, Type } = asn1;
 
-/** node-forge keeps bytes as a string with one character a byte. */
+/** node-forge represents bytes as a string with one character per byte. */
 const binary = (bytes: Buffer): string => bytes.toString("latin1");
 
 const primitive = (type: types.Type, value: string): Element => asn1.create(Class.UNIVERSAL, type, false, value);
@@ -22,7 +22,7 @@ export const nothing = (): Element => primitive(Type.NULL, "");
 
 export const yes = (): Element => primitive(Type.BOOLEAN, "\xff");
 
-/** A number in two's complement: a first byte of 0x80 and more makes it negative. */
+/** An integer in two's complement: a first byte of 0x80 or more makes it negative. */
 export const integer = (bytes: Buffer): Element => primitive(Type.INTEGER, binary(bytes));
 
 export const octets = (bytes: Buffer): Element => primitive(Type.OCTETSTRING, binary(bytes));
@@ -33,24 +33,24 @@ export const bits = (bytes: Buffer, unused = 0): Element =>
 
 export const utf8 = (text: string): Element => primitive(Type.UTF8, binary(Buffer.from(text)));
 
-/** In whole seconds; from 2050 on in the form that has all digits of the year (RFC 5280, 4.1.2.5). */
+/** A time in whole seconds; from 2050 on as GeneralizedTime, with a four-digit year (RFC 5280, 4.1.2.5). */
 export const time = (date: Date): Element =>
   date.getUTCFullYear() < 2050
     ? primitive(Type.UTCTIME, asn1.dateToUtcTime(date))
     : primitive(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date));
 
-/** A primitive element under an implicit tag of its context. */
+/** A primitive element with an implicit context-specific tag. */
 export const tagged = (tag: number, bytes: Buffer): Element =>
   asn1.create(Class.CONTEXT_SPECIFIC, tag, false, binary(bytes));
 
-/** An element under an explicit tag of its context. */
+/** An element with an explicit context-specific tag. */
 export const explicit = (tag: number, part: Element): Element => asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [part]);
 
 const longForm = 0x80;
 
 /**
- * Bytes that are the DER of one element, for use inside another: encoded once, used often. node-forge writes the
- * value of a primitive element as it is, so only tag and length are taken off here, for it to put on again.
+ * Wraps the DER of one element for use inside another, so that it is encoded once and used often. node-forge writes the
+ * value of a primitive element unchanged, so tag and length are stripped here and node-forge adds them again.
  */
 export function encoded(der: Buffer): Element {
   const [tag = 0, length = 0] = der;
@@ -62,18 +62,18 @@ export const toDer = (element: Element): Buffer => Buffer.from(asn1.toDer(elemen
 
 /**
  * Reads DER.
- * @throws Error where the bytes are something else
+ * @throws Error for invalid DER
  */
 export const fromDer = (der: Buffer): Element => asn1.fromDer(binary(der));
 
-/** The elements inside an element; none for a primitive one. */
+/** The child elements; none for a primitive element. */
 export const partsOf = ({ value }: Element): readonly Element[] => (typeof value === "string" ? [] : value);
 
-/** The bytes of a primitive element, without tag and length; none for another. */
+/** The bytes of a primitive element, without tag and length; empty for any other. */
 export const bytesOf = ({ value }: Element): Buffer =>
   typeof value === "string" ? Buffer.from(value, "latin1") : Buffer.alloc(0);
 
-/** Whether an element stands under this tag of its context. */
+/** Whether an element has this context-specific tag. */
 export const isTagged = ({ tagClass, type }: Element, tag: number): boolean =>
   tagClass === Class.CONTEXT_SPECIFIC && Number(type) === tag;
 

@@ -12,7 +12,7 @@ export const extensionIds = {
   extendedKeyUsage: "2.5.29.37",
 } as const;
 
-/** Numbers of the bits, from the left. */
+/** Bit numbers, from the left. */
 const keyUsages = { digitalSignature: 0, keyEncipherment: 2, certSign: 5, crlSign: 6 } as const;
 export type KeyUsage = keyof typeof keyUsages;
 
@@ -24,11 +24,11 @@ export type AltName = { readonly uri: string } | { readonly dns: string } | { re
 
 function extension(id: keyof typeof extensionIds, critical: boolean, value: Element): Element {
   const flag = critical ? [yes()] : [];
-  // Encoded here already: most extensions are made once and written into many certificates.
+  // Encoded already: most extensions are created once and used in many certificates.
   return encoded(toDer(sequence(oid(extensionIds[id]), ...flag, octets(toDer(value)))));
 }
 
-/** Critical. DER leaves out what has its default, which is no authority. */
+/** Critical. DER omits default values, and the default is not a CA. */
 export const basicConstraints = ({ authority }: { readonly authority: boolean }): Element =>
   extension("basicConstraints", true, authority ? sequence(yes()) : sequence());
 
@@ -36,7 +36,7 @@ export const basicConstraints = ({ authority }: { readonly authority: boolean })
 export function keyUsage(...usages: readonly KeyUsage[]): Element {
   const numbers = usages.map((usage) => keyUsages[usage]);
   const byte = numbers.reduce<number>((sum, number) => sum | (0x80 >> number), 0);
-  // DER ends a list of bits with its last 1.
+  // DER truncates a bit list after its last 1.
   return extension("keyUsage", true, bits(Buffer.of(byte), 7 - Math.max(...numbers)));
 }
 
@@ -48,7 +48,7 @@ export const subjectKeyIdentifier = (keyId: Buffer): Element => extension("subje
 export const authorityKeyIdentifier = (keyId: Buffer): Element =>
   extension("authorityKeyIdentifier", false, sequence(tagged(0, keyId)));
 
-/** Names outside ASCII have to be checked before: here they would become other names. */
+/** Rejects non-ASCII text, which would be encoded as another name. */
 function ascii(text: string): Buffer {
   for (let index = 0; index < text.length; index++) {
     if (text.charCodeAt(index) > 0x7f) throw new RangeError(`"${text}" is not ASCII`);
@@ -57,7 +57,7 @@ function ascii(text: string): Buffer {
 }
 
 function addressBytes(ip: string): Buffer {
-  // A URL has an IPv6 address in the form that node-forge reads, also where it ends like one of IPv4.
+  // A URL normalizes an IPv6 address, even with an IPv4 suffix, to a form that node-forge reads.
   const address = isIP(ip) === 6 ? new URL(`http://[${ip}]`).hostname.slice(1, -1) : ip;
   const bytes = isIP(ip) === 0 ? null : util.bytesFromIP(address);
   if (bytes === null) throw new RangeError(`"${ip}" is no IP address`);
@@ -70,6 +70,6 @@ function generalName(name: AltName): Element {
   return tagged(7, addressBytes(name.ip));
 }
 
-/** Critical where the subject is empty: the names are all there is then. */
+/** Must be critical if the subject is empty. */
 export const subjectAltName = (names: readonly AltName[], { critical }: { readonly critical: boolean }): Element =>
   extension("subjectAltName", critical, sequence(...names.map(generalName)));

@@ -3,7 +3,7 @@ import { distinguishedName, keyIdentifier, randomSerial, signCertificate, tenYea
 import { basicConstraints, keyUsage, subjectAltName, subjectKeyIdentifier } from "./extensions.js";
 import { createKeyPair, type KeyType } from "./key-pair.js";
 
-/** A self-signed root certificate of a mesh and its key. */
+/** A self-signed root certificate of a mesh, with its key. */
 export interface Root {
   /** PEM. */
   readonly cert: string;
@@ -17,7 +17,9 @@ export interface RootRequest {
   readonly now: Date;
 }
 
-/** A new root for a mesh, valid for ten years. All roots of a mesh have one name; their key identifiers differ. */
+/**
+ * Creates a root for a mesh, valid for ten years. All roots of a mesh have the same name but different key identifiers.
+ */
 export async function createRoot({ mesh, keyType, now }: RootRequest): Promise<Root> {
   const { publicKey, privateKey } = await createKeyPair(keyType);
   const name = distinguishedName([

@@ -5,7 +5,7 @@ import type { Secret } from "../resources/secret.js";
 import { type Store, StoreError } from "../store/store.js";
 import { createServerCertificate } from "./server-certificate.js";
 
-/** What the secret discovery server presents, PEM. */
+/** The certificate and key of the SDS server, PEM. */
 export interface ServerPair {
   readonly cert: string;
   readonly key: string;
@@ -16,7 +16,7 @@ const key = { type: "Secret", mesh: "", name: "sds-server-cert" };
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\n?/;
 const keyBlock = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*-----END [A-Z ]*PRIVATE KEY-----\n?/;
 
-/** OpenSSL's own words for what it can't read help nobody. */
+/** Replaces OpenSSL's own error messages, which are of no help. */
 function readable<T>(what: string, read: () => T): T {
   try {
     return read();
@@ -25,7 +25,7 @@ function readable<T>(what: string, read: () => T): T {
   }
 }
 
-/** @throws Error that says what is wrong with the pair, and never shows it */
+/** @throws Error that describes the problem without exposing the key pair */
 function check({ cert, key: pem }: ServerPair): void {
   if (cert === "") throw new Error("there is no certificate in PEM");
   if (pem === "") throw new Error("there is no private key in PEM");
@@ -46,9 +46,10 @@ function read({ value = "" }: Secret): ServerPair {
 }
 
 /**
- * The one certificate that every instance of the control plane presents: of the store, made for `hosts` when there is
- * none yet. It is the trust root in every proxy's TLS contexts, so a new one re-creates clusters and drains listeners.
- * @throws UserError `sds-certificate.unusable` when the store holds something else in its place
+ * The certificate that every instance of the control plane presents: read from the store, or created for `hosts` if
+ * there is none. It is the trust root in every proxy's TLS contexts, so a new one re-creates clusters and drains
+ * listeners.
+ * @throws UserError `sds-certificate.unusable` if the stored value is invalid
  */
 export async function ensureSdsCertificate(store: Store, hosts: readonly string[], now: Date): Promise<ServerPair> {
   const stored = await store.get(key);
@@ -64,14 +65,14 @@ export async function ensureSdsCertificate(store: Store, hosts: readonly string[
   return { cert: made.cert, key: made.key };
 }
 
-/** Whether a certificate (PEM) names the host, as a client that connects to it will ask. */
+/** Whether a certificate (PEM) is valid for the host, as its clients will check. */
 export function certificateNames(cert: string, host: string): boolean {
   const certificate = new X509Certificate(cert);
   const named = isIP(host) === 0 ? certificate.checkHost(host, { subject: "never" }) : certificate.checkIP(host);
   return named !== undefined;
 }
 
-/** A name of the certificate (PEM) by which a client can verify it, whatever address it connects to. */
+/** A name in the certificate (PEM) that clients can verify, whatever address they connect to. */
 export function firstName(cert: string): string | undefined {
   const { subjectAltName = "" } = new X509Certificate(cert);
   return /(?:^|, )(?:DNS|IP Address):([^,"*]+)(?:,|$)/.exec(subjectAltName)?.[1];

@@ -14,11 +14,11 @@ import { createKeyPair } from "./key-pair.js";
 
 export interface ServerCertificateRequest {
   readonly commonName: string;
-  /** DNS names and IP addresses, in the order in which they are to stand; duplicates count once. At least one. */
+  /** DNS names and IP addresses, in the order of the SANs; duplicates count once. At least one. */
   readonly hosts: Iterable<string>;
-  /** Which side of a connection may present it; the server by default. */
+  /** Extended key usage; default: server. */
   readonly purpose?: "serverAuth" | "clientAuth";
-  /** Whether it may issue others; it may by default, because its peers then trust it by itself. */
+  /** Whether it is a CA; true by default, so that peers can use it as a trust anchor. */
   readonly authority?: boolean;
   readonly now: Date;
 }
@@ -31,14 +31,14 @@ export interface ServerCertificate {
 }
 
 function altName(host: string): AltName {
-  // A zone, as in fe80::1%eth0, is a matter of one machine and no part of the address.
+  // A zone, as in fe80::1%eth0, is meaningful on one machine only and not part of the address.
   if (/^[\x21-\x7e]+$/.test(host) && !host.includes("%")) return isIP(host) === 0 ? { dns: host } : { ip: host };
   throw UserError.of("certificate.host", { host });
 }
 
 /**
- * A self-signed certificate with its RSA-2048 key, valid for ten years. Peers trust it by itself.
- * @throws UserError `certificate.host` where a host can't stand in a certificate
+ * A self-signed certificate with its RSA-2048 key, valid for ten years. Peers use it as their trust anchor.
+ * @throws UserError `certificate.host` for a host that is not valid in a certificate
  */
 export async function createServerCertificate(request: ServerCertificateRequest): Promise<ServerCertificate> {
   const { commonName, hosts, purpose = "serverAuth", authority = true, now } = request;

@@ -4,31 +4,31 @@ import { UserError } from "../lib/errors.js";
 import type { Secret } from "../resources/secret.js";
 import { type Store, StoreError } from "../store/store.js";
 
-/** What verifies a token. */
+/** A public key that verifies tokens. */
 export interface VerificationKey {
-  /** Its thumbprint, which every token that it verifies carries. */
+  /** Its thumbprint; tokens name it in their header. */
   readonly kid: string;
   readonly publicKey: KeyObject;
 }
 
-/** What signs tokens: the RSA key that all instances of a control plane share. */
+/** The RSA key that signs tokens, shared by all instances of a control plane. */
 export interface SigningKey extends VerificationKey {
   readonly privateKey: KeyObject;
 }
 
-/** It belongs to no mesh, so that no deletion of a mesh, `default` included, makes tokens worthless. */
+/** It belongs to no mesh, so that deleting a mesh, even `default`, does not invalidate tokens. */
 const key = { type: "Secret", mesh: "", name: "dataplane-token-signing-key" };
 
-/** RS256 takes nothing shorter, RFC 7518 3.3. */
+/** The minimum for RS256 (RFC 7518, 3.3). */
 const modulusBits = 2048;
 
-/** The thumbprint of RFC 7638: SHA-256 over the members that make up the key, in alphabetical order. */
+/** The thumbprint of RFC 7638: SHA-256 over the required members of the key, in alphabetical order. */
 function thumbprint(publicKey: KeyObject): string {
   const { e, kty, n } = publicKey.export({ format: "jwk" });
   return createHash("sha256").update(JSON.stringify({ e, kty, n })).digest("base64url");
 }
 
-/** A new RSA key as PKCS#1 DER. Made off the event loop: it takes a tenth of a second. */
+/** A new RSA key as PKCS#1 DER. Generated off the event loop: it takes a tenth of a second. */
 async function generate(): Promise<Buffer> {
   const { privateKey } = await promisify(generateKeyPair)("rsa", {
     modulusLength: modulusBits,
@@ -38,7 +38,7 @@ async function generate(): Promise<Buffer> {
   return privateKey;
 }
 
-/** @throws Error that says what is wrong with the bytes, and never shows them */
+/** @throws Error that describes the problem without exposing the bytes */
 function parse(der: Buffer): SigningKey {
   const privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs1" });
   const bits = privateKey.asymmetricKeyDetails?.modulusLength ?? 0;
@@ -56,9 +56,9 @@ function read({ value = "" }: Secret): SigningKey {
 }
 
 /**
- * The signing key of the store, which is made when there is none yet. When several instances start at once, the
- * first one's key is everybody's.
- * @throws UserError `signing-key.unusable` when the store holds something else in its place
+ * Reads the signing key from the store, and creates it if there is none. If several instances start at once, all use
+ * the key of the first one.
+ * @throws UserError `signing-key.unusable` if the stored value is invalid
  */
 export async function ensureSigningKey(store: Store): Promise<SigningKey> {
   const stored = await store.get(key);

@@ -1,5 +1,5 @@
 import { parseJsonObject } from "../lib/json.js";
-/** What a token says of itself; nothing here proves that it is true. */
+/** The claims of a token, not verified. */
 export interface Claims {
   readonly name: string;
   readonly mesh: string;
@@ -8,7 +8,7 @@ export interface Claims {
 
 const part = (text = "") => parseJsonObject(Buffer.from(text, "base64url").toString("utf8"));
 
-/** The claims of a dataplane token, or why it is none, whoever signed it. */
+/** Reads the claims of a dataplane token without verifying its signature; returns the problem if it is not a token. */
 export function readClaims(token: string): Claims | string {
   const [header, payload, signature, ...more] = token.split(".");
   const [head, claims] = [part(header), part(payload)];
@@ -23,7 +23,7 @@ export function readClaims(token: string): Claims | string {
   return { name, mesh, expires: exp === undefined ? undefined : new Date(exp * 1000) };
 }
 
-/** Why a token can't be the proof of this dataplane, as far as it says so itself; undefined when it may be one. */
+/** Why a token cannot authenticate this dataplane, judging by its claims alone; undefined if it may be valid. */
 export function tokenProblem(
   token: string,
   { name, mesh }: { readonly name: string; readonly mesh: string },

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { UserError } from "../lib/errors.js";
 import { longestToken } from "./token-limit.js";
 
-/** No token file with white space around its token is larger; a device gives bytes for ever. */
+/** Larger than any token with white space around it; a device file would be endless. */
 const mostBytes = 64 * 1024;
 
 const tooLong = (file: string) => UserError.of("token.too-long", { file, longest: longestToken });
@@ -25,9 +25,8 @@ function readSmall(file: string): string {
 }
 
 /**
- * Reads the dataplane token. White space around it is dropped: a line break within gRPC metadata makes every call fail.
- * Waits for the writer of a FIFO.
- * Throws UserError("token.unreadable" | "token.empty" | "token.too-long") naming the file.
+ * Reads the dataplane token and trims it: a line break in gRPC metadata makes every call fail. Waits for the writer of
+ * a FIFO. Throws UserError("token.unreadable" | "token.empty" | "token.too-long") naming the file.
  */
 export function readToken(file: string): string {
   let text: string;
@@ -44,15 +43,15 @@ export function readToken(file: string): string {
 }
 
 /**
- * Reads it once more, without ever waiting: a FIFO, such as that of a process substitution, was read to its end before.
- * Throws what `readToken` throws, and UserError("token.fifo") for a FIFO.
+ * Reads the token again, without ever waiting: a FIFO, such as that of a process substitution, was read to its end
+ * before. Throws what `readToken` throws, and UserError("token.fifo") for a FIFO.
  */
 export function rereadToken(file: string): string {
   let isFifo = false;
   try {
     isFifo = statSync(file).isFIFO();
   } catch {
-    // Reading it says why it can't be.
+    // `readToken` reports why the file is unreadable.
     return readToken(file);
   }
   if (isFifo) throw UserError.of("token.fifo", { file });

@@ -3,32 +3,32 @@ import { messageOf } from "../lib/errors.js";
 import type { SigningKey, VerificationKey } from "./signing-key.js";
 import { longestToken } from "./token-limit.js";
 
-/** Pinned: a token can't choose how it is verified. */
+/** Pinned: a token must not choose how it is verified. */
 const algorithm = "RS256";
 
 export interface TokenRequest {
   readonly name: string;
   readonly mesh: string;
-  /** Milliseconds; without it the token never expires. */
+  /** Validity in milliseconds; without it the token never expires. */
   readonly validFor?: number;
 }
 
-/** What a token proves, or why it proves nothing: for our log, while the peer is told neither. */
+/** The verified identity, or why the token is invalid: for our log only, never sent to the peer. */
 export type Verification =
   | { readonly kind: "valid"; readonly name: string; readonly mesh: string; readonly expires?: Date }
   | { readonly kind: "refused"; readonly reason: string };
 
-/** A JWT with the claims `Name` and `Mesh`, and `exp` when it is to expire; nothing of it is stored. */
+/** Issues a JWT with the claims `Name` and `Mesh`, and `exp` if it expires; nothing is stored. */
 export function issueToken(key: SigningKey, { name, mesh, validFor }: TokenRequest, now: Date): string {
-  // Rounded up: claims count seconds, and a token must not end before its time.
+  // Rounded up: claims have whole seconds, and a token must not expire early.
   const expiry = validFor === undefined ? {} : { exp: Math.ceil((now.getTime() + validFor) / 1000) };
   const claims = { Name: name, Mesh: mesh, ...expiry };
   return jwt.sign(claims, key.privateKey, { algorithm, keyid: key.kid, noTimestamp: true });
 }
 
 /**
- * Checks a token against the keys that may have signed it. One without a `kid` is tried with every key: the header is
- * only a hint (RFC 7515 4.1.4), the signature is the proof.
+ * Verifies a token with the keys that may have signed it. A token without `kid` is tried with every key: the header is
+ * only a hint (RFC 7515, 4.1.4), the signature is the proof.
  */
 export function verifyToken(keys: readonly VerificationKey[], token: string, now: Date): Verification {
   if (token === "") return refused("there is no token");
@@ -47,13 +47,13 @@ export function verifyToken(keys: readonly VerificationKey[], token: string, now
 
 const refused = (reason: string): Verification => ({ kind: "refused", reason });
 
-/** Words of a stranger, cut to what fits into a log line. */
+/** Untrusted text, truncated for the log. */
 const quoted = (value: unknown) => JSON.stringify(String(value).slice(0, 60));
 
-/** Exactly one way to write the same bytes: otherwise a token could be changed and stay valid. */
+/** Only the canonical encoding is accepted: otherwise a token could be altered and stay valid. */
 const isCanonical = (part: string) => Buffer.from(part, "base64url").toString("base64url") === part;
 
-/** The header of a compact JWT whose signature may be missing; undefined for anything else. */
+/** The header of a compact JWT, with or without signature; undefined for anything else. */
 function headerOf(token: string): Readonly<Record<string, unknown>> | undefined {
   const parts = token.split(".");
   if (parts.length !== 3 || !parts.every(isCanonical)) return undefined;

@@ -9,16 +9,16 @@ import { createKeyPair, type KeyType } from "./key-pair.js";
 
 export interface IdentityRequest {
   readonly mesh: string;
-  /** The services that a proxy may speak for, in any order; duplicates count once. At least one. */
+  /** The services of the proxy, in any order; duplicates count once. At least one. */
   readonly services: Iterable<string>;
   readonly keyType: KeyType;
   readonly now: Date;
   readonly validityMs: number;
 }
 
-/** A certificate for a proxy and its key; only in memory, never stored. */
+/** A proxy's certificate and key; in memory only, never stored. */
 export interface Identity {
-  /** Those that it names: sorted, each once. */
+  /** The services in the certificate, sorted, without duplicates. */
   readonly services: readonly string[];
   /** PEM. */
   readonly certificateChain: string;
@@ -34,12 +34,12 @@ const nobody = distinguishedName([]);
 const leaf = basicConstraints({ authority: false });
 const usages = {
   "ecdsa-p256": keyUsage("digitalSignature"),
-  // With an RSA key also for the key exchange of TLS 1.2, which Envoy's TLS library comes to demand.
+  // RSA also needs the usage for the key exchange of TLS 1.2, which Envoy's TLS library is going to require.
   "rsa-2048": keyUsage("digitalSignature", "keyEncipherment"),
 } as const satisfies Record<KeyType, Element>;
 const bothSides = extendedKeyUsage("serverAuth", "clientAuth");
 
-/** What all certificates of a root have in common. */
+/** The parts that all certificates of a root share. */
 interface Shared {
   readonly issuer: Element;
   readonly authorityKeyIdentifier: Element;
@@ -65,9 +65,10 @@ function uris(mesh: string, services: readonly string[]): { readonly uri: string
 }
 
 /**
- * A new key and a certificate for it that names all `services` of a proxy, valid from a minute ago for `validityMs`,
- * but not for longer than `root`.
- * @throws UserError `identity.service` where a service can't stand in a certificate, `identity.root` where `root` has expired
+ * Creates a key and a certificate with all `services` of a proxy, valid from a minute ago to `validityMs` from now, but
+ * not longer than `root`.
+ * @throws UserError `identity.service` for a service that is not valid in a certificate, `identity.root` if `root` has
+ * expired
  */
 export async function issueIdentity(root: SigningRoot, request: IdentityRequest): Promise<Identity> {
   const { mesh, keyType, now, validityMs } = request;

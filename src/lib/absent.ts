@@ -2,13 +2,13 @@ import { versionText, wantsDetails } from "./version.js";
 
 interface Absent {
   readonly name: string;
-  /** What the program does where it exists: a clause that follows its name. */
+  /** What the program does in Kubernetes mode: a clause that follows its name. */
   readonly does: string;
 }
 
 /**
- * The whole of a program that belongs to Kubernetes mode, until this version has that mode: it says so
- * instead of pretending, and answers `-h` and `version` like every other program.
+ * Stands in for a program of Kubernetes mode, which this version does not have yet: it says so, and supports `-h` and
+ * `version` like every other program.
  */
 export function absentProgram({ name, does }: Absent): (args: readonly string[]) => Promise<number> {
   const notice = `${name} ${does}. It belongs to Kubernetes mode, which this version does not include yet.`;

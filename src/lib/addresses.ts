@@ -1,8 +1,8 @@
 import { BlockList, isIP } from "node:net";
 
-/** A set of IP addresses; an IPv4 address inside IPv6 (`::ffff:127.0.0.1`) is that IPv4 address. */
+/** A set of IP addresses; an IPv4-mapped IPv6 address (`::ffff:127.0.0.1`) equals its IPv4 address. */
 export interface AddressSet {
-  /** False for what is no IP address. */
+  /** False for anything that is not an IP address. */
   has(address: string): boolean;
 }
 
@@ -13,7 +13,7 @@ export function addressSet(addresses: Iterable<string>, subnets: Iterable<readon
   for (const [address, prefix] of subnets) list.addSubnet(address, prefix, family(address));
   return {
     has(written) {
-      // The zone of a link-local address (`fe80::1%eth0`) says through which interface it is reached.
+      // The zone of a link-local address (`fe80::1%eth0`) names an interface and is not part of the address.
       const address = written.replace(/%.*$/, "");
       return isIP(address) !== 0 && list.check(address, family(address));
     },
@@ -21,11 +21,11 @@ export function addressSet(addresses: Iterable<string>, subnets: Iterable<readon
 }
 
 const allLoopback = addressSet(["::1"], [["127.0.0.0", 8]]);
-/** Nearly every peer on this machine has one of these; a look into a list of subnets costs as much as a small request. */
+/** A shortcut: nearly every local peer has one of these, and a subnet lookup costs as much as a small request. */
 const usualLoopback: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "::ffff:127.0.0.1"]);
 
-/** The addresses that mean every address of a machine. */
+/** The wildcard addresses. */
 export const unspecified = addressSet(["0.0.0.0", "::"]);
 
-/** The addresses by which a machine reaches itself and nobody else does. */
+/** The loopback addresses. */
 export const loopback: AddressSet = { has: (address) => usualLoopback.has(address) || allLoopback.has(address) };

@@ -22,9 +22,9 @@
  *       return runProgram({ name: "kuma-cp", description: "…", commands: [run], logLevel: "info" }, args);
  *     }
  *
- * `-h`, `help`, `version` and `--log-level` (when `logLevel` gives its default) come by themselves. A UserError
- * becomes its message, anything else a request to report it, both with exit code 1. Heavy modules are
- * imported inside `run`, so that `version` and `-h` stay light.
+ * `-h`, `help`, `version` and `--log-level` (if `logLevel` sets its default) are added automatically. A UserError is
+ * printed as its message, any other error with a request to report it, both with exit code 1. Import heavy modules
+ * inside `run`, so that `version` and `-h` stay fast.
  */
 import { type Command, commandTree, type Flags, type Io, type Node, type Program, text, toggle } from "./command.js";
 import { type Located, locate, parseWords, unknownCommand } from "./command-line.js";
@@ -36,7 +36,7 @@ import { visible, visibleLines } from "./visible.js";
 
 export { type Command, command, commandsWith, type Io, list, type Program, text, toggle } from "./command.js";
 
-/** Colours are for terminals that can show them; NO_COLOR, set to anything but nothing, is the user's no. */
+/** Whether to print colours: only to a terminal that supports them, and not if NO_COLOR is set to a non-empty value. */
 export function wantsColor(stdout: { readonly isTTY?: boolean }, env: Io["env"]): boolean {
   return stdout.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
 }
@@ -62,11 +62,11 @@ const helpCommand: Command = {
   path: "help",
   summary: "Help about any command",
   details: "Prints what -h or --help after the same words would print.",
-  // Never run: whatever follows the word names the command to explain.
+  // Never runs: `help` prints the page of the command named after it.
   async run() {},
 };
 
-/** Levels of the flag every program shares; `off` where a program has no such flag. */
+/** The `--log-level` flag. */
 function logLevelFlag(level: LogLevel): Flags {
   const choices = ["off", "info", "debug"];
   return {
@@ -74,7 +74,7 @@ function logLevelFlag(level: LogLevel): Flags {
   };
 }
 
-/** The program with what every program has. */
+/** Adds the commands and flags that every program has. */
 export function completeProgram(program: Program): { program: Program; tree: Node; globalFlags: Flags } {
   const level = program.logLevel === undefined ? {} : logLevelFlag(program.logLevel);
   const globalFlags = { ...program.globalFlags, ...level };
@@ -82,13 +82,19 @@ export function completeProgram(program: Program): { program: Program; tree: Nod
   return { program, tree, globalFlags };
 }
 
-/** The last place where a foreign text passes: only its line breaks are trusted, as messages of ours have some. */
+/**
+ * Escapes control characters: messages may contain untrusted text. Line breaks are kept, because our own messages have
+ * some.
+ */
 function render(error: UserError): string {
   const causes = error.causes.map(({ field, message }) => `* ${visible(field)}: ${visibleLines(message)}\n`);
   return `Error: ${visibleLines(error.message)}\n${causes.join("")}`;
 }
 
-/** Runs the command that the words name and returns the exit code: 0, or 1 after an error was written to stderr. */
+/**
+ * Runs the command named by the words. Returns the exit code: the command's own (0 by default), or that of an error,
+ * which is written to stderr.
+ */
 export async function runProgram(definition: Program, words: readonly string[], io: Io = processIo()): Promise<number> {
   const { program, tree, globalFlags } = completeProgram(definition);
   const located = locate(tree, globalFlags, words);
@@ -123,7 +129,7 @@ export async function runProgram(definition: Program, words: readonly string[], 
   }
 }
 
-/** The place whose help is wanted, undefined when a command is to run. Throws when the words lead nowhere. */
+/** The command or group whose help was requested; undefined if a command should run. Throws for an unknown command. */
 function helpTopic(located: Located, tree: Node, globalFlags: Flags, program: Program): Node | undefined {
   const { node, rest, wantsHelp } = located;
   if (node.command === helpCommand && !wantsHelp) {
@@ -134,7 +140,7 @@ function helpTopic(located: Located, tree: Node, globalFlags: Flags, program: Pr
   return node.command ? undefined : groupAt(located, globalFlags, program);
 }
 
-/** A group asked for by itself; with a word that names none of its commands, or an unknown flag, an error. */
+/** The group to print help for. Throws for a word that is none of its commands, and for an unknown flag. */
 function groupAt({ node, rest }: Located, globalFlags: Flags, program: Program): Node {
   const [word] = parseWords(globalFlags, rest).args;
   if (word !== undefined) throw unknownCommand(program.name, node, word);

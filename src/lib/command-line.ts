@@ -3,10 +3,10 @@ import { type Flag, type Flags, isHidden, type Node } from "./command.js";
 import { messageOf, UserError } from "./errors.js";
 import { nearest } from "./suggest.js";
 
-/** What the words of a command line lead to. */
+/** The command or group that a command line names. */
 export interface Located {
   readonly node: Node;
-  /** The words left over: flags, arguments and, in a group, the word that names no command. */
+  /** The remaining words: flags, arguments and, in a group, the unknown command. */
   readonly rest: readonly string[];
   readonly wantsHelp: boolean;
 }
@@ -21,8 +21,8 @@ function below(node: Node): Flags[] {
 }
 
 /**
- * Finds the command. Flags may stand before, between and after its words, so it takes the flags of all
- * commands below to know which words are values of flags. Nothing behind `--` is a command or asks for help.
+ * Finds the command. Flags may come before, between and after its words, so the flags of all commands below are needed
+ * to tell which words are values of flags. Words after `--` are neither commands nor a request for help.
  */
 export function locate(root: Node, globalFlags: Flags, args: readonly string[]): Located {
   const valued = new Set(
@@ -66,7 +66,7 @@ function childOf(node: Node, word: string): Node | undefined {
   return node.children.find((child) => child.words.at(-1) === word || child.aliases.includes(word));
 }
 
-/** The error for a word that is no command here. */
+/** The error for an unknown command. */
 export function unknownCommand(program: string, node: Node, word: string): UserError {
   const parent = [program, ...node.words].join(" ");
   const meant = nearest(word, knownWords(node));
@@ -78,7 +78,7 @@ function knownWords(node: Node): string[] {
   return node.children.filter((child) => !isHidden(child)).flatMap((child) => child.words.at(-1) ?? []);
 }
 
-/** The first flag among the words that none of the given flags is; undefined when all are known. */
+/** The error for the first unknown flag; undefined if all are known. */
 function unknownFlag(flags: Flags, rest: readonly string[]): UserError | undefined {
   const known = Object.values(flags).flatMap(namesOf);
   for (const arg of rest) {
@@ -101,7 +101,7 @@ function isLong(name: string): boolean {
   return name.startsWith("--");
 }
 
-/** `-ojson` and `-o=json` as people write them, in the two words that the parser takes. */
+/** Splits `-ojson` and `-o=json` into the two words that the parser expects. */
 function detachShort(flags: Flags, rest: readonly string[]): string[] {
   const end = rest.indexOf("--");
   return rest.flatMap((arg, index) => {
@@ -111,13 +111,13 @@ function detachShort(flags: Flags, rest: readonly string[]): string[] {
   });
 }
 
-/** The parser for one command: each flag under its key, and the positional arguments under one of our own. */
+/** The parser for one command: each flag under its key, the positional arguments under `positionalKey`. */
 function parserOf(flags: Flags): Cli {
   const positionals = Option.Rest({ name: "args" });
   const options = Object.entries(flags).map(([key, flag]) => {
     const descriptor = namesOf(flag).join(",");
     if (flag.kind === "toggle") return [key, Option.Boolean(descriptor)];
-    // The parser's own options of one value keep the last one that is given, and say nothing of the others.
+    // Clipanion's single-value options silently keep the last value given.
     return [key, Option.Array(descriptor)];
   });
   class Parsed extends Clipanion {
@@ -134,14 +134,14 @@ const positionalKey = "positional arguments";
 
 export interface Parsed {
   readonly values: Readonly<Record<string, unknown>>;
-  /** Keys of the flags that are among the words: the others have their defaults. */
+  /** Keys of the flags that the user gave; the others have their defaults. */
   readonly given: ReadonlySet<string>;
   readonly args: readonly string[];
 }
 
 /**
- * The values of a command's flags (global ones included) and its arguments, as many as are expected, or any
- * number where nothing is. Throws UserErrors with `usage` set for a command line that doesn't fit.
+ * Parses the flags (including global ones) and arguments of a command; without `expected`, any number of arguments is
+ * accepted. Throws UserErrors with `usage` set for an invalid command line.
  */
 export function parseWords(flags: Flags, rest: readonly string[], expected?: readonly string[]): Parsed {
   const words = detachShort(flags, rest);
@@ -169,7 +169,7 @@ export function parseWords(flags: Flags, rest: readonly string[], expected?: rea
   return { values: Object.fromEntries(values), given, args };
 }
 
-/** Why the parser refused the words: its own messages speak of neither the flag nor a way out. */
+/** Why the parser rejected the words: its own messages neither name the flag nor suggest a fix. */
 function explain(flags: Flags, words: readonly string[]): UserError | undefined {
   const unknown = unknownFlag(flags, words);
   if (unknown) return unknown;
@@ -190,7 +190,7 @@ function explain(flags: Flags, words: readonly string[]): UserError | undefined 
   return undefined;
 }
 
-/** The only value of a flag that takes one. */
+/** The value of a single-value flag. */
 function onlyValue({ name }: Flag<unknown>, values: readonly string[]): string {
   const [first = "", ...others] = values;
   const other = others.find((value) => value !== first);

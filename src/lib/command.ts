@@ -1,24 +1,24 @@
 import type { Readable } from "node:stream";
 import type { LogLevel } from "./logger.js";
 
-/** A flag of a command, made by `text`, `toggle` or `list`; `T` is what the command gets. */
+/** A flag of a command, created by `text`, `toggle` or `list`; `T` is the type of its value. */
 export interface Flag<T> {
   readonly kind: "text" | "toggle" | "list";
   /** The long name without its dashes: letters and dashes only. */
   readonly name: string;
   readonly short?: string;
-  /** Other long names that mean the same and are not listed in the help. */
+  /** Other long names, not listed in the help. */
   readonly aliases: readonly string[];
   readonly help: string;
   /** The kind of value that the help shows behind the name: `string`, `duration`. */
   readonly placeholder: string;
   readonly required: boolean;
   readonly default: T;
-  /** What completion may offer as a value. */
+  /** Values that completion suggests. */
   readonly choices?: readonly string[];
-  /** Of a list: whether commas within one value separate several. */
+  /** For lists: whether commas separate several values. */
   readonly commas: boolean;
-  /** From the given text to the value; a UserError becomes `invalid argument "x" for "--name" flag: …`. */
+  /** Converts the text to the value; a UserError becomes `invalid argument "x" for "--name" flag: …`. */
   readonly parse?: (raw: string) => T;
 }
 
@@ -33,7 +33,10 @@ interface FlagOptions {
 
 const plainFlag = { aliases: [], placeholder: "string", required: false, commas: false };
 
-/** A flag with one value: given twice with different ones it is an error. Without a default it is undefined when not given; a required one is never undefined. */
+/**
+ * A flag with one value; giving it twice with different values is an error. Without a default the value is undefined if
+ * not given; a required one is never undefined.
+ */
 export function text(name: string, options: FlagOptions & { default: string }): Flag<string>;
 export function text(name: string, options: FlagOptions & { required: true }): Flag<string>;
 export function text<T>(name: string, options: FlagOptions & { parse: (raw: string) => T; default: T }): Flag<T>;
@@ -43,7 +46,7 @@ export function text(name: string, options: FlagOptions & { default?: unknown })
   return { ...plainFlag, ...options, kind: "text", name, default: options.default };
 }
 
-/** A flag without a value: true when given. */
+/** A boolean flag without a value. */
 export function toggle(name: string, options: FlagOptions): Flag<boolean> {
   return { ...plainFlag, ...options, kind: "toggle", name, placeholder: "", default: false };
 }
@@ -57,13 +60,13 @@ export function list(name: string, options: FlagOptions & { commas?: boolean }):
 export type Flags = Readonly<Record<string, Flag<any>>>;
 export type FlagValues<F extends Flags> = { readonly [Key in keyof F]: F[Key]["default"] };
 
-/** The world outside, as a parameter: tests pass their own. */
+/** The process's streams and environment, as a parameter that tests replace. */
 export interface Io {
   readonly stdin: Readable;
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Colours are wanted: standard output is a terminal and NO_COLOR is not set. */
+  /** Whether to print colours; see `wantsColor`. */
   readonly color: boolean;
 }
 
@@ -73,11 +76,14 @@ export interface Sink {
 
 export interface Invocation<F extends Flags, G extends Flags> {
   readonly flags: FlagValues<F>;
-  /** The words that are neither command nor flag, as many as the definition's `args` allows. */
+  /** The positional arguments, as many as the definition's `args` allows. */
   readonly args: readonly string[];
   /** Values of the program's own global flags. */
   readonly globals: FlagValues<G>;
-  /** Keys of the flags, global or not, that the user gave: a default may mean less than the same value given. */
+  /**
+   * Keys of the flags, global or not, that the user gave: a given value may override what the same value as a default
+   * does not.
+   */
   readonly given: ReadonlySet<string>;
   readonly logLevel: LogLevel;
   readonly io: Io;
@@ -86,31 +92,31 @@ export interface Invocation<F extends Flags, G extends Flags> {
 export interface Definition<F extends Flags, G extends Flags> {
   /** The words after the program's name: "config control-planes add"; "" is the program itself. */
   readonly path: string;
-  /** Other last words that mean the same command. */
+  /** Other last words for the same command. */
   readonly aliases?: readonly string[];
-  /** One line, in the list of commands and on top of the command's help. */
+  /** One line, shown in the list of commands and at the top of the command's help. */
   readonly summary: string;
   /** More paragraphs for the command's own help. */
   readonly details?: string;
   readonly examples?: readonly string[];
   /**
-   * The positional arguments in order, as the usage line shows them: ["TYPE", "NAME"], those that may be left out in
-   * brackets; "any" for however many.
+   * The positional arguments in order, as the usage line shows them: ["TYPE", "NAME"], optional ones in brackets; "any"
+   * for any number.
    */
   readonly args?: readonly string[] | "any";
-  /** What completion may offer for a positional argument. */
+  /** Values that completion suggests, by positional argument. */
   readonly argChoices?: readonly (readonly string[])[];
   readonly flags?: F;
-  /** Returns the exit code, 0 when it returns nothing. */
+  /** Returns the exit code; default: 0. */
   // biome-ignore lint/suspicious/noConfusingVoidType: an async function without a return is of this type
   readonly run: (invocation: Invocation<F, G>) => Promise<number | void>;
 }
 
-/** A definition with its types forgotten, as the shell handles it. */
+/** A definition with erased flag types. */
 // biome-ignore lint/suspicious/noExplicitAny: what a command gets was checked where it was defined
 export type Command = Definition<any, any>;
 
-/** Ties a command's `run` to the types of its flags. */
+/** Defines a command whose `run` is typed by its flags. */
 export function command<const F extends Flags = Record<never, never>>(
   definition: Definition<F, Record<never, never>>,
 ): Command {
@@ -133,20 +139,20 @@ export interface Program {
   readonly name: string;
   readonly description: string;
   readonly commands: readonly Command[];
-  /** Commands that only hold commands: `config` of `config view`. */
+  /** Commands that only group others: `config` of `config view`. */
   readonly groups?: readonly Group[];
-  /** Flags of every command. `--log-level` is there without being named here. */
+  /** Flags of every command, besides `--log-level`. */
   readonly globalFlags?: Flags;
   /** The default of `--log-level`; a program without it has no such flag. */
   readonly logLevel?: LogLevel;
 }
 
-/** Commands that other programs call, such as `__complete`: people are neither shown nor offered them. */
+/** Whether a command is for programs only, such as `__complete`: help and suggestions leave it out. */
 export function isHidden(node: Node): boolean {
   return node.words.at(-1)?.startsWith("__") === true;
 }
 
-/** A place in the tree of commands: a command, a group, or (the root of most programs) just a set of commands. */
+/** A node of the command tree: a command, a group, or (the root of most programs) just a set of commands. */
 export interface Node {
   readonly words: readonly string[];
   readonly summary: string;

@@ -1,10 +1,10 @@
 /**
- * The FIFO, in kuma-dp's config dir and so in Envoy's working directory, that access logs for TCP collectors pass
- * through. Each line begins with `host:port;`: the control plane has Envoy write it, kuma-dp goes by it.
+ * The FIFO for access logs to TCP collectors, in kuma-dp's config dir and so in Envoy's working directory. Each line
+ * begins with `host:port;`: the control plane has Envoy write this prefix, and kuma-dp forwards the line accordingly.
  */
 export const accessLogFifo = "access-logs.fifo";
 
-/** The files that kuma-dp has in its config dir, and that nobody may have Envoy write logs to. */
+/** The files of kuma-dp in its config dir; Envoy must never be configured to write logs to them. */
 export const configDirFiles: readonly string[] = [
   "bootstrap.yaml",
   "bootstrap.next.yaml",

@@ -1,15 +1,15 @@
 import { setTimeout as wait } from "node:timers/promises";
 
 interface Backoff {
-  /** Milliseconds to wait before the next try. */
+  /** Milliseconds to wait before the next attempt. */
   next(): number;
-  /** After a success: start again from the first wait. */
+  /** Restarts from the first delay, after a success. */
   reset(): void;
 }
 
 /**
- * Waits that double from `first` up to `max` milliseconds. With jitter (the default) each is
- * between half and all of that, so that many clients of a server that came back don't knock at once.
+ * Exponential backoff from `first` up to `max` milliseconds. With jitter (the default) each delay is between half and
+ * all of that, so that the clients of a server that comes back don't reconnect at once.
  */
 export function backoff(options: { first: number; max: number; jitter?: boolean; random?: () => number }): Backoff {
   const { first, max, jitter = true, random = Math.random } = options;

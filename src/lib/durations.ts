@@ -30,7 +30,7 @@ export function parseDuration(text: string): number {
   return sign * total;
 }
 
-/** Go's way of writing a duration, cut to whole seconds and without days: `0s`, `45s`, `4m0s`, `50h0m1s`. */
+/** A duration in Go's syntax, truncated to whole seconds and without days: `0s`, `45s`, `4m0s`, `50h0m1s`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.trunc(milliseconds / 1000);
   if (seconds < 0) return `-${formatDuration(-milliseconds)}`;

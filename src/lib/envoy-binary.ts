@@ -3,7 +3,7 @@ import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { messageOf, UserError } from "./errors.js";
 
-/** Where to look from; everything that a lookup depends on. */
+/** Everything that a lookup depends on. */
 export interface LookupPlace {
   /** The PATH variable. */
   readonly searchPath: string;
@@ -12,19 +12,19 @@ export interface LookupPlace {
   readonly workingDirectory: string;
 }
 
-/** The name that is looked for when nobody configured one. */
+/** The default name of the Envoy binary. */
 export const defaultEnvoy = "envoy";
 
 const isPath = (configured: string) => configured.includes("/");
 
 /**
- * The places of an Envoy in the order in which they are tried, by the rules of a shell: a configured name with a slash is
- * a path and the only place, any other is looked up in PATH, then beside kuma-dp, then in the working directory.
+ * The paths where Envoy is looked for, in order. As in a shell, a name with a slash is a path and the only candidate;
+ * any other name is looked up in PATH, then beside kuma-dp, then in the working directory.
  */
 export function candidates(configured: string, place: LookupPlace): string[] {
   if (isPath(configured)) return [path.resolve(place.workingDirectory, configured)];
   const directories = [
-    // Relative entries of PATH run whatever lies in the current directory: never.
+    // Relative entries of PATH are skipped: they would run whatever is in the current directory.
     ...place.searchPath.split(path.delimiter).filter((directory) => path.isAbsolute(directory)),
     path.dirname(place.self),
     place.workingDirectory,
@@ -32,7 +32,7 @@ export function candidates(configured: string, place: LookupPlace): string[] {
   return [...new Set(directories.map((directory) => path.join(directory, configured)))];
 }
 
-/** Why a file can't be executed; undefined when it can. */
+/** Why a file can't be executed; undefined if it can. */
 function obstacle(file: string): string | undefined {
   try {
     const facts = statSync(file);
@@ -48,10 +48,9 @@ function obstacle(file: string): string | undefined {
 }
 
 /**
- * The first candidate that can be executed, links resolved. What the user configured is used or refused: nothing else
- * takes its place.
- * @throws UserError `envoy.not-executable` that names it and what is wrong with it, `envoy.not-found` that lists the places
- * tried
+ * The first executable candidate, with symbolic links resolved. A configured path is used or rejected, never replaced
+ * by another.
+ * @throws UserError `envoy.not-executable` naming the file and the problem, `envoy.not-found` listing the paths tried
  */
 export function findEnvoy(configured: string, place: LookupPlace): string {
   const tried = candidates(configured, place).map((file) => ({ file, problem: obstacle(file) }));
@@ -67,10 +66,10 @@ export function findEnvoy(configured: string, place: LookupPlace): string {
   throw UserError.of("envoy.not-found", { what, places });
 }
 
-/** Envoy's builds are linked against this version of the C library or a later one. */
+/** Envoy's builds need this version of glibc or a later one. */
 const neededGlibc = "2.31";
 
-/** What the dynamic loader's complaint means, undefined when the text is not one. */
+/** Explains an error of the dynamic loader; undefined for any other text. */
 export function explainLoaderFailure(output: string): string | undefined {
   const wanted = /version [`']GLIBC_([\d.]+)' not found/.exec(output)?.[1];
   if (wanted !== undefined) {
@@ -80,10 +79,10 @@ export function explainLoaderFailure(output: string): string | undefined {
   return library === undefined ? undefined : `the shared library ${library} is missing on this machine`;
 }
 
-/** The first one without the API before v3; what is older has v3 in part. */
+/** The first minor release without xDS v2; older ones support v3 only in part. */
 const oldestMinor = 18;
 
-/** What an Envoy says of its version that is too old for our configuration; undefined when it is not. */
+/** The error for an Envoy that is too old for our configuration, from its version output; undefined if it is not. */
 export function explainOldEnvoy(output: string): string | undefined {
   const [, version = "", major, minor] = /\bversion: [^/\s]+\/((\d+)\.(\d+)\.\d+)/.exec(output) ?? [];
   if (major !== "1" || Number(minor) >= oldestMinor) return undefined;
@@ -91,14 +90,14 @@ export function explainOldEnvoy(output: string): string | undefined {
 }
 
 /**
- * Asks why an Envoy that ended at once could not run at all, by starting it for its version only. Done after the
- * failure, not before each start, so that it costs nothing where all is well. Undefined when the binary does run, and is not too old.
+ * Finds out why an Envoy that exited at once cannot run at all, by asking it for its version. Done after a failure, not
+ * before each start, so that it costs nothing normally. Undefined if the binary runs and is not too old.
  */
 export function diagnose(binary: string, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     execFile(binary, ["--version"], { timeout: timeoutMs }, (error, stdout, stderr) => {
       if (error === null) resolve(explainOldEnvoy(stdout));
-      // The file is there, so what is missing is the loader that it names: a system without glibc.
+      // The file exists, so ENOENT means that its dynamic loader is missing: a system without glibc.
       else if (error.code === "ENOENT") resolve(`this machine has no glibc, and Envoy needs ${neededGlibc} or newer`);
       else if (error.code === "EACCES") resolve("this user may not execute it");
       else if (error.code === "ENOEXEC") resolve("it was built for another kind of machine, or is not a program");

@@ -4,7 +4,7 @@ import { filled } from "./errors/entry.js";
 
 export { messageOf } from "./errors/entry.js";
 
-/** One thing that is wrong with an input: where (`networking.inbound[0].tags["service"]`) and what. */
+/** One problem of an input: where (`networking.inbound[0].tags["service"]`) and what. */
 export interface Cause {
   readonly field: string;
   readonly message: string;
@@ -12,11 +12,11 @@ export interface Cause {
 
 interface Details {
   readonly causes?: readonly Cause[];
-  /** The lower-level error, for the log; the parameter `reason` where that is an error. */
+  /** The underlying error, for the log; the parameter `reason` if that is an error. */
   readonly cause?: unknown;
 }
 
-/** An error meant for the user: shown as its message, never with a stack. Whatever else is thrown is a bug. */
+/** An error meant for the user, shown as its message and never with a stack. Any other exception is a bug. */
 export class UserError extends Error {
   readonly id: FailureId;
   readonly causes: readonly Cause[];
@@ -28,7 +28,7 @@ export class UserError extends Error {
     this.causes = causes;
   }
 
-  /** The error of the catalogue that has this id. */
+  /** The catalogue's error with this id. */
   static of<Id extends FailureId>(
     id: Id,
     ...rest: Given<ParametersOf<(typeof failures)[Id]["message"]>, [details?: Details]>
@@ -38,7 +38,7 @@ export class UserError extends Error {
     return new UserError(id, filled(failures[id].message, parameters), { cause, ...details });
   }
 
-  /** The same error, with a message that says what was being done. */
+  /** The same error, with a message that adds the context. */
   within<Name extends keyof typeof contexts>(
     name: Name,
     parameters: Omit<ParametersOf<(typeof contexts)[Name]>, "reason">,
@@ -47,7 +47,7 @@ export class UserError extends Error {
     return new UserError(this.id, message, { causes: this.causes, cause: this });
   }
 
-  /** The command line itself was wrong: the program shows the usage as well. */
+  /** True if the command line itself was invalid: the program then prints the usage as well. */
   get usage(): boolean {
     return failures[this.id].usage;
   }

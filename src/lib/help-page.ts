@@ -1,6 +1,6 @@
 import { type Command, type Flag, type Flags, isHidden, type Node } from "./command.js";
 
-/** Two columns: a name and what it is for. */
+/** Two columns: a name and its description. */
 type Row = readonly [name: string, about: string];
 
 function section(title: string, rows: readonly Row[]): string[] {
@@ -38,7 +38,7 @@ function usageLines(program: string, node: Node): string[] {
   return [...direct, ...(children.length > 0 ? [`${name} [command]`] : [])].map((line) => `  ${line}`);
 }
 
-/** What follows an error in the command line itself: how the command is used. */
+/** The usage that is printed after an error in the command line. */
 export function usagePage(program: string, node: Node, globalFlags: Flags): string {
   return body(program, node, globalFlags).join("\n");
 }

@@ -1,8 +1,8 @@
 import type { Steps } from "./steps.js";
 
-/** What a JSON text may hold at most. */
+/** Limits on a JSON text. */
 export interface JsonBounds {
-  /** Lists and objects inside of each other. */
+  /** Nesting depth of lists and objects. */
   readonly deepest: number;
   /** Elements of one list. */
   readonly elements: number;
@@ -12,7 +12,7 @@ export interface JsonBounds {
   readonly values: number;
 }
 
-/** A text that holds more than it may. */
+/** The text exceeds a limit. */
 export class BeyondBounds extends Error {}
 
 const blank = /[ \t\n\r]*/y;
@@ -31,7 +31,7 @@ const expected: Readonly<Record<string, string>> = {
   end: "the end of the text",
 };
 
-/** Where the value that comes next belongs: `a.b[2]`. */
+/** The path of the next value: `a.b[2]`. */
 function place(open: readonly Open[]): string {
   let path = "";
   for (const { list, key } of open.map((one) => ({ key: "", ...one }))) {
@@ -43,8 +43,8 @@ function place(open: readonly Open[]): string {
 }
 
 /**
- * Reads a JSON text as `JSON.parse` does, in steps of some hundred values.
- * @throws SyntaxError for what is no JSON, BeyondBounds for what is too large, with its place
+ * Parses JSON like `JSON.parse`, in steps of some hundred values.
+ * @throws SyntaxError for invalid JSON, BeyondBounds with the path for what exceeds a limit
  */
 export function* parseJsonInSteps(text: string, bounds: JsonBounds): Steps<unknown> {
   const open: Open[] = [];
@@ -65,7 +65,7 @@ export function* parseJsonInSteps(text: string, bounds: JsonBounds): Steps<unkno
     position = blank.lastIndex;
   };
 
-  /** Reads a string; the closing quote is the first that an even number of backslashes precedes. */
+  /** Reads a string; the closing quote is the first one after an even number of backslashes. */
   function string(): string {
     let end = position;
     for (;;) {
@@ -129,7 +129,7 @@ export function* parseJsonInSteps(text: string, bounds: JsonBounds): Steps<unkno
       value = one.list ?? one.object;
     } else value = scalar();
 
-    // The value is whole, and with it perhaps some of those around it.
+    // The value is complete, and maybe some of those that enclose it, too.
     for (;;) {
       const around = open.at(-1);
       skip();

@@ -1,13 +1,13 @@
 export type JsonObject = Record<string, unknown>;
 
-/** True for what JSON and YAML call an object, and for nothing else. */
+/** True for a JSON or YAML object, and for nothing else. */
 export function isJsonObject(input: unknown): input is JsonObject {
   if (typeof input !== "object" || input === null) return false;
   const prototype: unknown = Object.getPrototypeOf(input);
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The value that a text holds; undefined when it is not JSON. */
+/** Parses JSON; undefined if the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -16,7 +16,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** The object that a text holds; undefined for any other text. */
+/** Parses a JSON object; undefined for any other text. */
 export function parseJsonObject(text: string): JsonObject | undefined {
   const value = parseJson(text);
   return isJsonObject(value) ? value : undefined;

@@ -5,7 +5,7 @@ export type LogLevel = "off" | "info" | "debug";
 export type LogFormat = "text" | "json";
 type Values = Record<string, unknown>;
 
-/** One line an event. Names are dotted and nest by `child`: `xds-server` and its `diagnostics`. */
+/** Writes one line per event. Logger names are dotted and nest by `child`: `xds-server.diagnostics`. */
 export interface Logger {
   info(message: string, values?: Values): void;
   error(message: string, values?: Values): void;
@@ -18,7 +18,7 @@ interface Options {
   readonly name: string;
   readonly level: LogLevel;
   readonly format?: LogFormat;
-  /** Takes a line with its line break; standard error when not given. */
+  /** Receives each line with its line break; default: standard error. */
   readonly write?: (line: string) => void;
   readonly now?: () => Date;
 }
@@ -37,7 +37,7 @@ export function parseLogFormat(text: string): LogFormat {
   throw UserError.of("log-format.unknown", { format: text, formats: "text and json" });
 }
 
-/** `tokenPath` is not a secret, `dataplaneToken` is: the end of the name decides. */
+/** The end of the name decides: `tokenPath` is not a secret, `dataplaneToken` is. */
 const secretName =
   /(password|passphrase|secret|token|credentials?|authorization|cookie|(private|signing|client)[-_]?key)$/i;
 
@@ -51,7 +51,7 @@ function timestamp(date: Date): string {
   return `${local}${offset < 0 ? "-" : "+"}${two(Math.floor(minutes / 60))}${two(minutes % 60)}`;
 }
 
-/** Of identical messages: the first 100 of a second, then every 100th. */
+/** Samples identical messages: the first 100 per second, then every 100th. */
 function createSampler(now: () => Date): (message: string) => boolean {
   const first = 100;
   const thereafter = 100;
@@ -72,7 +72,7 @@ function createSampler(now: () => Date): (message: string) => boolean {
 export function createLogger(options: Options): Logger {
   const { level, format = "text", now = () => new Date() } = options;
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
-  // Debug is for looking closely: nothing is left out there.
+  // Debug logs are complete.
   const passes = level === "debug" ? () => true : createSampler(now);
 
   function plain(key: string, value: unknown): unknown {

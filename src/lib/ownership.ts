@@ -1,24 +1,24 @@
-/** What `fstat` tells of a file or directory, as far as trust in it depends on that. */
+/** The `fstat` fields that decide whether a file or directory can be trusted. */
 export interface FileFacts {
   readonly uid: number;
   readonly mode: number;
 }
 
 const writableByOthers = 0o022;
-/** Where it is set, a directory's entries belong to who made them: /tmp. */
+/** In a directory with this bit, such as /tmp, only the owner of an entry may replace it. */
 const sticky = 0o1000;
 
 /**
- * Who could change the content under us, as an ending of "… which": another user that owns it. Root and the user `uid`
- * are trusted; undefined when the owner is one of them.
+ * The problem with the owner, who could change the content at any time, to complete "… which"; undefined if the owner
+ * is trusted: root or the user `uid`.
  */
 export function foreignOwner({ uid: owner }: FileFacts, uid = process.getuid?.() ?? 0): string | undefined {
   return owner === uid || owner === 0 ? undefined : `belongs to user ${owner}, not to user ${uid} or root`;
 }
 
 /**
- * Why no secret may be written into a directory, as an ending of "… which": another user owns it, or others may
- * replace what it holds. Undefined when it may.
+ * Why no secret may be written to a directory, to complete "… which": another user owns it, or others may replace its
+ * files. Undefined if it is safe.
  */
 export function unsafeDirectory(facts: FileFacts, uid = process.getuid?.() ?? 0): string | undefined {
   const foreign = foreignOwner(facts, uid);

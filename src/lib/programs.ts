@@ -1,6 +1,6 @@
 import path from "node:path";
 
-/** The short first words; `kuma cp run` and `kuma-cp run` are the same. */
+/** Short names of the programs: `kuma cp run` and `kuma-cp run` are the same. */
 export type Word = "cp" | "dp" | "ctl" | "injector" | "echo" | "init";
 
 interface Program {
@@ -29,8 +29,8 @@ function find(name: string): Program | undefined {
 }
 
 /**
- * The program that was asked for. The name under which the executable was started decides (a symlink
- * is enough); under any other name, such as `kuma` or the `node` of a development run, the first word does.
+ * Chooses the program to run. The name of the executable decides (a symlink is enough); under any other name, such as
+ * `kuma` or the `node` of a development run, the first word does.
  */
 export function choose(argv0: string, args: readonly string[]): Choice {
   const name = path.basename(argv0);
@@ -43,7 +43,7 @@ export function choose(argv0: string, args: readonly string[]): Choice {
   return program ? { kind: "program", program, args: rest } : { kind: "unknown", word };
 }
 
-/** What `kuma` prints about itself. */
+/** The list of programs that `kuma` prints. */
 export function programList(): string {
   const rows = programs.map(({ word, name, purpose }) => `  ${name.padEnd(14)} ${word.padEnd(9)} ${purpose}`);
   return [

@@ -1,7 +1,7 @@
-/** Does the work when its turn comes; undefined, at once, when too many others wait already. */
+/** Runs the work when its turn comes; returns undefined at once if too many others are waiting. */
 export type Semaphore = <T>(work: () => Promise<T>) => Promise<T | undefined>;
 
-/** Lets a few works go on at a time, first come first served. */
+/** Limits concurrent work, first come, first served. */
 export function createSemaphore(atOnce: number, waiting: number): Semaphore {
   const queue: (() => void)[] = [];
   let running = 0;
@@ -9,7 +9,7 @@ export function createSemaphore(atOnce: number, waiting: number): Semaphore {
   return async (work) => {
     if (running >= atOnce) {
       if (queue.length >= waiting) return undefined;
-      // Whoever ends hands its place over, so that nobody who comes now can take it.
+      // A finished task hands its slot to the next waiter, so that no newcomer can take it.
       await new Promise<void>((resolve) => void queue.push(resolve));
     } else running += 1;
     try {

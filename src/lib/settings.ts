@@ -5,26 +5,26 @@ import { isJsonObject } from "./json.js";
 import { nearest } from "./suggest.js";
 
 /**
- * Reads one value. `raw` is text from the environment or a flag, or whatever the YAML file holds;
- * `name` is how the user wrote the setting and stands in the message of the UserError.
+ * Reads one value. `raw` is text from the environment or a flag, or any value of the YAML file; `name` is the setting's
+ * name as the user wrote it, for the message of the UserError.
  */
 export interface Parser<T> {
   (raw: unknown, name: string): T;
-  /** For text an empty variable is a value; everywhere else it is the same as no variable. */
+  /** True for text, where an empty variable is a value; otherwise it is the same as an unset one. */
   readonly takesEmpty?: boolean;
 }
 
 export interface Setting<T> {
-  /** Where it stands in the YAML file: `apiServer.port`. */
+  /** Path in the YAML file: `apiServer.port`. */
   readonly path: string;
-  /** Environment variables, the most wanted first. */
+  /** Environment variables, the preferred one first. */
   readonly env: readonly string[];
   readonly default: T;
   readonly parse: Parser<T>;
-  /** What it is for, in one sentence, for the documentation. */
+  /** One sentence for the documentation. */
   readonly sentence: string;
   readonly secret?: boolean;
-  /** How the value is written in YAML and in `/config`, where that is not the value itself. */
+  /** The value's form in YAML and `/config`, if it is not the value itself. */
   readonly show?: (value: T) => unknown;
 }
 
@@ -40,10 +40,10 @@ export interface Resolved<Table extends SettingsTable> {
 }
 
 export interface Sources {
-  /** The parsed YAML document and where it came from. */
+  /** The parsed YAML document and its path. */
   readonly file?: { readonly path: string; readonly document: unknown };
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Values of flags by the key of the setting; undefined is a flag that was not given. */
+  /** Values of flags by the key of the setting; undefined if not given. */
   readonly flags?: Readonly<Record<string, unknown>>;
 }
 
@@ -60,7 +60,7 @@ interface FromFile {
   readonly problems: readonly string[];
 }
 
-/** The values that the file holds, by path, and what in it is not a setting. */
+/** The values in the file, by path, and the keys that are not settings. */
 function readDocument(table: SettingsTable, document: unknown): FromFile {
   const paths = new Set(Object.values(table).map((setting) => setting.path));
   const branches = new Set([...paths].flatMap((path) => parents(path)));
@@ -96,8 +96,8 @@ function parents(path: string): string[] {
 }
 
 /**
- * Defaults < file < environment < flags, resolved once into one frozen object. Everything that is wrong
- * is reported together as UserError("settings.invalid"); variables of ours that nothing reads are warnings.
+ * Defaults < file < environment < flags, resolved once into one frozen object. All errors are reported together as
+ * UserError("settings.invalid"); unknown variables with our prefix are warnings.
  */
 export function resolveSettings<Table extends SettingsTable>(table: Table, sources: Sources): Resolved<Table> {
   const { env, flags = {} } = sources;
@@ -176,14 +176,14 @@ const spellings: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   ...["0", "f", "F", "FALSE", "false", "False", false].map((word) => [word, false] as const),
 ]);
 
-/** A YAML boolean, or text in one of the spellings that Go's ParseBool takes. */
+/** A YAML boolean, or text in one of the spellings that Go's ParseBool accepts. */
 export const bool: Parser<boolean> = (raw, name) => {
   const value = spellings.get(raw);
   if (value === undefined) throw wrong(name, raw, "true or false");
   return value;
 };
 
-/** A whole number of `min` to `max`, both included. */
+/** An integer from `min` to `max`, inclusive. */
 export function int(min: number, max: number = Number.MAX_SAFE_INTEGER): Parser<number> {
   const expected =
     max === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`;
@@ -196,10 +196,10 @@ export function int(min: number, max: number = Number.MAX_SAFE_INTEGER): Parser<
   };
 }
 
-/** 0 to 65535; 0 asks for any free port. */
+/** 0 to 65535; 0 means any free port. */
 export const port: Parser<number> = int(0, 65535);
 
-/** Milliseconds of at least `min`, written in Go's syntax. */
+/** A duration in Go's syntax, of at least `min` milliseconds. */
 export function durationSetting(min = 0): Parser<number> {
   return (raw, name) => {
     const expected = `a duration such as 300ms, 1s or 720h${min > 0 ? ` of at least ${min}ms` : ""}`;
@@ -215,7 +215,7 @@ export function durationSetting(min = 0): Parser<number> {
   };
 }
 
-/** A YAML list of texts, or one text with commas between the elements. */
+/** A YAML list of texts, or a comma-separated text. */
 export const list: Parser<readonly string[]> = (raw, name) => {
   if (typeof raw === "string") {
     return raw

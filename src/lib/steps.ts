@@ -1,7 +1,9 @@
-/** Work in short steps, for a microsecond or a few milliseconds each: between two of them others may have their turn. */
+/**
+ * Work in short steps, of a microsecond to a few milliseconds each; the caller may yield to other work between them.
+ */
 export type Steps<T> = Generator<void, T, void>;
 
-/** Does all steps at once. */
+/** Runs all steps at once. */
 export function finish<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next();

@@ -1,9 +1,9 @@
-/** What people get right anyway: `traffic_logs`, `TrafficLogs` and `traffic-logs` are one word. */
+/** Ignores case, dashes and underscores: `traffic_logs`, `TrafficLogs` and `traffic-logs` are the same word. */
 function essence(word: string): string {
   return word.toLowerCase().replace(/[-_]/g, "");
 }
 
-/** Edits (insert, delete, replace, swap of neighbours) between two words. */
+/** The edit distance of two words: insertions, deletions, replacements, swaps of neighbours. */
 function distance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -23,12 +23,12 @@ function distance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** Longer than any name we have: a hostile word must not cost a quadratic comparison. */
+/** Longer than any known name: a hostile word must not cost a quadratic comparison. */
 const longestWord = 80;
 
 /**
- * The known word that the given one was probably meant to be, or undefined when none is close:
- * one edit for words of up to three letters, two up to six, three beyond.
+ * The known word that was probably meant, or undefined if none is close: within one edit for words of up to three
+ * letters, two up to six, three beyond.
  */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   const wanted = essence(word);
@@ -37,7 +37,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   let allowed = wanted.length <= 3 ? 1 : wanted.length <= 6 ? 2 : 3;
   for (const candidate of known) {
     const edits = distance(wanted, essence(candidate));
-    // A word of which no letter is left is another word, however few edits that took.
+    // If every letter was replaced, it is a different word, however few edits that took.
     if (edits <= allowed && edits < wanted.length) {
       found = candidate;
       allowed = edits - 1;

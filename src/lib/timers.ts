@@ -1,4 +1,4 @@
-/** Timers as the caller provides them, so that tests need not wait. */
+/** Injected timers, so that tests need not wait. */
 export interface Timers {
   set(callback: () => void, milliseconds: number): unknown;
   clear(timer: unknown): void;

@@ -1,4 +1,4 @@
-/** What the build stamps into the bundle; absent when the sources run without one. */
+/** Build information that the bundle contains; absent when running from sources. */
 interface Build {
   readonly version: string;
   readonly gitTag: string;
@@ -10,13 +10,13 @@ declare const __BUILD__: Build | undefined;
 
 const unknown = "unknown";
 
-/** Which build this is; `unknown` wherever nothing was stamped. */
+/** This build; every field is `unknown` when running from sources. */
 export const build: Build =
   typeof __BUILD__ === "undefined"
     ? { version: unknown, gitTag: unknown, gitCommit: unknown, buildDate: unknown }
     : __BUILD__;
 
-/** The text of `version`, and of `version --detailed` in its four lines, without the last line break. */
+/** The output of `version`, or of `version --detailed` with four lines, without the final line break. */
 export function versionText(detailed: boolean): string {
   if (!detailed) return build.version;
   return [
@@ -27,7 +27,7 @@ export function versionText(detailed: boolean): string {
   ].join("\n");
 }
 
-/** True for the flags that ask `version` for its long form, undefined for arguments that it does not know. */
+/** True if the arguments request the detailed form, undefined if one is unknown. */
 export function wantsDetails(args: readonly string[]): boolean | undefined {
   if (args.length === 0) return false;
   return args.every((arg) => arg === "-a" || arg === "--detailed") ? true : undefined;

@@ -1,6 +1,7 @@
 /**
- * What steers a terminal, or changes how the text around it reads: control characters (C0, DEL, C1), line and paragraph
- * separators, invisible format characters such as direction overrides and byte order marks, and halves of surrogate pairs.
+ * Characters that control a terminal, or change how the surrounding text reads: control characters (C0, DEL, C1), line
+ * and paragraph separators, invisible format characters such as direction overrides and byte order marks, and halves of
+ * surrogate pairs.
  */
 const steering = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
@@ -26,8 +27,8 @@ function escaped(character: string): string {
 }
 
 /**
- * The text in one line for a terminal or a log: control and format characters are shown as escapes (`\n`, `\u001b`),
- * everything else stays as it is.
+ * Makes text safe for one line of a terminal or a log: control and format characters are shown as escapes (`\n`,
+ * `\u001b`), everything else is kept.
  */
 export const visible = (text: string): string =>
   text.replaceAll(steering, (character) => short.get(character) ?? escaped(character));
@@ -36,7 +37,7 @@ export const visible = (text: string): string =>
 export const visibleLines = (text: string): string => text.replaceAll(steeringInLines, escaped);
 
 /**
- * JSON text with everything escaped that JSON itself lets pass though it steers a terminal. A parser reads it back to
- * the same value: outside of strings JSON has no such characters but line breaks and tabs.
+ * Escapes the characters that JSON allows but that control a terminal. A parser reads the same value back: outside of
+ * strings, JSON has no such characters except line breaks and tabs.
  */
 export const visibleJson = visibleLines;

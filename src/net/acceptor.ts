@@ -7,24 +7,24 @@ import { openFilesLimit } from "./open-files.js";
 import { inTurn } from "./turns.js";
 import { addressKey, createWaitingRoom } from "./waiting-room.js";
 
-/** A listening port whose connections are let in one after the other. */
+/** A listening port that admits its connections one after another. */
 export interface Acceptor {
   readonly port: number;
-  /** Takes no new connection, and drops those that have not been let in. */
+  /** Stops listening and closes the connections that were not admitted. */
   close(): void;
-  /** Drops every connection that is left. */
+  /** Closes every remaining connection. */
   destroy(): void;
 }
 
-/** What may be bound; see `grpcLimits`. */
+/** Limits on unproven connections; the defaults are in `grpcLimits`. */
 export interface AcceptorLimits {
-  /** How many connections of one address may be inside without having proved themselves. */
+  /** Admitted connections of one address that have not sent a valid request yet. */
   readonly perAddress: number;
-  /** The same for all addresses. */
+  /** The same, over all addresses. */
   readonly inside: number;
-  /** How many connections may not have proved themselves, inside or outside. */
+  /** All connections without a valid request, admitted or waiting. */
   readonly unproved: number;
-  /** How long a connection may be inside without proving itself, in milliseconds. */
+  /** How long an admitted connection may take to send a valid request, in milliseconds. */
   readonly openingMs: number;
 }
 
@@ -34,11 +34,11 @@ export interface AcceptorOptions {
   /** Default: all interfaces, IPv4 and IPv6. */
   readonly host?: string | undefined;
   /**
-   * Takes a connection over; what it has sent so far waits in the socket. `proved` has to be called with its first valid
-   * request; until then the connection counts against the limits.
+   * Takes over an admitted connection; the bytes received so far are still in the socket. Call `proved` on its first
+   * valid request: until then the connection counts against the limits.
    */
   readonly admit: (socket: Socket, proved: () => void) => void;
-  /** A client that says nothing for this long is dropped. */
+  /** A client that sends nothing for this long is disconnected. Milliseconds. */
   readonly silentMs?: number;
   readonly limits?: Partial<AcceptorLimits>;
   readonly logger: Logger;
@@ -52,32 +52,32 @@ const usualLimits: AcceptorLimits = {
   openingMs: grpcLimits.opening_time.value,
 };
 
-/** When more than this many wait for us, the system lets others try again a second later; it may allow fewer. */
+/** Length of the accept queue; beyond it the kernel makes clients retry a second later. The kernel may cap it. */
 const backlog = 4096;
 
-/** What else the process has open: its program, timers, a database's connections. */
+/** Reserve for other file descriptors of the process: its executable, timers, database connections. */
 const otherFiles = 64;
 
 let connections = 0;
-let told = false;
+let warned = false;
 
 /**
- * The system turns connections away without a word to us when no more files may be open, and clients just see them end:
- * said before it comes to that, once, until there is room again.
+ * When the process runs out of file descriptors, the kernel closes new connections without reporting it to us, and
+ * clients just see them end. So this warns before that happens, and not again until there is room.
  */
 function noteConnections(change: 1 | -1, limit: number, logger: Logger): void {
   connections += change;
   const room = Math.max(1, limit - otherFiles);
-  if (connections < room * 0.6) told = false;
-  if (told || connections < room * 0.8) return;
-  told = true;
+  if (connections < room * 0.6) warned = false;
+  if (warned || connections < room * 0.8) return;
+  warned = true;
   logger.error(
     "connections come near the number of files that may be open; beyond it proxies are turned away: raise LimitNOFILE (systemd) or ulimit -n",
     { connections, openFiles: limit },
   );
 }
 
-/** Unlike Node, falls back to IPv4 only where there is no IPv6, and not when another program has the port there. */
+/** Unlike Node, falls back to IPv4 only where there is no IPv6, and not when the IPv6 port is in use. */
 async function listenAnywhere(server: Server, port: number): Promise<number> {
   try {
     return await bind(server, { port, host: "::", backlog });
@@ -89,9 +89,9 @@ async function listenAnywhere(server: Server, port: number): Promise<number> {
 }
 
 /**
- * Opens a port. A connection is let in when its first bytes are there: what it costs us, the handshake above all, then
- * follows at once and is paced. A handshake with an RSA key takes a millisecond, and a thousand clients may come together.
- * Of each address only so many may be inside before they have proved themselves; the others wait, unread.
+ * Opens a port. A connection is admitted once its first bytes have arrived, so that its cost to us, mainly the TLS
+ * handshake, follows at once and is paced. A handshake with an RSA key takes a millisecond, and a thousand clients may
+ * connect together. Each address may have only so many unproven connections admitted; the others wait, unread.
  * @throws NodeJS.ErrnoException when the port can't be bound
  */
 export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> {
@@ -140,7 +140,7 @@ export async function openAcceptor(options: AcceptorOptions): Promise<Acceptor> 
       if (waitingRoom.isSilent(socket)) socket.destroy();
     });
     socket.once("readable", () => {
-      // Without a byte, it ended before it began.
+      // Readable without data: the client closed the connection before it sent anything.
       if (socket.readableLength > 0) waitingRoom.spoke(socket);
       else socket.destroy();
     });

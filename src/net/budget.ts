@@ -1,20 +1,26 @@
-/** A part of a budget, held by one peer. */
+/** One peer's share of a budget. */
 export interface Share {
-  /** What the peer holds from now on, in the budget's unit; 0 gives the place in the order back. */
+  /** Sets what the peer holds, in the budget's unit; 0 also gives up its place in the eviction order. */
   hold(amount: number): void;
 }
 
-/** An amount that all peers of the process share. */
+/** A limit that all peers of the process share. */
 export interface Budget {
-  /** `evict` has to give up what is held; it is called for the peer that has held something for longest. */
+  /**
+   * `evict` must release what the peer holds; it is called for the peer that has been holding something for the longest
+   * time.
+   */
   share(evict: () => void): Share;
-  /** What is held in all. */
+  /** The total held by all peers. */
   held(): number;
 }
 
-/** A budget of this size: beyond it whoever has held a part for longest loses it first. */
+/**
+ * A budget of this size. When it is exceeded, the peer that has been holding a share for the longest time is evicted
+ * first.
+ */
 export function createBudget(limit: number): Budget {
-  /** In the order in which their holders began to hold something. */
+  /** In the order in which the peers began to hold something. */
   const shares = new Map<object, { amount: number; readonly evict: () => void }>();
   let total = 0;
 
@@ -50,7 +56,7 @@ export function createBudget(limit: number): Budget {
 }
 
 /**
- * Unfinished messages and bodies of all servers of this process, in bytes: a peer that announces a message and never
- * ends it costs memory for as long as it likes.
+ * Bytes of incomplete messages and bodies, over all servers of this process: a peer that announces a message and never
+ * completes it would otherwise hold memory for as long as it likes.
  */
 export const unfinishedBytes: Budget = createBudget(64 * 1024 * 1024);

@@ -1,11 +1,11 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 
-/** Decides which clients a TLS server speaks to. */
+/** Decides which clients a TLS server accepts. */
 export interface ClientCheck {
-  /** PEM: the certificates that a client's own may have been issued by. */
+  /** PEM: the certificates accepted as issuers of client certificates. */
   readonly ca: string[];
-  /** Why this client may not go on, for our log; undefined when it may. */
+  /** Why this client is rejected, for our log; undefined when it is accepted. */
   refusal(socket: TLSSocket, now: Date): string | undefined;
 }
 
@@ -13,9 +13,9 @@ export interface ClientCheck {
 const clientPurpose = "1.3.6.1.5.5.7.3.2";
 
 /**
- * Accepts clients whose certificate is one of the given ones or was issued by one of them. The first half is ours to
- * check: among several trusted certificates of the same subject, such as those that kumactl makes, OpenSSL compares a
- * self-signed one with the first only.
+ * Accepts clients whose certificate is one of the given ones or was issued by one of them. We have to check the first
+ * case ourselves: among several trusted certificates with the same subject, such as those that kumactl generates,
+ * OpenSSL compares a self-signed one with the first only.
  */
 export function createClientCheck(trusted: readonly X509Certificate[]): ClientCheck {
   const fingerprints = new Set(trusted.map(({ fingerprint256 }) => fingerprint256));
@@ -26,7 +26,7 @@ export function createClientCheck(trusted: readonly X509Certificate[]): ClientCh
       const certificate = socket.getPeerX509Certificate();
       if (certificate === undefined) return "it presented no certificate";
       if (!fingerprints.has(certificate.fingerprint256)) {
-        // A code of OpenSSL, in spite of its declared type.
+        // An OpenSSL error code, although it is declared as an Error.
         return `its certificate was issued by none of those accepted (${socket.authorizationError})`;
       }
       return unusable(certificate, now);
@@ -37,7 +37,7 @@ export function createClientCheck(trusted: readonly X509Certificate[]): ClientCh
 function unusable({ validFromDate, validToDate, keyUsage }: X509Certificate, now: Date): string | undefined {
   if (now < validFromDate) return `its certificate is not valid before ${validFromDate.toISOString()}`;
   if (now > validToDate) return `its certificate expired at ${validToDate.toISOString()}`;
-  // No list of purposes means any purpose; Node calls that list keyUsage.
+  // A certificate without extended key usages is valid for any purpose. Node calls the list keyUsage.
   const forClients = keyUsage === undefined || keyUsage.includes(clientPurpose);
   return forClients ? undefined : "its certificate is not one for clients";
 }

@@ -5,25 +5,25 @@ import { errorReply, type Layer, type Refusal } from "./exchange.js";
 import type { AllowedOrigins } from "./origins.js";
 
 export interface SitePolicy {
-  /** Other sites that may use the server from a browser. */
+  /** Origins that may use the server from a browser. */
   readonly allowed: AllowedOrigins;
   readonly advertisedHostname: string;
   readonly scheme?: "http" | "https";
 }
 
 export interface SiteGuard {
-  /** The Origin, when it is one of the allowed ones. */
+  /** The Origin header, if that origin is allowed. */
   allowedOrigin(headers: IncomingHttpHeaders): string | undefined;
   /**
-   * True for a request from a browser to a host name that is not ours: a page that rebound its own name to our address
-   * (DNS rebinding) may read whatever we answer. Clients other than browsers may use any name.
+   * True for a request from a browser to a host name that is not ours: a page that rebinds its own name to our address
+   * (DNS rebinding) could read our responses. Clients other than browsers may use any name.
    */
   refusesHost(headers: IncomingHttpHeaders): boolean;
   /** True for a write that a browser sends on behalf of another site. */
   refuses(headers: IncomingHttpHeaders): boolean;
 }
 
-/** Guards unauthenticated servers against other web sites, DNS rebinding included. */
+/** Protects unauthenticated servers from other web sites, including DNS rebinding. */
 export function createSiteGuard({ allowed, advertisedHostname, scheme = "http" }: SitePolicy): SiteGuard {
   const known = (name: string) => name === "localhost" || name === advertisedHostname.toLowerCase() || isIP(name) !== 0;
   const hostOf = ({ host }: IncomingHttpHeaders) => host?.toLowerCase() ?? "";
@@ -45,8 +45,8 @@ export function createSiteGuard({ allowed, advertisedHostname, scheme = "http" }
 }
 
 /**
- * What browsers send and kumactl, curl, Prometheus and Go's client don't. Over plain HTTP a page's GET has neither Origin
- * nor Sec-Fetch-*, and a page may choose its own User-Agent: Accept-Language is what it can't leave out.
+ * Headers that browsers send and that kumactl, curl, Prometheus and Go's client do not. Over plain HTTP a page's GET
+ * has neither Origin nor Sec-Fetch-*, and a page may set its own User-Agent; it cannot remove Accept-Language.
  */
 const browserHeaders: ReadonlySet<string> = new Set(["origin", "accept-language", "referer", "cookie"]);
 
@@ -55,7 +55,7 @@ function fromBrowser(headers: IncomingHttpHeaders): boolean {
   return headers["user-agent"]?.startsWith("Mozilla/") === true;
 }
 
-/** Refuses whatever a browser asks of a host name that is not ours. */
+/** Rejects every browser request to a host name that is not ours. */
 export function knownHostsOnly(guard: SiteGuard, refused: (reason: Refusal) => void = () => {}): Layer {
   return (handler) => (request) => {
     if (!guard.refusesHost(request.headers)) return handler(request);

@@ -9,59 +9,61 @@ import {
 import { createPathTree, parameterNames } from "./path-tree.js";
 
 /**
- * The right that an endpoint needs. Everyone who reaches the port has `read`, and `proxy`, by which a kuma-dp asks and
- * reports what concerns its Dataplane; `view-secrets` comes with a token; the others are for the administrator of the
- * machine, where the settings say so.
+ * The permission that an endpoint requires. Everyone who reaches the port has `read` and `proxy`; a kuma-dp uses
+ * `proxy` for requests and reports about its Dataplane. `view-secrets` comes with a token. The others are reserved for
+ * the machine's administrator where the settings say so.
  */
 export type Access = "read" | "proxy" | "view-secrets" | "write" | "rotate" | "generate-token";
 
-/** The parameters of a path by their names, percent-decoded. */
+/** Path parameters by name, percent-decoded. */
 export type PathParameters = Readonly<Record<string, string | undefined>>;
 
-/** The parameters of one pattern: `{ mesh: string }` of `/meshes/{mesh}/explain`. */
+/** Types the parameters of a pattern: `{ mesh: string }` of `/meshes/{mesh}/explain`. */
 export type ParametersOf<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
   ? { readonly [Parameter in Name | keyof ParametersOf<Rest>]: string }
   : Readonly<Record<never, string>>;
 
-/** A request on its way through what is wrapped around the endpoints. */
+/** A request with its matched endpoint, as the layers and the handler receive it. */
 export interface Call<Parameters = PathParameters> {
   readonly request: HttpRequest;
   readonly parameters: Parameters;
-  /** Undefined for a path or a method that the server does not have: the answer will be 404 or 405. */
+  /** Undefined for an unknown path or method: the response will be 404 or 405. */
   readonly endpoint: Endpoint | undefined;
 }
 
-/** One thing that a server does. Routing, allowed methods, suggestions and titles of errors follow from a list of them. */
+/**
+ * One operation of an HTTP API. Routing, allowed methods, suggestions and error titles derive from a list of endpoints.
+ */
 export interface Endpoint<Parameters = PathParameters> {
-  /** Those that 405 and `Allow` name; HEAD is answered like GET whether it is among them or not. */
+  /** The methods listed in `Allow` and in 405 responses. HEAD is answered like GET whether or not it is listed. */
   readonly methods: readonly string[];
   /** A pattern: a segment in braces is a parameter. */
   readonly path: string;
-  /** Other patterns with the same parameters that lead here; they are never suggested. */
+  /** Other patterns for this endpoint, with the same parameters; they are never suggested. */
   readonly aliases?: readonly string[];
-  /** The `title` of its error bodies: what could not be done. */
+  /** The `title` of its error bodies: the operation that failed. */
   readonly title: string;
   readonly access: Access;
-  /** The media type of its answers; JSON when left out. */
+  /** Media type of its responses; default: JSON. */
   readonly produces?: string;
-  // A method and not a property, so that a list may hold endpoints with different parameters.
+  // A method, not a property, so that a list can hold endpoints with different parameters.
   handle(call: Call<Parameters>): HttpReply | Promise<HttpReply>;
 }
 
 export type EndpointHandler = (call: Call) => HttpReply | Promise<HttpReply>;
 
-/** What is wrapped around the endpoints of a server: it may answer in their place. */
+/** Middleware around the endpoints of a server; it may answer in their place. */
 export type EndpointLayer = (handler: EndpointHandler) => EndpointHandler;
 
 export interface EndpointsOptions {
   readonly endpoints: readonly Endpoint[];
-  /** The first is the outermost; also around the answers 404 and 405. */
+  /** Outermost first. They also wrap the 404 and 405 responses. */
   readonly layers: readonly EndpointLayer[];
-  /** Whether 404 names the path that was probably meant. */
+  /** Whether a 404 suggests the nearest known path. */
   readonly suggests?: boolean;
 }
 
-/** An endpoint with the names of the parameters in one of its paths. */
+/** An endpoint with the parameter names of one of its paths. */
 interface Route {
   readonly endpoint: Endpoint;
   readonly names: readonly string[];
@@ -77,8 +79,8 @@ function parametersOf(names: readonly string[], texts: readonly string[]): PathP
 }
 
 /**
- * Serves endpoints by their paths and methods; an unknown path is 404 and a known one with another method 405.
- * @throws Error for two endpoints with the same path and method, and for patterns that can't be told apart
+ * Routes requests to endpoints by path and method. An unknown path gets 404, a known path with another method 405.
+ * @throws Error for two endpoints with the same path and method, and for ambiguous patterns
  */
 export function serveEndpoints({ endpoints, layers, suggests = false }: EndpointsOptions): HttpHandler {
   /** By method. */

@@ -4,56 +4,57 @@ import { type Given, type ParametersOf, type ReplyId, replies } from "../lib/err
 import { filled } from "../lib/errors/entry.js";
 import type { Cause } from "../lib/errors.js";
 
-/** A request whose body has been read completely, within the server's limit. */
+/** A request with its complete body, within the server's limit. */
 export interface HttpRequest {
   readonly method: string;
   /** As sent, percent-encoding included, without the query. */
   readonly path: string;
-  /** Without its question mark; empty when there is none. */
+  /** Without the question mark; empty if there is none. */
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** IP address at the other end of the connection, an IPv4 address never in IPv6 form; empty when it is gone already. */
+  /** The client's IP address, never an IPv4-mapped IPv6 address; empty if the connection is already closed. */
   readonly peer: string;
-  /** What the client presented in its TLS handshake, as far as the server asks for certificates. */
+  /** The certificate of the TLS handshake, if the server requests one. */
   readonly clientCertificate?: X509Certificate | undefined;
-  /** The address of this machine that the client connected to; absent when the connection is gone already. */
+  /** The local address that the client connected to; absent if the connection is already closed. */
   readonly localAddress?: string | undefined;
 }
 
-/** Pieces of a long body, each made when the client has taken those before it. */
+/** A long body in pieces. Each piece is produced once the client has read the previous ones. */
 export type BodyPieces = AsyncIterable<Buffer>;
 
-/** Where the pieces of a live body go. */
+/** Receives the pieces of a live body. */
 export interface LiveSink {
-  /** Sends a piece; a client that takes too little of what it is sent is cut off. Nothing happens after the end. */
+  /** Sends a piece. A client that reads too slowly is disconnected. After the end this does nothing. */
   send(piece: string | Buffer): void;
-  /** Ends the body once the client has taken what was sent. */
+  /** Ends the body once the client has read everything that was sent. */
   end(): void;
 }
 
 /**
- * A body that goes on for as long as somebody reads it, such as server-sent events. It begins to send when it is called,
- * and returns what stops it, which is called once: whether the client went, the server stops or the body ended.
+ * A body that stays open for as long as the client reads it, such as server-sent events. Calling it starts sending. The
+ * returned function stops it and is called exactly once, whether the client disconnected, the server is shutting down
+ * or the body ended.
  */
 export type LiveBody = (sink: LiveSink) => () => void;
 
 export interface HttpReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Of pieces the client is told no length: they are sent in chunks. */
+  /** Pieces are sent without Content-Length, in chunked encoding. */
   readonly body?: string | Buffer | BodyPieces | LiveBody;
 }
 
 export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
 
-/** What is wrapped around a server, before it is known what a request is for; see `EndpointLayer` for what comes after. */
+/** Middleware around a server, before routing; see `EndpointLayer` for middleware after routing. */
 export type Layer = (handler: HttpHandler) => HttpHandler;
 
-/** Why a request was not let in: an unknown host, a foreign address, a proxy in between, a client that is too old. */
+/** Why a request was rejected: unknown host, remote address, forwarded by a proxy, client too old. */
 export type Refusal = "host" | "address" | "proxy" | "old";
 
-/** The handler inside of all layers; the first is the outermost. */
+/** Wraps the handler in all layers, the first layer outermost. */
 export function layered<Handler>(layers: readonly ((handler: Handler) => Handler)[], handler: Handler): Handler {
   return layers.reduceRight((inner, layer) => layer(inner), handler);
 }
@@ -62,12 +63,12 @@ export const jsonType = "application/json";
 
 const jsonHeaders = { "Content-Type": jsonType };
 
-/** Pretty-printed with one space a level, as the reference prints its answers. */
+/** Pretty-printed with one space per level, like the reference's responses. */
 export function jsonReply(status: number, value: unknown): HttpReply {
   return { status, headers: jsonHeaders, body: `${JSON.stringify(value, null, 1)}\n` };
 }
 
-/** JSON text or bytes that were rendered earlier. */
+/** A 200 response with JSON that is already serialized. */
 export function renderedReply(body: NonNullable<HttpReply["body"]>): HttpReply {
   return { status: 200, headers: jsonHeaders, body };
 }
@@ -82,8 +83,8 @@ type ErrorParameters<Id extends ReplyId> = ParametersOf<Entry<Id>["message"]> &
   (Entry<Id>["title"] extends string ? unknown : { readonly title: string });
 
 /**
- * The error of the catalogue that has this id, in the one error body of all our HTTP servers:
- * `{title, details, causes?}`; `causes` is left out when empty.
+ * The catalogue's error with this id, in the error format that all our HTTP servers share: `{title, details, causes?}`;
+ * `causes` is omitted if empty.
  */
 export function errorReply<Id extends ReplyId>(
   id: Id,
@@ -96,13 +97,13 @@ export function errorReply<Id extends ReplyId>(
   return headers === undefined ? reply : { ...reply, headers: { ...jsonHeaders, ...headers } };
 }
 
-/** 405: the path exists, the method does not; `allowed` become the `Allow` header. */
+/** 405: the path exists, but not with this method; `allowed` becomes the `Allow` header. */
 export function methodNotAllowed(method: string, allowed: readonly string[]): HttpReply {
   const list = allowed.join(", ");
   return errorReply("http.method", { method, methods: list || "nothing" }, { headers: { Allow: list } });
 }
 
-/** 404 for a path that no server of ours has. */
+/** 404 for an unknown path. */
 export function pathNotFound(path: string, suggestion?: string): HttpReply {
   const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
   return errorReply("http.path", { path, hint });

@@ -7,31 +7,31 @@ import { type CallError, callError, ofLimit, type Status, status } from "./grpc-
 import type { Guard } from "./incidents.js";
 import { inTurn } from "./turns.js";
 
-/** One call with messages in both directions. */
+/** A bidirectional streaming call. */
 export interface GrpcCall {
-  /** Address and port of the client, as far as they are still known. */
+  /** Address and port of the client, if still known. */
   peer(): string;
-  /** Every value of a header of the request, as it came. */
+  /** Every value of a request header, as received. */
   header(name: string): readonly string[];
-  /** The first valid request came: what bounds strangers bounds the call, and its connection, no more. */
+  /** Call on the first valid request: it lifts the limits for unproven peers from the call and its connection. */
   proved(): void;
-  /** A call that has ended takes nothing more, and says nothing about it. */
+  /** Ignored once the call has ended. */
   write(message: Frame): void;
-  /** Ends the call once all that was written is through. `details` are for the client to read. */
+  /** Ends the call after everything that was written. `details` is sent to the client. */
   end(code: Status, details?: string): void;
 }
 
 export interface GrpcListener {
-  /** A message came. None does after `closed`. */
+  /** Called for each message; never after `closed`. */
   message(bytes: Buffer): void;
-  /** The last word about a call, once, whoever ended it; our own `end` has it said before it returns. */
+  /** Called exactly once when the call has ended, whichever side ended it; our own `end` calls it before it returns. */
   closed(): void;
 }
 
-/** Serves a call. One whose client says that no message follows is ended as `ok`. */
+/** Serves a call. When the client half-closes, the call ends as `ok`. */
 export type GrpcMethod = (call: GrpcCall) => GrpcListener;
 
-/** What bounds a call, each by its name in `grpcLimits`. */
+/** Limits of a call, by their names in `grpcLimits`. */
 export type CallLimits = Readonly<Record<"first_message_time" | "first_message" | "message", number>>;
 
 export const usualCallLimits: CallLimits = {
@@ -40,7 +40,7 @@ export const usualCallLimits: CallLimits = {
   message: grpcLimits.message.value,
 };
 
-/** Messages of one call that may wait for their turn before no more are read. */
+/** How many messages of one call may be queued before we stop reading from it. */
 const mostWaiting = 16;
 
 export const contentType = "application/grpc";
@@ -52,8 +52,8 @@ const trailersOf = (code: Status, details: string) => ({
 });
 
 /**
- * Answers with headers alone, unless the client has taken its request back: it may have been reset in the very segment
- * that brought it, and writing to it then throws.
+ * Sends a headers-only response, unless the stream was reset: a client may reset it in the same segment that opened it,
+ * and writing to it then throws.
  */
 export function answerOnly(stream: ServerHttp2Stream, headers: Readonly<Record<string, string | number>>): void {
   if (stream.destroyed || stream.closed || stream.session?.destroyed !== false) return;
@@ -61,7 +61,7 @@ export function answerOnly(stream: ServerHttp2Stream, headers: Readonly<Record<s
   stream.resume();
 }
 
-/** Ends a call that was not served. */
+/** Rejects a call. */
 export const refuseCall = (stream: ServerHttp2Stream, { code, details }: CallError): void =>
   answerOnly(stream, { ...responseHeaders, ...trailersOf(code, details) });
 
@@ -73,9 +73,9 @@ export interface Serving {
   readonly guard: Guard;
   readonly logger: Logger;
   readonly refused: (limit: GrpcLimitName) => void;
-  /** The call sent its first valid request. */
+  /** Called on the first valid request. */
   readonly proved: () => void;
-  /** The calls of the server, each by how to end it: this one is among them until it has ended. */
+  /** The `end` functions of all open calls of the server; this call's is among them until it has ended. */
   readonly calls: Set<GrpcCall["end"]>;
 }
 
@@ -136,12 +136,12 @@ export function serveCall(serving: Serving): void {
     fails(ofLimit(limit, error));
   }
 
-  /** What the client still says is nobody's any more. Too early, this would overtake our last words. */
+  /** Stops reading from the client. Done earlier, the reset would overtake our trailers. */
   const stop = guard(() => {
     if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
   });
 
-  /** Gives the call up after an exception. */
+  /** Aborts the call after an exception. */
   function fail(): void {
     leave();
     stream.destroy();
@@ -175,14 +175,15 @@ export function serveCall(serving: Serving): void {
       if (ended || !isWritable()) return;
       if (!begun) stream.respond(responseHeaders, { waitForTrailers: true });
       begun = true;
-      // What waits in the stream is bounded by whoever writes, who waits for acknowledgements.
+      // The caller bounds the stream's buffer by waiting for acknowledgements.
       stream.write(message);
     },
     end,
   };
 
   const read = createFrameReader({
-    // What follows a first message is measured before that one's turn has come; if it was none, the call ends then.
+    // Later messages are measured before the first one is handled; if the first one turns out invalid, the call ends
+    // then.
     longest: () => (received > 0 ? limits.message : limits.first_message),
     message(bytes) {
       received += 1;
@@ -200,10 +201,10 @@ export function serveCall(serving: Serving): void {
     },
   });
   stream.on("data", guard(read, fail));
-  // In their turn, too, so that what was said before is heard before.
+  // Queued like messages, so that earlier messages are handled first.
   const finished = guard(() => end(status.ok), fail);
   stream.on("end", () => inTurn(finished));
-  // A stream that broke has ended, and nothing else is concerned.
+  // A broken stream ends this call and affects nothing else.
   for (const event of ["error", "aborted", "close"]) stream.on(event, guard(leave));
   serving.calls.add(end);
   guard(() => {

@@ -1,7 +1,7 @@
-/** A message as gRPC puts it on a stream: made once, and written to as many streams as have to hear it. */
+/** A length-prefixed gRPC message, framed once and written to every stream that needs it. */
 export type Frame = Buffer & { readonly framed: unique symbol };
 
-/** A byte that says whether the message is compressed, and four with its length, before each message. */
+/** The prefix of each message: one byte for the compression flag, four for the length. */
 const headBytes = 5;
 
 export function frame(message: Uint8Array): Frame {
@@ -15,27 +15,27 @@ export function frame(message: Uint8Array): Frame {
 export type FrameError = "compressed" | "too-long";
 
 export interface FrameReaderOptions {
-  /** Of one message, in bytes; asked anew for each message. */
+  /** The maximum size of a message, in bytes; called for each message. */
   readonly longest: () => number;
-  /** A whole message; its bytes may be shared with others that came together. */
+  /** Called with each complete message; its buffer may be shared with messages of the same chunk. */
   message(bytes: Buffer): void;
-  /** What comes can't be read any further; nothing is told after this. */
+  /** Called when the input is invalid; no callback follows. */
   failed(error: FrameError): void;
-  /** How much memory the unfinished message takes, after each chunk. */
+  /** Called after each chunk with the memory that the incomplete message occupies, in bytes. */
   held?(bytes: number): void;
 }
 
 const nothing = Buffer.alloc(0);
 
 /**
- * Finds messages in the chunks of a stream. An unfinished message is copied into a buffer that grows with what has come:
- * a chunk of one byte may be a view into the 64 KiB that were read from the connection, and would keep all of them.
+ * Reassembles messages from the chunks of a stream. An incomplete message is copied into a growing buffer: a one-byte
+ * chunk may be a view into the 64 KiB that were read from the connection, and would keep all of them in memory.
  */
 export function createFrameReader({ longest, message, failed, held }: FrameReaderOptions): (chunk: Buffer) => void {
-  /** The beginning of a message, its head included, and how much of the buffer is filled. */
+  /** The incomplete message with its prefix, and how much of the buffer is filled. */
   let begun = nothing;
   let size = 0;
-  /** How much the beginning has to have before a look at it can bring anything. */
+  /** How many bytes the incomplete message must have before it is worth looking at again. */
   let needed = headBytes;
   let broken = false;
 
@@ -46,7 +46,7 @@ export function createFrameReader({ longest, message, failed, held }: FrameReade
     failed(error);
   }
 
-  /** The length of head and message; undefined when the message can't be taken. */
+  /** The length of prefix and message; undefined if the message is not acceptable. */
   function lengthOf(head: Buffer): number | undefined {
     const length = head.readUInt32BE(1);
     if (head[0] !== 0) fail("compressed");
@@ -54,7 +54,7 @@ export function createFrameReader({ longest, message, failed, held }: FrameReade
     return broken ? undefined : headBytes + length;
   }
 
-  /** Takes whole messages off the front; what is left is the beginning of one. */
+  /** Delivers the complete messages at the front and returns the rest, an incomplete message. */
   function takeWhole(bytes: Buffer): Buffer {
     let rest = bytes;
     while (!broken && rest.length >= headBytes) {
@@ -74,7 +74,7 @@ export function createFrameReader({ longest, message, failed, held }: FrameReade
     begun = grown;
   }
 
-  /** Adds what the beginning lacks; what is left of the bytes comes after it. */
+  /** Appends the missing bytes to the incomplete message and returns the bytes after them. */
   function add(bytes: Buffer): Buffer {
     const part = bytes.subarray(0, needed - size);
     grow(size + part.length);

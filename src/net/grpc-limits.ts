@@ -1,12 +1,12 @@
-/** A bound on what peers may have a server spend. Its key in a table is its name in the metric `refusals`. */
+/** A limit on what a peer may cost a server. Its key in a table is its name in the metric `refusals`. */
 export interface Limit {
   readonly value: number;
   readonly unit: "bytes" | "milliseconds" | "";
-  /** What it bounds, and what happens beyond it. */
+  /** What it limits, and what happens when it is exceeded. */
   readonly sentence: string;
 }
 
-/** What the gRPC servers (xDS and SDS) grant a peer. */
+/** Limits of the gRPC servers (xDS and SDS) per peer. */
 export const grpcLimits = {
   opening_time: {
     value: 10_000,

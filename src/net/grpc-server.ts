@@ -36,9 +36,9 @@ export interface GrpcServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** By path, `/package.Service/Method`. */
   readonly methods: Readonly<Record<string, GrpcMethod>>;
-  /** What to say of a path that has no method, beyond that; undefined when there is nothing. It is called for each. */
+  /** A more specific error for an unknown method; undefined if there is none. Called for each such request. */
   readonly unknown?: (path: string) => CallError | undefined;
-  /** How often a client has to show that it still listens, in milliseconds; once a minute when left out. */
+  /** Interval of keepalive pings, in milliseconds; default: one minute. */
   readonly pingEveryMs?: number;
   readonly limits?: Partial<CallLimits & AcceptorLimits & { readonly calls: number; readonly settings_ack: number }>;
   readonly logger: Logger;
@@ -47,28 +47,28 @@ export interface GrpcServerOptions {
 
 export interface GrpcServer {
   readonly port: number;
-  /** How many are open. */
+  /** The number of open calls. */
   calls(): number;
-  /** GOAWAY, the end of every call as `unavailable`, and after a second the end of what is left. */
+  /** Sends GOAWAY, ends every call as `unavailable`, and closes the remaining connections after a second. */
   close(): Promise<void>;
 }
 
 /**
- * What Node's HTTP/2 is told. A client has one stream, or two while it reconnects; a proxy in between may carry those of
- * many, and opens another connection for more. Without a table of headers, and with no more streams than this, Node was
- * never seen to abort under floods of header references; with them it was (assertion current_nghttp2_memory == 0).
+ * Options of Node's HTTP/2. A client has one stream, or two while it reconnects; a proxy in between may multiplex many
+ * clients, and opens another connection for more. Node aborted under floods of header references (assertion
+ * current_nghttp2_memory == 0); without a header table and with no more streams than this it was never seen to.
  */
 const http2Settings = {
   settings: { maxConcurrentStreams: 100, headerTableSize: 0, enablePush: false },
-  // Calls that are begun and taken back at once (CVE-2023-44487); a client of ours takes back one when it reconnects.
+  // Rapid resets (CVE-2023-44487). A well-behaved client resets one stream when it reconnects.
   streamResetBurst: 100,
   streamResetRate: 33,
 };
 const handshakeMs = 10_000;
 
 /**
- * A half-open connection would keep its Dataplane "Online" for hours. The kernel finds out that a machine is gone, and
- * costs us nothing; that a program hangs, or a proxy in between has lost its client, takes an answer from the client.
+ * A half-open connection would keep its Dataplane "Online" for hours. TCP keepalive detects a dead machine at no cost
+ * to us. To detect a program that hangs, or a proxy in between that lost its client, the client itself has to answer.
  */
 const probeAfterMs = 15_000;
 const usualPingEveryMs = 60_000;
@@ -76,14 +76,14 @@ const pongWithinMs = 10_000;
 
 const closeMs = 1_000;
 
-/** Milliseconds until the first whole second from then on: who is due about the same time takes one wake-up together. */
+/** Rounds a delay up to a whole second, so that pings due at about the same time share one wake-up. */
 function untilSecond(ms: number): number {
   const now = performance.now();
   return Math.ceil((now + ms) / 1000) * 1000 - now;
 }
 
 /**
- * Asks for a sign of life now and then. The first time is random: those who connect together must not all answer together.
+ * Sends keepalive pings. The first delay is random, so that clients that connected together do not all answer together.
  */
 function keepAlive(session: ServerHttp2Session, pingEveryMs: number): void {
   let timer = setTimeout(ping, untilSecond(Math.random() * pingEveryMs));
@@ -95,14 +95,14 @@ function keepAlive(session: ServerHttp2Session, pingEveryMs: number): void {
       clearTimeout(timer);
       if (!session.destroyed) timer = setTimeout(ping, untilSecond(pingEveryMs));
     });
-    // One is on its way already, or the session is about to end.
+    // A ping is outstanding already, or the session is closing.
     if (!asked) clearTimeout(timer);
   }
 
   session.once("close", () => clearTimeout(timer));
 }
 
-/** What is wrong with a request that is none of gRPC's, as far as it takes another answer than a status. */
+/** The HTTP status for a request that is not gRPC; undefined for a gRPC request. */
 function misdirected(headers: IncomingHttpHeaders): number | undefined {
   if (headers[":method"] !== "POST") return constants.HTTP_STATUS_METHOD_NOT_ALLOWED;
   const type = headers["content-type"] ?? "";
@@ -110,7 +110,7 @@ function misdirected(headers: IncomingHttpHeaders): number | undefined {
   return isGrpc ? undefined : constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE;
 }
 
-/** A connection has the same client address and port at both layers, which is how its session finds its socket. */
+/** Client address and port are the same at both layers, which is how a session finds its socket. */
 const peerKey = ({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">) =>
   `${remoteAddress} ${remotePort}`;
 
@@ -118,7 +118,8 @@ const destroySession = (session: ServerHttp2Session) => session.destroy();
 const destroyStream = (stream: ServerHttp2Stream) => void stream.destroy();
 
 /**
- * Serves gRPC over HTTP/2; resolves once its port is open. Connections are let in, and messages handled, in their turns.
+ * Serves gRPC over HTTP/2; resolves once its port is open. Admitting connections and handling messages is queued (see
+ * `inTurn`).
  * @throws when the port can't be bound, or the certificate can't be used
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
@@ -130,7 +131,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     ...options.limits,
   };
   const guard = createGuard(logger, incidents);
-  // What a client asks for may be called like a member of every object.
+  // A Map: the path comes from the client and may be a name that every object inherits.
   const methods = new Map(Object.entries(options.methods));
   const server: Http2Server =
     tls === undefined
@@ -138,11 +139,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       : createSecureServer({ ...http2Settings, ...tls, handshakeTimeout: handshakeMs });
   const sessions = new Set<ServerHttp2Session>();
   const calls = new Set<GrpcCall["end"]>();
-  /** How a connection that has not proved itself does so. */
+  /** The `proved` callbacks of unproven connections. */
   const strangers = new Map<string, () => void>();
   let closing = false;
 
-  /** The limits on headers that our settings name bind a client only once it has acknowledged them. */
+  /** The header limits in our SETTINGS bind a client only once it has acknowledged them. */
   function expectAcknowledgement(session: ServerHttp2Session): void {
     const timer = setTimeout(() => {
       if (session.destroyed || !session.pendingSettingsAck) return;
@@ -171,7 +172,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     _flags: number,
     rawHeaders: readonly string[],
   ): void {
-    // Before anything else: a stream that was reset reports it with its first event.
+    // First of all: a stream that was reset emits the error with its first event.
     stream.on("error", () => {});
     const path = headers[":path"] ?? "";
     const method = methods.get(path);
@@ -206,7 +207,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 
   server.on("session", guard(opened, destroySession));
   server.on("stream", guard(called, destroyStream));
-  // Emitted for what is no HTTP/2 at all; the session ends by itself.
+  // Emitted for a client that does not speak HTTP/2; the session ends by itself.
   server.on("sessionError", () => {});
 
   const acceptor = await openAcceptor({
@@ -216,7 +217,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     incidents,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     admit(socket, proved) {
-      // Ten probes a second apart follow: libuv knows no others.
+      // libuv always sends ten probes, a second apart.
       socket.setKeepAlive(true, probeAfterMs);
       const key = peerKey(socket);
       strangers.set(key, proved);
@@ -239,7 +240,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       });
       await Promise.race([gone, late]);
       clearTimeout(timer);
-      // HTTP/2 knows nothing of those that are in the middle of their handshake.
+      // The HTTP/2 server does not know connections that are still in their TLS handshake.
       acceptor.destroy();
     },
   };

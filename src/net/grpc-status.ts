@@ -1,7 +1,7 @@
 import { type EndingId, endings, type Given, type ParametersOf } from "../lib/errors/catalogue.js";
 import { filled } from "../lib/errors/entry.js";
 
-/** The status codes of gRPC that we have a use for. */
+/** The gRPC status codes that we use. */
 export const status = {
   ok: 0,
   invalidArgument: 3,
@@ -15,13 +15,13 @@ export const status = {
 } as const;
 export type Status = (typeof status)[keyof typeof status];
 
-/** By what a call ends that is not served any longer; `details` are for the client to read. */
+/** The status that ends a call; `details` is sent to the client. */
 export interface CallError {
   readonly code: Status;
   readonly details: string;
 }
 
-/** The error of the catalogue that has this id. */
+/** The catalogue's error with this id. */
 export function callError<Id extends EndingId>(
   id: Id,
   ...rest: Given<ParametersOf<(typeof endings)[Id]["message"]>>

@@ -7,9 +7,9 @@ export interface Request {
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON. */
   readonly body?: string;
-  /** Milliseconds for the whole exchange, the answer's last byte included. */
+  /** Timeout for the whole exchange, up to the last byte of the response, in milliseconds. */
   readonly timeout: number;
-  /** Bytes of the answer's body; more is an error. */
+  /** Maximum size of the response body, in bytes; a larger one is an error. */
   readonly limit: number;
   /** For https. */
   readonly tls?: Pick<SecureContextOptions, "ca" | "cert" | "key"> & { readonly rejectUnauthorized?: false };
@@ -25,9 +25,9 @@ export interface Answer {
 export class TimedOut extends Error {}
 
 /**
- * Sends one request and reads the whole answer, whatever its status. Rejects with the connection's own error, with
- * TimedOut, with an Error that says "larger than", or with the abort reason. Built on node:http because `fetch` starts
- * slowly, costs several megabytes for as long as a process lives, and cannot speak to a Unix socket.
+ * Sends one request and reads the whole response, whatever its status. Rejects with the connection error, with
+ * TimedOut, with an Error that says "larger than", or with the abort reason. Built on node:http because `fetch` loads
+ * slowly, costs several megabytes for the lifetime of the process, and cannot use a Unix socket.
  */
 export async function exchange(request: Request): Promise<Answer> {
   const { method, target, body, limit, tls } = request;
@@ -40,7 +40,7 @@ export async function exchange(request: Request): Promise<Answer> {
     headers["content-type"] = "application/json";
     headers["content-length"] = Buffer.byteLength(body);
   }
-  // No connection is kept: there is one request to make, and an idle socket would keep the process awake.
+  // No keep-alive: there is only one request, and an idle socket would keep the process running.
   const options: RequestOptions = { method, headers, signal, agent: false, ...tls };
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {

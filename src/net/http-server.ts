@@ -17,20 +17,20 @@ import { ServerRequest } from "./server-request.js";
 export interface HttpServer {
   readonly port: number;
   /**
-   * Takes no new connection, ends live bodies, closes idle connections at once and the others after their answer, at the
-   * latest after a second.
+   * Stops listening, ends live bodies, closes idle connections at once and the others after their response, after a
+   * second at the latest.
    */
   close(): Promise<void>;
 }
 
 export interface HttpServerOptions extends Binding {
   readonly handler: HttpHandler;
-  /** What is wrapped around the handler, the outermost first. */
+  /** Middleware around the handler, outermost first. */
   readonly layers: readonly Layer[];
   readonly logger: Logger;
   readonly incidents?: Incidents;
   readonly limits?: Partial<HttpLimits>;
-  /** Without it the server speaks plain HTTP. */
+  /** Default: plain HTTP. */
   readonly tls?: ServerTls;
 }
 
@@ -38,16 +38,16 @@ export interface ServerTls {
   /** PEM texts. */
   readonly cert: string;
   readonly key: string;
-  /** Whom the server speaks to; everybody when left out. */
+  /** Which clients the server accepts; default: all. */
   readonly clients?: ClientCheck;
 }
 
 const closeGraceMs = 1_000;
-/** How much of a refused body is still read, so that the client gets our answer instead of a connection reset. */
+/** How much of a rejected body is still read, so that the client gets our response instead of a connection reset. */
 const drainBytes = 8 * 1024 * 1024;
 const drainMs = 1_000;
 
-/** Starts an HTTP server whose every input is bounded; resolves once its port is open. */
+/** Starts an HTTP server with limits on every input; resolves once its port is open. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const limits = { ...defaultLimits, ...options.limits };
   const { logger, incidents = uncounted } = options;
@@ -62,7 +62,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
   const liveBodies = createLiveBodies({ guard, incidents, idleMs: limits.idleMs });
   const state = { closing: false };
-  /** Connections that have not brought a request yet: Node doesn't count them as idle. */
+  /** Connections without a request so far: Node doesn't count them as idle. */
   const silent = new Set<Duplex>();
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -116,7 +116,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       ? createServer(settings, answer)
       : createTlsServer({ ...settings, ...tlsOptions(tls), handshakeTimeout: limits.headersMs }, answer);
   if (tls !== undefined) guardHandshakes(server as TlsServer, tls.clients, logger);
-  /** All connections, those in their TLS handshake included: HTTP knows nothing of these. */
+  /** All connections, including those in their TLS handshake, which the HTTP server does not know. */
   const connected = new Set<Duplex>();
   server.on(
     "connection",
@@ -161,13 +161,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
 const destroy = (socket: Duplex) => void socket.destroy();
 
-/** The limit that a request went beyond, by the code of the error that Node tells of it. */
+/** The limit that a request exceeded, by the code of Node's error. */
 const limitsOfErrors: ReadonlyMap<string, HttpLimitName> = new Map([
   ["HPE_HEADER_OVERFLOW", "header"],
   ["ERR_HTTP_REQUEST_TIMEOUT", "request_time"],
 ]);
 
-/** Whom we speak to is decided by `guardHandshakes`, which can say in the log why not. */
+/** Accepts any client certificate here: `guardHandshakes` rejects clients and can log the reason. */
 function tlsOptions({ cert, key, clients }: ServerTls) {
   return {
     cert,
@@ -176,7 +176,7 @@ function tlsOptions({ cert, key, clients }: ServerTls) {
   };
 }
 
-/** Refuses clients before a byte of theirs is read as HTTP, and logs every handshake that fails. */
+/** Rejects clients before any of their bytes are parsed as HTTP, and logs failed handshakes. */
 function guardHandshakes(server: TlsServer, clients: ClientCheck | undefined, logger: Logger): void {
   server.on("tlsClientError", (error: NodeJS.ErrnoException & { reason?: string }, { remoteAddress }: TLSSocket) => {
     if (error.code === "ECONNRESET") return;
@@ -186,7 +186,7 @@ function guardHandshakes(server: TlsServer, clients: ClientCheck | undefined, lo
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     const reason = clients.refusal(socket, new Date());
     if (reason === undefined) return;
-    logger.info("refused a client", { address: socket.remoteAddress, reason });
+    logger.info("rejected a client", { address: socket.remoteAddress, reason });
     socket.destroy();
   });
 }
@@ -198,10 +198,10 @@ function sendWhole(response: ServerResponse, reply: HttpReply, body: string | Bu
   response.end(body);
 }
 
-/** Sends a long body piece by piece: the next one is made once the client has taken the last, and no earlier. */
+/** Sends a long body piece by piece. Each piece is produced only once the client has read the previous one. */
 async function sendPieces(response: ServerResponse, reply: HttpReply, body: BodyPieces, last: boolean): Promise<void> {
   response.writeHead(reply.status, { ...reply.headers, ...(last ? { Connection: "close" } : {}) });
-  // The answer to HEAD has no body, and nobody has to make one.
+  // A response to HEAD has no body, so none is produced.
   if (response.req.method === "HEAD") {
     response.end();
     return;
@@ -213,7 +213,7 @@ async function sendPieces(response: ServerResponse, reply: HttpReply, body: Body
   response.end();
 }
 
-/** Resolves when the client took what was written, or will take nothing any more. */
+/** Resolves once the client has read what was written, or is gone. */
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -232,8 +232,8 @@ const failure = errorReply("http.internal", { title: "Internal Server Error" });
 const noRoom = errorReply("http.unfinished", {}, { headers: { "Retry-After": "5" } });
 
 /**
- * Answers and ends the connection, but only after the client had a chance to stop sending: closing a socket
- * with unread input resets it, and the reset can overtake the answer.
+ * Responds and closes the connection, but only after the client had a chance to stop sending: closing a socket with
+ * unread input resets it, and the reset can overtake the response.
  */
 function refuseBody(request: IncomingMessage, response: ServerResponse, reply: HttpReply): void {
   const body = String(reply.body);

@@ -1,20 +1,20 @@
 import type { Limit } from "./grpc-limits.js";
 
-/** What one HTTP server grants a client, in bytes, milliseconds and counts. */
+/** Limits of one HTTP server, in bytes, milliseconds and counts. */
 export interface HttpLimits {
-  /** A larger request body is answered 413. */
+  /** A larger request body gets 413. */
   readonly bodyBytes: number;
-  /** All header lines together; more is answered 431. */
+  /** All header lines together; more gets 431. */
   readonly headerBytes: number;
-  /** From the first byte of a request to the end of its header; later is answered 408. */
+  /** From the first byte of a request to the end of its headers; longer gets 408. */
   readonly headersMs: number;
-  /** From the first byte of a request to its last; later is answered 408. */
+  /** From the first byte of a request to its last; longer gets 408. */
   readonly requestMs: number;
   /** A kept-alive connection without a request, or a client that stopped reading its answer, is closed after this. */
   readonly idleMs: number;
-  /** Requests of a connection that wait for their answers (pipelining); with one more it is closed. */
+  /** Pipelined requests of a connection that wait for their responses; one more closes the connection. */
   readonly pipelined: number;
-  /** Further connections are refused. */
+  /** Concurrent connections; further ones are rejected. */
   readonly connections: number;
 }
 
@@ -28,7 +28,7 @@ export const defaultLimits: HttpLimits = {
   connections: 8_192,
 };
 
-/** What the HTTP servers grant to answers that stay open, such as server-sent events. */
+/** Limits of the HTTP servers on responses that stay open, such as server-sent events. */
 export const streamLimits = {
   streams: {
     value: 512,
@@ -51,7 +51,7 @@ export const streamLimits = {
 
 export type StreamLimitName = keyof typeof streamLimits;
 
-/** What a request or a connection may go beyond, by its name in the metric `refusals`. */
+/** Limits that a request or a connection may exceed, by their names in the metric `refusals`. */
 export const httpLimitNames = [
   "body",
   "chunks",

@@ -4,11 +4,11 @@ import { UserError } from "../lib/errors.js";
 export interface Binding {
   /** 0 takes any free port. */
   readonly port: number;
-  /** An IP address; every address of the machine when left out. */
+  /** An IP address; default: all addresses of the machine. */
   readonly host?: string;
-  /** What a user changes to move this server, such as `KUMA_API_SERVER_PORT`. */
+  /** The setting that changes this server's port, such as `KUMA_API_SERVER_PORT`. */
   readonly setting: string;
-  /** What a port of 0 in that setting stands for; any free port when left out. */
+  /** What port 0 means in that setting; default: any free port. */
   readonly zero?: string;
 }
 
@@ -19,7 +19,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "this name has no address",
 };
 
-/** The error for a port that could not be bound, with the setting that moves it. */
+/** The error for a port that could not be bound; it names the setting to change. */
 export function bindError({ port, host, setting, zero = "any free port" }: Binding, error: unknown): UserError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
   const problem = reasons[code] ?? (error instanceof Error ? error.message : String(error));

@@ -7,21 +7,21 @@ import { openStreams } from "./open-streams.js";
 export interface LiveBodiesOptions {
   readonly guard: Guard;
   readonly incidents: Incidents;
-  /** For how long a client may take nothing of what is left once its body has ended, in milliseconds. */
+  /** How long a client may stop reading the rest of a body that has ended, in milliseconds. */
   readonly idleMs: number;
 }
 
 /** Sends the live bodies of a server. */
 export interface LiveBodies {
-  /** Begins to answer; returns what to answer instead when too many are open. */
+  /** Starts the response; returns the error to send instead if too many are open. */
   send(response: ServerResponse, reply: HttpReply, body: LiveBody, request: HttpRequest): HttpReply | undefined;
-  /** Ends those that are open. */
+  /** Ends all open bodies. */
   end(): void;
 }
 
-/** What a piece that waits costs besides its bytes. */
+/** Memory overhead of a queued piece, in bytes. */
 const pieceBytes = 512;
-/** By then the system asks whether a client that takes everything and says nothing is still there. */
+/** When TCP keepalive starts to probe a client that sends nothing. */
 const keepAliveMs = 30_000;
 
 const noPlace = errorReply("http.streams", {}, { headers: { "Retry-After": "5" } });
@@ -30,7 +30,7 @@ export function createLiveBodies({ guard, incidents, idleMs }: LiveBodiesOptions
   const open = new Set<() => void>();
   return {
     send(response, reply, body, request) {
-      // Nobody may be left to tell that the connection is closed.
+      // Its `close` event may have been emitted already.
       if (response.destroyed) return undefined;
       const isHead = request.method === "HEAD";
       const leave = isHead ? () => {} : openStreams.enter(request.peer);

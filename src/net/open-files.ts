@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** How many files, sockets among them, this process may have open; undefined where the system does not say or has no limit. */
+/** The limit on open file descriptors of this process; undefined where it is unlimited or not known. */
 export function openFilesLimit(): number | undefined {
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];

@@ -1,9 +1,9 @@
 import { type StreamLimitName, streamLimits } from "./limits.js";
 import { addressKey } from "./waiting-room.js";
 
-/** Counts what is open in all and by address. */
+/** Counts open streams, in total and by address. */
 export interface OpenStreams {
-  /** Gives the place back when it is called, or names the limit that there is no place by. */
+  /** Returns a function that releases the slot, or the name of the limit that was reached. */
   enter(address: string): (() => void) | StreamLimitName;
 }
 

@@ -1,19 +1,19 @@
 import { messageOf, UserError } from "../lib/errors.js";
 
-/** Whether another site, by its Origin, may use our HTTP servers from a browser. */
+/** Whether an origin may use our HTTP servers from a browser. */
 export type AllowedOrigins = (origin: string) => boolean;
 
-/** Scheme, host and port at their longest; what is longer is nobody's Origin. */
+/** The longest scheme, host and port; no real Origin is longer. */
 const longestOrigin = 300;
 const longestPattern = 256;
 const mostOrigins = 100;
 /**
- * Instructions of a compiled pattern. Matching takes a time that grows with these and the length of the Origin alone:
- * at most some ten milliseconds for a pattern made to be slow, microseconds for sane ones.
+ * Instructions of a compiled pattern. Matching time depends only on these and on the length of the Origin: at most some
+ * ten milliseconds for a pattern made to be slow, microseconds for sane ones.
  */
 const largestPattern = 250;
 
-/** What a browser sends as an Origin: nothing in it can be meant as a pattern but the dots of its host. */
+/** A literal Origin: nothing in it could be meant as a pattern, except the dots of its host. */
 const plainOrigin = /^[a-z][a-z0-9+.-]*:\/\/(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 
 function refused(setting: string, domain: string, problem: string): UserError {
@@ -22,10 +22,10 @@ function refused(setting: string, domain: string, problem: string): UserError {
 }
 
 /**
- * Reads a list of origins and of regular expressions that a whole origin has to match. They are matched in linear time
- * (RE2), because the Origin comes from strangers.
- * @param setting what a user changes to get another list, for the errors
- * @throws UserError `origins.invalid` for what is no such expression or too large a one
+ * Reads a list of origins and of regular expressions that must match a whole origin. They are matched in linear time
+ * (RE2), because the Origin comes from untrusted clients.
+ * @param setting the name of the setting, for error messages
+ * @throws UserError `origins.invalid` for an invalid or too large expression
  */
 export async function allowedOrigins(domains: readonly string[], setting: string): Promise<AllowedOrigins> {
   if (domains.length > mostOrigins) {
@@ -34,7 +34,7 @@ export async function allowedOrigins(domains: readonly string[], setting: string
   const exact = new Set(domains);
   const written = domains.filter((domain) => !plainOrigin.test(domain));
   if (written.length === 0) return (origin) => exact.has(origin);
-  // 60 KB of code that most control planes never need.
+  // Loaded on demand: 60 KB of code that most control planes never need.
   const { RE2JS } = await import("re2js");
   const patterns = written.map((domain) => {
     if (domain.length > longestPattern) {

@@ -1,42 +1,45 @@
 import { nearest } from "../lib/suggest.js";
 
 interface Node<Value> {
-  /** By the segments as they are after percent-decoding. */
+  /** By segment, percent-decoded. */
   readonly literals: Map<string, Node<Value>>;
-  /** The literals that suggestions may name. */
+  /** The literals that may be suggested. */
   readonly words: string[];
   parameter: Node<Value> | undefined;
   value: Value | undefined;
 }
 
-/** What a path leads to, and the texts that stand in the place of its parameters, decoded and in their order. */
+/** The value of a path, and its parameters in order, percent-decoded. */
 export interface Found<Value> {
   readonly value: Value;
   readonly texts: readonly string[];
 }
 
 /**
- * Values by path patterns such as `/meshes/{mesh}/explain`, where a segment in braces is a parameter that stands for any
+ * Maps path patterns such as `/meshes/{mesh}/explain` to values; a segment in braces is a parameter that matches any
  * text. A lookup walks the segments of the path: its time depends neither on the number of patterns nor on what follows
  * the first unknown segment.
  */
 export interface PathTree<Value> {
   /**
-   * The value of a pattern; `make` makes it when there is none.
-   * @param hidden leaves the pattern out of suggestions
-   * @throws Error for a pattern that is malformed, or ambiguous beside those that are there already
+   * The value of a pattern, created by `make` if there is none.
+   * @param hidden excludes the pattern from suggestions
+   * @throws Error for a malformed pattern, or one that is ambiguous with an existing one
    */
   at(pattern: string, make: () => Value, hidden?: boolean): Value;
-  /** Takes percent-encoding and one trailing slash; undefined for an unknown path, an empty segment and bad encoding. */
+  /**
+   * Accepts percent-encoding and one trailing slash; undefined for an unknown path, an empty segment or invalid
+   * encoding.
+   */
   find(path: string): Found<Value> | undefined;
-  /** The known path that is nearest to an unknown one; its parameters are as they were sent. */
+  /** The known path nearest to an unknown one, with the parameters as they were sent. */
   suggest(path: string): string | undefined;
 }
 
 const parameterSegment = /^\{[a-z][A-Za-z]*\}$/;
 const literalSegment = /^[A-Za-z0-9_.+-]+$/;
 
-/** The names of a pattern's parameters, in their order. */
+/** The parameter names of a pattern, in order. */
 export const parameterNames = (pattern: string): readonly string[] =>
   pattern
     .split("/")
@@ -61,7 +64,7 @@ function endOfSegment(path: string, start: number, end: number): number {
   return slash < 0 || slash > end ? end : slash;
 }
 
-/** Undefined for a stray percent sign: it names nothing that could exist. */
+/** Undefined for invalid percent-encoding. */
 function decoded(segment: string): string | undefined {
   if (!segment.includes("%")) return segment;
   try {
@@ -74,11 +77,11 @@ function decoded(segment: string): string | undefined {
 export function createPathTree<Value>(): PathTree<Value> {
   const root = emptyNode<Value>();
 
-  /** The node below for one more segment of a pattern. */
+  /** The child node for the next segment of a pattern, created if needed. */
   function grow(node: Node<Value>, pattern: string, segment: string, hidden: boolean): Node<Value> {
     const isParameter = parameterSegment.test(segment);
     if (!isParameter && !literalSegment.test(segment)) throw new Error(`"${pattern}" is no pattern of a path`);
-    // A resource may have any name, so that a literal in the same place would hide one.
+    // A resource may have any name, so a literal in the same place could hide one.
     if (isParameter ? node.literals.size > 0 : node.parameter !== undefined) {
       throw new Error(`"${pattern}" is ambiguous: another path has a ${isParameter ? "literal" : "parameter"} there`);
     }
@@ -138,7 +141,7 @@ export function createPathTree<Value>(): PathTree<Value> {
         if (segment === undefined || segment === "") return undefined;
         const word = nearest(segment, node.words);
         const next = word === undefined ? node.parameter : node.literals.get(word);
-        // Nothing comes behind, so that the path is only too long; or something does that is nothing like it.
+        // Either no path continues here, and this one is only too long; or none of the continuations is similar.
         if (next === undefined) return node.words.length === 0 ? suggestion : undefined;
         walked += `/${word ?? sent}`;
         node = next;

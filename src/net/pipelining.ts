@@ -8,38 +8,38 @@ interface Waiting {
   readonly begin: () => void;
 }
 
-/** What a connection has asked for and was not answered yet. */
+/** The unanswered requests of a connection. */
 interface Line {
-  /** The answer that is made, or was made last. */
+  /** The current response, or the last one. */
   current: ServerResponse;
-  /** Requests that came meanwhile. */
+  /** Requests received meanwhile. */
   readonly waiting: Waiting[];
-  /** Too many came: what comes now is not served any more. */
+  /** Too many were received: further requests are ignored. */
   full: boolean;
 }
 
 /**
- * How long a connection with too many requests is kept: a client that is closed at once comes again at once, and what it
- * has sent costs ten milliseconds each time. What Node has read of it already, some MB, is kept as long.
+ * How long a connection with too many requests is kept open: a client that is disconnected at once reconnects at once,
+ * and its input costs ten milliseconds each time. Some MB that Node has already read are kept in memory as long.
  */
 const lingerMs = 250;
 
 export interface PipeliningOptions {
-  /** How many requests of a connection may be unanswered; one more costs it the connection. */
+  /** Maximum unanswered requests of a connection; one more closes it. */
   readonly most: number;
   readonly guard: Guard;
   readonly refused: () => void;
 }
 
 /**
- * Serves the requests of a connection one after the other, as it wants its answers: a thousand requests come in what is
- * read at once, and their answers would wait for a client that never reads.
- * @returns called with each request, and with what begins to serve it
+ * Serves the requests of a connection one at a time, in the order of its responses: one read may bring a thousand
+ * requests, whose responses would otherwise be held for a client that never reads.
+ * @returns a function to call with each request's response and the function that starts serving it
  */
 export function createPipelining({ most, guard, refused }: PipeliningOptions) {
   const lines = new WeakMap<Duplex, Line>();
 
-  function goOn(socket: Duplex, line: Line): void {
+  function serveNext(socket: Duplex, line: Line): void {
     inTurn(
       guard(() => {
         const next = line.waiting.shift();
@@ -49,19 +49,19 @@ export function createPipelining({ most, guard, refused }: PipeliningOptions) {
           return;
         }
         line.current = next.response;
-        if (line.waiting.length > 0) followUp(socket, line);
+        if (line.waiting.length > 0) continueAfterCurrent(socket, line);
         next.begin();
       }),
     );
   }
 
-  /** The answer is through, or nobody is left to take it. */
-  function followUp(socket: Duplex, line: Line): void {
-    line.current.once("close", () => goOn(socket, line));
+  /** Continues once the response was sent, or the client is gone. */
+  function continueAfterCurrent(socket: Duplex, line: Line): void {
+    line.current.once("close", () => serveNext(socket, line));
   }
 
   return (socket: Duplex, response: ServerResponse, begin: () => void): void => {
-    // Node goes on with what it has read of a connection that is closed already.
+    // Node still parses what it has read of a closed connection.
     if (socket.destroyed) return;
     const line = lines.get(socket);
     if (line?.full === true) return;
@@ -79,6 +79,6 @@ export function createPipelining({ most, guard, refused }: PipeliningOptions) {
       return;
     }
     line.waiting.push({ response, begin });
-    if (line.waiting.length === 1) followUp(socket, line);
+    if (line.waiting.length === 1) continueAfterCurrent(socket, line);
   };
 }

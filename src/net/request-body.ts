@@ -4,21 +4,23 @@ import { unfinishedBytes } from "./budget.js";
 export type Body =
   | { readonly kind: "whole"; readonly bytes: Buffer }
   | { readonly kind: "too-large" }
-  /** All servers hold too much that is unfinished, and this for the longest. */
+  /** The budget for incomplete bodies is exceeded, and this is the oldest. */
   | { readonly kind: "no-room" }
-  /** It comes in so many and so small chunks that reading it is an attack. */
+  /** It has so many small chunks that it must be an attack. */
   | { readonly kind: "shredded" }
   | { readonly kind: "cut" };
 
 const noBody = Buffer.alloc(0);
 
-/** A body may come in so many chunks, and in more when they have some size on average: each costs as much as a kilobyte. */
+/**
+ * Chunks allowed in any case, and the average size from which more are allowed: a chunk costs as much as a kilobyte.
+ */
 const fewChunks = 2_000;
 const sizeOfMany = 16;
 
 /**
- * Reads a body of at most `limit` bytes; without waiting when the header announces none. Chunks behind the first are
- * copied into one buffer that grows with it: of chunks with a byte each, every one would take a hundred more.
+ * Reads a body of at most `limit` bytes; synchronously if the headers announce none. Chunks after the first are copied
+ * into one growing buffer: a chunk of one byte, kept by itself, would take a hundred bytes more.
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Body> | Body {
   const announced = request.headers["content-length"];
@@ -52,7 +54,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
         return;
       }
       if (size === 0) {
-        // Most bodies come in one chunk, which Node made for it alone.
+        // Most bodies are one chunk, in a buffer of its own.
         bytes = chunk;
         size = wanted;
         if (wanted !== length) share.hold(wanted);
@@ -65,7 +67,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
       }
       chunk.copy(bytes, size);
       size = wanted;
-      // May end in `done`: nothing is to be done after it.
+      // Last, because it may evict this body and call `done`.
       share.hold(bytes.length);
     }
 

@@ -4,7 +4,7 @@ import { TLSSocket } from "node:tls";
 import { unmapped } from "../lib/host.js";
 import type { HttpRequest } from "./exchange.js";
 
-/** A request as it came over a socket. What few endpoints look at is looked up when they do. */
+/** A request received on a socket. Properties that few endpoints use are computed on access. */
 export class ServerRequest implements HttpRequest {
   readonly method: string;
   readonly path: string;
@@ -12,7 +12,7 @@ export class ServerRequest implements HttpRequest {
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   readonly #socket: IncomingMessage["socket"];
-  /** Node forgets it when the connection ends, which may be before anybody asks. */
+  /** Kept because Node forgets it when the connection is closed. */
   readonly #remoteAddress: string;
 
   constructor({ method = "GET", url = "/", headers, socket }: IncomingMessage, body: Buffer) {

@@ -1,18 +1,18 @@
 import type { Steps } from "../lib/steps.js";
 import { inTurn } from "./turns.js";
 
-/** For how long steps go on before the others have their turn, give or take one step. */
+/** How long a slice runs before it yields, give or take one step. */
 const sliceMs = 3;
 
 interface Options {
   readonly now: () => number;
-  /** Calls back when others had their turn. */
+  /** Calls back after other work had its turn. */
   readonly later: (work: () => void) => void;
 }
 
 /**
- * Does the steps in slices, in the turns of the process: the event loop belongs to others in between, however many do
- * long work at the same time.
+ * Runs the steps in slices, queued with the other work of the process, so that the event loop stays free for others in
+ * between, however many long tasks run at the same time.
  */
 export function inSlices<T>(
   steps: Steps<T>,

@@ -1,17 +1,17 @@
-/** Work that waits, of the whole process: there is one event loop. */
+/** Pending work of the whole process: there is one event loop. */
 const queue: (() => void)[] = [];
 
-/** How long the event loop is kept from others in one turn of it, give or take one piece of work. */
+/** How long one turn may occupy the event loop, give or take one piece of work. */
 const sliceMs = 5;
-/** Looking at the clock for more than this many pieces of work in a turn would be work itself. */
+/** Maximum pieces of work in a turn; scheduling and timing more than these would itself be costly. */
 const mostInSlice = 64;
 
 let planned = 0;
 let until = 0;
 
 /**
- * Each piece is a callback of its own, so that whatever it leaves to ticks and promises is done, and counted, before
- * the next one begins.
+ * Each piece runs in its own callback, so that the ticks and promises it leaves behind run, and are counted, before the
+ * next one.
  */
 function plan(): void {
   planned = Math.min(queue.length, mostInSlice);
@@ -31,8 +31,8 @@ function next(): void {
 }
 
 /**
- * Runs short work when its turn comes: at once when there is no other, and otherwise in the order it came, in slices
- * that leave the event loop to others in between. A thousand clients that come at the same time are served this way.
+ * Queues short work. It runs at once if nothing else is pending, otherwise in the order it was queued, in slices that
+ * free the event loop for others in between. This is how a thousand clients that connect at the same time are served.
  */
 export function inTurn(work: () => void): void {
   queue.push(work);

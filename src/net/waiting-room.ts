@@ -2,7 +2,7 @@ import { isIPv6 } from "node:net";
 import { unmapped } from "../lib/host.js";
 
 /**
- * Where a connection stands before it has proved itself:
+ * State of a connection before its first valid request:
  *   silent   it has sent nothing yet
  *   waiting  it has, and its turn has not come
  *   inside   it was let in
@@ -14,7 +14,7 @@ interface Visitor<Connection> {
   stage: Stage;
 }
 
-/** The connections of one address that have not proved themselves. */
+/** The unproven connections of one address. */
 interface Address<Connection> {
   readonly key: string;
   readonly all: Set<Connection>;
@@ -23,36 +23,36 @@ interface Address<Connection> {
 }
 
 export interface WaitingRoomOptions<Connection> {
-  /** How many of one address may be inside. */
+  /** Maximum unproven connections of one address inside. */
   readonly perAddress: number;
-  /** How many may be inside. */
+  /** Maximum unproven connections inside. */
   readonly inside: number;
-  /** How many there may be; one more costs the address that has most its oldest. */
+  /** Maximum unproven connections; beyond it the address with the most loses its oldest. */
   readonly most: number;
-  /** Has to close the connection. */
+  /** Must close the connection. */
   evict(connection: Connection): void;
-  /** A connection has to wait: because of its address, or because of all. */
+  /** Called when a connection has to wait, because of the limit of its address or the overall one. */
   delayed(byAddress: boolean): void;
-  /** The connection's turn has come. */
+  /** Admits the connection. */
   enter(connection: Connection): void;
 }
 
-/** Connections that have not proved themselves, and whose turn it is. */
+/** Holds unproven connections and decides which one is admitted next. */
 export interface WaitingRoom<Connection> {
   add(connection: Connection, address: string): void;
-  /** Its first bytes came: it enters when its turn comes. */
+  /** Call when its first bytes have arrived: it is admitted when its turn comes. */
   spoke(connection: Connection): void;
   /** Whether it has sent nothing yet. */
   isSilent(connection: Connection): boolean;
-  /** It has proved itself, or is closed. */
+  /** Call when it has proved itself or was closed. */
   leave(connection: Connection): void;
-  /** Those that have not entered. */
+  /** The connections that were not admitted yet. */
   outside(): readonly Connection[];
 }
 
 /**
- * What counts as one address: of IPv6 the /64 that a machine or a subscriber usually has whole (RFC 6177), since it can
- * come from any address in it.
+ * The key by which addresses are counted. For IPv6 it is the /64 that usually belongs to one machine or subscriber (RFC
+ * 6177), which can use any address in it.
  */
 export function addressKey(address: string | undefined): string {
   if (address === undefined) return "";
@@ -64,12 +64,12 @@ export function addressKey(address: string | undefined): string {
   return groups.slice(0, 4).join(":");
 }
 
-/** An address may have so many inside; the turn goes around among addresses, so that none can keep another out. */
+/** Limits connections per address and takes turns among addresses, so that no address can starve another. */
 export function createWaitingRoom<Connection>(options: WaitingRoomOptions<Connection>): WaitingRoom<Connection> {
   const { perAddress, inside: mostInside, most, evict, delayed, enter } = options;
   const visitors = new Map<Connection, Visitor<Connection>>();
   const addresses = new Map<string, Address<Connection>>();
-  /** Addresses with connections that wait and that have room inside, in the order of their turns. */
+  /** Addresses with waiting connections and room inside, in the order of their turns. */
   const eligible = new Set<Address<Connection>>();
   let inside = 0;
 

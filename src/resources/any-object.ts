@@ -2,14 +2,14 @@ import { isJsonObject } from "../lib/json.js";
 import { malformed, mismatch } from "./malformed.js";
 import { type Reading, type Schema, setOwn } from "./schema.js";
 
-/** Bounds of an object: what is kept without being understood still has to be written out again, recursively. */
+/** Limits of an object: its content is opaque, but it is serialized recursively. */
 interface Bounds {
   readonly deepest: number;
   readonly largest: number;
 }
 
 interface Size extends Bounds {
-  /** Steps to the object as a whole, which is what a bound is about. */
+  /** Length of the path to the object itself, which the error names. */
   readonly start: number;
   depth: number;
   values: number;
@@ -18,7 +18,7 @@ interface Size extends Bounds {
 function copy(input: unknown, reading: Reading, size: Size): unknown {
   const { path } = reading;
   size.values += 1;
-  // A YAML alias may repeat a large value many times, or hold itself.
+  // YAML aliases may repeat a large value many times, or be circular.
   if (size.values > size.largest)
     throw malformed(path.slice(0, size.start), `the object has more than ${size.largest} values`);
   if (size.depth > size.deepest) {
@@ -48,7 +48,7 @@ function copy(input: unknown, reading: Reading, size: Size): unknown {
   return result;
 }
 
-/** An object that is accepted, kept and given back without being looked at; each part of it is a value of its own. */
+/** An opaque object, stored and returned unchanged; YAML aliases are expanded into copies. */
 export function anyObject(
   { deepest, largest }: Bounds = { deepest: 32, largest: 10_000 },
 ): Schema<Readonly<Record<string, unknown>>> {

@@ -7,7 +7,7 @@ export const dataplaneHealthSchema = object({
   down: list(uint32()),
 });
 
-/** What the sidecar of a Dataplane found out about its applications; there is none while all are well. */
+/** The health of a Dataplane's applications, as its sidecar found it; absent while all are healthy. */
 export type DataplaneHealth = Infer<typeof dataplaneHealthSchema>;
 
 export const dataplaneHealthType = resourceType<DataplaneHealth>({

@@ -18,19 +18,19 @@ const subscription = object({
     eds: counters,
     lds: counters,
     rds: counters,
-    /** What the proxy refuses of its present configuration, with Envoy's own words. */
+    /** The parts of the current configuration that the proxy rejects, with Envoy's error. */
     refused: list(object({ type: text(), name: text(), reason: text() })),
   }),
 });
 
-/** The proxy's certificate; the first three go by the names that later versions of Kuma gave them. */
+/** The proxy's certificate; the first three fields are named as in later versions of Kuma. */
 const mtls = object({
   certificateExpirationTime: timestamp(),
   lastCertificateRegeneration: timestamp(),
   certificateRegenerations: uint32(),
-  /** The version of the mesh's roots that the proxy acknowledged last. */
+  /** The version of the mesh's roots that the proxy last acknowledged. */
   trustedRoots: text(),
-  /** Why the last request for a certificate was refused; gone with the next certificate. */
+  /** Why the last request for a certificate was rejected; cleared by the next certificate. */
   refusal: object({ time: timestamp(), reason: text() }),
 });
 
@@ -40,7 +40,7 @@ export type MtlsInsight = Infer<typeof mtls>;
 
 export type ResponseCounters = Infer<typeof counters>;
 export type Subscription = Infer<typeof subscription>;
-/** What a Dataplane's proxy did: one subscription for each stream it opened. Written by the control plane only. */
+/** The status of a Dataplane's proxy, with one subscription per stream. Written by the control plane only. */
 export type DataplaneInsight = Infer<typeof dataplaneInsightSchema>;
 
 export const dataplaneInsightType = resourceType<DataplaneInsight>({

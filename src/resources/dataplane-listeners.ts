@@ -20,9 +20,9 @@ export interface Networking {
 interface Listener extends OutboundInterface {
   /** Path of the interface that it belongs to. */
   readonly path: string;
-  /** Of inbounds: the port that it hands connections to, and the services that share it. */
+  /** For inbounds: the port that it forwards connections to, and the services that share it. */
   readonly inbound?: { readonly servicePort: number; readonly services: Set<string> };
-  /** Of outbounds: the service that it leads to. */
+  /** For outbounds: the upstream service. */
   readonly service?: string;
 }
 
@@ -32,20 +32,20 @@ type Listeners = Map<number, Map<string, Listener>>;
 export const inboundPath = (index: number) => `networking.inbound[${index}]`;
 export const outboundPath = (index: number) => `networking.outbound[${index}]`;
 
-/** True when the inbound may use the listener too: the same interface for another service. */
+/** Whether the inbound may share the listener: the same interface for another service. */
 function shares({ inbound }: Listener, { servicePort }: InboundInterface, service: string): boolean {
   if (inbound === undefined || inbound.servicePort !== servicePort || inbound.services.has(service)) return false;
   inbound.services.add(service);
   return true;
 }
 
-/** The listener that takes connections to an address: the one that is bound to just that, else the one to all. */
+/** The listener that accepts connections to an address: the one bound to that address, else the one bound to all. */
 const listenerAt = (listeners: Listeners, ip: string, port: number): Listener | undefined =>
   listeners.get(port)?.get(ip) ?? listeners.get(port)?.get(anyAddress);
 
 /**
- * What already has an address, or a part of it.
- * @param bound whether the listeners are sockets: only then one on 0.0.0.0 has every address of its port
+ * The listener that conflicts with an address.
+ * @param bound whether the listeners have sockets: only then does 0.0.0.0 conflict with every address of its port
  */
 function taken(listeners: Listeners, { ip, port }: OutboundInterface, bound: boolean): Listener | undefined {
   const ofPort = listeners.get(port);
@@ -61,7 +61,7 @@ function overlap({ ip, port }: OutboundInterface, earlier: Listener): string {
   return ip === anyAddress ? `${all}, and ${earlier.ip}:${port} is ${used}` : `${ip}:${port} is ${used}: ${all}`;
 }
 
-/** All listeners, each address once; a second claim to one becomes a cause. */
+/** All listeners, one per address; a conflict becomes a cause. */
 function claimed(networking: Networking, bound: boolean, causes: Cause[]): Listeners {
   const listeners: Listeners = new Map();
   const claim = (listener: Listener, mayShare?: (other: Listener) => boolean) => {
@@ -89,12 +89,12 @@ function claimed(networking: Networking, bound: boolean, causes: Cause[]): Liste
   return listeners;
 }
 
-/** Where the connections of a listener go on this machine: to other listeners, or to all inbounds of a service. */
+/** Where a listener's connections go on this machine: another listener, or all inbounds of a service. */
 type Place = Listener | string;
 
 /**
- * The listeners whose connections may go round and round, with the one that each of them leads to: what is left when
- * those that lead to no listener are taken away, again and again. Linear in the number of listeners.
+ * The listeners whose connections may loop, each with its successor: what remains after repeatedly removing listeners
+ * that lead to no other listener. Linear in the number of listeners.
  */
 function loops(listeners: Listeners): readonly (readonly [Listener, Listener])[] {
   const before = new Map<Place, Place[]>();
@@ -137,13 +137,13 @@ function loop(listener: Listener, reached: Listener): string {
 }
 
 /**
- * What is wrong with the places where a proxy would listen: two listeners on one address, of which Envoy refuses the
- * second or lets it take the connections of the first, and inbounds that lead back to themselves.
+ * Problems with a proxy's listeners: two on one address, where Envoy rejects the second or gives it the connections of
+ * the first, and inbounds that forward to themselves.
  */
 export function listenerProblems(networking: Networking): Cause[] {
   const causes: Cause[] = [];
   const redirectPort = networking.transparentProxying?.redirectPort ?? 0;
-  // Redirected connections come by one socket; the listeners that they are for have none, and no one reaches them.
+  // With redirection, all connections arrive on one socket; the other listeners have none and are not reachable.
   const bound = redirectPort === 0;
   const listeners = claimed(networking, bound, causes);
   if (bound) {

@@ -7,11 +7,11 @@ import { type Infer, object } from "./schema.js";
 const dataplaneOverviewSchema = object({
   dataplane: dataplaneSchema,
   dataplaneInsight: dataplaneInsightSchema,
-  /** Absent while all applications are well. */
+  /** Absent while all applications are healthy. */
   dataplaneHealth: dataplaneHealthSchema,
 });
 
-/** A Dataplane with what its proxy did and found out. Never stored: put together when it is read. */
+/** A Dataplane with its insight and health. Never stored: assembled on read. */
 export type DataplaneOverview = Infer<typeof dataplaneOverviewSchema>;
 
 export const dataplaneOverviewType = resourceType<DataplaneOverview>({
@@ -24,7 +24,10 @@ export const dataplaneOverviewType = resourceType<DataplaneOverview>({
   schema: dataplaneOverviewSchema,
 });
 
-/** The overview of a Dataplane; without an insight when its proxy never connected, without health while all is well. */
+/**
+ * The overview of a Dataplane, without insight if its proxy never connected, without health while all applications are
+ * healthy.
+ */
 export function overviewOf(
   { mesh, name, spec }: Resource<Dataplane>,
   insight: DataplaneInsight | undefined,
@@ -43,23 +46,23 @@ export const subscriptionsOf = ({ dataplaneInsight }: DataplaneOverview): readon
 
 const began = ({ connectTime }: Subscription) => Date.parse(connectTime ?? "");
 
-/** The subscriptions whose streams are open, to whichever control plane, the one that began first at the front. */
+/** The subscriptions with open streams to any control plane, oldest first. */
 export const openSubscriptions = (overview: DataplaneOverview): readonly Subscription[] =>
   subscriptionsOf(overview)
     .filter(({ connectTime, disconnectTime }) => connectTime !== undefined && disconnectTime === undefined)
     .sort((a, b) => began(a) - began(b));
 
-/** Whether the proxy has a stream open to some control plane. */
+/** Whether the proxy has an open stream to any control plane. */
 export const isOnline = (overview: DataplaneOverview): boolean => openSubscriptions(overview).length > 0;
 
 /**
- * The ports on 127.0.0.1 at which applications behind the connected proxy do not accept connections. What a proxy found
- * out before it went away says nothing.
+ * The ports on 127.0.0.1 where applications of a connected proxy do not accept connections. The last report of a
+ * disconnected proxy is ignored.
  */
 export const downPorts = (overview: DataplaneOverview): readonly number[] =>
   isOnline(overview) ? (overview.dataplaneHealth?.down ?? []) : [];
 
-/** The subscription that began last, as the records of two control planes may be in any order; undefined when none did. */
+/** The newest subscription; records of several control planes may be in any order. Undefined if there is none. */
 export function latestSubscription(overview: DataplaneOverview): Subscription | undefined {
   let found: Subscription | undefined;
   for (const subscription of subscriptionsOf(overview)) {

@@ -17,7 +17,7 @@ const inbound = object({ interface: text(), tags: map(text(), limits.tags) });
 const outbound = object({
   interface: text(),
   service: text(),
-  /** Without effect. */
+  /** Has no effect. */
   servicePort: uint32(),
 });
 
@@ -82,7 +82,7 @@ function validate(spec: Dataplane): Cause[] {
     const problem = tagValueProblem(service) ?? serviceProblem(service);
     if (problem !== undefined) causes.push({ field: `${outboundPath(index)}.service`, message: problem });
   });
-  // Envoy would refuse the listener: a port has 16 bits where protobuf has 32.
+  // Envoy would reject the listener: protobuf has 32 bits for a port of 16.
   if ((transparentProxying?.redirectPort ?? 0) > 65_535) {
     causes.push({ field: "networking.transparentProxying.redirectPort", message: "has to be a port, from 1 to 65535" });
   }

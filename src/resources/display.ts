@@ -1,11 +1,11 @@
 import { serviceTag, type Tags } from "./tags.js";
 
-/** Anything with inbounds: a Dataplane, or what a Dataplane is projected to. */
+/** Anything with inbounds: a Dataplane or a projection of one. */
 interface Tagged {
   readonly networking?: { readonly inbound?: readonly { readonly tags?: Tags }[] };
 }
 
-/** All values of each tag over all inbounds. */
+/** All values of each tag, over all inbounds. */
 function collect({ networking }: Tagged): Map<string, Set<string>> {
   const values = new Map<string, Set<string>>();
   for (const { tags = {} } of networking?.inbound ?? []) {
@@ -26,7 +26,7 @@ export function displayTags(dataplane: Tagged): string {
     .join(" ");
 }
 
-/** The service that stands for the whole Dataplane: the first in the alphabet, `unknown` when there is none. */
+/** The service that identifies the Dataplane: the first one alphabetically, or `unknown`. */
 export function identifyingService({ networking }: Tagged): string {
   let first: string | undefined;
   for (const { tags } of networking?.inbound ?? []) {

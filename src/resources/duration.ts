@@ -10,13 +10,13 @@ const nanosPer: ReadonlyMap<string, bigint> = new Map([
 ]);
 const nanosPerSecond = 1_000_000_000n;
 
-/** The bound of protobuf's Duration: about 10,000 years either way. */
+/** The range of protobuf's Duration: about 10,000 years either way. */
 const longest = 315_576_000_000n * nanosPerSecond;
 
 const longestText = 64;
 const part = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/gy;
 
-/** Nanoseconds of a duration in Go's syntax ("10s", "0.5s", "1m30s", "-2s", "0"), or undefined when it is none. */
+/** Nanoseconds of a duration in Go's syntax ("10s", "0.5s", "1m30s", "-2s", "0"), or undefined if invalid. */
 export function durationNanos(text: string): bigint | undefined {
   if (text.length > longestText) return undefined;
   const signed = text.startsWith("-") || text.startsWith("+");
@@ -40,10 +40,10 @@ export function decimals(nanos: string): string {
   return needed === "" ? "" : `.${needed}`;
 }
 
-/** True when protobuf can hold it. */
+/** Whether it fits into protobuf's Duration. */
 const inRange = (nanos: bigint): boolean => nanos <= longest && nanos >= -longest;
 
-/** proto3 JSON's spelling, the text itself when it is out of range, undefined when it is no duration. */
+/** The duration in proto3 JSON; the text itself if out of range, undefined if invalid. */
 export function normalDuration(text: string): string | undefined {
   const nanos = durationNanos(text);
   if (nanos === undefined || !inRange(nanos)) return nanos === undefined ? undefined : text;

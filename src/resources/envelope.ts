@@ -6,10 +6,10 @@ import type { Resource, ResourceType } from "./resource.js";
 import { text } from "./scalars.js";
 import { decode, decodeInSteps, type Mode } from "./schema.js";
 
-/** The keys every resource has next to its spec's. */
+/** The keys that every resource has besides its spec. */
 const envelopeKeys = ["type", "mesh", "name"] as const;
 
-/** What a document says it is; a key that is missing, null or empty is undefined. */
+/** The type, mesh and name in a document; a missing, null or empty key is undefined. */
 export interface Envelope {
   readonly type: string | undefined;
   readonly mesh: string | undefined;
@@ -32,8 +32,8 @@ export function toJson({ type, mesh, name, spec }: Resource): Record<string, unk
 const word = text();
 
 /**
- * Reads what a document says it is, without looking at the rest.
- * @throws UserError("resource.malformed") when it is no object, or one of the three is no text.
+ * Reads type, mesh and name of a document, and nothing else.
+ * @throws UserError("resource.malformed") if it is not an object, or one of the three is not text.
  */
 export function readEnvelope(document: unknown): Envelope {
   if (!isJsonObject(document)) throw mismatch([], "an object", document);
@@ -46,8 +46,8 @@ export function readEnvelope(document: unknown): Envelope {
 }
 
 /**
- * Reads a document as a resource of the type: its envelope as written (whether it fits is for the caller to say) and its
- * spec in normal form, before defaults and validation.
+ * Reads a document as a resource of the type: its envelope as written (the caller checks it) and its spec in normal
+ * form, before defaults and validation.
  * @throws UserError("resource.malformed") for a wrong JSON type anywhere.
  */
 export function fromJson<Spec>(type: ResourceType<Spec>, document: unknown, mode: Mode): ReadDocument<Spec> {
@@ -56,7 +56,7 @@ export function fromJson<Spec>(type: ResourceType<Spec>, document: unknown, mode
   return { envelope, spec, unknown };
 }
 
-/** As `fromJson`, in steps, for documents that may be large. */
+/** Like `fromJson`, in steps, for large documents. */
 export function* fromJsonInSteps<Spec>(
   type: ResourceType<Spec>,
   document: unknown,

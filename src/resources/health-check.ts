@@ -19,10 +19,10 @@ const healthCheckSchema = object({
   }),
 });
 
-/** How to find out which endpoints of a service are not well. */
+/** How to detect unhealthy endpoints of a service. */
 export type HealthCheck = Infer<typeof healthCheckSchema>;
 
-/** In the order their rules are reported: durations are text, thresholds numbers. */
+/** In the order in which errors are reported: durations are text, thresholds numbers. */
 const activeFields = ["interval", "timeout", "unhealthyThreshold", "healthyThreshold"] as const;
 const passiveFields = ["unhealthyThreshold", "penaltyInterval"] as const;
 
@@ -30,7 +30,7 @@ type Value = string | number | undefined;
 
 const nanosOf = (value: Value) => (typeof value === "string" ? (durationNanos(value) ?? 0n) : BigInt(value ?? 0));
 
-/** Envoy counts in 64 bits of nanoseconds, which is enough for 292 years. */
+/** Envoy uses 64-bit nanoseconds, which is enough for 292 years. */
 const longest = 9_223_372_035n * 1_000_000_000n;
 
 function problemOf(value: Value): string | undefined {
@@ -39,7 +39,7 @@ function problemOf(value: Value): string | undefined {
   return nanos > 0n ? undefined : "must have a positive value";
 }
 
-/** Checks of which nothing is set count as absent. */
+/** Checks without any field set count as absent. */
 function isConfigured<Field extends string>(
   checks: { readonly [K in Field]?: string | number } | undefined,
   fields: readonly Field[],

@@ -1,23 +1,23 @@
-/** An inbound's `interface`: where the proxy listens, and where the service does on this machine. */
+/** An inbound's `interface`: the address of the proxy's listener, and the local port of the service. */
 export interface InboundInterface {
   readonly ip: string;
   readonly port: number;
   readonly servicePort: number;
 }
 
-/** An outbound's `interface`: where the proxy listens for the service's own requests. */
+/** An outbound's `interface`: the address of the listener for the application's own requests. */
 export interface OutboundInterface {
   readonly ip: string;
   readonly port: number;
 }
 
-/** Every address of a machine: something to listen on, and nothing to connect to. */
+/** The wildcard address: valid to listen on, not to connect to. */
 export const anyAddress = "0.0.0.0";
 
-/** Where the proxy finds the services of its machine. */
+/** The address of the local services. */
 export const workloadAddress = "127.0.0.1";
 
-// Octets have no leading zeros: the reference takes them, Envoy refuses the listener.
+// Octets without leading zeros: the reference accepts them, but Envoy rejects the listener.
 const octet = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 const ipv4 = `${octet}(?:\\.${octet}){3}`;
 const inboundPattern = new RegExp(`^(${ipv4}):([0-9]{1,5}):([0-9]{1,5})$`);

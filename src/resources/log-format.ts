@@ -2,19 +2,19 @@ import { nearest } from "../lib/suggest.js";
 import { envoyOperators, headerOperators, kumaOperators } from "./log-operators.js";
 import { quoted } from "./path.js";
 
-/** A piece of an access-log format, as written in `text`. */
+/** A part of an access-log format; `text` is its source. */
 export type FormatPart =
   | { readonly kind: "text"; readonly text: string }
   /** `%NAME%`, `%NAME(args)%`, `%NAME(args):LENGTH%`; `args` is undefined without parentheses. */
   | { readonly kind: "operator"; readonly text: string; readonly name: string; readonly args: string | undefined };
 
-/** Why a format can't be used; `position` counts characters from 1. */
+/** Why a format is invalid; `position` counts characters from 1. */
 export interface FormatProblem {
   readonly position: number;
   readonly message: string;
 }
 
-// Envoy's grammar of an operator, between two percent signs.
+// Envoy's grammar of a command operator, between two percent signs.
 const operator = /%([A-Z0-9_]+)(?:\(([^)\n]*)\))?(:[0-9]+)?%/y;
 const started = /%([A-Z0-9_]*)/y;
 
@@ -44,7 +44,7 @@ function explain(format: string, position: number): string {
 
 const isKuma = (name: string) => name.startsWith("KUMA_");
 
-// A token of RFC 9110, with the colon that HTTP/2 has before some.
+// A token of RFC 9110, or a pseudo-header of HTTP/2.
 const headerName = /^(?::?[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?$/;
 
 function headerProblem(name: string, args: string): string | undefined {
@@ -73,8 +73,8 @@ function misuse(name: string, args: string | undefined, length: string | undefin
 }
 
 /**
- * Takes an access-log format apart, `%%` (a literal percent sign) staying within its text. The first operator that Envoy
- * would refuse is the problem; one of a name we don't know is not.
+ * Parses an access-log format; `%%` (a literal percent sign) stays in its text part. Returns a problem for the first
+ * operator that Envoy would reject; an operator with an unknown name is not a problem.
  */
 export function parseLogFormat(format: string): readonly FormatPart[] | FormatProblem {
   const parts: FormatPart[] = [];
@@ -102,13 +102,13 @@ export function parseLogFormat(format: string): readonly FormatPart[] | FormatPr
 
 const sentence = ({ position, message }: FormatProblem) => `${message} (at character ${position})`;
 
-/** What is wrong with a format, and where; undefined when nothing is. */
+/** The problem of a format with its position; undefined if it is valid. */
 export function logFormatProblem(format: string): string | undefined {
   const parsed = parseLogFormat(format);
   return "message" in parsed ? sentence(parsed) : undefined;
 }
 
-/** The first operator of a format that we don't know, though a newer Envoy might, and where; undefined when there is none. */
+/** The first unknown operator of a format, with its position; a newer Envoy may know it. Undefined if there is none. */
 export function unknownOperator(format: string): string | undefined {
   const parsed = parseLogFormat(format);
   if ("message" in parsed) return undefined;

@@ -1,5 +1,5 @@
 /**
- * What may stand around an operator's name in an access-log format:
+ * What an operator in an access-log format accepts after its name:
  *   plain      nothing
  *   optional   arguments, but no length
  *   required   arguments, which can't be left out
@@ -56,14 +56,16 @@ const required = names(`
 
 const ofHeaders = names("REQ REQUEST_HEADER RESP RESPONSE_HEADER RESPONSE_TRAILER STREAM_INFO_REQ TRAILER");
 
-/** Those that take a header's name, or two of them with a question mark between: the second counts where the first is not. */
+/**
+ * Operators that take a header name, or two with a question mark between: the second is used if the first is absent.
+ */
 export const headerOperators: ReadonlySet<string> = new Set(ofHeaders);
 
 const any = ["PATH", "QUERY_PARAMS"];
 
 const shaped = (shape: OperatorShape, of: readonly string[]) => of.map((name) => [name, shape] as const);
 
-/** The operators of Envoy 1.39, as its own binary takes and refuses them; a newer Envoy has more. */
+/** The operators of Envoy 1.39, as accepted by its own binary; a newer Envoy has more. */
 export const envoyOperators: ReadonlyMap<string, OperatorShape> = new Map([
   ...shaped("plain", plain),
   ...shaped("optional", optional),

@@ -1,19 +1,19 @@
 import type { LoggingBackend, Mesh } from "./mesh.js";
 
 /**
- * Where a rule's lines go; undefined when it names no backend of the mesh, nor has the mesh a default one: then nothing
- * is logged.
+ * The backend that a rule logs to; undefined if the mesh has no such backend, or no default one: then nothing is
+ * logged.
  */
 export function backendOf(wanted: string | undefined, { logging }: Mesh): LoggingBackend | undefined {
   const name = wanted || (logging?.defaultBackend ?? "");
   return name === "" ? undefined : logging?.backends?.find((backend) => backend.name === name);
 }
 
-/** The file on the dataplane's machine that a backend logs to; undefined for one that logs elsewhere. */
+/** The file on the dataplane's machine that a backend logs to; undefined for other backends. */
 export const loggedFile = ({ file, tcp }: LoggingBackend): string | undefined =>
   tcp?.address === undefined ? file?.path : undefined;
 
-/** The backends that rules log to, each once and by name: what a policy is called makes no difference. */
+/** The backends that rules log to, without duplicates, sorted by name so that names of policies make no difference. */
 export function backendsOf(
   rules: readonly { readonly conf: { readonly backend?: string } | undefined }[],
   mesh: Mesh,

@@ -1,7 +1,7 @@
 import { UserError } from "../lib/errors.js";
 import { pathText, quoted, type Step } from "./path.js";
 
-/** What came, in words. Numbers and texts are shown, because they are what the user searches the document for. */
+/** Describes a value for an error. Numbers and texts are shown, so that the user can find them in the document. */
 export function describe(input: unknown): string {
   if (input === null || input === undefined) return "nothing (null)";
   if (Array.isArray(input)) return "a list";
@@ -17,7 +17,7 @@ export function describe(input: unknown): string {
   }
 }
 
-/** `path: sentence`, with the path as the field of the one cause. */
+/** An error `path: sentence`, with the path as the field of its only cause. */
 export function malformed(path: readonly Step[], sentence: string): UserError {
   const field = pathText(path);
   return UserError.of(

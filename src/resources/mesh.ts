@@ -19,7 +19,7 @@ const meshSchema = object({
     enabled: flag(),
     ca: object({ builtin: empty, provided: empty }),
   }),
-  /** Without effect, as are `metrics` and `logging.accessLogs`: other versions of Kuma write them. */
+  /** Has no effect, like `metrics` and `logging.accessLogs`: other versions of Kuma use them. */
   tracing: object({ zipkin: object({ address: text() }) }),
   logging: object({
     defaultBackend: text(),
@@ -32,19 +32,19 @@ const meshSchema = object({
 export type LoggingBackend = Infer<typeof loggingBackend>;
 export type Mesh = Infer<typeof meshSchema>;
 
-/** Whether the connections within a mesh are mutual TLS; false for a mesh that is not known. */
+/** Whether mTLS is enabled in a mesh; false for an unknown mesh. */
 export const mtlsEnabled = (mesh: Mesh | undefined): boolean => mesh?.mtls?.enabled === true;
 
-/** A CA that the user did not choose is the built-in one. */
+/** The default CA is the built-in one. */
 function defaults(spec: Mesh): Mesh {
   const { mtls, ...others } = spec;
   if (mtls?.ca?.builtin !== undefined || mtls?.ca?.provided !== undefined) return spec;
-  // In the schema's order, so that what a user reads and writes back is no change.
+  // In the schema's order, so that writing back what was read is not a change.
   return { mtls: { ...mtls, ca: { builtin: {}, ...mtls?.ca } }, ...others };
 }
 
 const cannotBeEmpty = "cannot be empty";
-// The address is written before every line, with a semicolon behind it.
+// The address becomes the prefix of every log line, followed by a semicolon.
 const hostAndPort = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
 
 function isHostAndPort(address: string): boolean {
@@ -77,7 +77,7 @@ function validateCa({ mtls }: Mesh, causes: Cause[]): void {
   if (builtin !== undefined && provided !== undefined) {
     causes.push({ field: "mtls.ca", message: 'must have exactly one of "builtin" and "provided"' });
   }
-  // Uploading needs an admin server, which this version does not have.
+  // Uploading a CA needs an admin server, which this version does not have.
   if (provided !== undefined) {
     const message = 'no signing certificate uploaded yet for this mesh; this version only has the "builtin" CA';
     causes.push({ field: "mtls.ca.provided", message });
@@ -111,7 +111,7 @@ function* validation(spec: Mesh): Steps<Cause[]> {
   return causes;
 }
 
-/** Parts that other versions of Kuma act upon, and this one only keeps. */
+/** Fields that other versions of Kuma use, and this one only stores. */
 function warnings({ tracing, metrics, logging }: Mesh): string[] {
   const parts = { tracing, metrics, "logging.accessLogs": logging?.accessLogs };
   const written = Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [`"${name}"`]));

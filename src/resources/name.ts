@@ -4,8 +4,8 @@ const valid = /^[0-9a-z_-]*$/;
 const longest = 100;
 
 /**
- * Checks what a resource is to be called, in the order name, mesh. Only for writing: resources made on Kubernetes have
- * dots in their names and must stay readable.
+ * Validates the name and mesh of a resource, in this order. Only for writes: resources from Kubernetes have dots in
+ * their names and must stay readable.
  */
 export function nameCauses({ mesh, name }: { readonly mesh: string; readonly name: string }): Cause[] {
   const causes: Cause[] = [];

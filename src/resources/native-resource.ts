@@ -3,17 +3,17 @@ import { UserError } from "../lib/errors.js";
 import { isJsonObject } from "../lib/json.js";
 import { anyObject } from "./any-object.js";
 
-/** One Envoy message as a ProxyTemplate carries it, not yet checked against Envoy's descriptors. */
+/** An Envoy message in a ProxyTemplate, not yet validated against Envoy's descriptors. */
 export interface NativeResource {
   /** `type.googleapis.com/envoy.api.v2.Cluster` */
   readonly typeUrl: string;
-  /** The message's fields, `@type` among them. */
+  /** The message's fields, including `@type`. */
   readonly message: Readonly<Record<string, unknown>>;
 }
 
-/** YAML's aliases may make a text a huge value, or one that holds itself: this makes it a tree of bounded size. */
+/** Limits for stored resources: YAML aliases may expand to a huge or circular value. */
 const stored = { deepest: 100, largest: 200_000 };
-/** The same of what a user hands in: ten times what large listeners have. */
+/** Limits for user input: ten times the size of large listeners. */
 export const handedIn = { deepest: 100, largest: 10_000 };
 
 function reasonOf(error: unknown): string {
@@ -23,7 +23,7 @@ function reasonOf(error: unknown): string {
   return mark === undefined ? reason : `${reason} (line ${mark.line + 1}, column ${mark.column + 1})`;
 }
 
-/** Reads YAML or JSON text of bounded size; the reason when it is no object with an `@type`. */
+/** Parses YAML or JSON of limited size; returns the reason if it is not an object with an `@type`. */
 export function parseNativeResource(text: string, bounds = stored): NativeResource | { readonly reason: string } {
   let message: Readonly<Record<string, unknown>>;
   try {
@@ -31,7 +31,7 @@ export function parseNativeResource(text: string, bounds = stored): NativeResour
     if (!isJsonObject(document)) return { reason: "it has to be a YAML or JSON object" };
     message = anyObject(bounds).read(document, { mode: "strict", path: [], unknown: [] });
   } catch (error) {
-    // Whatever the parser throws, the text is at fault.
+    // Any exception of the parser means invalid text.
     return { reason: reasonOf(error) };
   }
   const typeUrl = Object.hasOwn(message, "@type") ? message["@type"] : undefined;

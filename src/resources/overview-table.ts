@@ -4,7 +4,7 @@ import { type DataplaneOverview, isOnline, latestSubscription, subscriptionsOf }
 import { displayTags } from "./display.js";
 import type { Column } from "./resource.js";
 
-/** A clock that is behind the control plane's must not show a negative age. */
+/** Not negative, even if this clock is behind the control plane's. */
 function ago(at: string | undefined, now: Date): string {
   return at === undefined ? "never" : formatDuration(Math.max(0, now.getTime() - Date.parse(at)));
 }
@@ -15,7 +15,7 @@ function total(overview: DataplaneOverview, counter: keyof ResponseCounters): st
   return String(sum);
 }
 
-/** The columns of `kumactl inspect dataplanes`, as seen at a moment. */
+/** The columns of `kumactl inspect dataplanes` at the time `now`. */
 export function overviewColumns(now: Date): readonly Column<DataplaneOverview>[] {
   return [
     { title: "MESH", cell: ({ mesh }) => mesh },

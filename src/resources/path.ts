@@ -6,15 +6,15 @@ export type Step = string | number | { readonly key: string };
 const plainName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 const longestShown = 100;
 
-/** Text of the user's that an error shows: quoted, what steers a terminal escaped, its end cut off when it is long. */
+/** Quotes user input for an error: control characters escaped, truncated if long. */
 export function quoted(text: string): string {
   return visibleJson(JSON.stringify(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text));
 }
 
-/** The path of a map's value: `tags["version"]`. */
+/** The path of a map entry: `tags["version"]`. */
 export const atKey = (path: string, key: string): string => `${path}[${quoted(key)}]`;
 
-/** `a.b[2].c["key"]`; the empty text for the document itself. */
+/** `a.b[2].c["key"]`; empty for the document itself. */
 export function pathText(steps: readonly Step[]): string {
   let path = "";
   for (const step of steps) {

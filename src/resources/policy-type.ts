@@ -2,13 +2,13 @@ import { type Mesh, mtlsEnabled } from "./mesh.js";
 import { type ResourceType, resourceType } from "./resource.js";
 import type { Rule } from "./rules.js";
 
-/** What the rules of a policy are about, and so how their selectors choose it. */
+/** What the rules of a policy apply to, which determines how their selectors match. */
 export type PolicyLevel =
   /** A dataplane as a whole: `destinations` select it by the tags of one of its inbounds. */
   | "dataplane"
   /**
-   * The connections that an inbound takes: `destinations` select it by its tags. Of `sources` only the service counts,
-   * which is all that a certificate proves.
+   * The connections that an inbound accepts: `destinations` select it by its tags. Of `sources` only the service
+   * counts, because a certificate proves nothing else.
    */
   | "inbound"
   /** The connections from a dataplane, by the tags of one of its inbounds, to a service. */
@@ -16,24 +16,24 @@ export type PolicyLevel =
   /** The same, for each of the services that a TrafficRoute sends these connections to. */
   | "destination";
 
-/** What the effect of a rule depends on besides its selectors. */
+/** Facts besides the selectors that a rule's effect depends on. */
 export interface PolicyFacts {
   readonly mesh: Mesh;
   /** Whether the dataplane allows its Envoy to write to a log file. */
   readonly mayLogTo: (file: string) => boolean;
 }
 
-/** Whether a rule that is about something takes effect there, and why not. */
+/** Whether a matching rule takes effect, and why not. */
 export interface Outcome {
-  /** The logging backend that it leads to. */
+  /** The logging backend that it uses. */
   readonly backend?: string;
   readonly applies: boolean;
   readonly reason: string;
-  /** Said of the rule when it takes effect nowhere in the mesh, as the end of a sentence that begins with the policy. */
+  /** Reported if the rule takes effect nowhere in the mesh; completes a sentence that begins with the policy. */
   readonly why?: string;
 }
 
-/** What makes a policy of a resource type. */
+/** The traits that make a resource type a policy. */
 export interface PolicyTraits<
   Spec = unknown,
   Conf = unknown,
@@ -41,25 +41,25 @@ export interface PolicyTraits<
   Field extends string = string,
 > {
   readonly level: Level;
-  /** Of several that are about the same, the most specific one takes effect, or all of them do. */
+  /** Whether only the most specific of several matching rules takes effect, or all of them. */
   readonly combine: "one" | "all";
-  /** The field that names those that are about a dataplane, in the API's answer: `trafficRoutes`. */
+  /** The field for this policy in the API's response for a dataplane: `trafficRoutes`. */
   readonly field: Field;
-  /** The rules, in the order in which they are numbered. */
+  /** The rules, in the order of their indices. */
   rules(spec: Spec): readonly Rule<Conf>[];
-  /** Where the user wrote a rule: `rules[1]`; undefined for one that is written flat. */
+  /** The path of a rule: `rules[1]`; undefined for a flat one. */
   rulePath?(spec: Spec, index: number): string | undefined;
-  /** Selectors mean the values that they name: `*` is one like any other. */
+  /** Selectors match values literally: `*` is no wildcard. */
   readonly literal?: boolean;
-  /** Without effect in a mesh without mTLS. */
+  /** Has no effect in a mesh without mTLS. */
   readonly needsMtls?: boolean;
-  /** Without it every rule takes effect. */
+  /** Default: every rule takes effect. */
   outcome?(conf: Conf | undefined, facts: PolicyFacts): Outcome;
-  /** What `explain` says of connections for which the policy of this name takes effect; nothing without it. */
+  /** The sentence of `explain` for connections where the policy of this name takes effect; default: none. */
   sentence?(name: string): string;
 }
 
-/** A resource type whose resources change what Envoys do. */
+/** A resource type that configures Envoys. */
 export interface PolicyType<
   Spec = unknown,
   Conf = unknown,
@@ -75,7 +75,7 @@ export const isPolicyType = (type: ResourceType): type is PolicyType => "policy"
 
 type Special<Spec> = Parameters<typeof resourceType<Spec>>[0];
 
-/** As `resourceType`, for a policy. */
+/** Like `resourceType`, for a policy. */
 export function policyType<
   Spec,
   Conf,
@@ -94,14 +94,14 @@ export function policyType<
   return { ...resourceType<Spec>({ name, ...special }), name, policy };
 }
 
-/** Whether the proxies that offer what the policy is about are configured by it, or those that consume it. */
+/** Whether the policy configures the inbound side or the outbound side of a connection. */
 export const sideOf = ({ level }: Pick<PolicyTraits, "level">): "inbound" | "outbound" =>
   level === "dataplane" || level === "inbound" ? "inbound" : "outbound";
 
 const applies: Outcome = { applies: true, reason: "all-apply" };
 const mtlsOff: Outcome = { applies: false, reason: "mtls-off" };
 
-/** Whether a rule of a policy that is about something takes effect there. */
+/** Whether a matching rule of a policy takes effect. */
 export function outcomeOf<Conf>(
   policy: PolicyTraits<never, Conf>,
   conf: Conf | undefined,
@@ -111,5 +111,5 @@ export function outcomeOf<Conf>(
   return policy.outcome?.(conf, facts) ?? applies;
 }
 
-/** The field by which `explain` names the one that takes effect: `healthCheck`. */
+/** The field of `explain` for the effective policy: `healthCheck`. */
 export const explainedField = ({ name }: PolicyType): string => name.charAt(0).toLowerCase() + name.slice(1);

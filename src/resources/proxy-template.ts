@@ -7,7 +7,7 @@ import { type Infer, limits, list, object } from "./schema.js";
 import { selectorsSchema, validateSelectors } from "./selector.js";
 
 const rawResource = object({
-  /** Labels only: Envoy goes by the name inside the message. */
+  /** Labels only: Envoy uses the name inside the message. */
   name: text(),
   version: text(),
   resource: text({
@@ -24,7 +24,7 @@ const content = {
 const proxyTemplateSchema = object({ selectors: selectorsSchema, ...content, conf: object(content) });
 
 export type RawResource = Infer<typeof rawResource>;
-/** What Envoy is given besides, or instead of, what we generate. Read it through `contentOf`. */
+/** Envoy resources in addition to, or instead of, generated ones. Read it through `contentOf`. */
 export type ProxyTemplate = Infer<typeof proxyTemplateSchema>;
 
 interface Content {
@@ -36,7 +36,7 @@ interface Content {
 export const defaultProfile = "default-proxy";
 export const profiles: readonly string[] = [defaultProfile];
 
-/** What a template holds in either of its two layouts; what is at the top level comes first. */
+/** The content of a template in either of its two layouts; top-level entries come first. */
 export function contentOf(spec: ProxyTemplate): Required<Content> {
   const { imports = [], resources = [], conf } = spec;
   return {
@@ -45,7 +45,7 @@ export function contentOf(spec: ProxyTemplate): Required<Content> {
   };
 }
 
-/** Where the user wrote the raw resource at an index of `contentOf`: `conf.resources[1]`. */
+/** The path of the raw resource at an index of `contentOf`: `conf.resources[1]`. */
 export function resourcePath({ resources = [] }: ProxyTemplate, index: number): string {
   return index < resources.length ? `resources[${index}]` : `conf.resources[${index - resources.length}]`;
 }
@@ -57,7 +57,7 @@ function importProblem(profile: string): string | undefined {
   return profiles.includes(profile) ? undefined : `profile not found. Available profiles: ${profiles.join(", ")}`;
 }
 
-/** What is said of a raw resource that can't be sent to an Envoy. */
+/** The message for an invalid raw resource. */
 export const invalidNative = (reason: string): string => `native Envoy resource is not valid: ${reason}`;
 
 function resourceProblem(resource: string): string | undefined {
@@ -89,7 +89,7 @@ function* validation(spec: ProxyTemplate): Steps<Cause[]> {
   return causes;
 }
 
-/** Envoys would get nothing at all: surely not what was meant. */
+/** Warns if Envoys would get nothing at all, which is surely not intended. */
 function warnings(spec: ProxyTemplate): string[] {
   const { imports, resources } = contentOf(spec);
   if (imports.length > 0 || resources.length > 0) return [];
@@ -109,7 +109,7 @@ export const proxyTemplateType = policyType({
   validation,
   warnings,
   policy: {
-    // A template without selectors is for every proxy.
+    // A template without selectors matches every proxy.
     rules: ({ selectors = [] }) => [{ destinations: selectors.length > 0 ? selectors : [{}] }],
     level: "dataplane",
     combine: "one",

@@ -14,10 +14,10 @@ import { trafficRouteType } from "./traffic-route.js";
 
 export interface Registry {
   readonly types: readonly ResourceType[];
-  /** Those of the types that are policies. */
+  /** The types that are policies. */
   readonly policies: readonly PolicyType[];
   byName(name: string): ResourceType | undefined;
-  /** Of a singular, a plural or an alias of either. */
+  /** Finds a type by its singular, plural or an alias. */
   byCliWord(word: string): ResourceType | undefined;
 }
 
@@ -44,7 +44,7 @@ export function createRegistry(types: readonly ResourceType[]): Registry {
   };
 }
 
-/** Every policy there is. Each has its effect on Envoy in `envoy/effects`. */
+/** Every policy. Each has its effect on Envoy in `envoy/effects`. */
 export const policyTypes = [
   proxyTemplateType,
   trafficPermissionType,
@@ -53,7 +53,7 @@ export const policyTypes = [
   healthCheckType,
 ] as const;
 
-/** Every type of resource there is, in the order kumactl lists them. */
+/** Every resource type, in the order in which kumactl lists them. */
 export const registry: Registry = createRegistry([
   meshType,
   dataplaneType,

@@ -2,7 +2,7 @@ import type { Cause } from "../lib/errors.js";
 import { finish, type Steps } from "../lib/steps.js";
 import type { ObjectSchema } from "./schema.js";
 
-/** One thing the user configured or the control plane recorded. A Mesh has its own name as its mesh. */
+/** A resource that a user configured or the control plane recorded. The mesh of a Mesh is its own name. */
 export interface Resource<Spec = unknown> {
   readonly type: string;
   readonly mesh: string;
@@ -16,41 +16,41 @@ export interface Column<Spec = unknown> {
   cell(resource: Resource<Spec>): string;
 }
 
-/** The words kumactl knows a type by: `delete mesh`, `get meshes`; aliases go with either. */
+/** kumactl's words for a type: `delete mesh`, `get meshes`; aliases work for both. */
 export interface CliWords {
   readonly singular: string;
   readonly plural: string;
   readonly aliases: readonly string[];
 }
 
-/** The custom resource that holds a type in Kubernetes, of the group kuma.io. */
+/** The Kubernetes custom resource for a type, in the group kuma.io. */
 export interface CustomResource {
   readonly plural: string;
   readonly scope: "Cluster" | "Namespaced";
 }
 
-/** Everything the program knows about one type of resource: routes, commands, tables and stores follow from it. */
+/** Everything about one resource type: routes, commands, tables and stores derive from it. */
 export interface ResourceType<Spec = unknown> {
   readonly name: string;
   readonly scope: "global" | "mesh";
-  /** Segment of the API's path, such as `traffic-logs`. */
+  /** Path segment in the API, such as `traffic-logs`. */
   readonly path: string;
   readonly pathAliases: readonly string[];
-  /** `read`: written by the control plane only. `internal`: no API reaches it. */
+  /** `read`: written by the control plane only. `internal`: not in the API. */
   readonly access: "full" | "read" | "internal";
   readonly cli: CliWords | undefined;
-  /** Undefined for what Kubernetes keeps in no custom resource. By default it follows from `path` and `scope`. */
+  /** Undefined for a type without a custom resource. Default: derived from `path` and `scope`. */
   readonly kubernetes: CustomResource | undefined;
-  /** Whether changes travel in the store's change feed. */
+  /** Whether changes are part of the store's change feed. */
   readonly feeds: boolean;
   readonly schema: ObjectSchema<Spec>;
-  /** Fills in what the user left out; runs before validation, on create and on update. */
+  /** Sets defaults; runs before validation, on create and on update. */
   defaults(spec: Spec): Spec;
-  /** What the spec breaks, in the order of the rules; empty when it is valid. */
+  /** Validation errors, in the order of the rules; empty if the spec is valid. */
   validate(spec: Spec): Cause[];
-  /** The same in steps, for specs that may be large. */
+  /** The same in steps, for large specs. */
   validation(spec: Spec): Steps<Cause[]>;
-  /** What a valid spec asks for and does not get, one sentence each. */
+  /** Parts of a valid spec that have no effect, one sentence each. */
   warnings(spec: Spec): readonly string[];
   readonly columns: readonly Column<Spec>[];
 }
@@ -62,10 +62,7 @@ const meshAndName: readonly Column[] = [
 
 type Required = "name" | "path" | "schema";
 
-/**
- * A type of which only what is special must be said: it belongs to a mesh and is the user's to write. Of `validate` and
- * `validation` one is enough.
- */
+/** Defines a type; by default it is mesh-scoped and writable by users. One of `validate` and `validation` is enough. */
 export function resourceType<Spec>(
   special: Pick<ResourceType<Spec>, Required> & Partial<Omit<ResourceType<Spec>, Required>>,
 ): ResourceType<Spec> {

@@ -3,13 +3,13 @@ import { malformed, mismatch } from "./malformed.js";
 import { bounded, type Schema } from "./schema.js";
 import { normalTimestamp } from "./timestamp.js";
 
-/** The only number a text is mistaken for in YAML is one without quotes; the number itself may have lost its zeros. */
+/** In YAML an unquoted text may be read as a number, which may have lost its zeros. */
 const quotes = "put the value in quotes";
 
 interface TextOptions {
-  /** What to do about an object or a list in the place of the text. */
+  /** The hint for an object or a list in place of text. */
   readonly hint?: string;
-  /** Characters that a user may hand in. */
+  /** Maximum length of user input, in characters. */
   readonly longest?: number;
 }
 
@@ -44,7 +44,7 @@ const digits = /^[0-9]{1,20}$/;
 const uint32Max = 2 ** 32 - 1;
 const uint64Max = 2n ** 64n - 1n;
 
-/** Takes a JSON number or its digits as text, gives a number. */
+/** Accepts a JSON number or its digits as text; returns a number. */
 export function uint32(): Schema<number> {
   const expected = `a whole number from 0 to ${uint32Max}`;
   return {
@@ -53,14 +53,14 @@ export function uint32(): Schema<number> {
       if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > uint32Max) {
         throw mismatch(path, expected, input);
       }
-      // Minus zero would not survive JSON.
+      // Normalizes minus zero, which would not survive JSON.
       return value + 0;
     },
     isDefault: (value) => value === 0,
   };
 }
 
-/** Takes digits as text or a JSON number, gives text: a JSON number can't hold all of them. */
+/** Accepts digits as text or a JSON number; returns text, because a JSON number can't hold all 64 bits. */
 export function uint64(): Schema<string> {
   const expected = `a whole number from 0 to ${uint64Max}`;
   return {
@@ -79,8 +79,8 @@ export function uint64(): Schema<string> {
 }
 
 /**
- * Takes seconds ("10s", "0.5s") and Go's other units ("1m30s", "300ms"), gives seconds with 0, 3, 6 or 9 decimals. What
- * is longer than a protobuf duration can be stays as written: that is for the type's validation to refuse.
+ * Accepts seconds ("10s", "0.5s") and Go's other units ("1m30s", "300ms"); returns seconds with 0, 3, 6 or 9 decimals.
+ * A duration beyond protobuf's range stays as written: the type's validation rejects it.
  */
 export function duration(): Schema<string> {
   return {
@@ -89,12 +89,12 @@ export function duration(): Schema<string> {
       if (normal === undefined) throw mismatch(path, 'a duration such as "10s", "0.5s" or "1m30s"', input);
       return normal;
     },
-    // A duration is a message in protobuf: one that was given is kept, zero included.
+    // In protobuf a duration is a message: a given one is kept, even zero.
     isDefault: () => false,
   };
 }
 
-/** Takes RFC 3339 with any offset, gives UTC with 0, 3, 6 or 9 decimals. */
+/** Accepts RFC 3339 with any offset; returns UTC with 0, 3, 6 or 9 decimals. */
 export function timestamp(): Schema<string> {
   return {
     read(input, { path }) {
@@ -108,11 +108,11 @@ export function timestamp(): Schema<string> {
 
 const base64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
-/** Takes base64 of either alphabet, padded or not; gives the standard one with padding. */
+/** Accepts base64 in either alphabet, padded or not; returns the standard alphabet with padding. */
 export function bytes(): Schema<string> {
   return {
     read(input, { path }) {
-      // What was read is a secret more often than not, so that the error must not repeat it.
+      // The value is usually a secret, so the error must not repeat it.
       if (typeof input !== "string" || !base64.test(input)) throw malformed(path, "expected bytes as base64 text");
       return Buffer.from(input, "base64").toString("base64");
     },

@@ -5,49 +5,47 @@ import { nearest } from "../lib/suggest.js";
 import { malformed, mismatch } from "./malformed.js";
 import { pathText, quoted, type Step } from "./path.js";
 
-/** Whether unknown fields are reported (at the doors) or kept (records of a newer version in a shared store). */
+/** Whether unknown fields are reported (user input) or kept (records of a newer version in a shared store). */
 export type Mode = "strict" | "lenient";
 
 /** One pass over one document. */
 export interface Reading {
   readonly mode: Mode;
-  /** Where in the document the pass is. Not restored by a thrown error, which ends the pass. */
+  /** The current path in the document. Not restored after an exception, which ends the pass. */
   readonly path: Step[];
   readonly unknown: Cause[];
 }
 
-/**
- * How a JSON value of one kind is read and normalised. What a schema made it reads again to an equal value.
- */
+/** Reads and normalizes one kind of JSON value. Idempotent: reading the result again returns an equal value. */
 export interface Schema<T> {
-  /** Reads a value that is there: neither null nor undefined. Throws UserError("resource.malformed"). */
+  /** Reads a value that is neither null nor undefined. Throws UserError("resource.malformed"). */
   read(input: unknown, reading: Reading): T;
-  /** The same in steps, of values that may hold many others. */
+  /** The same in steps, for values that may contain many others. */
   readonly steps?: (input: unknown, reading: Reading) => Steps<T>;
   /** True for what proto3 JSON leaves out of an object: zero, "", false, empty lists and maps. */
   isDefault(value: T): boolean;
 }
 
-/** What a schema reads. Types and rules thus can't drift apart. */
+/** The type of a schema's values. Types and rules thus can't drift apart. */
 export type Infer<S> = S extends Schema<infer T> ? T : never;
 
 type Fields = Readonly<Record<string, Schema<unknown>>>;
 type ObjectOf<F extends Fields> = { readonly [K in keyof F]?: Infer<F[K]> };
 
 export interface ObjectSchema<T> extends Schema<T> {
-  /** As `read`, for the outermost object of a document; `beside` names its keys that belong to somebody else. */
+  /** Like `read`, for the root object of a document; `beside` lists keys that are read elsewhere. */
   readRoot(input: unknown, reading: Reading, beside: readonly string[]): T;
   readonly rootSteps: (input: unknown, reading: Reading, beside: readonly string[]) => Steps<T>;
 }
 
 /**
- * How many elements lists and maps may have, and how long some texts may be, where a user hands them in. Whatever is in a
- * store already is read without these.
+ * Maximum elements of lists and maps, and length of some texts, in user input. Stored resources are read without these
+ * limits.
  */
 export const limits = {
   inbounds: 1_000,
   outbounds: 10_000,
-  /** Of an inbound, a selector or a route's destination. */
+  /** Per inbound, selector or destination of a route. */
   tags: 256,
   selectors: 1_000,
   rules: 10_000,
@@ -56,18 +54,18 @@ export const limits = {
   logFormatCharacters: 16_384,
   templateImports: 100,
   rawResources: 1_000,
-  /** A real listener has tens of KiB at most; YAML of this size is read within some milliseconds. */
+  /** A real listener has tens of KiB at most; YAML of this size is parsed within some milliseconds. */
   rawResourceCharacters: 65_536,
-  /** Lists and maps of which nothing else is said. */
+  /** All other lists and maps. */
   others: 10_000,
 } as const;
 
-/** Refuses what has more of something than a user may hand in. */
+/** Rejects user input with too many elements. */
 export function bounded(count: number, most: number, of: string, { mode, path }: Reading): void {
   if (mode === "strict" && count > most) throw malformed(path, `has ${count} ${of}, but ${most} at most are taken`);
 }
 
-/** Assigning to `__proto__` would change the object's prototype instead of setting a key. */
+/** Sets a key. Assigning to `__proto__` would change the object's prototype instead. */
 export function setOwn(target: JsonObject, key: string, value: unknown): void {
   if (key !== "__proto__") target[key] = value;
   else Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
@@ -75,7 +73,7 @@ export function setOwn(target: JsonObject, key: string, value: unknown): void {
 
 const toSnakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** Suggestions cost time per unknown name, and nobody reads more than these. */
+/** Maximum reported unknown fields: suggestions cost time for each, and nobody reads more. */
 const reportedUnknown = 100;
 
 function reportUnknown(key: string, known: readonly string[], reading: Reading): void {
@@ -89,8 +87,8 @@ function reportUnknown(key: string, known: readonly string[], reading: Reading):
 }
 
 /**
- * An object of known fields, each optional. It takes lowerCamelCase and snake_case names, gives lowerCamelCase in the
- * order of `fields`, and leaves out unset and default values; an object that is there stays there, even when empty.
+ * An object of known, optional fields. Accepts lowerCamelCase and snake_case names; returns lowerCamelCase in the order
+ * of `fields`, without unset and default values. A nested object is kept even if empty.
  */
 export function object<const F extends Fields>(fields: F): ObjectSchema<ObjectOf<F>> {
   const members = Object.entries(fields).map(([name, schema]) => ({ name, snake: toSnakeCase(name), schema }));
@@ -164,7 +162,7 @@ export function object<const F extends Fields>(fields: F): ObjectSchema<ObjectOf
   };
 }
 
-/** A list; null is no element of it. A user may hand in `most` elements. */
+/** A list without null elements; user input may have `most` elements. */
 export function list<T>(element: Schema<T>, most: number = limits.others): Schema<readonly T[]> {
   function elements(input: unknown, reading: Reading): readonly unknown[] {
     if (!Array.isArray(input)) {
@@ -204,7 +202,10 @@ export function list<T>(element: Schema<T>, most: number = limits.others): Schem
   };
 }
 
-/** Any keys to values of one kind, of which a user may hand in `most`, in the order written; keys such as `__proto__` are keys like all others. */
+/**
+ * A map with any keys, in the order written; user input may have `most` entries. Keys such as `__proto__` are not
+ * special.
+ */
 export function map<T>(value: Schema<T>, most: number = limits.others): Schema<Readonly<Record<string, T>>> {
   return {
     read(input, reading) {
@@ -235,18 +236,19 @@ interface Decoded<T> {
 }
 
 interface DecodeOptions {
-  /** Keys of the outermost object that are read elsewhere: neither unknown nor part of the value. */
+  /** Keys of the root object that are read elsewhere: neither unknown nor part of the value. */
   readonly beside?: readonly string[];
 }
 
 /**
- * Reads a document in proto3 JSON into its normal form, which is at once what is stored, emitted and read: lowerCamelCase
- * names; unset and default scalars, empty lists and empty maps left out; objects that were given kept; 64-bit integers
- * as text; durations and timestamps in one spelling. The input is never changed nor kept.
+ * Reads a document in proto3 JSON into its normal form, which is what is stored, returned and used: lowerCamelCase
+ * names; unset and default scalars, empty lists and empty maps omitted; given objects kept; 64-bit integers as text;
+ * durations and timestamps in one spelling. The input is neither modified nor retained.
  *
- * In strict mode unknown fields come back as causes (the first 100), in lenient mode they stay in the value as they are.
- * @throws UserError("resource.malformed") for a value of the wrong JSON type: its message has the path, what was
- * expected and what came, and its one cause the path as its field.
+ * In strict mode unknown fields are returned as causes (the first 100), in lenient mode they stay in the value
+ * unchanged.
+ * @throws UserError("resource.malformed") for a value of the wrong JSON type: its message has the path, the expected
+ * and the actual value; its only cause has the path as its field.
  */
 export function decode<T>(
   schema: ObjectSchema<T>,
@@ -259,7 +261,7 @@ export function decode<T>(
   return { value, unknown: reading.unknown };
 }
 
-/** As `decode`, in steps, for documents that may be large. */
+/** Like `decode`, in steps, for large documents. */
 export function* decodeInSteps<T>(
   schema: ObjectSchema<T>,
   input: unknown,

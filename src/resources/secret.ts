@@ -7,10 +7,13 @@ const secretSchema = object({
   value: bytes(),
 });
 
-/** A key or a certificate with its key. Its mesh is "" for those that belong to no mesh and outlive them all. */
+/** A key, or a certificate with its key. Its mesh is "" if it belongs to no mesh and outlives them all. */
 export type Secret = Infer<typeof secretSchema>;
 
-/** The Secret, in its own mesh, of a mesh's built-in certificate authority; Kuma's name for it. */
+/**
+ * The name of the Secret of a mesh's built-in certificate authority, which is in the same mesh; the same name as in
+ * Kuma.
+ */
 export const authorityName = (mesh: string): string => `builtinca.${mesh}`;
 
 export const secretType = resourceType<Secret>({

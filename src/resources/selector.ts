@@ -8,17 +8,17 @@ export const tagsSchema = map(text(), limits.tags);
 const selector = object({ match: tagsSchema });
 export const selectorsSchema = list(selector, limits.selectors);
 
-/** Chooses Dataplanes, or services, by their tags; without `match` it chooses all. */
+/** Selects Dataplanes or services by their tags; without `match` it selects all. */
 export type Selector = Infer<typeof selector>;
 export type Selectors = readonly Selector[];
 
 /**
- * What a set of tags may be: `service` means exactly that tag, `withService` that tag among others, `any` includes none
- * at all.
+ * Which tags are valid: `service` means exactly that tag, `withService` requires that tag among others, `any` allows
+ * none at all.
  */
 export type TagsRule = "service" | "withService" | "any";
 
-/** Checks one set of tags; for `service` and `withService`, none at all breaks more than one rule. */
+/** Validates one set of tags; for `service` and `withService` an empty set violates more than one rule. */
 export function validateTags(tags: Tags, path: string, rule: TagsRule, causes: Cause[]): void {
   const keys = Object.keys(tags).sort();
   if (rule !== "any" && keys.length === 0) causes.push({ field: path, message: "must have at least one tag" });
@@ -41,7 +41,7 @@ export function validateTags(tags: Tags, path: string, rule: TagsRule, causes: C
 
 const none: Tags = {};
 
-/** Checks a list of selectors, which may only be empty where any tags will do. */
+/** Validates a list of selectors, which may be empty only if any tags are allowed. */
 export function validateSelectors(
   selectors: Selectors | undefined,
   path: string,

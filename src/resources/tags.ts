@@ -1,12 +1,12 @@
-/** What an inbound is, or what a selector asks for: `service` and whatever else the user labels it with. */
+/** The tags of an inbound or a selector: `service` and any other labels of the user. */
 export type Tags = Readonly<Record<string, string>>;
 
-/** The tag every inbound has. */
+/** The tag that every inbound has. */
 export const serviceTag = "service";
 
 const longest = 255;
 
-/** What is wrong with a text that has to be a word of printable ASCII; undefined when nothing is. */
+/** Why a text is not a word of printable ASCII; undefined if it is. */
 function wordProblem(text: string): string | undefined {
   if (text === "") return "cannot be empty";
   for (let index = 0; index < text.length; index++) {
@@ -17,13 +17,13 @@ function wordProblem(text: string): string | undefined {
 }
 
 /**
- * What is wrong with the value of an inbound's tag or of an outbound's service, which end up in URI SANs and matchers;
- * undefined when nothing is.
+ * Why the value of an inbound's tag or an outbound's service is invalid; undefined if it is valid. These end up in URI
+ * SANs and matchers.
  */
 export const tagValueProblem = (value: string): string | undefined =>
   value === "*" ? 'cannot be "*"' : wordProblem(value);
 
-/** What is wrong with the key of a tag, be it an inbound's or one that a selector asks for; undefined when nothing is. */
+/** Why the key of an inbound's or a selector's tag is invalid; undefined if it is valid. */
 export const tagKeyProblem = (key: string): string | undefined =>
-  // Whoever writes it expects it to stand for any key, which nothing does.
+  // A user would expect it to match any key, which is not supported.
   key === "*" ? 'cannot be "*", which only a value in a selector can be' : wordProblem(key);

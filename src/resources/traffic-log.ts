@@ -8,16 +8,16 @@ import { selectorsSchema } from "./selector.js";
 const rule = {
   sources: selectorsSchema,
   destinations: selectorsSchema,
-  /** Without a backend: the mesh's default one. That the backend exists is not required. */
+  /** Default: the mesh's default backend. The backend need not exist. */
   conf: object({ backend: text() }),
 } as const;
 
 const trafficLogSchema = object({ ...rule, rules: list(object(rule), limits.rules) });
 
-/** Which connections are logged, and where to. Read it through `rulesOf`. */
+/** Which connections are logged, and to which backend. Read it through `rulesOf`. */
 export type TrafficLog = Infer<typeof trafficLogSchema>;
 
-/** A rule logs nothing while the mesh has no backend for it, or the dataplane allows no log file there. */
+/** A rule logs nothing while the mesh does not have its backend, or the dataplane does not allow the log file. */
 function outcome(conf: TrafficLog["conf"], { mesh, mayLogTo }: PolicyFacts): Outcome {
   const found = backendOf(conf?.backend, mesh);
   if (found === undefined) {

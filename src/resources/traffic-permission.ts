@@ -8,7 +8,7 @@ import { serviceTag } from "./tags.js";
 const rule = object({
   sources: selectorsSchema,
   destinations: selectorsSchema,
-  /** Without effect. */
+  /** Has no effect. */
   conf: anyObject(),
 });
 
@@ -18,10 +18,10 @@ const trafficPermissionSchema = object({
   rules: list(rule, limits.rules),
 });
 
-/** Who may talk to whom while mTLS is on. Read it through `rulesOf`. */
+/** Which services may connect to which while mTLS is enabled. Read it through `rulesOf`. */
 export type TrafficPermission = Infer<typeof trafficPermissionSchema>;
 
-/** A certificate proves the service alone: whoever asks for more of a source must know that it is not enforced. */
+/** A certificate proves the service only: warns that other tags of a source are not enforced. */
 function warnings(spec: TrafficPermission): string[] {
   const keys = rulesOf<unknown>(spec).flatMap(({ sources = [] }) =>
     sources.flatMap(({ match = {} }) => Object.keys(match)),

@@ -8,7 +8,7 @@ import { serviceProblem } from "./spiffe.js";
 import { serviceTag, tagValueProblem } from "./tags.js";
 
 const share = object({
-  /** Relative to the others' weights; 0 sends nothing. */
+  /** Relative to the other weights; 0 sends nothing. */
   weight: uint32(),
   destination: tagsSchema,
 });
@@ -19,7 +19,7 @@ const trafficRouteSchema = object({
   conf: list(share, limits.routeDestinations),
 });
 
-/** How the connections to a service are divided over endpoints. */
+/** How connections to a service are distributed over endpoints. */
 export type TrafficRoute = Infer<typeof trafficRouteSchema>;
 
 function validate({ sources, destinations, conf }: TrafficRoute): Cause[] {

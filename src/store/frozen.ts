@@ -1,6 +1,6 @@
 import { setOwn } from "../resources/schema.js";
 
-/** Freezes a value through and through and gives it back, so that who reads it can keep it without copying. */
+/** Deep-freezes a value and returns it, so that readers can keep it without copying. */
 export function frozen<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   for (const member of Object.values(value)) frozen(member);
@@ -8,8 +8,8 @@ export function frozen<T>(value: T): T {
 }
 
 /**
- * A copy of a JSON value, frozen through and through. For small values this takes a fifth of what `structuredClone`
- * takes, which also knows maps, dates and cycles.
+ * A deep-frozen copy of a JSON value. For small values this takes a fifth of the time of `structuredClone`, which also
+ * supports maps, dates and cycles.
  */
 export function frozenCopy<T>(value: T): T;
 export function frozenCopy(value: unknown): unknown {

@@ -1,29 +1,29 @@
 export interface InstanceObserver {
   /**
-   * These went without a word: what they left open is nobody's any more. Called once after the start, too, when there
-   * are none, for what was left by instances that nobody remembers.
+   * These instances timed out without closing what they had open. Also called once after the start, with none if none
+   * are dead, to clean up after instances that are not recorded any more.
    */
   died(instances: readonly string[]): void;
-  /** The others took this one for dead for a while, and closed what it had open. */
+  /** The other instances considered this one dead for a while, and closed what it had open. */
   returned(): void;
 }
 
-/** The control planes that share a store. Each has an id, chosen anew whenever its process starts. */
+/** The control plane instances that share a store. Each has an id, which is new at each start of the process. */
 export interface Instances {
   readonly own: string;
-  /** Those that run as far as the store can tell, this one included; it is asked anew. */
+  /** The live instances according to the store, including this one; queries the store each time. */
   running(): Promise<ReadonlySet<string>>;
-  /** Forgets instances that died, once what they left is in order. */
-  bury(instances: readonly string[]): Promise<void>;
+  /** Removes dead instances from the store, once everything they left open is closed. */
+  forget(instances: readonly string[]): Promise<void>;
   observe(observer: InstanceObserver): void;
 }
 
-/** The only user of a store that is part of its process. */
+/** For a store that lives in the process and has no other users. */
 export function aloneOnStore(own: string): Instances {
   return {
     own,
     running: async () => new Set([own]),
-    bury: async () => {},
+    forget: async () => {},
     observe: () => {},
   };
 }

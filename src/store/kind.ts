@@ -5,44 +5,44 @@ import type { Instances } from "./instances.js";
 import type { Leadership } from "./leadership.js";
 import type { Store } from "./store.js";
 
-/** What a control plane gives a store that it opens, beside the store's own settings. */
+/** What a store needs to open, besides its own settings. */
 export interface StoreContext {
   readonly registry: Registry;
   readonly logger: Logger;
-  /** Of this control plane; chosen anew at each start. */
+  /** Id of this control plane instance; new at each start. */
   readonly instanceId: string;
-  /** How often to look for changes where they can't be announced, in milliseconds. */
+  /** How often to poll for changes where notifications are not available, in milliseconds. */
   readonly pollingIntervalMs: number;
-  /** Ends the wait for a store that is not there yet. */
+  /** Aborts waiting for an unavailable store. */
   readonly signal: AbortSignal;
 }
 
-/** A store that is ready, with what the control planes that share it know of each other through it. */
+/** A store that is ready, with the instances that share it and their leadership. */
 export interface OpenedStore {
   readonly store: Store;
   readonly instances: Instances;
   readonly leadership: Leadership;
 }
 
-/** Where resources can be kept: everything that a control plane has to know of it before one is opened. */
+/** A kind of store: everything that a control plane must know before it opens one. */
 export interface StoreKind<Table extends SettingsTable = SettingsTable> {
-  /** The value of `store.type` that chooses it; the keys of its settings begin with it. */
+  /** The value of `store.type` that selects it; the keys of its settings begin with it. */
   readonly name: string;
   readonly settings: Table;
-  /** What the log says once a control plane runs on it. */
+  /** Logged once the control plane runs. */
   readonly notice?: string;
-  /** What to look at when nothing can be written to it; completes "mend what the reason names: ". */
+  /** What to check when writes fail; completes "mend what the reason names: ". */
   readonly repair?: string;
-  /** What is wrong with its settings together; asked only when they are used. */
+  /** Contradictions among its settings; checked only if this kind is selected. */
   contradictions(settings: Values<Table>): readonly string[];
   /**
-   * Opens the store and waits for it. What it needs for that is loaded now and not with the settings.
-   * @throws UserError for a store that no waiting makes usable
+   * Opens the store and waits until it is available. Its modules are loaded now, not with the settings.
+   * @throws UserError for a store that waiting cannot make usable
    */
   open(settings: Values<Table>, context: StoreContext): Promise<OpenedStore>;
 }
 
-/** A kind of store of which only what is special must be said: it has no settings that contradict each other. */
+/** Defines a kind of store, by default one without contradictory settings. */
 export const storeKind = <Name extends string, Table extends SettingsTable>(
   special: Omit<StoreKind<Table>, "contradictions" | "name"> &
     Partial<Pick<StoreKind<Table>, "contradictions">> & { readonly name: Name },

@@ -1,5 +1,5 @@
 import { memoryKind } from "./memory.js";
 import { postgresKind } from "./postgres/kind.js";
 
-/** Every kind of store there is; the first is the default. */
+/** Every kind of store; the first is the default. */
 export const storeKinds = [memoryKind, postgresKind] as const;

@@ -1,11 +1,11 @@
 /**
- * Which of the control planes that share a store does the work for which one is enough. It saves work and guarantees
- * nothing: for a moment there may be two leaders or none, and what a leader does has to be safe when two do it.
+ * Chooses one of the control planes that share a store for work that only one needs to do. This saves work and
+ * guarantees nothing: for a moment there may be two leaders or none, so a leader's work must be safe when two do it.
  */
 export interface Leadership {
-  /** Whether this control plane leads at present. Throws what the store throws while it can't be asked. */
+  /** Whether this control plane is the leader now. Throws the store's error while the store is unavailable. */
   leads(): Promise<boolean>;
 }
 
-/** Of the only user of a store. */
+/** For a store with a single control plane. */
 export const alwaysLeads: Leadership = { leads: async () => true };

@@ -8,7 +8,7 @@ import { createMirror } from "./mirror.js";
 import { assertMesh, type Key, type Store, type Stored, StoreError } from "./store.js";
 import { tokenOf, type Version, versionOf } from "./version.js";
 
-/** Keeps resources in this process, in insertion order; they are lost when it ends. */
+/** Keeps resources in memory, in insertion order; they are lost when the process ends. */
 export function createMemoryStore(registry: Registry): Store {
   const mirror = createMirror(registry, "creation");
 
@@ -27,7 +27,7 @@ export function createMemoryStore(registry: Registry): Store {
     const present = mirror.get(resource);
     if (version === undefined && present !== undefined) throw new StoreError("already-exists", resource);
     if (version !== undefined && present?.version !== version) throw new StoreError("conflict", resource);
-    // The version of what is present is a number of ours.
+    // The version was created here, so it is a number.
     return put(resource, version === undefined ? 1 : (tokenOf(version) as number) + 1);
   }
 
@@ -66,7 +66,7 @@ export function createMemoryStore(registry: Registry): Store {
   };
 }
 
-/** This process's own memory. */
+/** Resources in the memory of the process. */
 export const memoryKind = storeKind({
   name: "memory",
   settings: {},

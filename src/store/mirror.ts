@@ -8,17 +8,17 @@ interface Watcher {
 }
 
 /**
- * What a store holds, in memory: it answers reads at once, also while what lies behind it can't be reached, and hands
- * every change it is told on to all who follow.
+ * An in-memory copy of a store. It serves reads immediately, even while the backend is unavailable, and forwards each
+ * applied change to all watchers.
  */
 export interface Mirror {
-  /** Of the last change. */
+  /** Sequence number of the last change. */
   readonly sequence: number;
   get(key: Key): Stored | undefined;
   list<Spec>(type: ResourceType<Spec>, mesh?: string): readonly Stored<Spec>[];
-  /** Takes a change in and announces it, unless its type is one that does not feed. */
+  /** Applies a change and sends it to the watchers, unless its type is excluded from the feed. */
   apply(change: Change): void;
-  /** The feed from now on, beginning with all that is known. */
+  /** The feed from now on, starting with a full listing. */
   changes(signal: AbortSignal): AsyncGenerator<Change>;
   /** Ends every feed. */
   close(): void;
@@ -28,10 +28,10 @@ const place = ({ mesh, name }: Key) => `${mesh}\n${name}`;
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 const byName = (a: Stored, b: Stored) => compare(a.mesh, b.mesh) || compare(a.name, b.name);
 
-/** @param order of lists: as resources came, or by mesh and name */
+/** @param order of lists: insertion order, or by mesh and name */
 export function createMirror(registry: Registry, order: "creation" | "name"): Mirror {
   const types = new Map<string, Map<string, Stored>>();
-  /** Lists as they were last given, by type and mesh; a change of a type's resources drops its lists. */
+  /** Cached lists by type and mesh; a change of a resource drops the lists of its type. */
   const lists = new Map<string, Map<string | undefined, readonly Stored[]>>();
   const watchers = new Set<Watcher>();
   let sequence = 0;
@@ -53,7 +53,7 @@ export function createMirror(registry: Registry, order: "creation" | "name"): Mi
     ofType(stored.type).set(place(stored), stored);
   }
 
-  /** Takes the change in; true when it is one to announce. */
+  /** Applies the change; true if watchers must receive it. */
   function take(change: Change): boolean {
     switch (change.kind) {
       case "listing":
@@ -96,7 +96,7 @@ export function createMirror(registry: Registry, order: "creation" | "name"): Mi
         if (order === "name") members = [...members].sort(byName);
         known.set(mesh, members);
       }
-      // A store holds specs in the form of their type only.
+      // A store only holds specs in the form of their type.
       return members as readonly Stored<Spec>[];
     },
     apply(change) {

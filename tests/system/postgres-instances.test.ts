@@ -70,7 +70,7 @@ test("one without a sign of life is reported until it is buried; when it comes b
   const before = a.dead.length;
   await eventually("and still, as nobody cared for it", () => a.dead.length > before + 2);
   assert.equal(await a.instances.running(), new Set([a.id]));
-  await a.instances.bury([b.id]);
+  await a.instances.forget([b.id]);
   const after = a.dead.flat().length;
   assert.is(b.returns(), 0);
   proxy.silent = false;
@@ -97,7 +97,7 @@ test("the one that runs for the longest leads, and the next one when it ends or 
 
 test("a living one is not buried, whoever asks for it", async () => {
   const [a, b] = [await watched(), await watched()];
-  await a.instances.bury([b.id]);
+  await a.instances.forget([b.id]);
   assert.equal(await a.instances.running(), new Set([a.id, b.id]));
 });
 

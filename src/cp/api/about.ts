@@ -2,7 +2,7 @@ import { jsonReply } from "../../net/exchange.js";
 import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
 import { titles } from "./errors.js";
 
-/** What this control plane is, where its servers are, and how it is. */
+/** Information about this control plane: version, server addresses, configuration and status. */
 export function aboutEndpoints({ version, catalogue, config, status }: ReadContext): readonly ReadEndpoint[] {
   const page = (path: string, value: unknown, aliases: readonly string[] = []) => {
     const reply = jsonReply(200, value);

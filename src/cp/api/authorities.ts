@@ -36,7 +36,7 @@ export const rotationEndpoints = ({ rotations }: WriteContext): readonly WriteEn
   }),
 ];
 
-/** 202 with the state of the rotation that began, 200 with that of the one under way. */
+/** 202 with the state of a new rotation, 200 with that of one in progress. */
 async function rotate(rotations: WriteContext["rotations"], mesh: string): Promise<HttpReply> {
   try {
     const rotated = await rotations.rotate(mesh);

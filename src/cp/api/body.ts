@@ -14,15 +14,15 @@ export type ReadResult =
   | { readonly kind: "refused"; readonly reply: HttpReply }
   | { readonly kind: "read"; readonly spec: unknown };
 
-/** Bodies of up to this size are read at once: others wait for some milliseconds at most. */
+/** Bodies up to this size are parsed at once; this blocks others for some milliseconds at most. */
 const smallBytes = 32 * 1024;
 
-/** Ten times what the largest sane resource has: a permission of 10,000 rules is 90,000 values. */
+/** Limits for request bodies, beyond any sane resource: a permission with 10,000 rules has 90,000 values. */
 const bounds: JsonBounds = { deepest: 200, elements: 20_000, members: 10_000, values: 200_000 };
 
 /**
- * Does the work that a body of this size asks for: a small one's at once, without the cost of steps, and a large one's
- * in slices, so that the event loop is free in between.
+ * Processes a body: a small one at once, without the overhead of steps, a large one in slices, so that the event loop
+ * stays free in between.
  */
 export function workOn<T>(body: Buffer, atOnce: () => T, inSteps: () => Steps<T>): T | Promise<T> {
   return body.length <= smallBytes ? atOnce() : inSlices(inSteps());
@@ -37,10 +37,10 @@ const parse = (body: Buffer): unknown =>
 
 const refused = (reply: HttpReply): ReadResult => ({ kind: "refused", reply });
 
-/** Reads the body of a PUT and holds it against the URL; all mismatches are reported together. */
+/** Reads the body of a PUT and compares it with the URL; all mismatches are reported together. */
 export async function readResource(type: ResourceType, key: Key, body: Buffer): Promise<ReadResult> {
   if (body.length === 0) return refused(errors.emptyBody(type.name));
-  // Bytes that are no text would be replaced one by one, and read back different from what was sent.
+  // Invalid UTF-8 would be replaced, so that the client would read back something else than it sent.
   if (!isUtf8(body)) return refused(errors.notJson("it is not UTF-8 text"));
   let document: unknown;
   try {

@@ -10,20 +10,20 @@ import type { Rotations } from "../rotations.js";
 import type { Status } from "../status.js";
 import type { Renderer } from "./rendering.js";
 
-/** What the API shows and starts of certificate authorities and their rotations. */
+/** The API's access to certificate authorities and their rotations. */
 export type RotationApi = Pick<Rotations, "status" | "list" | "rotate">;
 
-/** Makes and takes back the certificate authority that a mesh is created with. */
+/** Creates and deletes the certificate authority of a new mesh. */
 export interface MeshAuthorities {
-  /** True when there was none and it was made. */
+  /** Returns true if it created the authority. */
   ensure(mesh: string): Promise<boolean>;
   discard(mesh: string): Promise<void>;
 }
 
-/** What is wrong with a valid spec that its type alone can't tell; may take a while. */
+/** Validation beyond what a type can check alone; may take a while. */
 export type SpecCheck = (spec: unknown) => Promise<readonly Cause[]>;
 
-/** What endpoints read from. Nothing in it changes anything, so that no GET can. */
+/** What reading endpoints may use. Nothing in it changes anything, so no GET can. */
 export interface ReadContext {
   readonly registry: Registry;
   readonly store: Pick<Store, "get" | "list">;
@@ -31,11 +31,11 @@ export interface ReadContext {
   readonly rotations: Pick<RotationApi, "status" | "list">;
   readonly diagnosis: Diagnosis;
   /**
-   * How the control plane is; bounded in what it costs, however often it is asked. Whether the store can be written to is
-   * found out by a write that is taken back before anybody can see it: that is all of `Store.tryWrite` that a GET gets.
+   * The status of the control plane; its cost is limited, however often it is requested. It checks that the store is
+   * writable by `Store.tryWrite`, which rolls its write back; a GET has no other access to it.
    */
   readonly status: () => Promise<Status>;
-  /** The proxies connected to this control plane whose Dataplane does not exist. */
+  /** Proxies connected to this control plane without a Dataplane resource. */
   readonly unregistered: () => readonly Unregistered[];
   readonly version: string;
   /** Bodies of `/catalogue` and `/config`. */
@@ -43,13 +43,13 @@ export interface ReadContext {
   readonly config: unknown;
 }
 
-/** What endpoints that change something need. */
+/** What writing endpoints may use. */
 export interface WriteContext {
   readonly registry: Registry;
   readonly store: Store;
   readonly renderer: Renderer;
   readonly rotations: Pick<RotationApi, "rotate">;
-  /** The certificate authorities that meshes come with. */
+  /** Certificate authorities for new meshes. */
   readonly authorities: MeshAuthorities;
   /** By the name of the type. */
   readonly checks: ReadonlyMap<string, SpecCheck>;
@@ -64,13 +64,13 @@ export interface ApiContext extends ReadContext, WriteContext {
 const readMethods = ["GET", "HEAD"] as const;
 type WriteMethod = "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** An endpoint of the API that shows something. It is made from a ReadContext alone. */
+/** A reading endpoint of the API, created from a ReadContext alone. */
 export interface ReadEndpoint extends Endpoint {
   readonly methods: typeof readMethods;
   readonly access: "read";
 }
 
-/** An endpoint of the API that changes something: never by GET, and never for everyone. */
+/** A writing endpoint of the API: never with GET, and never open to everyone. */
 export interface WriteEndpoint extends Endpoint {
   readonly methods: readonly WriteMethod[];
   readonly access: "write" | "rotate";
@@ -84,14 +84,14 @@ interface Described<Path extends string, Parameters> {
   readonly handle: (call: Call<Parameters>) => HttpReply | Promise<HttpReply>;
 }
 
-/** An endpoint that GET and HEAD reach; its handler gets the parameters that are in its path. */
+/** Defines an endpoint for GET and HEAD; its handler is typed by the parameters in its path. */
 export function reads<const Path extends string, Parameters extends PathParameters = ParametersOf<Path>>(
   endpoint: Described<Path, Parameters> & { readonly produces?: string },
 ): ReadEndpoint {
   return { methods: readMethods, access: "read", ...endpoint };
 }
 
-/** An endpoint that changes something. */
+/** Defines a writing endpoint. */
 export function writes<const Path extends string, Parameters extends PathParameters = ParametersOf<Path>>(
   method: WriteMethod,
   access: WriteEndpoint["access"],

@@ -6,13 +6,15 @@ import { overviewEndpoints } from "./overviews.js";
 import { resourceReads, resourceWrites } from "./resources.js";
 import { unregisteredEndpoints } from "./unregistered.js";
 
-/** What makes the endpoints of the API. Of words that are equally near to an unknown path, the first is suggested. */
+/**
+ * The factories of the API's endpoints. If several paths are equally near to an unknown one, the first is suggested.
+ */
 export interface ApiTable {
   readonly readers: readonly ((context: ReadContext) => readonly ReadEndpoint[])[];
   readonly writers: readonly ((context: WriteContext) => readonly WriteEndpoint[])[];
 }
 
-/** Every endpoint of the API: a new one is one more element. */
+/** Every endpoint of the API. */
 export const apiTable: ApiTable = {
   readers: [
     resourceReads,

@@ -1,7 +1,7 @@
 import type { Cause, UserError } from "../../lib/errors.js";
 import { errorReply, type HttpReply } from "../../net/exchange.js";
 
-/** What the API was doing when something went wrong: the `title` of its error bodies. */
+/** The `title` of error bodies: the operation that failed. */
 export const titles = {
   retrieve: "Could not retrieve a resource",
   list: "Could not retrieve resources",
@@ -22,10 +22,13 @@ export const titles = {
 
 export type Title = (typeof titles)[keyof typeof titles];
 
-/** How long a client may wait before it tries an unavailable store again, in seconds. */
+/** The Retry-After for an unavailable store, in seconds. */
 const retryAfterSeconds = "5";
 
-/** Nobody mends more than these at once, and a body of a megabyte may be wrong in a hundred thousand places. */
+/**
+ * Maximum reported causes: a body of a megabyte may have a hundred thousand errors, and nobody fixes more than these at
+ * once.
+ */
 const reportedCauses = 200;
 
 function shortened(causes: readonly Cause[]): readonly Cause[] {
@@ -35,7 +38,10 @@ function shortened(causes: readonly Cause[]): readonly Cause[] {
   return [...causes.slice(0, reportedCauses), { field: next.field, message: others }];
 }
 
-/** Every error the HTTP API answers, besides those any server of ours may give (`net/exchange.ts`, `net/http-server.ts`). */
+/**
+ * Every error response of the HTTP API, besides those that any of our servers may send (`net/exchange.ts`,
+ * `net/http-server.ts`).
+ */
 export const errors = {
   notFound: (title: Title): HttpReply => errorReply("request.absent", { title }),
 

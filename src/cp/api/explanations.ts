@@ -3,7 +3,7 @@ import type { Answer, Diagnosis } from "../explain/diagnosis.js";
 import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
 import { errors, type Title, titles } from "./errors.js";
 
-/** What touches a Dataplane and what it was sent, how traffic flows in a mesh and what is wrong there. */
+/** The policies and the sent configuration of a Dataplane, and explanations of traffic and problems in a mesh. */
 export const explanationEndpoints = ({ diagnosis }: ReadContext): readonly ReadEndpoint[] => [
   reads({
     path: "/meshes/{mesh}/dataplanes/{name}/policies",
@@ -27,7 +27,7 @@ export const explanationEndpoints = ({ diagnosis }: ReadContext): readonly ReadE
   }),
 ];
 
-/** 404 for what the path names and doesn't exist, 400 for what a parameter does; either way with the name that was meant. */
+/** 404 if the path names something that doesn't exist, 400 if a parameter does; either way with a suggestion. */
 function replyTo<T>(title: Title, answer: Answer<T>): HttpReply {
   if (answer.kind === "found") return jsonReply(200, answer.value);
   const { field, message } = answer;
@@ -35,7 +35,7 @@ function replyTo<T>(title: Title, answer: Answer<T>): HttpReply {
   return errorReply(named ? "request.absent" : "request.invalid", { title }, { causes: [{ field, message }] });
 }
 
-/** What was sent last, or with `diff=true` what is not acknowledged. */
+/** The last sent configuration, or with `diff=true` what is not acknowledged. */
 async function showXds(diagnosis: Diagnosis, mesh: string, name: string, query: string): Promise<HttpReply> {
   const diff = new URLSearchParams(query).get("diff") ?? "false";
   if (diff !== "true" && diff !== "false" && diff !== "") {

@@ -8,13 +8,13 @@ import { createRenderer } from "./rendering.js";
 
 export interface ApiOptions extends Omit<ApiContext, "renderer"> {
   readonly guard: SiteGuard;
-  /** Refuses every write; the paths stay, without a method. */
+  /** Rejects every write: the paths exist, but writing methods are not allowed. */
   readonly readOnly: boolean;
-  /** Who may use which endpoint; around everything else. */
+  /** Access control; outside of all other layers. */
   readonly layers: readonly EndpointLayer[];
 }
 
-/** The HTTP API over a registry and a store; it answers every request and never throws. */
+/** The handler of the HTTP API; it answers every request and never throws. */
 export function apiHandler(options: ApiOptions, { readers, writers }: ApiTable = apiTable): HttpHandler {
   const { guard, readOnly, layers, logger } = options;
   const context: ApiContext = { ...options, renderer: createRenderer() };

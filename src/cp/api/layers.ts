@@ -14,10 +14,10 @@ async function withOrigin(reply: HttpReply | Promise<HttpReply>, origin: string)
   return { ...answered, headers: { ...answered.headers, ...originHeaders(origin) } };
 }
 
-/** Answers preflights of the sites that may use the API from a browser, and lets those read every answer. */
+/** CORS: answers preflight requests of allowed origins, and lets them read every response. */
 export function crossOrigin(guard: SiteGuard, endpoints: readonly Endpoint[]): EndpointLayer {
   const methods = new Set(endpoints.flatMap((endpoint) => endpoint.methods));
-  // No browser asks whether it may POST: that depends on the headers alone.
+  // POST is always allowed by CORS: browsers only ask for its headers.
   methods.delete("POST");
   const allowed = {
     "Access-Control-Allow-Methods": [...methods].join(", "),
@@ -32,7 +32,7 @@ export function crossOrigin(guard: SiteGuard, endpoints: readonly Endpoint[]): E
   };
 }
 
-/** Refuses writes that a browser makes for another site. */
+/** Rejects cross-site writes from browsers. */
 export const sameSiteWrites =
   (guard: SiteGuard): EndpointLayer =>
   (handler) =>
@@ -41,7 +41,7 @@ export const sameSiteWrites =
       ? errors.crossSite()
       : handler(call);
 
-/** Refuses bodies that are not JSON by their own account, and clients that don't take what the endpoint answers. */
+/** Rejects bodies with a media type other than JSON, and clients that don't accept the endpoint's media type. */
 export const mediaTypes: EndpointLayer = (handler) => (call) => {
   const { endpoint, request } = call;
   if (endpoint === undefined) return handler(call);
@@ -51,7 +51,9 @@ export const mediaTypes: EndpointLayer = (handler) => (call) => {
   return accepts(request.headers, produces) ? handler(call) : errors.notAcceptable(produces);
 };
 
-/** Answers for an endpoint that failed, under its title. What is not the store's absence is logged. */
+/**
+ * Turns exceptions of an endpoint into error responses with its title. Everything but an unavailable store is logged.
+ */
 export function failures(logger: Logger): EndpointLayer {
   function failure({ title }: Endpoint, { method, path }: HttpRequest, error: unknown): HttpReply {
     const failed = error instanceof FailedOperation ? error : new FailedOperation(title, error);

@@ -2,10 +2,10 @@ import type { Steps } from "../../lib/steps.js";
 import type { BodyPieces } from "../../net/exchange.js";
 import { inSlices } from "../../net/slices.js";
 
-/** About so much of a long list is made at once, when the client has taken what came before. */
+/** Approximate size of a piece of a long list; each is rendered once the client has read the previous ones. */
 const pieceBytes = 64 * 1024;
 
-/** The texts of a list's elements, each indented, joined by commas in pieces; empty when there are no more. */
+/** The next piece of a list: its indented elements, joined by commas; empty after the last one. */
 function* nextPiece(elements: Iterator<string>, first: boolean): Steps<string> {
   let piece = "";
   while (piece.length < pieceBytes) {
@@ -20,14 +20,14 @@ function* nextPiece(elements: Iterator<string>, first: boolean): Steps<string> {
 const head = '{\n "items": [\n';
 const tail = (end: string) => `\n ]${end}\n}\n`;
 
-/** An element of a list as it is written there: pretty-printed text, indented. */
+/** Indents a pretty-printed text as an element of a list. */
 export const asElement = (text: string): string => `  ${text.replaceAll("\n", "\n  ")}`;
 
 /**
- * A list as `jsonReply` would write it, made in slices. One of at most `wholeBytes`, about, comes as a whole; a longer one
- * in pieces, so that what a slow client has not taken yet is never made.
- * @param elements texts by `asElement`, made when they are asked for
- * @param end what follows the list inside of the outer object, such as `,\n "next": null`
+ * Renders a list like `jsonReply`, in slices. A list up to about `wholeBytes` is returned whole; a longer one in
+ * pieces, so that nothing is rendered before a slow client reads it.
+ * @param elements texts by `asElement`, rendered lazily
+ * @param end what follows the list in the outer object, such as `,\n "next": null`
  */
 export async function listBody(elements: Iterator<string>, wholeBytes: number, end = ""): Promise<Buffer | BodyPieces> {
   const made: Buffer[] = [];

@@ -1,14 +1,17 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { jsonType } from "../../net/exchange.js";
 
-/** How well an Accept range fits a media type: the exact type beats a type family beats everything. */
+/** The specificity of an Accept range for a media type: the exact type beats a type family, which beats everything. */
 function fitOf(range: string, mediaType: string): number {
   if (range === mediaType) return 3;
   if (range === mediaType.replace(/\/.*/, "/*")) return 2;
   return range === "*/*" ? 1 : 0;
 }
 
-/** True when the client takes the media type: no Accept, or a best-fitting range whose quality is not 0. */
+/**
+ * Whether the client accepts the media type: no Accept header, or the most specific matching range has a quality above
+ * 0.
+ */
 export function accepts({ accept }: IncomingHttpHeaders, mediaType: string): boolean {
   if (accept === undefined || accept === "*/*" || accept === mediaType) return true;
   let best = { fit: 0, quality: 0 };
@@ -21,7 +24,7 @@ export function accepts({ accept }: IncomingHttpHeaders, mediaType: string): boo
   return best.fit > 0 && best.quality > 0;
 }
 
-/** The media type of a body that is not JSON; undefined when it is, or when the client does not say. */
+/** The media type of a body that is not JSON; undefined if it is JSON or not specified. */
 export function foreignMediaType(headers: IncomingHttpHeaders): string | undefined {
   const encoding = headers["content-encoding"];
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") return `${encoding}-encoded data`;

@@ -18,7 +18,7 @@ import { pathsOf } from "./resources.js";
 
 type InMesh = { readonly mesh: string };
 
-/** Overviews are no resources of their own: each is joined from those of several types. */
+/** Overviews are not stored: each is joined from resources of several types. */
 export const overviewEndpoints = ({ store }: ReadContext): readonly ReadEndpoint[] => [
   reads({
     ...pathsOf(dataplaneOverviewType),
@@ -34,8 +34,8 @@ export const overviewEndpoints = ({ store }: ReadContext): readonly ReadEndpoint
 ];
 
 /**
- * The `tag=key:value` parameters: the first colon separates, so that a value may hold a port; parameters without one
- * are ignored, and of the same key the last counts.
+ * The `tag=key:value` parameters. The first colon separates, so a value may contain a port; parameters without one are
+ * ignored, and the last one wins for the same key.
  */
 export function tagFilter(query: string): Tags {
   if (query === "") return {};
@@ -54,7 +54,7 @@ const overview = (dataplane: Stored, insight: unknown, health: unknown) =>
 
 const byName = <Spec>(resources: readonly Stored<Spec>[]) => new Map(resources.map(({ name, spec }) => [name, spec]));
 
-/** Overviews change all the time and are made anew for each client: no more than this of a list waits for it. */
+/** Maximum size of a list that is rendered whole: overviews change all the time and are rendered for each client. */
 const wholeBytes = 256 * 1024;
 
 function* matching(dataplanes: readonly Stored<Dataplane>[], wanted: Tags): Steps<Stored<Dataplane>[]> {
@@ -66,7 +66,7 @@ function* matching(dataplanes: readonly Stored<Dataplane>[], wanted: Tags): Step
   return found;
 }
 
-/** The Dataplanes of a mesh, each joined with what its proxy did and found out; without it when it never connected. */
+/** The Dataplanes of a mesh, each with its insight and health, if any. */
 async function listOverviews(store: ReadContext["store"], mesh: string, request: HttpRequest): Promise<HttpReply> {
   const page = parsePage(request.query, titles.listOverviews);
   if (page !== undefined && "status" in page) return page;
@@ -88,7 +88,7 @@ async function listOverviews(store: ReadContext["store"], mesh: string, request:
   return renderedReply(await listBody(elements(onPage(members, page)), wholeBytes, end));
 }
 
-/** One Dataplane with its insight, which is `{}` when it never connected. */
+/** One Dataplane with its insight, which is `{}` if its proxy never connected. */
 async function getOverview(store: ReadContext["store"], mesh: string, name: string): Promise<HttpReply> {
   const [dataplane, insight, health] = await Promise.all([
     store.get({ type: "Dataplane", mesh, name }),

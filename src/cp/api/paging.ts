@@ -1,7 +1,7 @@
 import type { HttpReply } from "../../net/exchange.js";
 import { errors, type Title } from "./errors.js";
 
-/** The part of a list that a client asks for. */
+/** The requested part of a list. */
 export interface Page {
   readonly offset: number;
   readonly size: number;
@@ -10,8 +10,8 @@ export interface Page {
 const largestPage = 10_000;
 
 /**
- * The page that a query asks for by `size` and `offset`; undefined when it asks for none, and so for the whole list.
- * @returns an answer for values that can't be
+ * Reads `size` and `offset` of a query; undefined without either, for the whole list.
+ * @returns an error response for invalid values
  */
 export function parsePage(query: string, title: Title): Page | HttpReply | undefined {
   if (!query.includes("size") && !query.includes("offset")) return undefined;
@@ -34,11 +34,11 @@ const shown = (value: string) => value.slice(0, 100);
 const inRange = (text: string, least: number, most: number) =>
   /^[0-9]{1,16}$/.test(text) && Number(text) >= least && Number(text) <= most;
 
-/** The members of the page. */
+/** The members on the page. */
 export const onPage = <T>(members: readonly T[], { offset, size }: Page): readonly T[] =>
   members.slice(offset, offset + size);
 
-/** What follows the items of a page: where the next one is, null after the last. */
+/** The `next` link after the items of a page; null after the last page. */
 export function pageEnd({ path, query }: { readonly path: string; readonly query: string }, page: Page, of: number) {
   const offset = page.offset + page.size;
   const parameters = new URLSearchParams(query);

@@ -4,7 +4,7 @@ import type { Resource } from "../../resources/resource.js";
 import type { Stored } from "../../store/store.js";
 import { asElement, listBody } from "./listing.js";
 
-/** One resource as it is answered, without the final line break: pretty-printed, one space a level. */
+/** A resource as in responses: pretty-printed with one space per level, without the final line break. */
 export function render(resource: Resource): string {
   return JSON.stringify(toJson(resource), null, 1);
 }
@@ -16,16 +16,16 @@ interface Rendered {
   body: Buffer | undefined;
 }
 
-/** Lists worth keeping: what is larger is rendered anew each time. */
+/** Size limit of cached lists; larger ones are rendered each time. */
 const keptListBytes = 8 * 1024 * 1024;
 const keptLists = 32;
-/** Pages are made anew each time: no more than this of one waits for a client. */
+/** Maximum size of a page that is rendered whole; pages are not cached. */
 const pageBytes = 256 * 1024;
 
 export interface Renderer {
   text(stored: Stored): string;
   item(stored: Stored): Buffer;
-  /** `name` tells lists apart; a list is rendered again only when its members changed. */
+  /** `name` identifies the list in the cache; it is rendered again only if its members changed. */
   list(name: string, members: readonly Stored[]): Promise<Buffer | BodyPieces>;
   /** A page of a list, and what follows its items. */
   page(members: readonly Stored[], end: string): Promise<Buffer | BodyPieces>;
@@ -33,7 +33,7 @@ export interface Renderer {
 
 /**
  * Renders each stored version once. A stored resource is immutable and a new version is a new object, so the object
- * itself is the cache's key and takes its text with it when it goes.
+ * itself is the cache key, and its text is collected with it.
  */
 export function createRenderer(): Renderer {
   const known = new WeakMap<Stored, Rendered>();

@@ -16,21 +16,21 @@ import { errors, titles } from "./errors.js";
 import { onPage, pageEnd, parsePage } from "./paging.js";
 import { put, remove } from "./writes.js";
 
-/** Of a global type there is no `mesh`. */
+/** Global types have no `mesh`. */
 type ListCall = Call<{ readonly mesh?: string }>;
 type ItemCall = Call<{ readonly mesh?: string; readonly name: string }>;
 
-/** Types whose resources are stored and shown as they are; overviews are put together from several. */
+/** Types whose resources are exposed as stored; overviews are joined from several. */
 const shownTypes = ({ types }: Registry) =>
   types.filter((type) => type.access !== "internal" && type.name !== dataplaneOverviewType.name);
 
-/** The paths of a type's list, and behind them of its items. */
+/** The paths of a type's list or, with `behind`, of its items. */
 export function pathsOf({ scope, path, pathAliases }: ResourceType, behind = "") {
   const pattern = (segment: string) => `${scope === "mesh" ? "/meshes/{mesh}" : ""}/${segment}${behind}`;
   return { path: pattern(path), aliases: pathAliases.map(pattern) };
 }
 
-/** The key of a resource: a Mesh is its own mesh, other global resources belong to none. */
+/** The key of a resource: the mesh of a Mesh is its own name, other global resources have none. */
 function keyOf(type: ResourceType, { parameters: { mesh, name } }: ItemCall): Key {
   return { type: type.name, mesh: mesh ?? (type.name === "Mesh" ? name : ""), name };
 }

@@ -3,14 +3,14 @@ import type { Unregistered } from "../../xds/configuration/proxies.js";
 import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
 import { titles } from "./errors.js";
 
-/** Anybody may connect by any name: an answer does not grow with them. */
+/** Limits the response: anyone may connect under any name. */
 const mostShown = 1_000;
 
 export const unregisteredEndpoints = ({ unregistered }: ReadContext): readonly ReadEndpoint[] => [
   reads({ path: "/unregistered-proxies", title: titles.list, handle: () => list(unregistered()) }),
 ];
 
-/** `{"total", "items": [{"mesh", "name", "connectTime"}]}`, those that have been connected for longest first. */
+/** `{"total", "items": [{"mesh", "name", "connectTime"}]}`, longest connected first. */
 function list(proxies: readonly Unregistered[]): HttpReply {
   const items = [...proxies]
     .sort((a, b) => a.since.getTime() - b.since.getTime())

@@ -13,13 +13,13 @@ import { type Renderer, render } from "./rendering.js";
 const created: HttpReply = { status: 201 };
 const ok: HttpReply = { status: 200 };
 
-/** The reply with a `Warning` header that has each of these sentences. */
+/** Adds a `Warning` header with these sentences. */
 function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply {
   if (warnings.length === 0) return reply;
   return { ...reply, headers: { Warning: warningHeader(warnings) } };
 }
 
-/** A failure together with what the API was doing, which the answer's title says. */
+/** An error with the failed operation, the title of the response. */
 export class FailedOperation extends Error {
   readonly title: string;
 
@@ -35,7 +35,7 @@ const during = <T>(title: Title, work: Promise<T>): Promise<T> =>
   });
 
 /**
- * Creates or replaces the resource. With `dry-run=true` every check runs and every status is the same, but nothing is
+ * Creates or replaces a resource. With `dry-run=true` every check runs and the status is the same, but nothing is
  * stored.
  */
 export async function put(
@@ -64,7 +64,7 @@ export async function put(
   const effects = await during(title, changeWarnings(change, store));
   const warnings = [...type.warnings(spec), ...effects];
   const warned = (reply: HttpReply): HttpReply => {
-    // Whoever has a client that shows no header finds it here.
+    // For users whose client does not show headers.
     for (const warning of effects) if (!dryRun) logger.info(`warning: ${warning}`, { ...key });
     return withWarnings(reply, warnings);
   };
@@ -84,7 +84,7 @@ export async function put(
     if (type.name === "Mesh") return warned(await createMesh(store, authorities, resource));
     await store.create(resource);
     if (await meshIsMissing(store, type, key)) {
-      // The mesh was deleted while we wrote, after its resources were: this one must not outlive it.
+      // The mesh and its resources were deleted meanwhile: this resource must not outlive them.
       await store.delete(key).catch(ignore("not-found"));
       return errors.unknownMesh(key.mesh);
     }
@@ -103,8 +103,8 @@ function* isSame(renderer: Renderer, resource: Resource, stored: Stored): Steps<
 }
 
 /**
- * Whether the proxy of a Dataplane refuses part of its configuration. Then the Dataplane is written although it is
- * unchanged: wherever its proxy is served, the change feed has what it may accept by now sent again.
+ * Whether the proxy of a Dataplane rejects part of its configuration. Then the Dataplane is written even if unchanged:
+ * through the change feed, the control plane that serves the proxy retries the rejected resources.
  */
 async function refusesSomething(store: Store, { type, mesh, name }: Key): Promise<boolean> {
   if (type !== "Dataplane") return false;
@@ -116,25 +116,25 @@ async function refusesSomething(store: Store, { type, mesh, name }: Key): Promis
   );
 }
 
-/** Creates a mesh with its certificate authority, which comes first: no proxy sees a mesh without one. */
+/** Creates a mesh after its certificate authority, so that no proxy sees a mesh without one. */
 async function createMesh(store: Store, authorities: MeshAuthorities, mesh: Resource): Promise<HttpReply> {
   const made = await authorities.ensure(mesh.name);
   try {
     await store.create(mesh);
-    // Another creation of this mesh that failed may have taken the authority back meanwhile.
+    // Another, failed creation of this mesh may have deleted the authority meanwhile.
     await authorities.ensure(mesh.name);
     return created;
   } catch (error) {
-    // Unless somebody else created the mesh, and with it relies on the authority.
+    // Unless another client created the mesh, which then relies on the authority.
     if (made && (await store.get(mesh)) === undefined) await authorities.discard(mesh.name);
     throw error;
   }
 }
 
-/** Deletes a resource and what belongs to it: a Mesh takes all its resources along, a Dataplane its insight. */
+/** Deletes a resource and its dependents: all resources of a Mesh, the insight of a Dataplane. */
 export async function remove(store: Store, type: ResourceType, key: Key): Promise<HttpReply> {
   if (type.name === "Mesh") {
-    // Leftovers of a deletion that was cut short go first: a missing Mesh is reported only after the clean-up.
+    // A missing Mesh is reported only after the clean-up, to delete the leftovers of an interrupted deletion.
     const existed = (await store.get(key)) !== undefined;
     await store.deleteMesh(key.mesh);
     return existed ? ok : errors.notFound(titles.delete);
@@ -163,7 +163,7 @@ function ignore(kind: StoreError["kind"]): (error: unknown) => void {
   };
 }
 
-/** A misspelt value is refused: taking it for `false` would write what the user only wanted checked. */
+/** An invalid value is rejected: treating it as `false` would write what the user only wanted to check. */
 function parseDryRun(query: string): boolean | HttpReply {
   if (!query.includes("dry-run")) return false;
   const value = new URLSearchParams(query).get("dry-run") ?? "false";

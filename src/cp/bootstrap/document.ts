@@ -6,11 +6,11 @@ export interface BootstrapParameters {
   readonly name: string;
   /** The identifying service of the Dataplane. */
   readonly service: string;
-  /** Where the proxy finds the token, on its own machine; left out of the document when absent. */
+  /** Path of the token on the proxy's machine; omitted if absent. */
   readonly dataplaneTokenPath?: string;
-  /** Where its log files may go, on its own machine; left out of the document when absent. */
+  /** Directories for log files on the proxy's machine; omitted if absent. */
   readonly logDirectories?: readonly string[];
-  /** The host by which the proxy reaches the control plane, when that was chosen for it alone; likewise. */
+  /** The host of the control plane, if it was chosen for this proxy; omitted if absent. */
   readonly controlPlaneHost?: string;
   readonly admin: {
     readonly address: string;
@@ -26,13 +26,12 @@ const httpOptions = "upstreams.http.v3.HttpProtocolOptions";
 
 const socketAddress = (address: string, portValue: number) => ({ socketAddress: { address, portValue } });
 
-/** proto3-JSON text of a duration; more than microseconds are no use here. */
+/** A duration in proto3 JSON, with microsecond resolution. */
 const seconds = (ms: number) => `${Number((ms / 1000).toFixed(6))}s`;
 
 /**
- * The configuration an Envoy (v3 API) starts with: who it is and where its control plane is; everything else arrives
- * over that one delta stream. Fetch timeouts are off because an Envoy that waits is right, and one that starts empty
- * is not.
+ * The bootstrap configuration of an Envoy (v3 API): its node and its control plane; everything else arrives over that
+ * one delta stream. Fetch timeouts are disabled because an Envoy should wait rather than start without configuration.
  */
 export function bootstrapDocument(parameters: BootstrapParameters): Record<string, unknown> {
   const { mesh, name, service, dataplaneTokenPath, logDirectories, controlPlaneHost, admin, xds } = parameters;
@@ -60,7 +59,7 @@ export function bootstrapDocument(parameters: BootstrapParameters): Record<strin
         grpcServices: [{ envoyGrpc: { clusterName: "ads_cluster" } }],
       },
     },
-    // Over it the control plane asks whether the applications of this dataplane accept connections.
+    // Health discovery: the control plane has Envoy check whether the dataplane's applications accept connections.
     hdsConfig: {
       apiType: "GRPC",
       transportApiVersion: "V3",
@@ -84,8 +83,8 @@ function adminServer({ address, port, accessLogPath }: BootstrapParameters["admi
 }
 
 /**
- * TCP's keepalive is answered by whatever is in between, also when it carries nothing any more: a connection on which
- * the control plane itself is silent is given up after 45 s at most.
+ * A middlebox may answer TCP keepalives even if it forwards nothing any more: an HTTP/2 connection without a response
+ * from the control plane is closed after 45 s at most.
  */
 const connectionKeepalive = { interval: "30s", timeout: "10s", intervalJitter: { value: 15 } };
 
@@ -95,7 +94,7 @@ function adsCluster({ host, port, connectTimeoutMs }: BootstrapParameters["xds"]
     type: "STRICT_DNS",
     dnsLookupFamily: "V4_PREFERRED",
     connectTimeout: seconds(connectTimeoutMs),
-    // A control plane that vanished without closing the connection is noticed within 40 s.
+    // Detects within 40 s a control plane that disappeared without closing the connection.
     upstreamConnectionOptions: { tcpKeepalive: { keepaliveProbes: 3, keepaliveTime: 10, keepaliveInterval: 10 } },
     typedExtensionProtocolOptions: {
       [`envoy.extensions.${httpOptions}`]: {

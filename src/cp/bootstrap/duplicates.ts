@@ -9,15 +9,18 @@ export interface DuplicatesOptions {
   readonly now?: () => number;
 }
 
-/** Tells a kuma-dp that asks for its bootstrap that another one of the same name is connected. */
+/** Finds the warning for a kuma-dp that starts while another one of the same name is connected. */
 export type FindDuplicate = (proxy: ProxyId) => Promise<string | undefined>;
 
-/** A kuma-dp that fails again and again is logged once in this time. */
+/** A kuma-dp that fails repeatedly is logged once in this time. */
 const quietMs = 60_000;
-/** How many names are remembered as logged; the oldest goes first. */
+/** How many logged names are remembered; the oldest is evicted first. */
 const mostRemembered = 1_000;
 
-/** The sentence to warn with; undefined when no other proxy of that name is connected, or when that can't be found out. */
+/**
+ * The returned function resolves to the warning; undefined if no other proxy of that name is connected, or if that is
+ * unknown.
+ */
 export function createDuplicates({ presence, logger, now = Date.now }: DuplicatesOptions): FindDuplicate {
   const logged = new Map<string, number>();
 
@@ -39,7 +42,7 @@ export function createDuplicates({ presence, logger, now = Date.now }: Duplicate
     try {
       since = await presence.connectedSince(proxy);
     } catch (error) {
-      // A warning that can't be made is no reason to refuse the bootstrap.
+      // The bootstrap must not fail because of a warning.
       logger.debug("could not find out whether a proxy is connected", { ...proxy, error });
       return undefined;
     }

@@ -27,23 +27,23 @@ export interface BootstrapOptions {
   readonly logger: Logger;
   readonly admin: BootstrapParameters["admin"];
   readonly xds: BootstrapParameters["xds"];
-  /** Whether `xds.host` is a default that nobody chose: who asks from another machine then gets the host it asked. */
+  /** Whether `xds.host` is only a default: then a remote client gets the host that it used to reach us. */
   readonly hostUnset: boolean;
-  /** Served here too, because the product documentation gives kuma-dp this port as the control plane's address. */
+  /** Served here as well, because the product documentation gives kuma-dp this port as the control plane's address. */
   readonly catalogue: unknown;
   readonly findDuplicate: FindDuplicate;
-  /** Takes what kuma-dps report of the listeners of their Envoys. */
+  /** Handles kuma-dp's reports of the listeners of its Envoy. */
   readonly listeners: Omit<ListenerReportOptions, "crossSite">;
-  /** Hears of a kuma-dp that is too old. */
+  /** Called for a kuma-dp that is too old. */
   readonly refused?: (reason: Refusal) => void;
 }
 
 const notGenerated = "Could not generate a bootstrap";
 const noStatus = "Could not tell the status of a dataplane";
 
-/** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a Dataplane that is registered. */
+/** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a registered Dataplane. */
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
-  const tellOnce = noteFirst(options);
+  const warnOnce = createRemoteWarning(options);
   const noteOld = createOldLog(options.logger);
   return serveEndpoints({
     layers: [],
@@ -53,7 +53,7 @@ export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
         path: "/bootstrap",
         title: notGenerated,
         access: "proxy",
-        handle: ({ request }) => bootstrap(options, { tellOnce, noteOld }, request),
+        handle: ({ request }) => bootstrap(options, { warnOnce, noteOld }, request),
       },
       {
         methods: ["GET"],
@@ -81,12 +81,12 @@ export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
   });
 }
 
-/** Says once that dataplanes of other machines come, while nobody said by which host they reach this one. */
-function noteFirst({ logger, xds }: BootstrapOptions): (host: string) => void {
-  let told = false;
+/** Warns once about dataplanes on other machines while no advertised host is configured. */
+function createRemoteWarning({ logger, xds }: BootstrapOptions): (host: string) => void {
+  let warned = false;
   return (host) => {
-    if (told) return;
-    told = true;
+    if (warned) return;
+    warned = true;
     logger.info(
       `warning: dataplanes on other machines come, and KUMA_GENERAL_ADVERTISED_HOSTNAME is ${xds.host}: each of them is ` +
         `sent to the host that it asked for its bootstrap, the first one to ${host}. Set it to a name or address by ` +
@@ -111,7 +111,7 @@ function yamlReply(document: unknown, headers: Readonly<Record<string, string>> 
 
 async function bootstrap(
   options: BootstrapOptions,
-  { tellOnce, noteOld }: { readonly tellOnce: (host: string) => void; readonly noteOld: NoteOld },
+  { warnOnce, noteOld }: { readonly warnOnce: (host: string) => void; readonly noteOld: NoteOld },
   request: HttpRequest,
 ): Promise<HttpReply> {
   if (options.guard.refuses(request.headers)) {
@@ -134,7 +134,7 @@ async function bootstrap(
       return errorReply("request.dataplane", { name, mesh }, { causes });
     }
     const host = options.hostUnset ? hostAsked(request) : undefined;
-    if (host !== undefined) tellOnce(host);
+    if (host !== undefined) warnOnce(host);
     const document = bootstrapDocument({
       mesh,
       name,

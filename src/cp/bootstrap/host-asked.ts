@@ -2,9 +2,9 @@ import { connectableHost, hostOfHeader, isLoopback, unmapped } from "../../lib/h
 import type { HttpRequest } from "../../net/exchange.js";
 
 /**
- * The host by which a client of another machine reached this one: what it says in its `Host` header, which is right
- * behind NAT and load balancers; else the address that its connection came to, when something in between changed the
- * header to a name of this machine. Undefined when the client is on this machine, as far as both tell.
+ * The host by which a remote client reached this machine: its `Host` header, which is correct behind NAT and load
+ * balancers; or the local address of the connection, if an intermediary changed the header to a local name. Undefined
+ * if both indicate a local client.
  */
 export function hostAsked({ headers, localAddress = "" }: Pick<HttpRequest, "headers" | "localAddress">) {
   return [hostOfHeader(headers.host ?? ""), unmapped(localAddress)]

@@ -2,7 +2,7 @@ import type { Cause } from "../../lib/errors.js";
 import { errorReply, type HttpReply, type HttpRequest, jsonReply } from "../../net/exchange.js";
 import type { XdsServer } from "../../xds/server.js";
 
-/** What became of a report, as the metric `listener_reports` counts it. */
+/** Results of reports, as counted by the metric `listener_reports`. */
 export const reportResults = ["complete", "missing", "not_connected", "invalid", "cross_site"] as const;
 export type ReportResult = (typeof reportResults)[number];
 
@@ -12,9 +12,9 @@ export interface ListenerReportOptions {
   readonly reported: (result: ReportResult) => void;
 }
 
-/** Listeners in one report: as many as names in a discovery request. */
+/** Maximum listeners in one report: the same as names in a discovery request. */
 const mostListeners = 20_000;
-/** Missing listeners that are named in the answer, which is for a log. */
+/** Maximum missing listeners named in the response, which is for a log. */
 const mostNamed = 20;
 
 export const reportTitle = "Could not take the report of a dataplane";
@@ -49,10 +49,10 @@ function parse(body: Buffer): ListenerReport | readonly Cause[] {
 }
 
 /**
- * `POST /dataplane-status` `{"mesh", "name", "listeners"}`: which listeners the Envoy of a dataplane has, by name. A
- * kuma-dp sends it when its Envoy could not create one. Answers `{"connected", "missing"?, "pending"?}`: whether this
- * control plane serves the proxy, which listeners it lacks (the first of them), and whether to ask again soon because a
- * response is on its way. The names are compared with what was sent, and kept nowhere.
+ * `POST /dataplane-status` `{"mesh", "name", "listeners"}`: the names of the listeners of a dataplane's Envoy. kuma-dp
+ * sends it when its Envoy could not create one. The response is `{"connected", "missing"?, "pending"?}`: whether this
+ * control plane serves the proxy, which listeners are missing (the first of them), and whether to retry soon because a
+ * response is outstanding. The names are compared with what was sent, and not stored.
  */
 export function listenerReport(
   { crossSite, compare, reported }: ListenerReportOptions,

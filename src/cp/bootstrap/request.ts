@@ -9,7 +9,7 @@ export interface BootstrapRequest {
   /** 0 or absent = the control plane's default. */
   readonly adminPort?: number;
   readonly dataplaneTokenPath?: string;
-  /** Where the proxy's log files may go on its machine; absent when an earlier kuma-dp asks. */
+  /** Directories for log files on the proxy's machine; absent in requests of an earlier kuma-dp. */
   readonly logDirectories?: readonly string[];
 }
 
@@ -18,7 +18,7 @@ export type ParsedRequest =
   | { readonly kind: "malformed"; readonly reason: string }
   | { readonly kind: "invalid"; readonly causes: readonly Cause[] };
 
-/** Fields we do not know are left alone: a newer kuma-dp may send them. */
+/** Unknown fields are ignored: a newer kuma-dp may send them. */
 export function parseBootstrapRequest(body: Buffer): ParsedRequest {
   let value: unknown;
   try {

@@ -5,8 +5,9 @@ import { mtlsEnabled } from "../../resources/mesh.js";
 import type { Store } from "../../store/store.js";
 
 /**
- * `GET /dataplane-status?mesh=MESH&name=NAME`: `{"known", "refusal"?: {"time", "reason"}}`. It is how a kuma-dp finds out
- * that its Dataplane is gone, and that the SDS server refuses its token. Nothing in it is more than the HTTP API tells.
+ * `GET /dataplane-status?mesh=MESH&name=NAME`: `{"known", "refusal"?: {"time", "reason"}}`. A kuma-dp uses it to find
+ * out that its Dataplane was deleted, or that the SDS server rejects its token. It exposes nothing that the HTTP API
+ * doesn't.
  */
 export async function dataplaneStatus(store: Pick<Store, "get">, query: string): Promise<HttpReply> {
   const parameters = new URLSearchParams(query);
@@ -20,7 +21,7 @@ export async function dataplaneStatus(store: Pick<Store, "get">, query: string):
     store.get({ type: "Mesh", mesh, name: mesh }),
     store.get({ type: "DataplaneInsight", mesh, name }),
   ]);
-  // What it was refused while mTLS was on means nothing while it is off.
+  // A rejection from when mTLS was enabled is irrelevant while it is disabled.
   const guarded = mtlsEnabled(stored?.spec as Mesh | undefined);
   const { refusal } = (insight?.spec as DataplaneInsight | undefined)?.mTLS ?? {};
   const refused = dataplane !== undefined && guarded && refusal !== undefined;

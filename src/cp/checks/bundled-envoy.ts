@@ -6,24 +6,24 @@ import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
 import { createEnvoyApi, type EnvoyApi } from "../../envoy/raw/api.js";
 import { closureOf, descriptorsIn } from "../../envoy/raw/descriptors.js";
 
-/** The Envoy that lies beside this program, as somebody to ask. */
+/** The Envoy binary beside this program, used to validate configuration. */
 export interface BundledEnvoy {
-  /** Its release: `Envoy 1.39.3`; undefined when there is none that runs here. */
+  /** Its release: `Envoy 1.39.3`; undefined if there is none that runs here. */
   label(): Promise<string | undefined>;
-  /** Its configuration model, read out of its executable; undefined when there is none, or none that can be read. */
+  /** Its configuration model, extracted from its executable; undefined if that is not possible. */
   api(): Promise<EnvoyApi | undefined>;
   /**
-   * Why it would not take a configuration; undefined when it would. Envoy puts to work what it validates: scripts in it
-   * run here, files named in it are opened here. The configuration must hold nothing of that.
+   * Why it rejects a configuration; undefined if it accepts it. Envoy executes what it validates: it would run scripts
+   * and open files on this machine. The configuration must not contain any.
    */
   refusal(configuration: unknown): Promise<string | undefined>;
 }
 
 const chunkBytes = 8 * 1024 * 1024;
-/** Far more than the largest .proto file takes: none is cut off by both of two chunks. */
+/** Far larger than any .proto file, so that each one is complete in at least one chunk. */
 const overlapBytes = 1024 * 1024;
 
-/** All .proto files that the executable was compiled from; read in chunks, because it has a hundred megabytes. */
+/** All .proto files that are compiled into the executable; read in chunks, because it has a hundred megabytes. */
 async function readDescriptors(file: string): Promise<ReadonlyMap<string, FileDescriptorProto>> {
   const found = new Map<string, FileDescriptorProto>();
   const handle = await open(file, "r");
@@ -44,7 +44,7 @@ interface Outcome {
   readonly output: string;
 }
 
-/** Without an environment: what is asked about comes from a client, and may name variables. */
+/** Without an environment: the configuration comes from a client and may refer to variables. */
 function run(binary: string, args: readonly string[], cwd: string, timeoutMs: number): Promise<Outcome> {
   const options = { cwd, env: {}, timeout: timeoutMs, killSignal: "SIGKILL" as const };
   return new Promise((resolve) => {
@@ -72,7 +72,7 @@ async function readApi(label: string, binary: string): Promise<EnvoyApi> {
 
 const longestShown = 300;
 
-/** Envoy's own words, without where it logged them and without the configuration that it repeats. */
+/** Envoy's error message, without its log prefix and without the configuration that it repeats. */
 function reasonIn(output: string): string {
   const [, reason = output] = /error initializing configuration '[^']*': (.*)/s.exec(output) ?? [];
   const short = reason
@@ -83,7 +83,7 @@ function reasonIn(output: string): string {
   return short.length > longestShown ? `${short.slice(0, longestShown)}…` : short;
 }
 
-/** What is known of one state of the binary; an upgrade may replace it under a running control plane. */
+/** Results cached for one state of the binary; an upgrade may replace it under a running control plane. */
 interface Known {
   readonly identity: string;
   readonly label: Promise<string | undefined>;
@@ -109,7 +109,7 @@ export function bundledEnvoy(binary: string, timeoutMs = 5000): BundledEnvoy {
     const now = await known();
     const name = await now?.label;
     if (now === undefined || name === undefined) return undefined;
-    // Whatever a binary holds that calls itself Envoy: without an API there is nothing to hold a resource against.
+    // Without a readable API, resources cannot be validated by it, whatever the binary is.
     now.api ??= readApi(name, binary).catch(() => undefined);
     return now.api;
   }

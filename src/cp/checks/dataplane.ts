@@ -3,8 +3,8 @@ import type { Cause } from "../../lib/errors.js";
 import { type Dataplane, parseInboundInterface } from "../../resources/dataplane.js";
 
 /**
- * Refuses inbounds that lead to the control plane's own servers: for these a sidecar on the same machine is the
- * administrator, and every peer of the mesh that it forwards for would be, too.
+ * Rejects inbounds that forward to the control plane's own servers: these treat a sidecar on the same machine as the
+ * administrator, and so every peer in the mesh that it forwards for.
  */
 export function dataplaneCheck(own: () => OwnServers | undefined): (dataplane: Dataplane) => Promise<readonly Cause[]> {
   return async ({ networking }) => {

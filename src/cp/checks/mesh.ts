@@ -8,7 +8,7 @@ import type { BundledEnvoy } from "./bundled-envoy.js";
 const extensions = "type.googleapis.com/envoy.extensions";
 const nobody = { sourceAddress: "192.0.2.1", sourceService: "source", destinationService: "destination" };
 
-/** A configuration that logs by these formats, to nowhere. */
+/** A configuration that uses these log formats, without writing anywhere. */
 function logging(formats: readonly string[]): unknown {
   const accessLog = formats.map((format) => ({
     name: "log",
@@ -26,7 +26,7 @@ function logging(formats: readonly string[]): unknown {
   };
   const listener = {
     name: "question",
-    // A port that is never bound: nothing is served by asking.
+    // Never bound: validation does not open listeners.
     address: { socketAddress: { address: "127.0.0.1", portValue: 1 } },
     filterChains: [{ filters: [{ name: "proxy", typedConfig: proxy }] }],
   };
@@ -39,12 +39,12 @@ interface Format {
   readonly format: string;
 }
 
-/** The first of the formats that Envoy refuses, and why. */
+/** The first format that Envoy rejects, and why. */
 async function askEnvoy(formats: readonly Format[], envoy: BundledEnvoy): Promise<Cause | undefined> {
-  // One question will do as a rule: refusals are rare.
+  // Usually one run is enough: rejections are rare.
   const ask = (some: readonly Format[]) => envoy.refusal(logging(some.map(({ format }) => format)));
   if ((await ask(formats)) === undefined) return undefined;
-  // The first refused one is among these: halving asks seven times about a hundred.
+  // Bisects to the first rejected one: seven runs for a hundred formats.
   let suspects = formats;
   while (suspects.length > 1) {
     const half = suspects.slice(0, suspects.length >> 1);
@@ -58,8 +58,8 @@ async function askEnvoy(formats: readonly Format[], envoy: BundledEnvoy): Promis
 }
 
 /**
- * Puts the log formats of a Mesh to the Envoy beside this program: one operator that Envoy doesn't know or takes otherwise
- * would cost every listener that logs. Without an Envoy to ask, what we don't know is refused.
+ * Validates the log formats of a Mesh with the Envoy beside this program: an operator that Envoy doesn't know or reads
+ * differently would break every listener that logs. Without an Envoy, unknown operators are rejected.
  */
 export function meshCheck(
   envoy: BundledEnvoy | undefined,

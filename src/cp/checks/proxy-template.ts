@@ -14,15 +14,18 @@ const sentences = (problems: readonly RawProblem[], api: EnvoyApi): string[] =>
   problems.map((problem) => invalidNative(problemText(problem, api)));
 
 /**
- * A configuration that holds the message where Envoy reads it strictly, as it does every part of its configuration, and
- * then never looks at it again. A listener or a cluster would be put to work.
+ * A configuration with the message in a place that Envoy parses strictly, like all of its configuration, but never
+ * uses. A real listener or cluster would be started.
  */
 function holding(message: Json): unknown {
   const metadata = { typedFilterMetadata: { raw: message } };
   return { staticResources: { clusters: [{ name: "question", type: "STATIC", connectTimeout: "1s", metadata }] } };
 }
 
-/** Asks the newer API, and then Envoy itself, about what ours does not know or allow; what is still wrong, in sentences. */
+/**
+ * Checks what our API does not know or allow against the newer API, then with Envoy itself; returns the remaining
+ * problems.
+ */
 async function askEnvoy(
   text: string,
   api: EnvoyApi,
@@ -39,8 +42,8 @@ async function askEnvoy(
 }
 
 /**
- * Holds the raw resources of a ProxyTemplate against Envoy's API. What only a newer API than ours could allow is put to
- * the Envoy beside this program; without one, or while too many are being asked, ours has the last word.
+ * Validates the raw resources of a ProxyTemplate against Envoy's API. What only a newer API could allow is checked by
+ * the Envoy beside this program; without one, or under too much load, our API decides.
  */
 export function templateCheck(
   envoy: BundledEnvoy | undefined,

@@ -9,19 +9,19 @@ import { dataplaneCheck } from "./dataplane.js";
 import { meshCheck } from "./mesh.js";
 import { templateCheck } from "./proxy-template.js";
 
-/** An Envoy takes 50 ms and 65 MB to answer. */
+/** Each run of Envoy takes 50 ms and 65 MB. */
 const askedAtOnce = 2;
 const waitingToAsk = 32;
 
 /**
- * What is checked of resources besides what their types can check alone.
- * @param own the servers of this control plane as they are now
- * @param envoy the one to ask, if there is one
+ * Checks of resources beyond what their types can validate alone.
+ * @param own the current servers of this control plane
+ * @param envoy the Envoy to validate with, if there is one
  */
 export function specChecks(own: () => OwnServers | undefined, envoy?: BundledEnvoy): ReadonlyMap<string, SpecCheck> {
   const semaphore = createSemaphore(askedAtOnce, waitingToAsk);
   const [mesh, template] = [meshCheck(envoy, semaphore), templateCheck(envoy, semaphore, own)];
-  // The API only passes on specs that the type has read.
+  // The API only passes specs that the type has decoded.
   const dataplane = dataplaneCheck(own);
   return new Map<string, SpecCheck>([
     [dataplaneType.name, (spec) => dataplane(spec as Dataplane)],

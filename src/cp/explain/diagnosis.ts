@@ -19,44 +19,44 @@ import { type MeshProblems, meshProblems } from "./mesh-problems.js";
 import { logFilesOf, observe, recordedExpiration } from "./observations.js";
 import { type SentResource, sentOn, type UnacknowledgedResource, unacknowledgedOn } from "./xds-state.js";
 
-/** What a proxy was sent last. */
+/** The configuration last sent to a proxy. */
 export interface ConfigDump {
   readonly mesh: string;
   readonly dataplane: string;
-  /** Its streams with this control plane, the newest last. */
+  /** Its streams with this control plane, newest last. */
   readonly streams: readonly { readonly resources: readonly SentResource[] }[];
-  /** Control planes, by instance, that it has streams with besides. */
+  /** Other control plane instances that it has streams with. */
   readonly elsewhere: readonly string[];
 }
 
-/** What a proxy has not acknowledged. */
+/** The configuration that a proxy has not acknowledged. */
 export interface ConfigDiff {
   readonly mesh: string;
   readonly dataplane: string;
-  /** True when it is connected and has all that it should have. */
+  /** True if it is connected and has acknowledged everything. */
   readonly settled: boolean;
   readonly streams: readonly { readonly differences: readonly UnacknowledgedResource[] }[];
   /**
-   * Of `identity_cert` and `mesh_ca`, those that it has not or not in their present content while mTLS is on; they travel
-   * on streams of their own.
+   * Those of `identity_cert` and `mesh_ca` that it lacks, or has with old content, while mTLS is enabled; secrets have
+   * streams of their own.
    */
   readonly missingSecrets: readonly string[];
   readonly elsewhere: readonly string[];
 }
 
-/** An answer, or which part of the question names something that doesn't exist. */
+/** The result, or which part of the request names something that doesn't exist. */
 export type Answer<T> =
   | { readonly kind: "found"; readonly value: T }
   | { readonly kind: "unknown"; readonly field: Field; readonly message: string };
 
-/** Answers why traffic flows as it does. Nothing is changed by any of it. */
+/** Explains why traffic flows as it does. Read-only. */
 export interface Diagnosis {
   policies(mesh: string, dataplane: string): Answer<DataplanePolicies>;
   configDump(mesh: string, dataplane: string): Promise<Answer<ConfigDump>>;
   configDiff(mesh: string, dataplane: string): Promise<Answer<ConfigDiff>>;
   /** From one service to another. */
   traffic(mesh: string, from: string, to: string): Promise<Answer<TrafficExplanation>>;
-  /** What is wrong in a mesh, as it was found out a moment ago: a second as a rule, longer in a large mesh. */
+  /** The problems of a mesh, cached for a second, longer in a large mesh. */
   problems(mesh: string): Promise<Answer<MeshProblems>>;
 }
 
@@ -67,14 +67,16 @@ export interface DiagnosisOptions {
   readonly secrets: Pick<SecretServer, "proxies">;
   readonly authorities: Pick<Authorities, "authority">;
   readonly instanceId: string;
-  /** Whether no other control plane shares the store: what is not connected here is then connected nowhere. */
+  /**
+   * Whether no other control plane shares the store: then a proxy that is not connected here is not connected at all.
+   */
   readonly alone?: () => Promise<boolean>;
   readonly now?: () => Date;
 }
 
 type Field = "mesh" | "name" | "from" | "to";
 
-/** Comparing a name with all others takes time, and nobody mistakes it for the last of thousands. */
+/** Limits suggestions: comparing a name with thousands takes time. */
 const mostCompared = 1_000;
 const mostListed = 10;
 
@@ -95,7 +97,7 @@ function unknown(
 
 const found = <T>(value: T) => ({ kind: "found", value }) as const;
 
-/** All that can be asked about: what is offered, and what is consumed though nobody may offer it. */
+/** All services, inbound and outbound: an outbound's service may have no inbound. */
 function knownServices({ proxies }: MeshView): Set<string> {
   const services = new Set<string>();
   for (const { inbounds, outbounds } of proxies.values()) {
@@ -105,11 +107,11 @@ function knownServices({ proxies }: MeshView): Set<string> {
   return services;
 }
 
-/** Whoever asks may ask again and again: the problems of a mesh are looked for once in this time. */
+/** The problems of a mesh are computed at most once in this time, however often they are requested. */
 const problemsLastMs = 1_000;
-/** And where that takes long, for a fifth of the time at most. */
+/** And if that takes long, for at most a fifth of the time. */
 const restShare = 4;
-/** Envoy asks for its certificate once it has its clusters, and waits up to 15 s for what they need. */
+/** Envoy requests its certificate once it has its clusters, and waits up to 15 s for their dependencies. */
 const settlingMs = 30_000;
 
 export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
@@ -152,14 +154,14 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       const newest = xds.streams({ mesh: mesh.name, name }).at(-1);
       return newest !== undefined && now().getTime() - newest.since.getTime() >= settlingMs;
     };
-    // A store that can't be asked is no reason to say nothing of the rest.
+    // An unavailable store must not hide the other problems.
     const only = (await alone?.().catch(() => false)) === true;
     const connected = secrets.proxies(mesh.name);
     const hasSecretStream = (name: string) => (only ? connected.has(name) : undefined);
     return inSlices(meshProblems(view().get(mesh.name) ?? mesh, { observations, settled, hasSecretStream }));
   }
 
-  /** The problems of each mesh that was asked about lately, and until when they are not looked for again. */
+  /** Cached problems by mesh, with the time until which they are valid. */
   const problems = new Map<string, { readonly found: Promise<MeshProblems>; until: number }>();
 
   function problemsOf(mesh: MeshView): Promise<MeshProblems> {
@@ -178,7 +180,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     return entry.found;
   }
 
-  /** Other control planes that the proxy has a stream with. */
+  /** Other control plane instances that the proxy has a stream with. */
   const elsewhere = ({ subscriptions = [] }: DataplaneInsight): string[] => [
     ...new Set(
       subscriptions
@@ -197,7 +199,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       ...(trusts ? [] : [meshCaName]),
     ];
     const taken = secrets.proxies(mesh.name).get(proxy.name);
-    // Another control plane may serve them; what it served last is recorded.
+    // Another control plane may serve the secrets; the insight records what it sent last.
     if (taken === undefined) {
       const expiration = recordedExpiration(insight, xds.streams({ mesh: mesh.name, name: proxy.name }));
       const { trustedRoots } = insight.mTLS ?? {};

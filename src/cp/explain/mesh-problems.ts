@@ -8,9 +8,9 @@ import { mtlsEnabled } from "../../resources/mesh.js";
 import type { MeshView, ProxyView } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
 
-/** Something in a mesh that does not work, or has no effect, as far as the control plane knows. */
+/** Something in a mesh that does not work or has no effect, as far as the control plane knows. */
 export interface MeshProblem {
-  /** Those of `explain`, and `idle-policy`, `no-backend` and `no-secret-stream`. */
+  /** The codes of `explain`, and `idle-policy`, `no-backend` and `no-secret-stream`. */
   readonly code: string;
   /** A sentence without a full stop. */
   readonly message: string;
@@ -20,21 +20,21 @@ export interface MeshProblem {
 export interface MeshProblems {
   readonly mesh: string;
   readonly problems: readonly MeshProblem[];
-  /** False when the mesh has more pairs of services with an outbound than were looked at. */
+  /** False if the mesh has more pairs of connected services than were checked. */
   readonly complete: boolean;
 }
 
 export interface MeshProblemsOptions {
   readonly observations: Observations;
-  /** Whether a proxy has been connected for so long that it should have its certificate by now. */
+  /** Whether a proxy has been connected long enough to have its certificate. */
   readonly settled: (proxy: string) => boolean;
-  /** Whether a proxy has a stream with an SDS server; undefined when another control plane may have it. */
+  /** Whether a proxy has an SDS stream; undefined if another control plane may have it. */
   readonly hasSecretStream?: (proxy: string) => boolean | undefined;
-  /** How many pairs of services are looked at. */
+  /** Maximum pairs of services to check. */
   readonly mostPairs?: number;
 }
 
-/** Between two services something is said of these; of a single dataplane it is said once, below or by its insight. */
+/** Skipped for pairs of services: they concern a single dataplane and are reported once, below or by its insight. */
 const ofOneDataplane: ReadonlySet<string> = new Set([
   "no-source",
   "no-outbound",
@@ -46,14 +46,17 @@ const ofOneDataplane: ReadonlySet<string> = new Set([
   "refused",
   "pending",
   "application-down",
-  // Meant as they are, as far as can be told.
+  // Probably intended.
   "raw",
   "elsewhere",
 ]);
 
 const usuallyMostPairs = 500;
 
-/** From which services outbounds lead where. A dataplane stands for one of its services: its policies are for all of them. */
+/**
+ * Pairs of services connected by an outbound. A dataplane counts as one of its services: its policies apply to all of
+ * them.
+ */
 function* pairsOf({ proxies }: MeshView): Steps<readonly (readonly [from: string, to: string])[]> {
   const pairs = new Map<string, readonly [string, string]>();
   for (const proxy of proxies.values()) {
@@ -70,20 +73,20 @@ function certificateProblem(proxy: ProxyView, { observations, settled }: MeshPro
   const observed = observations.proxy(name);
   if (!observed.online || !settled(name)) return undefined;
   const certificate = certificateOf(observed, servicesOf(proxy), observations.now);
-  // Of a token that was refused the insight tells.
+  // A rejected token is reported by the insight.
   if (certificate.state !== "missing" || certificate.reason !== undefined) return undefined;
   const message = `${name} is connected, and its Envoy has not taken a certificate since it started`;
   return { code: "certificate-missing", message, dataplanes: [name] };
 }
 
-/** It lives by the certificate that it has, and would only be missed when that ends, weeks later. */
+/** Without a secret stream, a proxy works until its certificate expires, maybe weeks later. */
 function secretStreamProblem(
   { name }: ProxyView,
   { observations, settled, hasSecretStream }: MeshProblemsOptions,
 ): MeshProblem | undefined {
   const observed = observations.proxy(name);
   if (!observed.online || !settled(name) || hasSecretStream?.(name) !== false) return undefined;
-  // Of one without a certificate, or with a token that was refused, more is said elsewhere.
+  // A missing certificate and a rejected token are reported elsewhere.
   if (observed.notAfter === undefined || observed.refusal !== undefined) return undefined;
   const until = `its certificate, which ends at ${observed.notAfter.toISOString()}, can't be renewed`;
   return {
@@ -93,7 +96,7 @@ function secretStreamProblem(
   };
 }
 
-/** Rules that take effect nowhere in the mesh as it is. */
+/** Rules that currently take effect nowhere in the mesh. */
 function* ineffectiveRules({ resource: mesh, policies }: MeshView): Steps<MeshProblem[]> {
   const facts = { mesh: mesh?.spec ?? {}, mayLogTo: () => true };
   const problems: MeshProblem[] = [];
@@ -119,8 +122,8 @@ const distinct = (problems: readonly MeshProblem[]) => [
 ];
 
 /**
- * What is wrong in a mesh: each of its outbounds is explained, and each policy looked at. It takes a millisecond or two for
- * each pair of services, of which only so many are looked at.
+ * The problems of a mesh: explains each outbound and checks each policy. A pair of services takes a millisecond or two,
+ * so their number is limited.
  */
 export function* meshProblems(mesh: MeshView, options: MeshProblemsOptions): Steps<MeshProblems> {
   const { observations, mostPairs = usuallyMostPairs } = options;

@@ -9,12 +9,12 @@ import type { ProxyStream } from "../../xds/configuration/proxies.js";
 import type { XdsKind } from "../../xds/observer.js";
 import type { ProxySecrets } from "../../xds/secrets/server.js";
 
-/** What this control plane's streams and every control plane's insights tell of the proxies of a mesh. */
+/** Sources for the state of a mesh's proxies: this control plane's streams and every control plane's insights. */
 export interface Sources {
   readonly instanceId: string;
-  /** The streams of a proxy with this control plane, the newest last. */
+  /** The streams of a proxy with this control plane, newest last. */
   readonly streams: (proxy: string) => readonly ProxyStream[];
-  /** Proxies that have a secret stream with this control plane. */
+  /** Proxies with an SDS stream to this control plane. */
   readonly secrets: ReadonlyMap<string, ProxySecrets>;
   readonly insights: ReadonlyMap<string, DataplaneInsight>;
   readonly now: Date;
@@ -22,7 +22,7 @@ export interface Sources {
 
 type Name = readonly [kind: XdsKind, name: string];
 
-/** A listener with all that it needs: it first. */
+/** The state of a listener (first) with its dependencies. */
 function deliveredOf(deliveries: readonly (Delivery | undefined)[]): Delivered {
   const [listener] = deliveries;
   if (listener?.wanted === undefined) return { state: "absent" };
@@ -41,7 +41,7 @@ function fromStream(stream: ProxyStream, names: readonly Name[]): Delivered {
   const deliveries = names.map(([kind, name]) => stream.delivery(kind, name));
   const delivered = deliveredOf(deliveries);
   if (delivered.state !== "absent") return delivered;
-  // The stream may only not have been told yet.
+  // It may not have been sent on the stream yet.
   const [first] = names;
   const soon = stream.deliveries().some(({ kind, name, wanted }) => wanted && kind === first?.[0] && name === first[1]);
   return soon ? { state: "pending" } : delivered;
@@ -52,7 +52,7 @@ const unanswered = ({ status }: Subscription) => {
   return BigInt(responsesSent) > BigInt(responsesAcknowledged) + BigInt(responsesRejected);
 };
 
-/** Another control plane only records what is refused, and how many of its responses were answered. */
+/** Another control plane only records rejected resources, and how many responses were acknowledged. */
 function fromSubscriptions(open: readonly Subscription[], names: readonly Name[]): Delivered {
   for (const { status } of open) {
     const refused = status?.refused?.find(({ type, name }) => names.some(([k, n]) => k === type && n === name));
@@ -69,7 +69,7 @@ function outboundNames(destinations: readonly Tags[]): Name[] {
   ]);
 }
 
-/** Until when the certificate is valid that an insight tells of; undefined when an Envoy had it that is gone. */
+/** When the certificate in an insight expires; undefined if it belonged to an earlier Envoy process. */
 export function recordedExpiration(
   { mTLS = {} }: DataplaneInsight,
   streams: readonly Pick<ProxyStream, "since" | "resumed">[],
@@ -82,7 +82,7 @@ export function recordedExpiration(
   return new Date(certificateExpirationTime);
 }
 
-/** Which log files a proxy with these streams allows; undefined while it has none here and so nothing is known of it. */
+/** Which log files a proxy with these streams allows; undefined if it has no stream here, so that this is unknown. */
 export function logFilesOf(
   streams: readonly Pick<ProxyStream, "placement">[],
 ): ((file: string) => boolean) | undefined {
@@ -90,9 +90,9 @@ export function logFilesOf(
   return placement === undefined ? undefined : (file) => mayLogTo(placement.logDirectories, file);
 }
 
-/** Joins what is known here, which is newer, with what all control planes have recorded. */
+/** Joins the state of this control plane, which is newer, with the records of all control planes. */
 export function observe({ instanceId, streams, secrets, insights, now }: Sources): Observations {
-  /** Streams with other control planes; one of our own that looks open is about to be recorded as closed. */
+  /** Streams with other control planes. An own one that still looks open is about to be recorded as closed. */
   const elsewhere = (proxy: string): readonly Subscription[] =>
     insights
       .get(proxy)

@@ -7,15 +7,15 @@ import { inSlices } from "../../net/slices.js";
 import type { Delivery, DeliveryState } from "../../xds/configuration/delivery.js";
 import type { XdsKind } from "../../xds/observer.js";
 
-/** A resource as it was sent last. */
+/** A resource as last sent. */
 export interface SentResource {
   readonly type: XdsKind;
   readonly name: string;
   readonly state: "acknowledged" | "sent" | "refused";
   readonly version: string;
-  /** Envoy's words, when it refused. */
+  /** Envoy's error, if it rejected the resource. */
   readonly reason?: string;
-  /** In proto3 JSON; absent where Envoy has it from another control plane or an earlier stream. */
+  /** In proto3 JSON; absent if Envoy got it from another control plane or on an earlier stream. */
   readonly resource?: JsonObject;
 }
 
@@ -24,19 +24,19 @@ interface Content {
   readonly resource?: JsonObject;
 }
 
-/** A resource that Envoy has not acknowledged as it should be by now. */
+/** A resource whose current state Envoy has not acknowledged. */
 export interface UnacknowledgedResource {
   readonly type: XdsKind;
   readonly name: string;
   readonly state: Exclude<DeliveryState, "acknowledged">;
   readonly reason?: string;
-  /** Absent: the resource is to go. */
+  /** Absent if the resource is to be removed. */
   readonly wanted?: Content;
-  /** Absent: Envoy has none. */
+  /** Absent if Envoy does not have it. */
   readonly acknowledged?: Content;
 }
 
-/** What each becomes, in order; what becomes undefined is left out. */
+/** Maps all elements in order, and drops undefined results. */
 function* each<A, B>(all: readonly A[], become: (one: A) => B | undefined): Steps<B[]> {
   const made: B[] = [];
   for (const one of all) {
@@ -51,7 +51,7 @@ function readable(kind: XdsKind, resource: EnvoyResource): JsonObject {
   try {
     return resourceJson(kind, resource);
   } catch (error) {
-    // A raw resource may hold what only a newer Envoy knows.
+    // A raw resource may contain what only a newer Envoy knows.
     return { "@type": typeUrls[kind], name: resource.name, unreadable: messageOf(error) };
   }
 }
@@ -86,10 +86,10 @@ function unacknowledged(delivery: Delivery): UnacknowledgedResource | undefined 
   };
 }
 
-/** What was sent last on a stream, resource by resource in sending order. */
+/** The resources last sent on a stream, in sending order. */
 export const sentOn = (deliveries: readonly Delivery[]): Promise<SentResource[]> =>
   inSlices(each(deliveries, sentResource));
 
-/** Where Envoy differs from what it should have. */
+/** The resources where Envoy differs from what it should have. */
 export const unacknowledgedOn = (deliveries: readonly Delivery[]): Promise<UnacknowledgedResource[]> =>
   inSlices(each(deliveries, unacknowledged));

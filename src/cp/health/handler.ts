@@ -1,14 +1,14 @@
 import type { HttpHandler } from "../../net/exchange.js";
 
-/** What `/metrics` answers. */
+/** The content of `/metrics`. */
 export interface Exposition {
   readonly contentType: string;
   text(): Promise<string>;
 }
 
 /**
- * `/healthy` while the process serves, `/ready` while `ready()` says so, with any method and empty bodies; `/metrics` for
- * Prometheus; everything else 404.
+ * Serves `/healthy`, `/ready` (while `ready()` is true), with any method and empty bodies, and `/metrics` for
+ * Prometheus; everything else gets 404.
  */
 export function healthHandler(ready: () => boolean, metrics: Exposition): HttpHandler {
   return async ({ path, method }) => {

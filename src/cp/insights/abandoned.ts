@@ -11,7 +11,7 @@ interface AbandonedOptions {
   readonly now?: () => Date;
 }
 
-/** The insight with the subscriptions closed that nobody serves; undefined when there is nothing to close. */
+/** The insight with the subscriptions of dead control planes closed; undefined if there are none. */
 function closing(
   insight: Stored<DataplaneInsight>,
   abandoned: (subscription: Subscription) => boolean,
@@ -26,8 +26,8 @@ function closing(
 }
 
 /**
- * Closes the subscriptions of control planes that went without a word, so that nobody counts as online whom no control
- * plane serves.
+ * Closes the subscriptions of control planes that timed out, so that dataplanes without a connected control plane do
+ * not count as online.
  * @returns how many insights were changed
  */
 export async function closeAbandoned(options: Omit<AbandonedOptions, "logger">): Promise<number> {
@@ -39,7 +39,7 @@ export async function closeAbandoned(options: Omit<AbandonedOptions, "logger">):
   const writes = insights.flatMap((insight) => closing(insight, abandoned, now()) ?? []);
   const outcomes = await store.writeAll(writes);
   const beaten = outcomes.filter((outcome) => outcome instanceof StoreError).length;
-  // What somebody else wrote meanwhile may still hold an open one.
+  // An insight that was written concurrently may still have an open one.
   return writes.length - beaten + (beaten > 0 ? await closeAbandoned(options) : 0);
 }
 
@@ -53,7 +53,7 @@ export function startAbandonedCleanup(options: AbandonedOptions & { readonly rew
       cleaning = true;
       closeAbandoned(options)
         .then(async (closed) => {
-          await instances.bury(dead);
+          await instances.forget(dead);
           if (dead.length > 0 || closed > 0)
             logger.info("control planes are gone; their streams count as closed", {
               instances: dead,

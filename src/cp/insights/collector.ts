@@ -6,19 +6,22 @@ import type { ProxyId } from "../../xds/node.js";
 
 export interface CollectorOptions {
   readonly store: Store;
-  /** How long a Dataplane has to be offline. */
+  /** How long a Dataplane must be offline before it is deleted. */
   readonly ageMs: number;
   readonly logger: Logger;
-  /** Whether the proxy has a stream open with this instance, which an insight only shows once it is written. */
+  /** Whether the proxy has an open stream with this instance; its insight may not be written yet. */
   readonly isOpenHere: (proxy: ProxyId) => boolean;
   readonly now?: () => Date;
 }
 
-/** When the last proxy of a Dataplane went; undefined while one is connected, and when none ever was. */
+/**
+ * When the last proxy of a Dataplane disconnected, as milliseconds since 1970; undefined while one is connected, or if
+ * none ever was.
+ */
 function offlineSince({ spec: { subscriptions = [] } }: Stored<DataplaneInsight>): number | undefined {
   if (subscriptions.length === 0) return undefined;
   const times = subscriptions.map(({ disconnectTime }) => Date.parse(disconnectTime ?? ""));
-  // An open one has none, which makes the latest of them no time at all.
+  // An open subscription has no disconnect time, which makes the maximum NaN.
   const latest = Math.max(...times);
   return Number.isNaN(latest) ? undefined : latest;
 }
@@ -27,7 +30,10 @@ const ignoreAbsence = (error: unknown) => {
   if (!(error instanceof StoreError && error.kind === "not-found")) throw error;
 };
 
-/** Deletes the Dataplanes, with their insights, whose proxies went long ago. Those whose proxy never came stay. */
+/**
+ * Deletes Dataplanes, with their insights, whose proxies disconnected long ago. Those whose proxy never connected are
+ * kept.
+ */
 export async function collectOffline({
   store,
   ageMs,
@@ -41,7 +47,7 @@ export async function collectOffline({
     if (since === undefined || since > before) continue;
     const { mesh, name } = insight;
     if (isOpenHere({ mesh, name })) continue;
-    // Read again right before: a proxy may have come back since the list was read.
+    // Read again just before: a proxy may have reconnected since the list was read.
     const present = (await store.get(insight)) as typeof insight | undefined;
     if (present === undefined || offlineSince(present) !== since || isOpenHere({ mesh, name })) continue;
     const dataplane: Key = { type: "Dataplane", mesh, name };
@@ -56,7 +62,7 @@ export async function collectOffline({
   }
 }
 
-/** Collects for as long as it is not closed and this control plane leads; how often follows from the age. */
+/** Collects periodically while this control plane is the leader, until closed; the interval depends on the age. */
 export function startCollector(options: CollectorOptions & { readonly leadership: Leadership }): { close(): void } {
   const intervalMs = Math.min(60_000, Math.max(1_000, options.ageMs / 10));
   let collecting = false;

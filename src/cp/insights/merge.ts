@@ -1,27 +1,26 @@
 import type { Subscription } from "../../resources/dataplane-insight.js";
 import { timestamp } from "./subscription.js";
 
-/** How many subscriptions a DataplaneInsight keeps, unless more streams than that are open. */
+/** How many subscriptions a DataplaneInsight keeps, unless more streams are open. */
 export const keptSubscriptions = 10;
 
 export interface MergeContext {
   readonly now: Date;
-  /** This instance. What it has no stream for has ended. */
+  /** This instance. Its subscriptions without a stream have ended. */
   readonly own: string;
   /** True for subscriptions whose stream is known to be open. */
   readonly live: (subscription: Subscription) => boolean;
-  /** True for instances that can no longer report the end of their streams: this one, and those that are gone. */
+  /** True for instances that can no longer report the end of their streams: this one, and dead ones. */
   readonly silent: (controlPlaneInstanceId: string) => boolean;
 }
 
 const isOpen = ({ disconnectTime }: Subscription) => disconnectTime === undefined;
 
 /**
- * What is stored for a proxy, brought up to date with what we watched: a subscription replaces the one with its id or
- * is appended. A subscription of this instance without a stream is closed, and, when one is appended, those that instances
- * which are gone left open. Beyond the cap the oldest closed ones go. Open ones
- * stay, up to the cap for each instance, so that no number of streams with one instance hides that the proxy is connected
- * to another one.
+ * Merges observed subscriptions into the stored ones: a subscription replaces the one with its id or is appended. A
+ * subscription of this instance without a stream is closed, and when one is appended, so are the open ones of dead
+ * instances. Beyond the cap the oldest closed ones are removed. Open ones are kept, up to the cap per instance, so that
+ * no number of streams with one instance hides that the proxy is connected to another one.
  */
 export function mergeSubscriptions(
   stored: readonly Subscription[],
@@ -44,7 +43,10 @@ export function mergeSubscriptions(
   return capped([...merged, ...appended]);
 }
 
-/** The open subscriptions that stay: of each instance the oldest one, which a second proxy can't push out, and the newest. */
+/**
+ * The open subscriptions to keep: for each instance the oldest one, so that a second proxy can't push it out, and the
+ * newest ones.
+ */
 function keptOpen(subscriptions: readonly Subscription[]): ReadonlySet<Subscription> {
   const byInstance = new Map<string, Subscription[]>();
   for (const subscription of subscriptions) {

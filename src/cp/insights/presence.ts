@@ -7,20 +7,20 @@ import type { ProxyId } from "../../xds/node.js";
 export interface PresenceOptions {
   readonly store: Pick<Store, "get">;
   readonly instances: Pick<Instances, "own" | "running">;
-  /** When each stream that a proxy has open with this instance began, the oldest first. */
+  /** The start times of a proxy's open streams with this instance, oldest first. */
   readonly openSince: (proxy: ProxyId) => readonly Date[];
   /** How long another instance may take to record that a stream has ended, in milliseconds. */
   readonly lagMs: number;
 }
 
-/** Knows whether a proxy is connected to any control plane that shares the store. */
+/** Finds out whether a proxy is connected to any control plane that shares the store. */
 export interface Presence {
-  /** Since when the proxy is connected; undefined when it isn't. Throws what the store throws. */
+  /** Since when the proxy is connected; undefined if it isn't. Throws the store's errors. */
   connectedSince(proxy: ProxyId): Promise<Date | undefined>;
 }
 
 export function createPresence({ store, instances, openSince, lagMs }: PresenceOptions): Presence {
-  /** When the oldest stream with another living instance began, as far as that instance has recorded it. */
+  /** The start of the oldest stream with another live instance, as far as it is recorded. */
   async function elsewhere({ mesh, name }: ProxyId): Promise<Date | undefined> {
     const stored = await store.get({ type: "DataplaneInsight", mesh, name });
     const { subscriptions = [] } = (stored?.spec ?? {}) as DataplaneInsight;
@@ -41,7 +41,7 @@ export function createPresence({ store, instances, openSince, lagMs }: PresenceO
       const [here] = openSince(proxy);
       if (here !== undefined) return here;
       if ((await elsewhere(proxy)) === undefined) return undefined;
-      // Its stream may have ended a moment ago, as when a kuma-dp is restarted: then the record is only late.
+      // Its stream may just have ended, as when kuma-dp restarts, with the record lagging behind.
       await wait(lagMs, undefined, { ref: false });
       return openSince(proxy)[0] ?? (await elsewhere(proxy));
     },

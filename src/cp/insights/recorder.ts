@@ -14,36 +14,36 @@ export interface RecorderOptions {
   readonly flushIntervalMs: number;
   readonly logger: Logger;
   readonly now?: () => Date;
-  /** How many insights are written in one interval, at most; the others wait for the next. */
+  /** Maximum insights written per interval; the others wait for the next one. */
   readonly mostPerInterval?: number;
 }
 
 export interface InsightRecorder extends StreamObserver, SecretObserver {
-  /** When each stream that a proxy has open with this instance began, the oldest first; empty when there is none. */
+  /** The start times of a proxy's open streams with this instance, oldest first; empty if there are none. */
   openSince(proxy: ProxyId): readonly Date[];
-  /** Writes what is not yet written. */
+  /** Writes all pending insights. */
   flush(): Promise<void>;
-  /** Writes all that is known of open streams once more: others have written over it. */
+  /** Writes all open streams again, after other instances have overwritten them. */
   rewrite(): void;
-  /** A last flush; events after it are not recorded. */
+  /** Flushes for the last time; later events are not recorded. */
   close(): Promise<void>;
 }
 
 interface Proxy {
   readonly dataplane: Key;
-  /** Open streams, and ended ones that are not written yet: usually one, two while the proxy reconnects. */
+  /** Open streams, and ended ones not yet written: usually one, two while the proxy reconnects. */
   readonly streams: Map<string, WatchedStream>;
   secrets: SecretNews;
 }
 
-/** How many insights are written in one go. */
+/** Insights per batch. */
 const together = 100;
 const usuallyMostPerInterval = 1_000;
 
 /**
- * Keeps the DataplaneInsights: what happens on the streams is collected per proxy and written once an interval. A
- * timer only runs while something waits to be written, so an idle mesh costs nothing; a restless one costs the store a
- * bounded number of writes, because what changes again before its turn is written once.
+ * Maintains the DataplaneInsights: stream events are collected per proxy and written once per interval. The timer runs
+ * only while writes are pending, so an idle mesh costs nothing; a busy one costs the store a limited number of writes,
+ * because repeated changes of one insight are written once.
  */
 export function createInsightRecorder(options: RecorderOptions): InsightRecorder {
   const { store, instances, logger, now = () => new Date(), mostPerInterval = usuallyMostPerInterval } = options;
@@ -76,7 +76,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     return proxy;
   }
 
-  /** Keeps no more ended streams than an insight would: while nothing can be written they would only pile up. */
+  /** Keeps no more ended streams than an insight would: they would pile up while the store is not writable. */
   function dropEnded(proxy: Proxy): void {
     let ended = proxy.streams.size;
     if (ended <= keptSubscriptions) return;
@@ -89,7 +89,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     }
   }
 
-  /** Closed streams are only remembered until they are written. */
+  /** Closed streams are dropped once they are written. */
   function forget(proxy: Proxy, written: readonly WatchedStream[]): void {
     for (const stream of written) {
       if (streams.has(stream.id)) continue;
@@ -101,7 +101,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
 
   interface ProxyReport extends Report {
     readonly proxy: Proxy;
-    /** Streams that had ended when the report was made. */
+    /** Streams that had ended when the report was created. */
     readonly gone: readonly WatchedStream[];
   }
 
@@ -109,7 +109,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     const all = [...proxy.streams.values()];
     const gone = all.filter(({ id }) => !streams.has(id));
     const open = all.filter(({ id }) => streams.has(id));
-    // More than an insight keeps would only be made to be thrown away.
+    // An insight would drop any more than these.
     const reported =
       open.length <= keptSubscriptions ? open : [...open.slice(0, 1), ...open.slice(1 - keptSubscriptions)];
     const { secrets } = proxy;
@@ -124,7 +124,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
     };
   }
 
-  /** What was not written is news still. */
+  /** Keeps unwritten news for the next flush. */
   function again({ proxy, secrets }: ProxyReport): void {
     proxy.secrets = bothNews(secrets, proxy.secrets);
     mark(proxy);
@@ -214,7 +214,7 @@ export function createInsightRecorder(options: RecorderOptions): InsightRecorder
       closed = true;
       clearTimeout(timer);
       timer = undefined;
-      // Once more for what lost a race against another writer; nobody is left to try after that.
+      // One more round for writes that lost a race: there is no later retry.
       for (let left = Math.ceil(dirty.size / mostPerInterval) + 1; left > 0 && dirty.size > 0; left--) await flush();
     },
   };

@@ -1,14 +1,14 @@
 import type { MtlsInsight } from "../../resources/dataplane-insight.js";
 import { timestamp } from "./subscription.js";
 
-/** What happened on the secret streams of a proxy since its insight was written last. */
+/** Events on the SDS streams of a proxy since its insight was last written. */
 export interface SecretNews {
-  /** The certificate that it took last. */
+  /** The last certificate that it acknowledged. */
   readonly certified?: { readonly notAfter: Date; readonly at: Date };
-  /** How many it took. */
+  /** How many it acknowledged. */
   readonly certificates: number;
   readonly trustedRoots?: string;
-  /** The refusal that came after the last certificate, if one did. */
+  /** The rejection after the last certificate, if any. */
   readonly refusal?: { readonly reason: string; readonly at: Date };
 }
 
@@ -18,16 +18,16 @@ export function certified({ refusal: _settled, ...news }: SecretNews, notAfter: 
   return { ...news, certified: { notAfter, at }, certificates: news.certificates + 1 };
 }
 
-/** News that could not be written, with those that came since. */
+/** Merges news that could not be written with later news. */
 export function together(earlier: SecretNews, later: SecretNews): SecretNews {
-  // Also where neither is any: that has to stay `noNews`, of which nothing is written.
+  // Also if both are empty: the result must be `noNews` itself, which is not written.
   if (earlier === noNews) return later;
   const { refusal: _settled, ...rest } = earlier;
   const both = later.certified === undefined ? { ...earlier, ...later } : { ...rest, ...later };
   return { ...both, certificates: earlier.certificates + later.certificates };
 }
 
-/** A proxy's certificate as the insight tells it, brought up to date. */
+/** Merges news into a proxy's certificate in the insight. */
 export function mergeSecrets(stored: MtlsInsight | undefined, news: SecretNews): MtlsInsight | undefined {
   if (news === noNews) return stored;
   const { refusal, ...before } = stored ?? {};

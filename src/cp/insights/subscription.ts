@@ -8,7 +8,7 @@ type Counts = Record<Counter, number>;
 const counted = ["cds", "eds", "lds", "rds"] as const;
 type Counted = (typeof counted)[number];
 
-/** One ADS stream as we watch it. */
+/** One observed ADS stream. */
 export interface WatchedStream {
   readonly id: string;
   readonly mesh: string;
@@ -18,7 +18,7 @@ export interface WatchedStream {
   lastUpdateTime: Date | undefined;
   readonly total: Counts;
   readonly perKind: Readonly<Record<Counted, Counts>>;
-  /** What the proxy refuses at present. */
+  /** The resources that the proxy currently rejects. */
   refused: readonly RefusedResource[];
 }
 
@@ -44,10 +44,10 @@ export function count(stream: WatchedStream, kind: XdsKind, counter: Counter, at
   if (kind !== "sds") stream.perKind[kind][counter] += 1;
 }
 
-/** proto3-JSON text of a timestamp. */
+/** A timestamp in proto3 JSON. */
 export const timestamp = (at: Date) => at.toISOString().replace(".000Z", "Z");
 
-/** The stream in the form a DataplaneInsight keeps: zero counters are left out, their objects are not. */
+/** The stream as a subscription of a DataplaneInsight: zero counters are omitted, their objects are not. */
 export function toSubscription(stream: WatchedStream, controlPlaneInstanceId: string): Subscription {
   const { cds, eds, lds, rds } = stream.perKind;
   return {
@@ -67,11 +67,11 @@ export function toSubscription(stream: WatchedStream, controlPlaneInstanceId: st
   };
 }
 
-/** An insight is for people, who mend one refusal after the other. */
+/** Maximum rejected resources in an insight: users fix them one after another. */
 const mostRefused = 20;
 const refusal = ({ kind, name, reason }: RefusedResource) => ({ type: kind, name, reason });
 
-/** 64-bit numbers are text in proto3 JSON. */
+/** In proto3 JSON, 64-bit numbers are text. */
 function counters(counts: Counts): Partial<Record<Counter, string>> {
   const texts: Partial<Record<Counter, string>> = {};
   for (const [counter, value] of Object.entries(counts) as [Counter, number][]) {

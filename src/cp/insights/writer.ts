@@ -4,12 +4,12 @@ import { type Key, type Store, type Stored, StoreError } from "../../store/store
 import { mergeSubscriptions } from "./merge.js";
 import { mergeSecrets, type SecretNews } from "./secrets.js";
 
-/** What is to be written of one proxy: its streams as they were watched. */
+/** A report about one proxy: its observed streams. */
 export interface Report {
   readonly dataplane: Key;
   readonly watched: readonly Subscription[];
   readonly secrets: SecretNews;
-  /** Whether the subscription's stream is open, as far as this instance knows. */
+  /** Whether this instance knows the subscription's stream to be open. */
   readonly live: (subscription: Subscription) => boolean;
 }
 
@@ -26,9 +26,9 @@ const subscriptionsOf = (insight: Stored | undefined): readonly Subscription[] =
   (insight?.spec as DataplaneInsight | undefined)?.subscriptions ?? [];
 
 /**
- * Brings the DataplaneInsights of some proxies up to date, all in one go; a Dataplane that does not exist gets none.
- * @returns the reports that somebody else's write was faster than: they have to be tried again
- * @throws whatever the store throws; then none may have been written
+ * Updates the DataplaneInsights of some proxies in one batch; a missing Dataplane gets none.
+ * @returns the reports that lost against a concurrent write and must be retried
+ * @throws the store's errors; then maybe none was written
  */
 export async function writeReports<R extends Report>(options: WriterOptions, reports: readonly R[]): Promise<R[]> {
   const { store, instances, now } = options;
@@ -53,14 +53,17 @@ export async function writeReports<R extends Report>(options: WriterOptions, rep
   });
   const outcomes = await store.writeAll(writes);
   const created = wanted.filter((_, index) => before[index] === undefined && !(outcomes[index] instanceof StoreError));
-  await takeBack(
+  await deleteOrphans(
     store,
     created.map(({ dataplane }) => dataplane),
   );
   return wanted.filter((_, index) => outcomes[index] instanceof StoreError);
 }
 
-/** Instances that can no longer report the end of their streams: this one, of streams it does not watch, and those gone. */
+/**
+ * Instances that can no longer report the end of their streams: dead ones, and this one for streams that it does not
+ * observe.
+ */
 async function silentInstances(instances: Instances, insights: readonly (Stored | undefined)[]) {
   const { own } = instances;
   const others = insights
@@ -72,8 +75,8 @@ async function silentInstances(instances: Instances, insights: readonly (Stored 
   return (id: string) => id === own || !running.has(id);
 }
 
-/** A Dataplane may have been deleted between the look and the write; its insight goes with it. */
-async function takeBack(store: Store, dataplanes: readonly Key[]): Promise<void> {
+/** Deletes the insights of Dataplanes that were deleted between the check and the write. */
+async function deleteOrphans(store: Store, dataplanes: readonly Key[]): Promise<void> {
   if (dataplanes.length === 0) return;
   const left = byPlace(await store.getAll(dataplanes));
   for (const dataplane of dataplanes) {

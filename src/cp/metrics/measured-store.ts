@@ -1,7 +1,7 @@
 import { type Store, StoreError } from "../../store/store.js";
 import type { Metrics } from "./metrics.js";
 
-/** What an operation on resources of several types is told as. */
+/** The type label for operations on several types. */
 const several = "several";
 
 const typeOf = (all: readonly { readonly type: string }[]): string => {
@@ -12,7 +12,7 @@ const typeOf = (all: readonly { readonly type: string }[]): string => {
 
 type Told = Pick<Metrics, "storeOperation" | "storeConflict">;
 
-/** A store whose operations are measured; it does what the given one does. */
+/** Wraps a store to measure its operations. */
 export function measuredStore(store: Store, metrics: Told): Store {
   async function timed<T>(operation: string, type: string, work: () => Promise<T>): Promise<T> {
     const begun = performance.now();

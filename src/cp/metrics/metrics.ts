@@ -8,50 +8,50 @@ import type { Generate } from "../../xds/configuration/proxies.js";
 import type { StreamObserver } from "../../xds/observer.js";
 import { type ReportResult, reportResults } from "../bootstrap/listener-report.js";
 
-/** What the control plane tells Prometheus. Where Kuma has a metric of this kind, its name and unit are Kuma's. */
+/** The control plane's Prometheus metrics. Where Kuma has the same metric, name and unit are Kuma's. */
 export interface Metrics {
-  /** Hears of discovery streams. */
+  /** Observes discovery streams. */
   readonly observer: StreamObserver;
-  /** The same generator, with what it takes and makes measured. */
+  /** Wraps a generator to measure its duration and output. */
   measured(generate: Generate): Generate;
-  /** A store operation that ended, by the type of what it was about. */
+  /** Records a finished store operation, by resource type. */
   storeOperation(operation: string, type: string, milliseconds: number): void;
-  /** A write that somebody else's was faster than. */
+  /** Counts a write that lost against a concurrent one. */
   storeConflict(type: string): void;
   /**
-   * What a server refuses and survives, by its name and the names of its limits; these are there from the beginning, as a
-   * rate from nothing to one is none.
+   * Counts rejections and exceptions of a server, by its name and its limits. The series exist from the start, because
+   * Prometheus sees no rate in a series that appears with 1.
    */
   incidents(server: string, limits: readonly string[]): Incidents;
   /** Counts a failure of the store's change feed. */
   feedFailed(): void;
-  /** Counts a request that an HTTP server did not let in. */
+  /** Counts a request that an HTTP server rejected. */
   requestRefused(reason: Refusal): void;
-  /** Counts a kuma-dp's report of the listeners of its Envoy. */
+  /** Counts a kuma-dp's report of its Envoy's listeners. */
   listenersReported(result: ReportResult): void;
-  /** Where to look up how many streams there are, once the servers run. */
+  /** Sets how to count open streams, once the servers run. */
   countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
   readonly contentType: string;
-  /** Everything in Prometheus's text format. */
+  /** All metrics in Prometheus's text format. */
   text(): Promise<string>;
   /** Stops measuring the event loop. */
   close(): void;
 }
 
-/** In milliseconds, from what only looks something up to what somebody has to wait for. */
+/** Buckets in milliseconds, from a mere lookup to a noticeable delay. */
 const milliseconds = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 const counts = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000];
 const sizes = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 4_000_000];
 
-/** A finer look at the event loop would wake an idle control plane a hundred times a second. */
+/** A finer resolution would wake an idle control plane a hundred times a second. */
 const loopResolutionMs = 100;
 const hourMs = 3_600_000;
 
 const lagPercentiles = [50, 90, 99] as const;
 
 /**
- * How late the event loop was, in seconds, by what is behind `nodejs_eventloop_lag_` in the metric's name. A look that
- * comes in time is recorded as the pause since the one before, in nanoseconds, which is no delay.
+ * Event loop delays in seconds, by the suffix after `nodejs_eventloop_lag_` in the metric's name. A punctual sample is
+ * recorded as the sampling interval, in nanoseconds, which is not a delay.
  */
 export function eventLoopLags(looks: Recorded, pauseMs: number): Readonly<Record<string, number>> {
   const late = (nanoseconds: number) => (looks.count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - pauseMs / 1000));
@@ -80,7 +80,7 @@ function startEventLoopDelays(registry: Registry): () => void {
         this.set(lags[what] ?? 0);
       },
     });
-  // Metrics are collected in the order that they are made: the first one looks for all.
+  // Metrics are collected in the order of their creation: the first one samples for all.
   gauge("max", "The longest event-loop delay since the last scrape", () => {
     lags = eventLoopLags(looks, loopResolutionMs);
     looks.reset();
@@ -91,11 +91,11 @@ function startEventLoopDelays(registry: Registry): () => void {
   return () => void looks.disable();
 }
 
-/** One child for each kind: looking it up by its labels each time costs more than to observe. */
+/** One child per kind, cached: looking it up by label costs more than observing. */
 const ofKinds = <T>(make: (typeUrl: string) => T): Readonly<Record<XdsKind, T>> =>
   Object.fromEntries(kinds.map((kind) => [kind, make(typeUrls[kind])])) as Record<XdsKind, T>;
 
-/** How many resources a configuration has, and how many bytes they are. */
+/** The number of resources in a configuration, and their size. */
 function sizeOf(config: ProxyConfig): { readonly resources: number; readonly bytes: number } {
   let [resources, bytes] = [0, 0];
   for (const kind of kinds) {
@@ -223,10 +223,10 @@ export function startMetrics(): Metrics {
   const acknowledged = ofKinds((typeUrl) => received.labels({ type_url: typeUrl, confirmation: "ACK" }));
   const refused = ofKinds((typeUrl) => received.labels({ type_url: typeUrl, confirmation: "NACK" }));
 
-  // Series that are there from the beginning: a rate from nothing to one is none.
+  // Creates the series at the start: Prometheus sees no rate in a series that appears with 1.
   for (const kind of kinds) for (const counter of [sent, acknowledged, refused]) counter[kind].inc(0);
 
-  /** When the response of a kind that is on its way was sent, by stream. */
+  /** When the unacknowledged response of a kind was sent, by stream. */
   const underway = new Map<string, Partial<Record<XdsKind, number>>>();
 
   function answered(id: string, kind: XdsKind, at: Date): void {
@@ -287,7 +287,7 @@ export function startMetrics(): Metrics {
     },
     contentType: registry.contentType,
     text() {
-      // Whoever asks while it is made gets the same: a hundred requests at once would hold the event loop for a second.
+      // Concurrent requests share one result: a hundred at once would block the event loop for a second.
       making ??= registry.metrics().finally(() => {
         making = undefined;
       });

@@ -1,6 +1,6 @@
 import type { StreamObserver } from "../../xds/observer.js";
 
-/** One observer that tells two, the first one first. */
+/** Combines two observers; the first is called first. */
 export function both(first: StreamObserver, second: StreamObserver): StreamObserver {
   return {
     opened(stream) {

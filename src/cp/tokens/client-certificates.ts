@@ -5,7 +5,7 @@ import { UserError } from "../../lib/errors.js";
 
 export interface ClientCertificates {
   readonly certificates: readonly X509Certificate[];
-  /** Files that were left aside, because their names don't end in `.pem`. */
+  /** Files that were ignored because their names don't end in `.pem`. */
   readonly ignored: readonly string[];
 }
 
@@ -13,10 +13,10 @@ const suffix = ".pem";
 const block = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /**
- * Reads the certificates of all `*.pem` files of a directory; its subdirectories are left aside. `setting` names the
- * directory in errors.
- * @throws UserError `client-certificates.*` for a directory without certificates, `client-certificate.*` for a file that
- * holds none
+ * Reads the certificates of all `*.pem` files in a directory; subdirectories are ignored. `setting` names the directory
+ * in errors.
+ * @throws UserError `client-certificates.*` for a directory without certificates, `client-certificate.*` for a file
+ * without any
  */
 export async function readClientCertificates(directory: string, setting: string): Promise<ClientCertificates> {
   const names = await readdir(directory).catch((error: unknown) => {
@@ -34,7 +34,7 @@ export async function readClientCertificates(directory: string, setting: string)
   throw UserError.of("client-certificates.none", { setting, directory, suffix, others });
 }
 
-/** Through links, by which Kubernetes mounts files. */
+/** Follows symbolic links, which Kubernetes uses to mount files. */
 async function isDirectory(file: string): Promise<boolean> {
   return (await stat(file).catch(() => undefined))?.isDirectory() ?? false;
 }

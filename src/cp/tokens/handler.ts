@@ -13,14 +13,14 @@ export interface TokenOptions {
   readonly now: () => Date;
 }
 
-/** Plain text, for people who read it in a terminal; a token comes without a line break, to go into a file as it is. */
+/** Plain text, for reading in a terminal; a token has no line break, so that it can be saved to a file unchanged. */
 const plain = (status: number, body: string): HttpReply => ({
   status,
   headers: { "Content-Type": "text/plain" },
   body,
 });
 
-/** `POST /tokens`: a token for one Dataplane, which needs not exist yet. The media type of the request is not looked at. */
+/** `POST /tokens`: a token for one Dataplane, which need not exist yet. The media type of the request is ignored. */
 export const tokenEndpoint = (options: TokenOptions): Endpoint => ({
   methods: ["POST"],
   path: "/tokens",

@@ -13,7 +13,7 @@ export type ParsedRequest =
 
 const example = '{"name": "redis-1", "mesh": "default"}';
 const fields = ["name", "mesh", "validFor"];
-/** Within it every expiry is a date; it is a hundred thousand days. */
+/** A hundred thousand days, so that every expiry is a valid date. */
 const longestValidity = 8.64e12;
 
 type Entries = typeof tokenRequestErrors;
@@ -24,8 +24,8 @@ function refused<Id extends keyof Entries>(id: Id, parameters: ParametersOf<Entr
 }
 
 /**
- * Reads the body of `POST /tokens`. A field that we don't know is refused: a misspelt `validFor`, left aside, would make
- * a token that never expires.
+ * Reads the body of `POST /tokens`. Unknown fields are rejected: with a misspelt `validFor` ignored, the token would
+ * never expire.
  */
 export function parseTokenRequest(body: Buffer): ParsedRequest {
   let value: unknown;
@@ -52,7 +52,7 @@ export function parseTokenRequest(body: Buffer): ParsedRequest {
 }
 
 function readRequest(dataplane: { readonly name: string; readonly mesh: string }, validFor: unknown): ParsedRequest {
-  // A token for a name that no Dataplane can have would be good for nothing.
+  // A token for an invalid Dataplane name would be useless.
   const [cause] = nameCauses(dataplane);
   if (cause !== undefined) return refused("token-request.invalid", { field: cause.field, problem: cause.message });
   if (validFor === undefined || validFor === null) return { kind: "request", request: dataplane };

@@ -5,21 +5,21 @@ import { UserError } from "../../lib/errors.js";
 import { foreignOwner, unsafeDirectory } from "../../lib/ownership.js";
 
 const shortest = 32;
-/** Permissions of everybody but the owner. */
+/** Permissions of group and others. */
 const others = 0o077;
-/** Bytes of the file that are looked at. */
+/** Maximum bytes to read from the file. */
 const longest = 64 * 1024;
 
 /**
- * The token that opens the control plane's secrets: what the file holds, made at the first start. Who can read the file
- * may as well read the secrets, so it has to be the owner's alone; and whoever owns it knows it, so that has to be us or
- * root.
+ * The token that grants access to the control plane's secrets: read from the file, which is created at the first start.
+ * Whoever can read the file can read the secrets, so it must be accessible to its owner only; and the owner must be us
+ * or root.
  * @throws UserError `secrets-token.*` that names the setting
  */
 export async function secretsToken(file: string, setting: string): Promise<string> {
   const named = { setting, file };
   try {
-    // A FIFO would have us wait for its writer.
+    // Non-blocking, because a FIFO would block until it has a writer.
     const present = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(
       (error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
@@ -32,7 +32,7 @@ export async function secretsToken(file: string, setting: string): Promise<strin
     const unsafe = unsafeDirectory(await stat(directory));
     if (unsafe !== undefined) throw UserError.of("secrets-token.unsafe", { ...named, directory, problem: unsafe });
     const token = randomBytes(shortest).toString("base64url");
-    // It follows no link: one that leads nowhere is a file that is there already.
+    // Does not follow links: even a dangling one counts as an existing file.
     const made = await open(file, "wx", 0o600);
     await made.writeFile(`${token}\n`).finally(() => made.close());
     return token;
@@ -42,7 +42,7 @@ export async function secretsToken(file: string, setting: string): Promise<strin
   }
 }
 
-/** The token in an open file: what is checked is what is read, whatever becomes of its name. */
+/** Checks and reads the token in an open file, so that both concern the same file, even if its name is replaced. */
 async function readToken(present: FileHandle, named: Readonly<Record<"setting" | "file", string>>): Promise<string> {
   const facts = await present.stat();
   if (!facts.isFile()) throw UserError.of("secrets-token.no-file", named);

@@ -11,7 +11,7 @@ import { type Key, type Store, StoreError } from "../../store/store.js";
 
 export interface SecretsOptions {
   readonly store: Store;
-  /** What a client has to present. */
+  /** The token that a client must present. */
   readonly token: string;
   readonly guard: SiteGuard;
   readonly logger: Logger;
@@ -20,14 +20,14 @@ export interface SecretsOptions {
 const listTitle = "Could not retrieve secrets";
 const writeTitle = "Could not write a secret";
 const longestName = 100;
-/** How often a write is tried again when somebody else was faster. */
+/** How often a write that lost against a concurrent one is tried. */
 const mostTries = 5;
 
 const digest = (text: string) => createHash("sha256").update(text).digest();
 
 /**
- * `GET /secrets`: everything that a backup of the store needs and the HTTP API never shows; `PUT /secrets`: writes one of
- * them. For clients that know the token only.
+ * `GET /secrets`: everything that a backup of the store needs and the HTTP API never exposes; `PUT /secrets`: writes
+ * one of them. Only for clients with the token.
  */
 export function secretsEndpoints(options: SecretsOptions): readonly Endpoint[] {
   const { token, guard, logger } = options;
@@ -95,7 +95,7 @@ async function put({ store, logger }: SecretsOptions, { body }: HttpRequest): Pr
   }
 }
 
-/** The secret of a body, or what is wrong with it. */
+/** Reads a secret from a body, or returns the problem. */
 function readSecret(body: Buffer): { readonly key: Key; readonly spec: unknown } | string {
   try {
     const { envelope, spec, unknown } = fromJson(secretType, JSON.parse(body.toString()), "strict");
@@ -109,7 +109,7 @@ function readSecret(body: Buffer): { readonly key: Key; readonly spec: unknown }
     if (spec.value === undefined) return "value cannot be empty";
     return { key: { type, mesh, name }, spec };
   } catch (error) {
-    // A secret that can't be read must not stand in the answer, nor in a log of it.
+    // An unreadable secret must appear neither in the response nor in a log.
     return error instanceof UserError ? messageOf(error) : "the body is not valid JSON";
   }
 }

@@ -19,7 +19,7 @@ import { secretsToken } from "./secrets-token.js";
 
 export interface TokenServers {
   readonly localPort: number;
-  /** Undefined when there is no public server. */
+  /** Undefined if there is no public server. */
   readonly publicPort: number | undefined;
   close(): Promise<void>;
 }
@@ -34,9 +34,9 @@ const variables = {
   clientCertsDir: "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR",
 };
 
-/** The local server is for this machine only: whoever reaches it gets a token without further questions. */
+/** The local server is for this machine only: whoever reaches it gets a token without authentication. */
 const localHost = "127.0.0.1";
-/** What a user may write for a set of addresses that loopback is in. */
+/** Hosts that include loopback. */
 const coversLoopback = new Set(["0.0.0.0", "::", localHost, "localhost"]);
 
 export interface TokenServersOptions {
@@ -44,18 +44,18 @@ export interface TokenServersOptions {
   readonly store: Store;
   readonly key: SigningKey;
   readonly allowedOrigins: AllowedOrigins;
-  /** What is wrapped around the endpoints of the local server. */
+  /** Middleware around the endpoints of the local server. */
   readonly localLayers: readonly EndpointLayer[];
-  /** Told of each request that the check of the host refuses. */
+  /** Called for each request that the host check rejects. */
   readonly refused: (reason: Refusal) => void;
   readonly incidents: Incidents;
   readonly logger: Logger;
 }
 
 /**
- * Starts the token server on this machine's loopback and, when it is enabled, the public one over HTTPS, for clients
- * whose certificates the settings name.
- * @throws UserError for a port that can't be had, and for certificates and keys that can't be used
+ * Starts the token server on loopback and, if enabled, the public one over HTTPS, for clients with the configured
+ * certificates.
+ * @throws UserError for an unavailable port, or unusable certificates and keys
  */
 export async function startTokenServers({
   settings,
@@ -71,7 +71,7 @@ export async function startTokenServers({
   const guard = (scheme: "http" | "https") => createSiteGuard({ allowed, advertisedHostname, scheme });
   const tokens = (scheme: "http" | "https") =>
     tokenEndpoint({ key, guard: guard(scheme), logger, now: () => new Date() });
-  // What can't be used is found before any port is open.
+  // Finds errors before any port is open.
   const tls = settings.tokenPublicEnabled ? await readPublicTls(settings, logger) : undefined;
   const { tokenLocalSecretsTokenFile: file } = settings;
   const token = file === "" ? undefined : await secretsToken(file, variables.secretsTokenFile);

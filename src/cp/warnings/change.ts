@@ -4,17 +4,17 @@ import type { Key, Store } from "../../store/store.js";
 export interface Change<Spec = unknown> {
   readonly key: Key;
   readonly spec: Spec;
-  /** What it replaces; undefined when it is new. */
+  /** The spec that it replaces; undefined if it is new. */
   readonly before: Spec | undefined;
 }
 
-/** What the rest of the mesh is read from. */
-export type Surroundings = Pick<Store, "get" | "list">;
+/** Read access to the rest of the mesh. */
+export type ReadableStore = Pick<Store, "get" | "list">;
 
-/** What a change switches off, or asks for and does not get as things are; a sentence each. */
-export type ChangeWarnings<Spec = unknown> = (change: Change<Spec>, store: Surroundings) => Promise<readonly string[]>;
+/** What a change disables, and what it requests without effect in the current mesh; one sentence each. */
+export type ChangeWarnings<Spec = unknown> = (change: Change<Spec>, store: ReadableStore) => Promise<readonly string[]>;
 
-/** How many names a sentence has room for. */
+/** Maximum names in a sentence. */
 const mostNamed = 5;
 
 /** `"a", "b" and 3 more`. */

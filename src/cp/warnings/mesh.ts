@@ -18,7 +18,7 @@ function mtlsOff({ key, spec, before }: Change<Mesh>): string[] {
   ];
 }
 
-/** TrafficLogs that logged somewhere and log nowhere once the mesh has this spec, and where to. */
+/** TrafficLogs that log to a backend now, and to none with the new spec; with those backends. */
 function* silenced(
   logs: readonly Stored<TrafficLog>[],
   spec: Mesh,
@@ -37,7 +37,7 @@ function* silenced(
   return { names: [...names], backends: [...backends] };
 }
 
-/** What a Mesh switches off that it replaces; and that mTLS, which it switches on, lets nothing pass yet. */
+/** Warns about features that the new Mesh disables, and about enabling mTLS without permissions for any traffic. */
 export const meshWarnings: ChangeWarnings<Mesh> = async (change, store) => {
   const { key, spec, before } = change;
   const warnings = mtlsOff(change);

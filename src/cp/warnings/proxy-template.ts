@@ -1,7 +1,7 @@
 import { contentOf, defaultProfile, type ProxyTemplate } from "../../resources/proxy-template.js";
 import type { ChangeWarnings } from "./change.js";
 
-/** Generated resources that dataplanes had until now. A template that holds nothing at all is a warning of its type. */
+/** Warns that dataplanes lose their generated resources. For an empty template, the type itself warns. */
 export const templateWarnings: ChangeWarnings<ProxyTemplate> = async ({ spec, before }) => {
   const { imports, resources } = contentOf(spec);
   if (before === undefined || imports.length > 0 || resources.length === 0) return [];

@@ -4,7 +4,7 @@ import { rulesOf } from "../../resources/rules.js";
 import type { TrafficLog } from "../../resources/traffic-log.js";
 import { type ChangeWarnings, quotedNames } from "./change.js";
 
-/** Backends that the mesh does not have. */
+/** Warns about backends that the mesh does not have. */
 export const logWarnings: ChangeWarnings<TrafficLog> = async ({ key, spec }, store) => {
   const stored = await store.get({ type: "Mesh", mesh: key.mesh, name: key.mesh });
   const mesh = (stored?.spec ?? {}) as Mesh;

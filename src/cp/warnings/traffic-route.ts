@@ -8,10 +8,10 @@ import type { TrafficRoute } from "../../resources/traffic-route.js";
 import type { Stored } from "../../store/store.js";
 import type { ChangeWarnings } from "./change.js";
 
-/** How many destinations are warned of, a sentence each. */
+/** Maximum destinations in warnings, one sentence each. */
 const mostWarned = 5;
 
-/** The tags of all inbounds, by service: most destinations are about few of them. */
+/** The tags of all inbounds, by service: most destinations match few of them. */
 function* tagsByService(dataplanes: readonly Stored<Dataplane>[]): Steps<ReadonlyMap<string, readonly Tags[]>> {
   const found = new Map<string, Tags[]>();
   for (const { spec } of dataplanes) {
@@ -31,7 +31,7 @@ interface Nowhere {
   readonly destination: Tags;
 }
 
-/** Destinations that no inbound offers. */
+/** Destinations that match no inbound. */
 function* nowhere(spec: TrafficRoute, dataplanes: readonly Stored<Dataplane>[]): Steps<Nowhere[]> {
   const offered = yield* tagsByService(dataplanes);
   const found: Nowhere[] = [];
@@ -44,7 +44,7 @@ function* nowhere(spec: TrafficRoute, dataplanes: readonly Stored<Dataplane>[]):
   return found;
 }
 
-/** Connections that a route has closed, because nobody is where it sends them. */
+/** Warns about connections that a route closes, because its destinations have no endpoints. */
 export const routeWarnings: ChangeWarnings<TrafficRoute> = async ({ key, spec }, store) => {
   const total = (spec.conf ?? []).reduce((sum, { weight = 0 }) => sum + weight, 0);
   if (total === 0) return ["it gives no destination any weight: the connections that it is about are closed"];

@@ -9,7 +9,7 @@ import { serverErrors } from "./servers.js";
 import { settingsErrors } from "./settings.js";
 import { sidecarErrors } from "./sidecar.js";
 
-/** What ends a program, by area: an area is a table of its own, and a line here. */
+/** Errors that end a program, by area: a new area is a table of its own and a line here. */
 const failing = [
   commandLineErrors,
   settingsErrors,
@@ -20,13 +20,13 @@ const failing = [
   sidecarErrors,
 ] as const;
 
-/** What HTTP servers answer, by area. */
+/** Errors that HTTP servers send, by area. */
 const replying = [httpErrors, tokenRequestErrors] as const;
 
-/** By what gRPC calls end, by area. */
+/** Errors that end gRPC calls, by area. */
 const ending = [grpcErrors] as const;
 
-/** The ids that several areas have. */
+/** Ids that occur in more than one area. */
 export type Repeated<Areas, Seen = never> = Areas extends readonly [infer First, ...infer Others]
   ? (keyof First & Seen) | Repeated<Others, keyof First | Seen>
   : never;
@@ -43,7 +43,7 @@ type Merged<Areas extends readonly object[]> = (
   ? All
   : never;
 
-/** Every user-facing error by its id, which is stable: tests and callers compare it, never the wording. */
+/** Every user-facing error by its id. Ids are stable: tests and callers compare them, never the wording. */
 export const failures: Merged<typeof failing> = Object.assign({}, ...failing);
 export const replies: Merged<typeof replying> = Object.assign({}, ...replying);
 export const endings: Merged<typeof ending> = Object.assign({}, ...ending);
@@ -55,7 +55,7 @@ export type EndingId = keyof typeof endings;
 /** The parameters of a template. */
 export type ParametersOf<Of> = Of extends Template<infer Name> ? Parameters<Name> : never;
 
-/** How parameters are given: where there are none, they can be left out. */
+/** The arguments that carry the parameters, optional if there are none. */
 export type Given<Parameters, More extends unknown[] = []> = keyof Parameters extends never
   ? [parameters?: Parameters, ...more: More]
   : [parameters: Parameters, ...more: More];

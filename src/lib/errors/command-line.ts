@@ -1,6 +1,6 @@
 import { failure, misuse } from "./entry.js";
 
-/** What a command line can be wrong in, whatever the program. */
+/** Errors in the command line of any program. */
 export const commandLineErrors = {
   "command.unknown": failure`unknown command "${"command"}" for "${"parent"}"${"hint"}\n\nRun '${"parent"} --help' for usage.`,
   "arguments.invalid": misuse`${"problem"}`,

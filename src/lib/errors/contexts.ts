@@ -1,8 +1,8 @@
 import { template } from "./entry.js";
 
-/** What can stand around the message (`reason`) of an error that stays what it is. */
+/** Contexts that can be put around the message (`reason`) of an error; its id stays. */
 export const contexts = {
-  /** The other lines say which of several documents it was, and what became of the others. */
+  /** The other lines say which of several documents failed, and what happened to the others. */
   document: template`${"reason"}\n${"lines"}`,
   listing: template`failed to list ${"kinds"}: ${"reason"}`,
   meshListing: template`${"type"} of mesh "${"mesh"}": ${"reason"}`,

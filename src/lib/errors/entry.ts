@@ -1,31 +1,31 @@
-/** What a message is filled in with. `reason` takes whatever was thrown below: its message is shown. */
+/** The parameters of a message. `reason` accepts any thrown value and shows its message. */
 export type Parameters<Name extends string> = {
   readonly [N in Name]: N extends "reason" ? unknown : string | number;
 };
 
-/** A message between its parameters. */
+/** A message template: the texts between its parameters. */
 export interface Template<Name extends string = string> {
   readonly texts: readonly string[];
   readonly names: readonly Name[];
 }
 
-/** An error by which a program ends. */
+/** An error that ends a program. */
 export interface Failure<Name extends string = string> {
   readonly exitCode: number;
-  /** The command line itself was wrong: the program shows the usage as well. */
+  /** The command line itself was invalid: the program prints the usage as well. */
   readonly usage: boolean;
   readonly message: Template<Name>;
 }
 
-/** An error that an HTTP server answers. */
+/** An error response of an HTTP server. */
 export interface Reply<Name extends string = string> {
   readonly status: number;
-  /** What could not be done; a parameter where several things can't. */
+  /** The operation that failed; undefined if the caller passes it. */
   readonly title: string | undefined;
   readonly message: Template<Name>;
 }
 
-/** An error by which a gRPC call ends. */
+/** An error that ends a gRPC call. */
 export interface Ending<Name extends string = string> {
   readonly code:
     | "invalidArgument"
@@ -44,38 +44,41 @@ type Tag<Entry extends Record<"message", Template>> = <Name extends string = nev
   ...names: Name[]
 ) => Omit<Entry, "message"> & { readonly message: Template<Name> };
 
-/** A message as a template literal whose values are the names of parameters; a line break and its indentation are one space. */
+/**
+ * A message as a template literal whose values are parameter names; a line break with its indentation becomes one
+ * space.
+ */
 export function template<Name extends string = never>(texts: TemplateStringsArray, ...names: Name[]): Template<Name> {
   return { texts: texts.map((text) => text.replace(/\n +/g, " ")), names };
 }
 
-/** Anything that ends a program but a wrong command line. */
+/** Any error that ends a program, except an invalid command line. */
 export const failure: Tag<Failure> = (texts, ...names) => ({
   exitCode: 1,
   usage: false,
   message: template(texts, ...names),
 });
 
-/** A wrong command line. */
+/** An invalid command line. */
 export const misuse: Tag<Failure> = (texts, ...names) => ({
   exitCode: 1,
   usage: true,
   message: template(texts, ...names),
 });
 
-/** An error reply with this status, and with a title that is always the same or comes as a parameter. */
+/** An error response with this status, and with a fixed title or one that the caller passes. */
 export function reply(status: number): Tag<Reply & { readonly title: undefined }>;
 export function reply(status: number, title: string): Tag<Reply & { readonly title: string }>;
 export function reply(status: number, title?: string): Tag<Reply> {
   return (texts, ...names) => ({ status, title, message: template(texts, ...names) });
 }
 
-/** The end of a gRPC call with this status. */
+/** An error that ends a gRPC call with this status. */
 export const ending =
   (code: Ending["code"]): Tag<Ending> =>
   (texts, ...names) => ({ code, message: template(texts, ...names) });
 
-/** What to print of anything that was thrown, in one line and without a stack. */
+/** The message of any thrown value, without a stack. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Node's connection failures to several addresses come as an AggregateError with an empty message.

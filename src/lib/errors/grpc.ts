@@ -1,6 +1,6 @@
 import { ending } from "./entry.js";
 
-/** By what a gRPC call of an Envoy ends that is not served any longer; of a limit the name is put behind the message. */
+/** Errors that end a gRPC call of an Envoy; `ofLimit` appends the name of the exceeded limit to the message. */
 export const grpcErrors = {
   "grpc.method": ending("unimplemented")`there is no method ${"path"}`,
   "grpc.compressed": ending("unimplemented")`messages can't be compressed`,
@@ -10,7 +10,7 @@ export const grpcErrors = {
   "grpc.first-message-time": ending("deadlineExceeded")`there was no valid request within ${"seconds"} s`,
   "grpc.unfinished": ending("resourceExhausted")`too much is unfinished, this for the longest`,
   "grpc.closing": ending("unavailable")`the control plane is shutting down`,
-  /** Anything unexpected is a bug of ours: the cause is logged, never sent. */
+  /** Anything unexpected is a bug: its cause is logged, never sent. */
   "grpc.internal": ending("internal")`the message could not be handled`,
 
   "xds.old-api": ending(
@@ -34,6 +34,6 @@ export const grpcErrors = {
   "sds.secret": ending("notFound")`secret "${"name"}" is not supported; known are ${"known"}`,
   "sds.mesh": ending("notFound")`there is no Mesh "${"mesh"}"`,
   "sds.dataplane": ending("notFound")`there is no Dataplane "${"name"}" with a service in mesh "${"mesh"}"`,
-  /** Why is logged, and for no stranger to know. */
+  /** The reason is logged, never sent: the peer is not authenticated. */
   "sds.unauthenticated": ending("unauthenticated")`the dataplane could not be authenticated`,
 } as const;

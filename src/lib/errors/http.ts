@@ -1,6 +1,6 @@
 import { reply } from "./entry.js";
 
-/** What the HTTP servers answer instead of what was asked for. Those without a title are given what could not be done. */
+/** Error responses of the HTTP servers. Those without a title take the failed operation as a parameter. */
 export const httpErrors = {
   "http.malformed": reply(400, "Malformed request")`This is not an HTTP/1.1 request`,
   "http.head-size": reply(431, "Request header too large")`Send fewer or shorter header lines`,
@@ -17,7 +17,7 @@ export const httpErrors = {
   "http.not-acceptable": reply(406, "Not acceptable")`Answers are ${"produced"}`,
   "http.media-type": reply(415, "Unsupported media type")`Send the resource as application/json, not as ${"type"}`,
   "http.streams": reply(503, "Too many open streams")`Close some of those that are open, or try again later`,
-  /** Anything unexpected is a bug of ours: the cause is logged, never sent. */
+  /** Anything unexpected is a bug: its cause is logged, never sent. */
   "http.internal": reply(500)`Internal Server Error`,
 
   "request.invalid": reply(400)`Request is not valid`,
@@ -29,7 +29,7 @@ export const httpErrors = {
   "request.mesh": reply(400)`Mesh is not found`,
   "request.absent": reply(404)`Not found`,
   "request.dataplane": reply(404, "Could not find a Dataplane")`There is no Dataplane "${"name"}" in mesh "${"mesh"}"`,
-  /** Somebody else wrote the same resource between our read and our write. */
+  /** Another client wrote the same resource between our read and our write. */
   "request.conflict": reply(409)`Conflict`,
   "request.authority": reply(409)`${"reason"}`,
   "request.store": reply(503)`Store is not available`,
@@ -37,7 +37,7 @@ export const httpErrors = {
   "request.secrets-token": reply(401)`The token of the secrets is missing or wrong`,
 } as const;
 
-/** What is wrong with a body that the token server was sent: its answers are the message alone, in plain text. */
+/** Errors in request bodies of the token server, whose responses are the message alone, in plain text. */
 export const tokenRequestErrors = {
   "token-request.not-json": reply(400)`the body is not valid JSON (${"reason"}); expected for example ${"example"}`,
   "token-request.no-object": reply(400)`the body has to be an object such as ${"example"}`,

@@ -1,6 +1,6 @@
 import { failure } from "./entry.js";
 
-/** Tokens, certificates and those who issue them. */
+/** Tokens, certificates and certificate authorities. */
 export const identityErrors = {
   "token.unreadable": failure`could not read file ${"file"}: ${"reason"}`,
   "token.fifo": failure`file ${"file"} is a FIFO, which can't be read again`,

@@ -1,6 +1,6 @@
 import { failure } from "./entry.js";
 
-/** kumactl: its configuration file, the control plane that it asks, and what it writes. */
+/** kumactl: its configuration file, its control plane and its output files. */
 export const kumactlErrors = {
   "config-file.unreadable": failure`Failed to access configuration file "${"file"}": ${"reason"}`,
   "config-file.unparsable": failure`Failed to parse configuration file "${"file"}": ${"reason"}`,

@@ -1,6 +1,6 @@
 import { failure } from "./entry.js";
 
-/** Resources, the documents that hold them, and those that are not there. */
+/** Resources, their documents, and missing resources. */
 export const resourceErrors = {
   "resource.malformed": failure`${"place"}${"problem"}`,
   "resource.missing": failure`there is no ${"type"} with name "${"name"}"`,

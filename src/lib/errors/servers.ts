@@ -1,6 +1,6 @@
 import { failure } from "./entry.js";
 
-/** What keeps a server from starting: its port, its store, its stored keys. */
+/** Errors that keep a server from starting: its port, its store, its stored keys. */
 export const serverErrors = {
   "port.unavailable": failure`Could not listen on ${"address"}: ${"problem"}. Change ${"setting"} (0 = ${"zero"})`,
   "port.shared": failure`The public token server can't listen on ${"host"}, port ${"port"}, because the local one has

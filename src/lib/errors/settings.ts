@@ -1,6 +1,6 @@
 import { failure } from "./entry.js";
 
-/** Settings of kuma-cp and kuma-dp, and the files that they name. */
+/** Settings of kuma-cp and kuma-dp, and the files they name. */
 export const settingsErrors = {
   "settings.invalid": failure`Invalid configuration: ${"problems"}`,
   "settings.file": failure`Failed to access configuration file "${"file"}"`,

@@ -12,49 +12,49 @@ export interface PostgresOptions {
   readonly password: string;
   readonly database: string;
   readonly connectTimeoutMs: number;
-  /** After this a statement is given up. */
+  /** Statement timeout, in milliseconds. */
   readonly statementTimeoutMs: number;
-  /** Of the pool; the change feed has one more. */
+  /** Size of the pool; the change feed uses one more connection. */
   readonly maxConnections: number;
   readonly tls: PostgresTls;
 }
 
 export interface ConnectionsOptions extends PostgresOptions {
   readonly max: number;
-  /** False where a pooler lets no setting through at the start of a connection. */
+  /** False behind a pooler that rejects settings in the startup message. */
   readonly serverTimeout: boolean;
   readonly onNotify?: (channel: string, payload: string) => void;
-  /** A connection that was open has ended. */
+  /** An open connection was closed. */
   readonly onClose?: () => void;
 }
 
-/** Makes a query of the `postgres` package whose rows are R. */
+/** Creates a query of the `postgres` package with rows of type R. */
 type Statement<R> = (sql: Sql) => PromiseLike<readonly R[]>;
 type Cursor<R> = (sql: Sql) => { cursor(rows: number): AsyncIterable<R[]> };
 
-/** Connections to one database, made when they are needed. */
+/** A pool of connections to one database, opened on demand. */
 export interface Connections {
   /**
-   * Runs one statement, which ends within its time.
+   * Runs one statement, within its timeout.
    * @throws DatabaseFailure
    */
   run<R>(statement: Statement<R>): Promise<readonly R[]>;
-  /** Runs several statements as psql would, on one connection. */
+  /** Runs several statements on one connection, like psql. */
   script(text: string): Promise<void>;
-  /** One statement whose rows come a few at a time, all of one snapshot. */
+  /** Runs one statement and returns its rows in batches, all from one snapshot. */
   inBatches<R>(size: number, statement: Cursor<R>): AsyncIterable<R[]>;
   /**
-   * From now on statements are prepared once and then only run. Behind a transaction pooler they may not be: the next
-   * one may reach another server connection, which does not know them.
+   * Enables prepared statements. They don't work behind a transaction pooler: the next statement may run on another
+   * server connection, which does not know them.
    */
   mayPrepare(): void;
   close(): Promise<void>;
 }
 
-/** The server gives up a statement by itself; who hears nothing for this long after that gives up the connection. */
+/** The server cancels a statement by itself; if there is no response this long after that, the connection is closed. */
 const graceMs = 1_000;
 
-/** The package's own is up to 20 s, long after a database is back; whoever tries again here waits in its own way. */
+/** The package's own backoff is up to 20 s, long after a database is back. Our callers have a backoff of their own. */
 const reconnectS = 0.02;
 
 interface Pool {
@@ -66,13 +66,13 @@ function openPool(options: ConnectionsOptions, prepare: boolean): Pool {
   const { host, port, user, password, database, max, serverTimeout, statementTimeoutMs } = options;
   const sockets = new Set<Socket>();
   const ended = new AbortController();
-  let stillborn = false;
+  let closedUnused = false;
 
   async function connect(): Promise<Socket> {
     if (ended.signal.aborted) throw new DatabaseFailure("unavailable", "the connections were closed");
-    // The package would connect again at once, without an end, for the statement that still waits.
-    if (stillborn) {
-      stillborn = false;
+    // Otherwise the package would reconnect at once, forever, for the pending statement.
+    if (closedUnused) {
+      closedUnused = false;
       const sentence = "the connection was closed before the server said anything";
       throw new DatabaseFailure("unavailable", `PostgreSQL at ${placeText(options)}: ${sentence}`);
     }
@@ -80,14 +80,14 @@ function openPool(options: ConnectionsOptions, prepare: boolean): Pool {
     sockets.add(opened);
     opened.once("close", () => {
       sockets.delete(opened);
-      if (opened.bytesRead === 0) stillborn = true;
+      if (opened.bytesRead === 0) closedUnused = true;
     });
     return opened;
   }
 
   /**
-   * A socket that fails when it is first written to. The package takes no rejection for an answer: it would wait for
-   * ever for a socket that it did not get, or for the end of a write to one that failed before it.
+   * A socket that fails on its first write. The package does not handle a rejected promise: it would wait forever for
+   * the socket, or for the end of a write to a socket that failed earlier.
    */
   const broken = (error: Error) =>
     new Duplex({
@@ -106,7 +106,7 @@ function openPool(options: ConnectionsOptions, prepare: boolean): Pool {
     database,
     max,
     prepare,
-    // The types of the package do not have this option.
+    // The package's types lack this option.
     ...({ socket: () => connect().catch((error: Error) => broken(error)) } as object),
     ssl: false,
     fetch_types: false,
@@ -136,8 +136,8 @@ export function openConnections(options: ConnectionsOptions): Connections {
   let closed = false;
   const lateMs = options.statementTimeoutMs + graceMs;
 
-  /** A connection that answers nothing takes a place in the pool for ever: all of them are given up. */
-  function giveUp(silent: Pool): void {
+  /** Replaces the pool: an unresponsive connection would occupy a slot forever. */
+  function replace(silent: Pool): void {
     if (silent !== pool) return;
     silent.destroy();
     if (!closed) pool = openPool(options, prepare);
@@ -149,15 +149,15 @@ export function openConnections(options: ConnectionsOptions): Connections {
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
         reject(toFailure(Object.assign(new Error("no answer"), { code: "NO_ANSWER" }), options));
-        giveUp(used);
+        replace(used);
       }, lateMs);
     });
     try {
       return await Promise.race([work(used.sql), late]);
     } catch (error) {
       const failure = toFailure(error, options);
-      // After a failover the same name may lead to the new primary.
-      if (failure.sqlState === "25006") giveUp(used);
+      // After a failover the same host name may resolve to the new primary.
+      if (failure.sqlState === "25006") replace(used);
       throw failure;
     } finally {
       clearTimeout(timer);
@@ -177,12 +177,12 @@ export function openConnections(options: ConnectionsOptions): Connections {
     },
     mayPrepare() {
       prepare = true;
-      // Read anew with each statement.
+      // The package reads this option for each statement.
       pool.sql.options.prepare = true;
     },
     async close() {
       closed = true;
-      // What is under way may end; what hangs may not keep us.
+      // Running statements may finish; a hanging one must not delay us.
       await Promise.race([
         pool.sql.end({ timeout: 1 }).catch(() => {}),
         new Promise((done) => setTimeout(done, 1_000).unref()),

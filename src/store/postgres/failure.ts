@@ -3,19 +3,19 @@ import { messageOf } from "../../lib/errors.js";
 import { placeText } from "./unix-socket.js";
 
 export type FailureKind =
-  /** It can't be reached, or not now: another try may help. */
+  /** Not reachable at the moment: a retry may help. */
   | "unavailable"
-  /** No try will help before a setting, or the database, is changed. */
+  /** A retry does not help until a setting or the database is changed. */
   | "misconfigured"
-  /** The statement was rolled back in favour of another one: it may be run again at once. */
+  /** The statement was rolled back in favour of another one: it can be retried at once. */
   | "lost-race"
-  /** Nothing that was expected of a database. */
+  /** Any other error. */
   | "unexpected";
 
-/** What went wrong between us and PostgreSQL, with a message for people. */
+/** An error of PostgreSQL or of the connection to it, with a message for users. */
 export class DatabaseFailure extends Error {
   readonly kind: FailureKind;
-  /** What the server called it; undefined when it did not speak. */
+  /** The server's error code; undefined if the error did not come from the server. */
   readonly sqlState: string | undefined;
 
   constructor(kind: FailureKind, message: string, { cause, sqlState }: { cause?: unknown; sqlState?: string } = {}) {
@@ -26,7 +26,7 @@ export class DatabaseFailure extends Error {
   }
 }
 
-/** Which server, and as whom: what messages name. */
+/** Server, database and user, for messages. */
 export interface Place {
   readonly host: string;
   readonly port: number;
@@ -39,7 +39,7 @@ type Explanation = readonly [kind: FailureKind, sentence: (place: Place, said: s
 const plain = (sentence: string): Explanation => ["unavailable", () => sentence];
 const tooSlow = plain("a statement took longer than KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT");
 
-/** By SQLSTATE (PostgreSQL documentation, appendix A) where the server spoke. */
+/** Errors from the server, by SQLSTATE (PostgreSQL documentation, appendix A). */
 const bySqlState: Readonly<Record<string, Explanation>> = {
   "28P01": [
     "misconfigured",
@@ -71,10 +71,10 @@ const bySqlState: Readonly<Record<string, Explanation>> = {
   "40P01": ["lost-race", (_, said) => said],
 };
 
-/** By class of SQLSTATE: what passes by itself. */
+/** Classes of SQLSTATE for transient errors. */
 const passing: ReadonlySet<string> = new Set(["08", "53", "57", "58"]);
 
-/** By the code of a failed connection. */
+/** Connection errors, by code. */
 const byCode: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: plain("nothing listens there"),
   ECONNRESET: plain("the connection was reset"),
@@ -105,7 +105,7 @@ function explain(code: string, fromServer: boolean): Explanation | undefined {
   return bySqlState[code] ?? (passing.has(code.slice(0, 2)) ? ["unavailable", (_, said) => said] : undefined);
 }
 
-/** The failure behind anything that the client of PostgreSQL threw. */
+/** Converts any error that the PostgreSQL client threw. */
 export function toFailure(error: unknown, place: Place): DatabaseFailure {
   if (error instanceof DatabaseFailure) return error;
   const { code } = (error ?? {}) as { code?: unknown };

@@ -4,41 +4,41 @@ import type { Connections } from "./connections.js";
 import { changeChannel } from "./schema.js";
 
 export interface FeedOptions {
-  /** One connection, which calls back for each announcement and when it has ended. */
+  /** Opens one connection that calls back for each notification and when it is closed. */
   readonly connect: (handlers: {
     readonly onNotify: (channel: string, payload: string) => void;
     readonly onClose: () => void;
   }) => Connections;
-  /** A channel of this instance's own. */
+  /** A channel that only this instance listens to. */
   readonly echoChannel: string;
-  /** Announces on it from another connection. */
+  /** Notifies that channel from another connection. */
   readonly echo: (payload: string) => Promise<void>;
-  /** Reads what has changed; never throws. */
+  /** Reads the changes; never throws. */
   readonly catchUp: () => Promise<void>;
-  /** The number of the last change that was read. */
+  /** Sequence number of the last change that was read. */
   readonly position: () => number;
   readonly pollingIntervalMs: number;
-  /** How long an announcement may take to arrive. */
+  /** How long a notification may take to arrive, in milliseconds. */
   readonly echoMs: number;
   readonly logger: Logger;
 }
 
-/** Hears of changes as they are made: by LISTEN where that works, by asking now and then where it does not. */
+/** Follows changes in the database: by LISTEN where that works, otherwise by polling. */
 export interface Feed {
-  /** True while announcements arrive; false while it polls. */
+  /** True while notifications arrive; false while it polls. */
   readonly listening: boolean;
-  /** Makes sure that what `send` announces on the echo channel arrives; otherwise the connection is made anew. */
+  /** Checks that the notification that `send` makes on the echo channel arrives; if not, reconnects. */
   check(send: (payload: string) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A connection that announcements reach. */
-interface Line {
+/** A connection that receives notifications. */
+interface Listener {
   readonly ended: Promise<void>;
-  hangUp(): Promise<void>;
+  disconnect(): Promise<void>;
 }
 
-/** The number of the change that an announcement tells of; anything else that is announced may mean anything. */
+/** The sequence number in a notification; infinite for any other payload, so that it always leads to a read. */
 function sequenceOf(payload: string): number {
   try {
     const { sequence } = JSON.parse(payload) as { sequence?: unknown };
@@ -48,30 +48,30 @@ function sequenceOf(payload: string): number {
   }
 }
 
-/** How long polling goes on before LISTEN is tried again. */
+/** How long to poll before LISTEN is tried again. */
 const relistenMs = 300_000;
 
 const channelName = (channel: string) => `"${channel.replaceAll('"', '""')}"`;
 
 /**
- * Announcements only say that something has changed. What has changed is read by number afterwards, so that one that is
- * lost with its connection costs nothing: each new connection begins with a look.
+ * Notifications only say that something has changed. The changes are then read by sequence number, so a notification
+ * that is lost with its connection does no harm: each new connection starts with a read.
  */
 export async function startFeed(options: FeedOptions): Promise<Feed> {
   const { connect, echoChannel, echo, catchUp, position, pollingIntervalMs, echoMs, logger } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  /** Who waits for which echo, and is told whether it came. */
+  /** Callbacks for pending echoes by payload, called with whether the echo arrived. */
   const echoes = new Map<string, (arrived: boolean) => void>();
-  let line: Line | undefined;
-  /** The connection that is being made into a line. */
+  let listener: Listener | undefined;
+  /** The connection that is being opened. */
   let trying: Connections | undefined;
-  let said = false;
+  let warned = false;
   let probes = 0;
 
   const nextProbe = () => String(probes++);
 
-  function heard(payload: string): Promise<boolean> {
+  function echoArrives(payload: string): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (result: boolean) => {
         clearTimeout(timer);
@@ -83,8 +83,8 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
     });
   }
 
-  /** Undefined where LISTEN is taken but nothing arrives. @throws DatabaseFailure */
-  async function listen(): Promise<Line | undefined> {
+  /** Undefined if LISTEN succeeds but no notification arrives. @throws DatabaseFailure */
+  async function listen(): Promise<Listener | undefined> {
     let close = () => {};
     const ended = new Promise<void>((resolve) => {
       close = resolve;
@@ -92,31 +92,31 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
     const connections = connect({
       onNotify(channel, payload) {
         if (channel === echoChannel) echoes.get(payload)?.(true);
-        // Who reads in between may have been faster than the announcement.
+        // A read in between may already have seen the change.
         else if (sequenceOf(payload) > position()) void catchUp();
       },
       onClose: () => close(),
     });
     trying = connections;
-    async function hangUp(): Promise<void> {
+    async function disconnect(): Promise<void> {
       close();
       await connections.close();
     }
     try {
       await connections.script(`LISTEN ${channelName(changeChannel)}; LISTEN ${channelName(echoChannel)}`);
       const payload = nextProbe();
-      const arrived = heard(payload);
+      const arrived = echoArrives(payload);
       await echo(payload);
-      if (await arrived) return { ended, hangUp };
-      // With luck it is the pooler's same connection that stops to announce what nobody hears.
+      if (await arrived) return { ended, disconnect };
+      // With luck the pooler uses the same server connection, which then stops listening.
       await connections.script("UNLISTEN *");
     } catch (error) {
-      await hangUp();
+      await disconnect();
       throw error;
     } finally {
       trying = undefined;
     }
-    await hangUp();
+    await disconnect();
     return undefined;
   }
 
@@ -127,9 +127,9 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
     }
   }
 
-  function sayOnce(): void {
-    if (said) return;
-    said = true;
+  function warnOnce(): void {
+    if (warned) return;
+    warned = true;
     logger.info(
       "warning: announcements of changes do not arrive (is there a transaction pooler in between?); " +
         "changes are polled for instead, see KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
@@ -137,51 +137,51 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
     );
   }
 
-  async function attend(first: Line | undefined): Promise<void> {
+  async function follow(first: Listener | undefined): Promise<void> {
     const waits = backoff({ first: 100, max: 2_000 });
-    line = first;
+    listener = first;
     while (!signal.aborted) {
       await catchUp();
-      if (line === undefined) {
-        sayOnce();
+      if (listener === undefined) {
+        warnOnce();
         await poll(performance.now() + relistenMs);
       } else {
-        await line.ended;
-        await line.hangUp();
+        await listener.ended;
+        await listener.disconnect();
       }
-      line = undefined;
+      listener = undefined;
       while (!signal.aborted) {
         try {
-          line = await listen();
+          listener = await listen();
           waits.reset();
           break;
         } catch {
-          // Whether the database is lost is for others to say: they ask more often than we listen.
+          // The heartbeat reports a lost database, and notices it sooner.
           await sleep(waits.next(), signal).catch(() => {});
         }
       }
     }
   }
 
-  const attending = attend(await listen());
+  const following = follow(await listen());
   return {
     get listening() {
-      return line !== undefined;
+      return listener !== undefined;
     },
     async check(send) {
-      const checked = line;
+      const checked = listener;
       const payload = nextProbe();
-      const arrived = heard(payload);
+      const arrived = echoArrives(payload);
       await send(payload);
       void arrived.then((yes) => {
-        if (!yes && !signal.aborted) void checked?.hangUp();
+        if (!yes && !signal.aborted) void checked?.disconnect();
       });
     },
     async close() {
       stopping.abort();
       for (const settle of echoes.values()) settle(false);
-      await Promise.all([line?.hangUp(), trying?.close()]);
-      await attending;
+      await Promise.all([listener?.disconnect(), trying?.close()]);
+      await following;
     },
   };
 }

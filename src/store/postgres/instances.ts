@@ -4,18 +4,21 @@ import type { Connections } from "./connections.js";
 
 export interface PostgresInstances extends Instances {
   /**
-   * Shows that this instance is alive, and looks after the others.
-   * @param echo a channel and what to announce on it, which tells whether announcements get through
+   * Sends a heartbeat and checks the other instances.
+   * @param echo a channel and payload to notify, to check that notifications arrive
    * @throws DatabaseFailure
    */
   beat(echo: { readonly channel: string; readonly payload: string }): Promise<void>;
-  /** The next beat is the first after an interruption: others may have died in it, or have only been cut off as well. */
+  /**
+   * Call after the database was lost: other instances may have died meanwhile, or may only have been disconnected as
+   * well.
+   */
   interrupted(): void;
   leave(): Promise<void>;
 }
 
 interface Timing {
-  /** Without a beat for so long an instance counts as dead. */
+  /** An instance without a heartbeat for this long is dead. Milliseconds. */
   readonly deadMs: number;
   readonly now?: () => number;
 }
@@ -25,7 +28,7 @@ interface InstanceRow {
   readonly dead: boolean;
 }
 
-/** By the clock of the database, which is the only one that all instances share. */
+/** Uses the database's clock, the only one that all instances share. */
 export function createInstances(
   connections: Connections,
   own: string,
@@ -59,7 +62,7 @@ export function createInstances(
       const rows = await connections.run(all);
       return new Set([own, ...rows.filter(({ dead }) => !dead).map(({ id }) => id)]);
     },
-    async bury(instances) {
+    async forget(instances) {
       if (instances.length === 0) return;
       await connections.run(
         (sql) => sql`
@@ -72,7 +75,7 @@ export function createInstances(
       if (row?.isNew === true && known) for (const observer of observers) observer.returned();
       known = true;
       beatingSince ??= now();
-      // Who was cut off finds the others silent, too, and must give them the time that it needed itself.
+      // After a disconnection the others look dead, too: they get the time to reconnect first.
       if (now() - beatingSince > deadMs) await look();
     },
     interrupted() {

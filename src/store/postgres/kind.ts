@@ -1,7 +1,7 @@
 import { storeKind } from "../kind.js";
 import { postgresContradictions, postgresOptions, postgresTable } from "./settings.js";
 
-/** A PostgreSQL database, which several control planes may share. */
+/** A PostgreSQL database that several control planes may share. */
 export const postgresKind = storeKind({
   name: "postgres",
   settings: postgresTable,

@@ -1,7 +1,7 @@
 import type { Leadership } from "../leadership.js";
 import type { Connections } from "./connections.js";
 
-/** Of the control planes that show signs of life the one that was started first leads, by the clock of the database. */
+/** The live control plane that was started first is the leader, by the database's clock. */
 export function createLeadership(
   connections: Connections,
   own: string,

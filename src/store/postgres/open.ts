@@ -15,21 +15,21 @@ import { createStore } from "./store.js";
 
 export interface OpenOptions extends Omit<StoreContext, "signal">, Partial<Pick<StoreContext, "signal">> {
   readonly postgres: PostgresOptions;
-  /** Whether the schema is made, or brought up to date, when that is needed. */
+  /** Whether to create or migrate the schema if needed. */
   readonly migrate: boolean;
   readonly timing?: Partial<Timing>;
 }
 
 interface Timing {
-  /** Between two signs of life. */
+  /** Interval of heartbeats, in milliseconds. */
   readonly beatMs: number;
-  /** Without one for so long, an instance counts as dead. */
+  /** An instance without a heartbeat for this long is dead. */
   readonly deadMs: number;
-  /** How long, and how many, changes are kept for those who were away. */
+  /** How long, and how many, changes are kept for instances that were disconnected. */
   readonly retainedMs: number;
   readonly retainedChanges: number;
   readonly cleanUpMs: number;
-  /** How long an announcement may take before its connection counts as deaf. */
+  /** How long a notification may take to arrive before the connection is replaced. */
   readonly echoMs: number;
 }
 
@@ -46,8 +46,8 @@ const refusesSettings = (error: unknown) =>
   error instanceof DatabaseFailure && error.sqlState === "08P01" && /startup parameter/.test(error.message);
 
 /**
- * Opens the store in a PostgreSQL database: waits until it can be reached, makes the schema and reads everything.
- * @throws UserError `store.unusable` for what no waiting mends
+ * Opens the store in a PostgreSQL database: waits until it is available, creates the schema and reads everything.
+ * @throws UserError `store.unusable` for errors that waiting does not fix
  */
 export async function openPostgresStore(options: OpenOptions): Promise<OpenedStore> {
   const { logger, signal } = options;
@@ -72,7 +72,7 @@ export async function openPostgresStore(options: OpenOptions): Promise<OpenedSto
   }
 }
 
-/** On a connection of its own, because a script may leave a transaction open when it fails. */
+/** Uses its own connection, because a failed script may leave a transaction open. */
 async function prepare({ postgres, migrate }: OpenOptions, serverTimeout: boolean): Promise<void> {
   const connections = openConnections({ ...postgres, max: 1, serverTimeout });
   try {
@@ -93,10 +93,10 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
 
   async function catchUp(): Promise<void> {
     try {
-      // A connection that was cut says nothing yet about the database.
+      // Retried once: a broken connection does not mean that the database is unavailable.
       await reader.catchUp().catch(() => reader.catchUp());
     } catch (error) {
-      pulse.lose(error);
+      pulse.markLost(error);
       throw error;
     }
   }
@@ -136,9 +136,9 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
 
   async function close(): Promise<void> {
     pulse.stop();
-    const farewell = pulse.failure === undefined ? instances.leave().catch(() => {}) : undefined;
-    const said = new AbortController();
-    await Promise.race([farewell, sleep(farewellMs, said.signal).catch(() => {})]).finally(() => said.abort());
+    const left = pulse.failure === undefined ? instances.leave().catch(() => {}) : undefined;
+    const done = new AbortController();
+    await Promise.race([left, sleep(leaveTimeoutMs, done.signal).catch(() => {})]).finally(() => done.abort());
     await Promise.all([listening.close(), connections.close()]);
     await living;
     mirror.close();
@@ -152,5 +152,5 @@ async function open(options: OpenOptions, serverTimeout: boolean): Promise<Opene
   };
 }
 
-/** How long it may take to leave; who can't is noticed as dead. */
-const farewellMs = 500;
+/** How long leaving may take, in milliseconds; if it fails, the others notice that this instance is dead. */
+const leaveTimeoutMs = 500;

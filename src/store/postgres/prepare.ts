@@ -10,7 +10,7 @@ interface ServerRow {
   readonly missing: string | null;
 }
 
-/** Of what the schema consists, as its parts are called in messages. */
+/** The parts of the schema, by their names in messages. */
 const tables = ["resources", "resource_changes", "control_plane_instances", "kuma_schema"];
 const triggers = ["announce_insert", "announce_update", "announce_delete", "announce_rename", "announce_truncate"];
 
@@ -34,8 +34,8 @@ const look = (sql: Sql) => sql<ServerRow[]>`
     ) AS missing`;
 
 /**
- * Makes sure that the database can be used: writable, new enough, with our schema in our version. The schema is made,
- * or brought up to date, unless `migrate` is false.
+ * Checks that the database is usable: writable, recent enough, with the current version of our schema. Creates or
+ * migrates the schema unless `migrate` is false.
  * @throws DatabaseFailure
  */
 export async function prepareDatabase(connections: Connections, place: Place, migrate: boolean): Promise<void> {
@@ -70,7 +70,7 @@ export async function prepareDatabase(connections: Connections, place: Place, mi
   await connections.script(schema);
 }
 
-/** 0 where nobody has noted one yet. */
+/** The version of the schema; 0 if none is recorded. */
 async function versionOf(connections: Connections, missing: string | null): Promise<number> {
   if (missing?.includes("table kuma_schema")) return 0;
   const [row] = await connections.run(

@@ -2,15 +2,18 @@ import { backoff, sleep } from "../../lib/deadline.js";
 import type { Logger } from "../../lib/logger.js";
 import { DatabaseFailure } from "./failure.js";
 
-/** Whether the database is there, as far as we know, and who finds out when it is back. */
+/** Tracks whether the database is available, and detects when it is back. */
 export interface Pulse {
-  /** Why it can't be used; undefined while it can. */
+  /** Why the database is unavailable; undefined while it is available. */
   readonly failure: DatabaseFailure | undefined;
-  /** Somebody could not reach it. */
-  lose(error: unknown): void;
-  /** Somebody has a reason to doubt: it is asked at once. */
+  /** Call when the database could not be reached. */
+  markLost(error: unknown): void;
+  /** Call when the database may be unavailable: it is checked at once. */
   check(): void;
-  /** Asks every `intervalMs`, more often while it is lost, until stopped. What `ask` throws means that it is lost. */
+  /**
+   * Calls `ask` every `intervalMs`, more often while the database is lost, until stopped. If `ask` throws, the database
+   * is lost.
+   */
   keep(intervalMs: number, ask: () => Promise<void>): Promise<void>;
   stop(): void;
 }
@@ -20,12 +23,12 @@ export function createPulse(logger: Logger, onLost: () => void): Pulse {
   let lost: { readonly failure: DatabaseFailure; readonly since: number } | undefined;
   let pause = new AbortController();
 
-  function lose(error: unknown): void {
+  function markLost(error: unknown): void {
     if (stopping.signal.aborted) return;
     const failure =
       error instanceof DatabaseFailure ? error : new DatabaseFailure("unexpected", String(error), { cause: error });
     if (lost !== undefined) {
-      // What is wrong now says more than how it began.
+      // The latest error says more than the first one.
       lost = { ...lost, failure };
       return;
     }
@@ -35,7 +38,7 @@ export function createPulse(logger: Logger, onLost: () => void): Pulse {
     pause.abort();
   }
 
-  function find(): void {
+  function markAvailable(): void {
     if (lost === undefined) return;
     logger.info("the database is back", { afterMs: Math.round(performance.now() - lost.since) });
     lost = undefined;
@@ -45,7 +48,7 @@ export function createPulse(logger: Logger, onLost: () => void): Pulse {
     get failure() {
       return lost?.failure;
     },
-    lose,
+    markLost,
     check: () => pause.abort(),
     async keep(intervalMs, ask) {
       const waits = backoff({ first: 50, max: 1_000 });
@@ -54,11 +57,11 @@ export function createPulse(logger: Logger, onLost: () => void): Pulse {
         let wait = intervalMs;
         try {
           await ask();
-          find();
+          markAvailable();
           waits.reset();
         } catch (error) {
-          lose(error);
-          // Its own end of the pause is none.
+          markLost(error);
+          // `markLost` has just aborted the pause.
           pause = new AbortController();
           wait = waits.next();
         }

@@ -16,28 +16,30 @@ export interface ReaderOptions {
 
 export interface Reader {
   /**
-   * Resolves once the mirror holds everything that was committed before the call. Who asks while another is asking
-   * shares a statement with the others.
+   * Resolves once the mirror holds everything that was committed before the call. Concurrent calls share one statement.
    * @throws DatabaseFailure
    */
   catchUp(): Promise<void>;
 }
 
-/** How many rows are read at once: they are decoded without a pause. */
+/** Rows per read; they are decoded without yielding. */
 const batch = 200;
 
-/** The last change that was read. Its time tells it from another of the same number, in a database that was set back. */
+/**
+ * The last change that was read. Its time distinguishes it from another one with the same number, in a database that
+ * was restored from a backup.
+ */
 interface Anchor {
   readonly sequence: number;
   readonly time: string;
 }
 
-/** PostgreSQL's bigint comes as text. */
+/** PostgreSQL returns bigint as text. */
 type AnchorRow = { readonly sequence: string; readonly time: string };
 
 type ListingRow = AnchorRow & { [Column in keyof ResourceRow]: ResourceRow[Column] | null };
 
-/** Everything that feeds, each row with the newest change that its snapshot has. */
+/** Everything in the feed, each row with the newest change of its snapshot. */
 const listing = (sql: Sql) => sql<ListingRow[]>`
   SELECT newest.sequence, newest.time, r.type, r.mesh, r.name, r.version, r.spec
   FROM (
@@ -53,12 +55,15 @@ const addFirstChange = (sql: Sql) => sql`
 
 interface ChangeRow extends AnchorRow, Key {
   readonly deleted: boolean;
-  /** Null when the resource is gone. */
+  /** Null if the resource is deleted. */
   readonly version: number | null;
   readonly spec: string | null;
 }
 
-/** The change at the anchor, which shows that nothing was lost behind it, and those after it with what is stored now. */
+/**
+ * The change at the anchor, which proves that none after it was dropped, and the changes after it with the resources as
+ * they are now.
+ */
 const since = (sql: Sql, anchor: number) => sql<ChangeRow[]>`
   SELECT c.*, r.version, r.spec
   FROM (
@@ -77,7 +82,7 @@ const keyText = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
 export function createReader({ connections, registry, mirror, logger }: ReaderOptions): Reader {
   let anchor: Anchor | undefined;
 
-  /** The resource of a row. What can't be read is reported, and what is known of it stays as it is. */
+  /** Reads the resource of a row. An unreadable row is logged, and the last known resource is kept. */
   function resourceOf(row: ResourceRow): Stored | undefined {
     const read = readRow(registry, row);
     if (read.kind === "resource") return read.resource;
@@ -96,7 +101,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
         newest = { sequence: Number(sequence), time };
         if (type === null || mesh === null || name === null || version === null) continue;
         const row = { type, mesh, name, version, spec };
-        // The same twice, under two namespaces of another Kuma: ours came first.
+        // The same resource in another namespace, written by another Kuma: ours came first.
         if (resources.has(keyText(row))) continue;
         if (registry.byName(type) === undefined) foreign.add(type);
         const resource = resourceOf(row);
@@ -104,7 +109,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
       }
     }
     if (newest === undefined) {
-      // Somebody emptied the table of changes: it gets a first entry again, from which to go on.
+      // The table of changes was emptied: it gets a first entry again as the new starting point.
       await connections.run(addFirstChange);
       return list();
     }
@@ -129,7 +134,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
     }
   }
 
-  /** The changes after `from`; undefined when they can't be told any more. */
+  /** The changes after `from`; undefined if they are not kept any more. */
   async function changesAfter(from: Anchor): Promise<readonly ChangeRow[] | undefined> {
     const [first, ...rows] = await connections.run((sql) => since(sql, from.sequence));
     if (Number(first?.sequence) !== from.sequence || first?.time !== from.time) return undefined;
@@ -140,7 +145,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
     while (anchor !== undefined) {
       const rows = await changesAfter(anchor);
       if (rows === undefined) {
-        logger.info("the changes since the last look are not kept any more; everything is read anew");
+        logger.info("the changes since the last read are not kept any more; everything is read again");
         anchor = undefined;
         break;
       }
@@ -165,7 +170,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
   return {
     catchUp() {
       if (running === undefined) return start();
-      // The one under way may have looked before the caller's last write: only the next is sure to see it.
+      // The running read may have started before the caller's last write: only the next one is sure to see it.
       waiting ??= running
         .catch(() => {})
         .then(() => {

@@ -13,14 +13,14 @@ export interface ResourceRow extends Key {
 
 export type ReadRow =
   | { readonly kind: "resource"; readonly resource: Stored }
-  /** Of a type that another version of Kuma knows: none of our business. */
+  /** Of a type that only another version of Kuma knows: ignored. */
   | { readonly kind: "foreign" }
-  /** What nobody can use; `reason` completes a sentence about the row. */
+  /** Unreadable; `reason` completes a sentence about the row. */
   | { readonly kind: "junk"; readonly reason: string };
 
 const junk = (reason: string): ReadRow => ({ kind: "junk", reason });
 
-/** Reads a row leniently: fields that this version does not know stay in the spec. Whatever a row holds, it never throws. */
+/** Reads a row leniently: unknown fields stay in the spec. Never throws, whatever a row holds. */
 export function readRow(registry: Registry, { type: typeName, mesh, name, version, spec }: ResourceRow): ReadRow {
   const type = registry.byName(typeName);
   if (type === undefined) return { kind: "foreign" };
@@ -37,11 +37,11 @@ export function readRow(registry: Registry, { type: typeName, mesh, name, versio
   }
 }
 
-/** The number that a row has for a version; for a version that another store made, one that no row has. */
+/** The row's version number; for a version of another store, a number that no row has. */
 export function numberOf(version: Version): number {
   const token = tokenOf(version);
   return typeof token === "number" && Number.isSafeInteger(token) ? token : -1;
 }
 
-/** The spec as the table keeps it: proto3 JSON, without type, mesh and name. */
+/** The spec as stored in the table: proto3 JSON, without type, mesh and name. */
 export const specText = (spec: unknown): string => JSON.stringify(spec);

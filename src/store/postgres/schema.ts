@@ -1,27 +1,27 @@
-/** The version of the schema below. One that is older is brought up to it, one that is newer is refused. */
+/** The version of the schema below. An older schema is migrated, a newer one is rejected. */
 export const schemaVersion = 1;
 
-/** Where changes are announced; a channel is known in the whole database. */
+/** The notification channel for changes; its name is visible in the whole database. */
 export const changeChannel = "kuma_changes";
 
 /**
- * Types whose changes are not announced: what proxies report would drown what they must hear of. The same as the types
- * of the registry that do not feed, which a test makes sure of.
+ * Types without notifications: status reports of proxies would drown the configuration changes. A test checks that they
+ * are the registry's types that are excluded from the feed.
  */
 export const quietTypes: readonly string[] = ["DataplaneInsight"];
 
-/** The first half of our advisory locks, "kuma" as a number: others may lock in the same database. */
+/** The first key of our advisory locks, "kuma" as a number: other programs may use locks in the same database. */
 const lockSpace = 0x6b756d61;
-/** Held from taking a change's number until its transaction has ended, so that numbers become visible in their order. */
+/** Held from taking a sequence number until the end of the transaction, so that changes become visible in order. */
 const changeLock = `${lockSpace}, 1`;
-/** Held while the schema is made. */
+/** Held while the schema is created. */
 const schemaLock = `${lockSpace}, 2`;
-/** Held by the one who cleans up. */
+/** Held by the instance that cleans up. */
 export const housekeepingLock = `${lockSpace}, 3`;
 
 const quiet = quietTypes.map((type) => `'${type}'`).join(", ");
 
-/** A trigger for each row, which fires when its statement has changed and locked all rows it is going to. */
+/** A row trigger that fires after its statement has changed and locked all its rows. */
 const announces = (name: string, event: string, row: "OLD" | "NEW", condition = "") => `
 DROP TRIGGER IF EXISTS ${name} ON resources;
 CREATE TRIGGER ${name} AFTER ${event} ON resources
@@ -30,9 +30,8 @@ CREATE TRIGGER ${name} AFTER ${event} ON resources
 `;
 
 /**
- * The SQL that makes a database ours, or brings it up to date; it may be run again at any time. The table `resources`
- * is Kuma 0.3's. Everything else serves the change feed, and is kept by triggers so that no write escapes it, whoever
- * makes it.
+ * The SQL that creates or migrates the schema; it is idempotent. The table `resources` is Kuma 0.3's. Everything else
+ * serves the change feed and is maintained by triggers, so that no write is missed, whoever makes it.
  */
 export const schema = `BEGIN;
 

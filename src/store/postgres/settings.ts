@@ -20,7 +20,7 @@ type TlsMode = PostgresTls["mode"];
 
 const modes: readonly TlsMode[] = ["disable", "verifyNone", "verifyCa", "verifyFull"];
 
-/** What Kuma's sample file, and PostgreSQL itself, call the modes. */
+/** Names of the modes in Kuma's sample file and in PostgreSQL. */
 const otherNames: ReadonlyMap<unknown, TlsMode> = new Map([
   ["require", "verifyNone"],
   ["verify-ca", "verifyCa"],
@@ -29,7 +29,7 @@ const otherNames: ReadonlyMap<unknown, TlsMode> = new Map([
 
 const tlsMode: Parser<TlsMode> = (raw, name) => otherNames.get(raw) ?? oneOf(...modes)(raw, name);
 
-/** The mask by which secrets are shown is no password, but what is left of one that was copied from there. */
+/** Rejects the mask that replaces secrets in output: it was probably copied from there. */
 const password: Parser<string> = Object.assign(
   (raw: unknown, name: string): string => {
     if (raw === mask) throw UserError.of("setting.masked", { setting: name, mask });
@@ -134,7 +134,7 @@ const needed = {
 
 const longestSocketPath = 107;
 
-/** What is wrong with the settings together, when they are used. */
+/** Contradictions among the settings, when they are used. */
 export function postgresContradictions(settings: PostgresSettings): string[] {
   const problems: string[] = [];
   for (const [key, what] of Object.entries(needed) as [keyof typeof needed, string][]) {
@@ -175,7 +175,7 @@ async function read(
 }
 
 /**
- * The settings as the store takes them.
+ * Converts the settings to the store's options.
  * @throws UserError for a file that can't be read
  */
 export async function postgresOptions(settings: PostgresSettings): Promise<PostgresOptions> {

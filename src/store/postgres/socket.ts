@@ -3,9 +3,11 @@ import tls from "node:tls";
 import { DatabaseFailure } from "./failure.js";
 import { unixSocketPath } from "./unix-socket.js";
 
-/** How connections are secured. Certificates and keys are PEM. */
+/** TLS options. Certificates and keys are PEM. */
 export interface PostgresTls {
-  /** `verifyNone` encrypts only; `verifyCa` checks who signed the server's certificate, `verifyFull` its name as well. */
+  /**
+   * `verifyNone` only encrypts; `verifyCa` verifies the server's certificate chain, `verifyFull` also its host name.
+   */
   readonly mode: "disable" | "verifyNone" | "verifyCa" | "verifyFull";
   readonly ca?: string;
   readonly cert?: string;
@@ -13,14 +15,14 @@ export interface PostgresTls {
 }
 
 export interface SocketOptions {
-  /** A host name or IP address; or the absolute path of a directory with the server's Unix socket. */
+  /** A host name or IP address, or the absolute path of the directory with the server's Unix socket. */
   readonly host: string;
   readonly port: number;
   readonly connectTimeoutMs: number;
   readonly tls: PostgresTls;
 }
 
-/** PostgreSQL's protocol, 53.2.10: a client that wants TLS asks first, and is answered by one byte. */
+/** SSLRequest (PostgreSQL protocol, 53.2.10): the server responds with one byte. */
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 const keepAliveMs = 10_000;
@@ -29,7 +31,7 @@ function failed(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-/** Settles with the first of the events, or with the error or the end of the socket. */
+/** Resolves with the event; rejects if the socket fails or is closed first. */
 function first(socket: net.Socket, event: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const done = (settle: (value: unknown) => void) => (value: unknown) => {
@@ -51,7 +53,7 @@ function trust({ mode, ca, cert, key }: PostgresTls, host: string): tls.Connecti
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
     ...(ca === undefined ? {} : { ca }),
     rejectUnauthorized: mode !== "verifyNone",
-    // By the time it is asked the chain has been checked.
+    // Called only after the chain was verified.
     ...(mode === "verifyFull" ? { host } : { checkServerIdentity: () => undefined }),
   };
 }
@@ -59,7 +61,7 @@ function trust({ mode, ca, cert, key }: PostgresTls, host: string): tls.Connecti
 async function secure(socket: net.Socket, { host, tls: options }: SocketOptions): Promise<net.Socket> {
   socket.write(sslRequest);
   const answer = (await first(socket, "data")) as Buffer;
-  // More than the byte would be somebody's who talks in between, to be taken for encrypted.
+  // More than one byte would be injected by a man in the middle, to be taken for encrypted data.
   if (answer.length !== 1 || answer[0] !== "S".charCodeAt(0)) {
     const sentence = "the server takes no TLS connections; KUMA_STORE_POSTGRES_TLS_MODE asks for one";
     throw new DatabaseFailure(
@@ -73,8 +75,8 @@ async function secure(socket: net.Socket, { host, tls: options }: SocketOptions)
 }
 
 /**
- * A connection to the server, secured as the options say. Made here and not by the `postgres` package, which knows a
- * server without TLS only as a broken handshake.
+ * Opens a connection to the server, with TLS as configured. The `postgres` package itself reports a server without TLS
+ * only as a broken handshake.
  */
 export async function openSocket(options: SocketOptions, signal: AbortSignal): Promise<net.Socket> {
   const { host, port, connectTimeoutMs } = options;
@@ -83,7 +85,7 @@ export async function openSocket(options: SocketOptions, signal: AbortSignal): P
     path === undefined
       ? net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
       : net.connect({ path });
-  // Whoever waits hears of an error by its own listener; in between there may be none.
+  // Each wait has its own error listener; this one covers the time between them.
   socket.on("error", () => {});
   const timer = setTimeout(() => socket.destroy(failed("CONNECT_TIMEOUT")), connectTimeoutMs);
   const abort = () => socket.destroy(failed("CONNECTION_ENDED"));

@@ -5,7 +5,7 @@ import type { Connections } from "./connections.js";
 import { type ResourceRow, specText } from "./rows.js";
 import { housekeepingLock } from "./schema.js";
 
-/** Parameters that hold several rows, as JSON: the `postgres` package would have to ask for types to send arrays. */
+/** Several rows as one JSON parameter: to send arrays, the `postgres` package would have to query types first. */
 export const rowsOf = (values: readonly object[]) => JSON.stringify(values);
 
 export const insert = (sql: ISql, { type, mesh, name, spec }: Resource) => sql<{ version: number }[]>`
@@ -20,7 +20,7 @@ export const update = (sql: Sql, { type, mesh, name, spec }: Resource, version: 
 
 const takenBack = new Error("taken back");
 
-/** Inserts a resource as `insert` does, triggers and locks included, in a transaction that is rolled back. */
+/** Inserts a resource like `insert`, including triggers and locks, in a transaction that is rolled back. */
 export async function rehearse(sql: Sql, resource: Resource): Promise<readonly never[]> {
   try {
     await sql.begin(async (transaction) => {
@@ -33,7 +33,10 @@ export async function rehearse(sql: Sql, resource: Resource): Promise<readonly n
   return [];
 }
 
-/** The mesh's own record first: the count needs it to be gone. One statement, so that nobody else's lock comes in between. */
+/**
+ * Deletes the Mesh itself first: the count requires it to be gone. One statement, so that no other lock can come in
+ * between.
+ */
 export const deleteMesh = (sql: Sql, mesh: string) => sql`
   WITH own AS (DELETE FROM resources WHERE mesh = ${mesh} AND type = 'Mesh' RETURNING 1)
   DELETE FROM resources WHERE mesh = ${mesh} AND type <> 'Mesh' AND (SELECT count(*) FROM own) >= 0`;
@@ -67,7 +70,7 @@ export const selectType = (sql: Sql, type: string, mesh: string | undefined) => 
 export const remove = (sql: Sql, { type, mesh, name }: Key) => sql<{ version: number }[]>`
   DELETE FROM resources WHERE name = ${name} AND mesh = ${mesh} AND type = ${type} RETURNING version`;
 
-/** Deletes what is older than the readers of changes may ask for. The newest change stays: a reader stands on it. */
+/** Deletes changes beyond the retention. The newest change is kept: readers need it as their anchor. */
 export async function forgetChanges(
   connections: Connections,
   { retainedMs, retainedChanges }: { readonly retainedMs: number; readonly retainedChanges: number },

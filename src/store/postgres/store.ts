@@ -24,29 +24,31 @@ import {
   updateAll,
 } from "./statements.js";
 
-/** What this file needs of the rest: how reads get to know what others wrote, and whether the database is there. */
-export interface Surroundings {
+/** The parts that the store is made of. */
+export interface StoreParts {
   readonly connections: Connections;
   readonly registry: Registry;
   readonly mirror: Mirror;
   readonly logger: Logger;
-  /** Brings the mirror up to date. @throws DatabaseFailure */
+  /** Updates the mirror from the database. @throws DatabaseFailure */
   readonly catchUp: () => Promise<void>;
-  /** Why the database can't be used at present; undefined while it can. */
+  /** Why the database is unavailable; undefined while it is available. */
   readonly failure: () => DatabaseFailure | undefined;
-  /** Somebody has found out that the database may be lost. */
+  /** Call when the database may be unavailable. */
   readonly suspect: () => void;
   readonly close: () => Promise<void>;
 }
 
-/** How long a read waits for the database before it answers with what is known. */
+/** How long a read waits for the database before it returns the last known state, in milliseconds. */
 const patienceMs = 2_000;
-/** How often a statement is run again that lost against another one. */
+/** How often a statement that lost a race is tried. */
 const mostTries = 5;
 /** How many resources one statement reads or writes. */
 const batch = 200;
 
-/** Of no type that there is; it never becomes visible. As long as a Dataplane: on a full disk a short row still finds room. */
+/**
+ * Never visible and of no real type. It is as long as a Dataplane, because a short row may still fit on a full disk.
+ */
 const rehearsed: Resource = { type: "WriteTest", mesh: "", name: "write-test", spec: { padding: "-".repeat(1_000) } };
 
 const keyText = ({ type, mesh, name }: Key) => `${type}\n${mesh}\n${name}`;
@@ -55,15 +57,15 @@ function* slices<T>(values: readonly T[]): Generator<readonly T[]> {
   for (let start = 0; start < values.length; start += batch) yield values.slice(start, start + batch);
 }
 
-/** The store over a database that is ready, a mirror that has been filled, and a feed that keeps it so. */
-export function createStore(surroundings: Surroundings): Store {
-  const { connections, registry, mirror, logger } = surroundings;
+/** Creates the store over a database that is ready, with a mirror that is filled and kept up to date by the feed. */
+export function createStore(parts: StoreParts): Store {
+  const { connections, registry, mirror, logger } = parts;
   const isQuiet = (type: string) => quietTypes.includes(type);
 
-  /** Runs a write; what lost a race for a lock is simply run again. */
+  /** Runs a write, and retries it if it lost a race for a lock. */
   async function write<R>(key: Key, statement: (sql: Sql) => PromiseLike<readonly R[]>): Promise<readonly R[]> {
-    // Who knows that nobody answers need not let the user wait for it.
-    const failure = surroundings.failure();
+    // Fails at once while the database is known to be unavailable.
+    const failure = parts.failure();
     if (failure !== undefined) throw new StoreError("unavailable", key, failure);
     for (let tries = 1; ; tries++) {
       try {
@@ -72,14 +74,14 @@ export function createStore(surroundings: Surroundings): Store {
         if (!(error instanceof DatabaseFailure)) throw error;
         if (error.kind === "lost-race" && tries < mostTries) continue;
         if (error.kind === "unexpected") throw error;
-        surroundings.suspect();
+        parts.suspect();
         throw new StoreError("unavailable", key, error);
       }
     }
   }
 
-  /** What was written of types that do not feed goes into the mirror by ourselves. */
-  function note(resource: Resource, number: number): Stored {
+  /** Adds our own writes of types outside the feed to the mirror. */
+  function noteWritten(resource: Resource, number: number): Stored {
     const { type, mesh, name, spec } = resource;
     const version = versionOf(number);
     const stored: Stored = Object.freeze({ type, mesh, name, spec: frozen(JSON.parse(specText(spec))), version });
@@ -87,25 +89,25 @@ export function createStore(surroundings: Surroundings): Store {
     return stored;
   }
 
-  function noteGone({ type, mesh, name }: Key): void {
+  function noteDeleted({ type, mesh, name }: Key): void {
     if (!isQuiet(type)) return;
     mirror.apply({ kind: "delete", sequence: mirror.sequence, key: { type, mesh, name } });
   }
 
-  /** After this the mirror is what the database was at the call, or what was known of it before it was lost. */
-  async function freshen(): Promise<void> {
-    if (surroundings.failure() !== undefined) return;
+  /** Brings the mirror up to the state of the database at the call, unless the database is lost or too slow. */
+  async function refresh(): Promise<void> {
+    if (parts.failure() !== undefined) return;
     const enough = new AbortController();
-    const caughtUp = surroundings.catchUp().catch((error: unknown) => {
+    const caughtUp = parts.catchUp().catch((error: unknown) => {
       if (!(error instanceof DatabaseFailure)) throw error;
     });
-    const impatient = sleep(patienceMs, enough.signal).catch(() => {});
-    await Promise.race([caughtUp, impatient]).finally(() => enough.abort());
+    const timeout = sleep(patienceMs, enough.signal).catch(() => {});
+    await Promise.race([caughtUp, timeout]).finally(() => enough.abort());
   }
 
-  /** Reads resources of types that do not feed; undefined when the database can't be asked. */
+  /** Reads resources of types outside the feed; undefined if the database is unavailable. */
   async function fetch(read: () => AsyncIterable<readonly ResourceRow[]>): Promise<Map<string, Stored> | undefined> {
-    if (surroundings.failure() !== undefined) return undefined;
+    if (parts.failure() !== undefined) return undefined;
     const found = new Map<string, Stored>();
     try {
       for await (const rows of read()) {
@@ -126,15 +128,15 @@ export function createStore(surroundings: Surroundings): Store {
       }
     } catch (error) {
       if (!(error instanceof DatabaseFailure)) throw error;
-      surroundings.suspect();
+      parts.suspect();
       return undefined;
     }
     return found;
   }
 
-  /** What was asked for, as it was found: the mirror learns it for times when the database can't be asked. */
+  /** Stores the result of a read in the mirror, for when the database is unavailable. */
   function remember(asked: readonly Key[], found: ReadonlyMap<string, Stored>): void {
-    for (const key of asked) if (!found.has(keyText(key))) noteGone(key);
+    for (const key of asked) if (!found.has(keyText(key))) noteDeleted(key);
     for (const resource of found.values()) mirror.apply({ kind: "put", sequence: mirror.sequence, resource });
   }
 
@@ -154,11 +156,11 @@ export function createStore(surroundings: Surroundings): Store {
   async function getAll(keys: readonly Key[]): Promise<readonly Stored[]> {
     const quiet = keys.filter(({ type }) => isQuiet(type));
     if (quiet.length > 0) await getQuiet(quiet);
-    if (quiet.length < keys.length) await freshen();
+    if (quiet.length < keys.length) await refresh();
     return keys.flatMap((key) => mirror.get(key) ?? []);
   }
 
-  /** Some writes of one kind, as one statement; the versions of those that came about, by key. */
+  /** Runs writes of one kind in batches; returns the new versions of the successful ones, by key. */
   async function writeSome(
     writes: readonly Write[],
     statement: typeof insertAll,
@@ -184,23 +186,23 @@ export function createStore(surroundings: Surroundings): Store {
 
   return {
     get available() {
-      return surroundings.failure() === undefined;
+      return parts.failure() === undefined;
     },
     get: async (key) => (await getAll([key]))[0],
     getAll,
     async list<Spec>(type: ResourceType<Spec>, mesh?: string) {
-      await (isQuiet(type.name) ? listQuiet(type, mesh) : freshen());
+      await (isQuiet(type.name) ? listQuiet(type, mesh) : refresh());
       return mirror.list(type, mesh);
     },
     async create(resource) {
       const [row] = await write(resource, (sql) => insert(sql, resource));
       if (row === undefined) throw new StoreError("already-exists", resource);
-      return note(resource, row.version);
+      return noteWritten(resource, row.version);
     },
     async update(resource, version) {
       const [row] = await write(resource, (sql) => update(sql, resource, numberOf(version)));
       if (row === undefined) throw new StoreError("conflict", resource);
-      return note(resource, row.version);
+      return noteWritten(resource, row.version);
     },
     async writeAll(writes) {
       const created = await writeSome(
@@ -213,27 +215,27 @@ export function createStore(surroundings: Surroundings): Store {
       );
       return writes.map(({ resource, version }) => {
         const written = (version === undefined ? created : updated).get(keyText(resource));
-        if (written !== undefined) return note(resource, written);
+        if (written !== undefined) return noteWritten(resource, written);
         return new StoreError(version === undefined ? "already-exists" : "conflict", resource);
       });
     },
     async delete(key) {
       const rows = await write(key, (sql) => remove(sql, key));
-      noteGone(key);
+      noteDeleted(key);
       if (rows.length === 0) throw new StoreError("not-found", key);
     },
     async deleteMesh(mesh) {
       assertMesh(mesh);
       await write({ type: "Mesh", mesh, name: mesh }, (sql) => deleteMesh(sql, mesh));
-      for (const type of registry.types) if (isQuiet(type.name)) mirror.list(type, mesh).forEach(noteGone);
+      for (const type of registry.types) if (isQuiet(type.name)) mirror.list(type, mesh).forEach(noteDeleted);
     },
     async tryWrite() {
       await write(rehearsed, (sql) => rehearse(sql, rehearsed));
     },
     async *changes(signal) {
-      await freshen();
+      await refresh();
       yield* mirror.changes(signal);
     },
-    close: surroundings.close,
+    close: parts.close,
   };
 }

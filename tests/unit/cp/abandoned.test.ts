@@ -70,9 +70,9 @@ test("who is beaten to an insight looks at it once more", async () => {
   assert.ok((await insightOf(store, "a"))?.subscriptions?.every(({ disconnectTime }) => disconnectTime !== undefined));
 });
 
-test("the dead are buried once what they left is in order, not before", async () => {
+test("the dead are forgotten once what they left is in order, not before", async () => {
   const store = await storeWith({ a: [open("1", "cp-gone")] });
-  const buried: string[] = [];
+  const forgotten: string[] = [];
   let observer: InstanceObserver | undefined;
   let away = true;
   let rewritten = 0;
@@ -83,7 +83,7 @@ test("the dead are buried once what they left is in order, not before", async ()
     },
     instances: {
       ...instances,
-      bury: async (ids) => void buried.push(...ids),
+      forget: async (ids) => void forgotten.push(...ids),
       observe: (given) => {
         observer = given;
       },
@@ -96,11 +96,11 @@ test("the dead are buried once what they left is in order, not before", async ()
   });
   observer?.died(["cp-gone"]);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(buried, []);
+  assert.equal(forgotten, []);
   away = false;
-  await eventually("it is buried at the next chance", () => {
+  await eventually("it is forgotten at the next chance", () => {
     observer?.died(["cp-gone"]);
-    return buried.length > 0;
+    return forgotten.length > 0;
   });
   assert.is((await insightOf(store, "a"))?.subscriptions?.[0]?.disconnectTime, "2020-01-01T12:00:00Z");
   observer?.returned();

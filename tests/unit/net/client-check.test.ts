@@ -137,11 +137,11 @@ test("refuses all others before it reads anything of HTTP, and logs why", async 
   const [expired, early] = [certificate({ days: [-2, -1] }), certificate({ days: [1, 2] })];
   await serve([known, expired, early, forServers]);
   const cases: [Partial<KeyPair>, RegExp][] = [
-    [{}, /refused a client\t.*it presented no certificate/],
-    [certificate(), /refused a client\t.*was issued by none of those accepted \(DEPTH_ZERO_SELF_SIGNED_CERT\)/],
-    [expired, /refused a client\t.*its certificate expired at 20/],
-    [early, /refused a client\t.*its certificate is not valid before 20/],
-    [forServers, /refused a client\t.*its certificate is not one for clients/],
+    [{}, /rejected a client\t.*it presented no certificate/],
+    [certificate(), /rejected a client\t.*was issued by none of those accepted \(DEPTH_ZERO_SELF_SIGNED_CERT\)/],
+    [expired, /rejected a client\t.*its certificate expired at 20/],
+    [early, /rejected a client\t.*its certificate is not valid before 20/],
+    [forServers, /rejected a client\t.*its certificate is not one for clients/],
   ];
   for (const [credentials, expected] of cases) {
     for (const version of [{}, { maxVersion: "TLSv1.2" as const }]) {
