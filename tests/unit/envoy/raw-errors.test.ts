@@ -5,7 +5,7 @@ import { checkRaw } from "../../support/check-raw.js";
 import { suite } from "../../support/suite.js";
 import { address } from "./raw-cases.js";
 
-const test = suite("raw resources refuse");
+const test = suite("raw resources reject");
 
 const v2 = (name: string) => `type.googleapis.com/envoy.api.v2.${name}`;
 const named = { "@type": v2("Cluster"), name: "c" };
