@@ -25,7 +25,7 @@ const sample = (text: string, line: string): number | undefined => {
 const cds = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const at = (milliseconds: number) => new Date(Date.parse("2026-01-01T00:00:00Z") + milliseconds);
 
-test("the event loop's delays are those beyond the pause between two looks at it", async () => {
+test("event loop delays exclude the sampling interval", async () => {
   const looks = createHistogram();
   assert.equal(eventLoopLags(looks, 100), { max: 0, p50: 0, p90: 0, p99: 0 });
   for (let look = 0; look < 95; look++) looks.record(100_000_000);
@@ -38,7 +38,7 @@ test("the event loop's delays are those beyond the pause between two looks at it
   assert.is(sample(text, "nodejs_eventloop_lag_min_seconds"), undefined);
 });
 
-test("answers of proxies are counted by type and kind, and timed from their response", async () => {
+test("ACKs and NACKs are counted by type and kind, and timed from their response", async () => {
   const metrics = createMetrics();
   const { observer } = metrics;
   observer.opened({ id: "a", mesh: "m", name: "x", at: at(0) });
@@ -56,7 +56,7 @@ test("answers of proxies are counted by type and kind, and timed from their resp
   assert.is(sample(text, 'xds_delivery_bucket{le="5"}'), 1);
 });
 
-test("what is generated is counted and its size told; what can't be is an error, and thrown on", async () => {
+test("generated configurations are counted with their size; a failure is counted and rethrown", async () => {
   const metrics = createMetrics();
   const mesh = meshViewOf(
     meshRecord(false),
@@ -84,7 +84,7 @@ test("what is generated is counted and its size told; what can't be is an error,
   );
 });
 
-test("streams are looked up when somebody asks", async () => {
+test("streams are counted on each scrape", async () => {
   const metrics = createMetrics();
   assert.is(sample(await metrics.text(), "xds_streams_active"), 0);
   let xds = 3;
@@ -96,7 +96,7 @@ test("streams are looked up when somebody asks", async () => {
   assert.is(sample(text, "sds_streams_active"), 2);
 });
 
-test("a measured store does what the store does, and tells of each operation, refused ones too", async () => {
+test("a measured store behaves like the store, and measures each operation, failed ones too", async () => {
   const operations: string[] = [];
   const conflicts: string[] = [];
   const store = measuredStore(createMemoryStore(registry), {
@@ -134,7 +134,7 @@ test("a measured store does what the store does, and tells of each operation, re
   ]);
 });
 
-test("two observers hear everything", () => {
+test("two combined observers receive every event", () => {
   const heard: string[] = [];
   const named = (name: string): StreamObserver => ({
     opened: () => void heard.push(`${name} opened`),
