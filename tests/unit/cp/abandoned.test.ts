@@ -13,7 +13,7 @@ import { suite } from "../../support/suite.js";
 import { typeNamed } from "../../support/type-named.js";
 import { silent } from "./stage.js";
 
-const test = suite("what control planes and dataplanes leave behind");
+const test = suite("leftovers of control planes and dataplanes");
 
 const now = () => new Date("2020-01-01T12:00:00Z");
 const instances = { ...aloneOnStore("cp-1"), running: async () => new Set(["cp-1", "cp-2"]) };
@@ -36,7 +36,7 @@ async function storeWith(insights: Record<string, readonly Subscription[]>): Pro
 const insightOf = async (store: Store, name: string) =>
   (await store.get({ type: "DataplaneInsight", mesh: "default", name }))?.spec as DataplaneInsight | undefined;
 
-test("streams of control planes that are gone are closed, those of living ones are not", async () => {
+test("streams of dead control planes are closed, those of live ones are not", async () => {
   const store = await storeWith({
     a: [open("1", "cp-1"), open("2", "cp-gone")],
     b: [open("3", "cp-2")],
@@ -51,7 +51,7 @@ test("streams of control planes that are gone are closed, those of living ones a
   assert.is(await closeAbandoned({ store, instances, now }), 0);
 });
 
-test("who is beaten to an insight looks at it once more", async () => {
+test("an insight that was written concurrently is checked again", async () => {
   const store = await storeWith({ a: [open("1", "cp-gone")] });
   let beaten = false;
   const racing: Store = {
@@ -70,7 +70,7 @@ test("who is beaten to an insight looks at it once more", async () => {
   assert.ok((await insightOf(store, "a"))?.subscriptions?.every(({ disconnectTime }) => disconnectTime !== undefined));
 });
 
-test("the dead are forgotten once what they left is in order, not before", async () => {
+test("dead instances are removed once their streams are closed, not before", async () => {
   const store = await storeWith({ a: [open("1", "cp-gone")] });
   const forgotten: string[] = [];
   let observer: InstanceObserver | undefined;
@@ -107,7 +107,7 @@ test("the dead are forgotten once what they left is in order, not before", async
   assert.is(rewritten, 1);
 });
 
-test("dataplanes that went long ago are deleted with their insights; others stay", async () => {
+test("dataplanes that disconnected long ago are deleted with their insights; others are kept", async () => {
   const store = await storeWith({
     "long-gone": [closed("1", "2020-01-01T10:00:00Z"), closed("2", "2020-01-01T10:59:59Z")],
     "just-gone": [closed("3", "2020-01-01T10:00:00Z"), closed("4", "2020-01-01T11:30:00Z")],
@@ -121,7 +121,7 @@ test("dataplanes that went long ago are deleted with their insights; others stay
   assert.equal(await names("DataplaneInsight"), ["just-gone", "never-came", "there"]);
 });
 
-test("a dataplane that comes back while the list is read is not deleted", async () => {
+test("a dataplane that reconnects while the list is read is not deleted", async () => {
   const store = await storeWith({ a: [closed("1", "2019-01-01T00:00:00Z")] });
   const racing: Store = {
     ...store,
@@ -138,7 +138,7 @@ test("a dataplane that comes back while the list is read is not deleted", async 
   assert.is((await store.list(dataplaneType)).length, 1);
 });
 
-test("a dataplane with an open stream is not deleted, whatever its insight says, nor one that opens at the last moment", async () => {
+test("a dataplane with an open stream is not deleted, whatever its insight says, nor one whose stream opens at the last moment", async () => {
   const store = await storeWith({
     a: [closed("1", "2019-01-01T00:00:00Z")],
     b: [closed("2", "2019-01-01T00:00:00Z")],
@@ -158,7 +158,7 @@ test("a dataplane with an open stream is not deleted, whatever its insight says,
   assert.equal((await store.list(dataplaneType)).map(({ name }) => name).sort(), ["a", "b"]);
 });
 
-test("of the control planes that share a store, only the one that leads deletes dataplanes", async () => {
+test("only the leader of the control planes that share a store deletes dataplanes", async () => {
   const store = await storeWith({ a: [closed("1", "2019-01-01T00:00:00Z")] });
   let [leading, asked] = [false, 0];
   const leadership = {

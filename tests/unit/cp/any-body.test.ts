@@ -15,7 +15,7 @@ import { suite } from "../../support/suite.js";
 import { examples } from "../resources/examples.js";
 import { type Stage, silent, stage } from "./stage.js";
 
-const test = suite("whatever is sent to the HTTP API");
+const test = suite("random bodies for the HTTP API");
 
 interface Case {
   readonly type: ResourceType;
@@ -28,7 +28,7 @@ const writable = examples.flatMap((example) => {
   return type?.access === "full" ? [{ type, example }] : [];
 });
 
-/** Cases of one run: names come from a small set, so that creations, updates and deletions meet. */
+/** Cases of one run, with names from a small set, so that creations, updates and deletions collide. */
 function cases(seed: number, count: number): Case[] {
   const random = seeded(seed);
   return Array.from({ length: count }, () => {
@@ -41,7 +41,7 @@ function cases(seed: number, count: number): Case[] {
   });
 }
 
-/** What the resource has to read back as, when the body is accepted. */
+/** The expected resource, if the body is accepted. */
 function expected({ type, path, body }: Case): unknown {
   const name = path.slice(path.lastIndexOf("/") + 1);
   const { spec } = fromJson(type, JSON.parse(body.toString()), "strict");
@@ -63,7 +63,7 @@ async function tried(api: Pick<Stage, "get" | "put" | "call">, one: Case): Promi
     return false;
   }
   assert.is(answer.status, before.status === 404 ? 201 : 200, place);
-  // uvu's own comparison takes a key named constructor for the object's class.
+  // uvu's own comparison reads a key named constructor as the object's class.
   assert.ok(isDeepStrictEqual(after.json, expected(one)), `${place}\nreads back ${after.text}`);
   const again = await api.call("PUT", one.path, after.text);
   assert.equal([again.status, (await api.get(one.path)).text], [200, after.text], place);

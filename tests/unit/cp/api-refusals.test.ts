@@ -9,11 +9,11 @@ import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
 import { dataplane, fields, stage, words } from "./stage.js";
 
-const test = suite("the HTTP API refuses");
+const test = suite("the HTTP API rejects");
 
 const invalid = "Resource is not valid";
 
-test("a body that says something else than the URL, all of it at once", async () => {
+test("a body that contradicts the URL, with all mismatches at once", async () => {
   const api = await stage();
   const answer = await api.put("/meshes/default/dataplanes/a", { ...dataplane("b", "other"), type: "Mesh" });
   assert.is(answer.status, 400);
@@ -24,7 +24,7 @@ test("a body that says something else than the URL, all of it at once", async ()
   assert.equal(fields(await api.put("/meshes/default/dataplanes/a", {})), ["name", "type", "mesh"]);
 });
 
-test("an unknown field, with its path and what was probably meant", async () => {
+test("an unknown field, with its path and a suggestion", async () => {
   const api = await stage();
   const answer = await api.put("/meshes/m", { type: "Mesh", name: "m", loging: {} });
   assert.is(answer.status, 400);
@@ -33,7 +33,7 @@ test("an unknown field, with its path and what was probably meant", async () => 
   ]);
 });
 
-test("a spec that breaks a rule, and keeps what is stored", async () => {
+test("an invalid spec, and keeps the stored one", async () => {
   const api = await stage();
   const path = "/meshes/default/dataplanes/a";
   const created = await api.put(path, { ...dataplane("a"), networking: {} });
@@ -61,7 +61,7 @@ test("a resource of a mesh that does not exist", async () => {
   });
 });
 
-test("bodies that are no JSON object, with the reason", async () => {
+test("bodies that are not JSON objects, with the reason", async () => {
   const api = await stage();
   const bodies = ['{"type":', "", "[]", "null", "1", '"text"', Buffer.from([0x7b, 0xff, 0x7d]), "{".repeat(50_000)];
   for (const body of bodies) {
@@ -71,7 +71,7 @@ test("bodies that are no JSON object, with the reason", async () => {
   }
 });
 
-test("a field of the wrong kind, by its path", async () => {
+test("a field of the wrong type, by its path", async () => {
   const api = await stage();
   const answer = await api.put("/meshes/default/dataplanes/a", { ...dataplane("a"), networking: { inbound: [7] } });
   assert.is(answer.status, 400);
@@ -79,7 +79,7 @@ test("a field of the wrong kind, by its path", async () => {
   assert.match(String(words(answer)[1]), /expected an object, got the number 7/);
 });
 
-test("what does not exist", async () => {
+test("requests for missing resources", async () => {
   const api = await stage();
   const missing = await api.get("/meshes/default/dataplanes/nope");
   assert.equal(missing.json, { title: "Could not retrieve a resource", details: "Not found" });
@@ -100,7 +100,7 @@ test("unknown paths, with the nearest one", async () => {
   assert.match((await api.get("/meshes/m/dataplnes/x")).text, /did you mean \\"\/meshes\/m\/dataplanes\/x\\"/);
 });
 
-test("methods that a path does not have, and says which it has", async () => {
+test("methods that a path does not have, and lists the allowed ones", async () => {
   const api = await stage();
   const allowed = async (method: string, path: string) => {
     const answer = await api.call(method, path, {});
@@ -118,7 +118,7 @@ test("methods that a path does not have, and says which it has", async () => {
   }
 });
 
-test("writes while it is read-only, and nothing else", async () => {
+test("writes in read-only mode, and nothing else", async () => {
   const api = await stage({ readOnly: true });
   assert.is((await api.put("/meshes/m", { type: "Mesh", name: "m" })).status, 405);
   assert.is((await api.put("/meshes/m?dry-run=true", { type: "Mesh", name: "m" })).status, 405);
@@ -126,7 +126,7 @@ test("writes while it is read-only, and nothing else", async () => {
   assert.is((await api.get("/meshes/default")).status, 200);
 });
 
-test("bodies that are not JSON by their own account, and answers in anything else", async () => {
+test("bodies with another media type than JSON, and clients that accept only others", async () => {
   const api = await stage();
   const send = async (headers: Record<string, string>) =>
     (await api.call("PUT", "/meshes/m", { type: "Mesh", name: "m" }, headers)).status;
@@ -139,7 +139,7 @@ test("bodies that are not JSON by their own account, and answers in anything els
   assert.is(await send({ "content-type": "Application/JSON; charset=utf-8", accept: "text/html, */*;q=0.1" }), 200);
 });
 
-test("writes that a browser makes for another site", async () => {
+test("cross-site writes from browsers", async () => {
   const guard = createSiteGuard({
     allowed: await allowedOrigins(["http://ui.example", "https://.*\\.ok\\.example"], "SETTING"),
     advertisedHostname: "cp",
@@ -166,7 +166,7 @@ test("writes that a browser makes for another site", async () => {
   assert.is(await send({ origin: "https://a.ok.example", "sec-fetch-site": "cross-site", host: "CP:5681" }), 200);
 });
 
-test("to tell other sites anything, unless they are allowed", async () => {
+test("to let other origins read anything, unless they are allowed", async () => {
   const guard = createSiteGuard({
     allowed: await allowedOrigins(["http://ui.example"], "SETTING"),
     advertisedHostname: "cp",
@@ -181,12 +181,12 @@ test("to tell other sites anything, unless they are allowed", async () => {
   assert.match(preflight.headers["Access-Control-Allow-Methods"] ?? "", /PUT/);
 });
 
-/** A memory store of which one operation is replaced. */
+/** A memory store with one operation replaced. */
 function storeWith(replaced: Partial<Store>): Store {
   return { ...createMemoryStore(registry), ...replaced };
 }
 
-test("the second of two writes that began with the same version", async () => {
+test("the second of two writes based on the same version", async () => {
   const store = createMemoryStore(registry);
   const api = await stage({ store: { ...store, update: (resource) => store.update(resource, versionOf(0)) } });
   await api.put("/meshes/default/dataplanes/a", dataplane("a"));
@@ -195,7 +195,7 @@ test("the second of two writes that began with the same version", async () => {
   assert.equal(answer.json, { title: "Could not update a resource", details: "Conflict" });
 });
 
-test("a resource whose mesh is deleted while it is written, and leaves nothing of it", async () => {
+test("a resource whose mesh is deleted during the write, and leaves nothing behind", async () => {
   const store = createMemoryStore(registry);
   const api = await stage({
     store: {
@@ -211,7 +211,7 @@ test("a resource whose mesh is deleted while it is written, and leaves nothing o
   assert.equal(await store.list(dataplaneType), []);
 });
 
-test("writes while the store is away, and says when to come back", async () => {
+test("writes while the store is unavailable, with a Retry-After", async () => {
   const gone = async (): Promise<never> => {
     throw new StoreError("unavailable", { type: "Dataplane", mesh: "default", name: "a" });
   };
@@ -224,7 +224,7 @@ test("writes while the store is away, and says when to come back", async () => {
   assert.is((await away.delete("/meshes/default/dataplanes/a")).status, 503);
 });
 
-test("to show what is wrong inside", async () => {
+test("to expose internal errors", async () => {
   const broken = async (): Promise<never> => {
     throw new Error("password=hunter2 at line 3");
   };
@@ -253,7 +253,7 @@ test("to show what is wrong inside", async () => {
   assert.is(failing.logged.length, 4);
 });
 
-test("a PUT whose look-up fails", async () => {
+test("a PUT whose lookup fails", async () => {
   const failing = storeWith({});
   const api = await stage({ store: failing });
   failing.get = async () => {

@@ -20,7 +20,7 @@ test("a resource is created with 201, replaced with 200 and read back as it was 
   assert.equal(read.json, dataplane("backend-1", "default", "web"));
 });
 
-test("answers are pretty-printed and begin with type, mesh and name", async () => {
+test("responses are pretty-printed and begin with type, mesh and name", async () => {
   const api = await stage();
   const { networking } = dataplane("b");
   await api.put("/meshes/default/dataplanes/b", { networking, name: "b", mesh: "default", type: "Dataplane" });
@@ -36,7 +36,7 @@ test("a list that is empty, or of a mesh that does not exist, has no items", asy
   assert.equal((await api.get("/meshes/ghost/dataplanes")).json, { items: [] });
 });
 
-test("a list follows every change, and keeps the order of creation", async () => {
+test("a list reflects every change, and keeps the order of creation", async () => {
   const api = await stage();
   const names = async () => {
     const { json } = await api.get("/meshes/default/dataplanes");
@@ -50,13 +50,13 @@ test("a list follows every change, and keeps the order of creation", async () =>
   assert.equal(await names(), ["b", "c"]);
 });
 
-test("a mesh has no mesh of its own, and gets its CA without being asked", async () => {
+test("a mesh has no field mesh, and gets the default CA", async () => {
   const api = await stage();
   await api.put("/meshes/m", { type: "Mesh", name: "m", mesh: "whatever" });
   assert.equal((await api.get("/meshes/m")).json, { type: "Mesh", name: "m", mtls: { ca: { builtin: {} } } });
 });
 
-test("every spelling of a path leads to the same resource", async () => {
+test("every spelling of a path names the same resource", async () => {
   const api = await stage();
   const selectors = [{ match: { service: "*" } }];
   const permission = {
@@ -76,7 +76,7 @@ test("every spelling of a path leads to the same resource", async () => {
   }
 });
 
-test("a Dataplane takes its insight along, a mesh everything in it", async () => {
+test("deleting a Dataplane deletes its insight, deleting a mesh everything in it", async () => {
   const api = await stage();
   await api.put("/meshes/m", { type: "Mesh", name: "m" });
   for (const name of ["a", "b"]) {
@@ -94,7 +94,7 @@ test("a Dataplane takes its insight along, a mesh everything in it", async () =>
   assert.is((await api.put("/meshes/m", { type: "Mesh", name: "m" })).status, 201);
 });
 
-test("deleting a mesh that is gone still cleans up what it left behind", async () => {
+test("deleting a deleted mesh still cleans up its leftovers", async () => {
   const api = await stage();
   await api.store.create({ type: "Dataplane", mesh: "gone", name: "left", spec: {} });
   const answer = await api.delete("/meshes/gone");
@@ -103,7 +103,7 @@ test("deleting a mesh that is gone still cleans up what it left behind", async (
   assert.equal(await api.store.list(dataplaneType, "gone"), []);
 });
 
-test("names made on Kubernetes can be read and deleted, though not written", async () => {
+test("names from Kubernetes can be read and deleted, but not written", async () => {
   const api = await stage();
   await api.store.create({ type: "Dataplane", mesh: "default", name: "pod.ns", spec: {} });
   assert.is((await api.get("/meshes/default/dataplanes/pod.ns")).status, 200);
@@ -127,7 +127,7 @@ test("a dry run answers like the real thing and stores nothing", async () => {
   assert.equal((await api.get(path)).json, dataplane("a"));
 });
 
-test("writing what is already there changes no version", async () => {
+test("writing an unchanged resource changes no version", async () => {
   const api = await stage();
   const key = { type: "Dataplane", mesh: "default", name: "a" };
   await api.put("/meshes/default/dataplanes/a", dataplane("a"));
@@ -136,7 +136,7 @@ test("writing what is already there changes no version", async () => {
   assert.is(await api.store.get(key), before);
 });
 
-test("a Dataplane that is applied unchanged is written while its connected proxy refuses something", async () => {
+test("an unchanged Dataplane is written while its connected proxy rejects something", async () => {
   const api = await stage();
   const key = { type: "Dataplane", mesh: "default", name: "a" };
   const insight = { ...key, type: "DataplaneInsight" };
@@ -158,7 +158,7 @@ test("a Dataplane that is applied unchanged is written while its connected proxy
   assert.is(await versions(), settled, "what a stream that is gone refused no longer counts");
 });
 
-test("the control plane says what it is", async () => {
+test("the control plane describes itself", async () => {
   const api = await stage({ catalogue: { apis: { here: true } }, config: { store: { type: "memory" } } });
   assert.equal((await api.get("/")).json, { tagline: "Kuma", version: "0.3.0" });
   for (const path of ["/catalogue", "/catalog", "/catalogue/"]) {
@@ -167,7 +167,7 @@ test("the control plane says what it is", async () => {
   assert.equal((await api.get("/config")).json, { store: { type: "memory" } });
 });
 
-test("connected proxies without a Dataplane are listed, those first that are connected for longest, and no more than a thousand", async () => {
+test("connected proxies without a Dataplane are listed, longest connected first, a thousand at most", async () => {
   const since = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
   const named = (name: string, second: number) => ({ id: { mesh: "m", name }, since: since(second) });
   const some = await (await stage({ unregistered: () => [named("b", 2), named("a", 1)] })).get("/unregistered-proxies");

@@ -73,7 +73,7 @@ for (const [title, rotate, status, body] of outcomes) {
   });
 }
 
-test("a rotation is of the mesh in the path, decoded, whatever the body says", async () => {
+test("a rotation applies to the mesh in the path, decoded, whatever the body says", async () => {
   const asked: string[] = [];
   const api = await stage({
     rotations: rotations(async (mesh) => {
@@ -87,7 +87,7 @@ test("a rotation is of the mesh in the path, decoded, whatever the body says", a
   assert.equal(asked, ["m", "m", "a/b"]);
 });
 
-test("a rotation is refused where writes are: read-only, for another site, and where no JSON is wanted", async () => {
+test("a rotation is rejected like writes: in read-only mode, cross-site, and for clients that don't accept JSON", async () => {
   const api = await stage({ rotations: rotations(never) });
   const refusals: readonly (readonly [headers: Record<string, string>, status: number])[] = [
     [{ host: "localhost:5681", origin: "http://evil.example" }, 403],
@@ -104,7 +104,7 @@ test("a rotation is refused where writes are: read-only, for another site, and w
   assert.is((await readOnly.get("/certificate-authorities")).status, 200);
 });
 
-test("authorities are read, alone and together, and nothing else is done with them", async () => {
+test("authorities can be read, alone and as a list, and nothing else", async () => {
   const api = await stage({ rotations: rotations(never) });
   for (const path of ["/certificate-authorities", "/certificate-authorities/"]) {
     assert.equal((await api.get(path)).json, { items: [active, unusable] });
@@ -125,7 +125,7 @@ test("authorities are read, alone and together, and nothing else is done with th
   }
 });
 
-test("authorities can't be read while the store is away, and the answer says so", async () => {
+test("authorities can't be read while the store is unavailable, and the response says so", async () => {
   const away = () => Promise.reject(new StoreError("unavailable", { type: "DataplaneInsight", mesh: "m", name: "" }));
   const api = await stage({ rotations: { status: away, list: away, rotate: never } });
   for (const path of ["/certificate-authorities", "/meshes/m/certificate-authority"]) {
@@ -134,7 +134,7 @@ test("authorities can't be read while the store is away, and the answer says so"
   }
 });
 
-test("slips in their paths are found", async () => {
+test("typos in their paths get suggestions", async () => {
   const api = await stage({ rotations: rotations(never) });
   for (const [path, meant] of [
     ["/certificate-authority", "/certificate-authorities"],
@@ -153,7 +153,7 @@ test("slips in their paths are found", async () => {
 const mesh = { type: "Mesh", name: "m" };
 const secretKey = { type: "Secret", mesh: "m", name: "builtinca.m" };
 
-/** A memory store in which the creation of some resources goes as the test says. */
+/** A memory store with custom creation of some resources. */
 function withCreate(type: string, create: (inner: Store, key: Key) => Promise<unknown>): Store {
   const inner = createMemoryStore(registry);
   return {
@@ -167,7 +167,7 @@ function withCreate(type: string, create: (inner: Store, key: Key) => Promise<un
 
 const unavailable = (_inner: Store, key: Key) => Promise.reject(new StoreError("unavailable", key));
 
-test("a mesh comes with its authority, which is there before it", async () => {
+test("a mesh is created with its authority, which exists first", async () => {
   const api = await stage();
   const abort = new AbortController();
   const changes = api.store.changes(abort.signal)[Symbol.asyncIterator]();
@@ -182,7 +182,7 @@ test("a mesh comes with its authority, which is there before it", async () => {
   assert.equal(order, ["Secret", "Mesh"]);
 });
 
-test("writing a mesh again keeps its authority, deleting and creating it makes another, a dry run makes none", async () => {
+test("writing a mesh again keeps its authority, recreating it creates another, a dry run creates none", async () => {
   const api = await stage();
   assert.is((await api.put("/meshes/m?dry-run=true", mesh)).status, 201);
   assert.is(await api.store.get(secretKey), undefined);
@@ -209,14 +209,14 @@ test("a mesh whose authority can't be stored is not created", async () => {
   assert.is(await api.store.get({ type: "Mesh", mesh: "m", name: "m" }), undefined);
 });
 
-test("who loses the race for a mesh leaves the authority to the winner", async () => {
+test("the loser of a race for a mesh leaves the authority to the winner", async () => {
   const store = withCreate("Mesh", (inner, { type, name }) => inner.create({ type, mesh: "m", name, spec: {} }));
   const api = await stage({ store });
   assert.is((await api.put("/meshes/m", mesh)).status, 409);
   assert.ok((await api.store.get(secretKey)) !== undefined);
 });
 
-test("an authority that was there before is left there when the mesh can't be stored", async () => {
+test("an authority that existed before is kept if the mesh can't be stored", async () => {
   const store = withCreate("Mesh", unavailable);
   await store.create({ ...secretKey, spec: { value: "eA==" } });
   const api = await stage({ store });
@@ -224,7 +224,7 @@ test("an authority that was there before is left there when the mesh can't be st
   assert.equal((await api.store.get(secretKey))?.spec, { value: "eA==" });
 });
 
-test("a mesh has its authority although another creation of it failed and took that back meanwhile", async () => {
+test("a mesh has its authority even if another, failed creation deleted it meanwhile", async () => {
   let attempts = 0;
   const taken: { back?: () => void } = {};
   const takenBack = new Promise<void>((resolve) => {
@@ -244,7 +244,7 @@ test("a mesh has its authority although another creation of it failed and took t
   assert.ok((await api.store.get(secretKey)) !== undefined);
 });
 
-test("the mesh that every control plane begins with has its authority too, made by whichever instance", async () => {
+test("the default mesh has its authority too, created by any instance", async () => {
   const store = createMemoryStore(registry);
   const { authorities } = authorityOptions(store);
   await Promise.all([1, 2, 3].map(() => ensureDefaultMesh(store, { mtls: { enabled: true } }, authorities)));

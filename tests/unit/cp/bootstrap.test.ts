@@ -58,7 +58,7 @@ staticResources:
       endpoints: [{lbEndpoints: [{endpoint: {address: {socketAddress: {address: cp.host, portValue: 5678}}}}]}]
 `;
 
-test("is exactly what is written down, with a token and an admin port", () => {
+test("equals the golden file, with a token and an admin port", () => {
   const document = bootstrapDocument({
     mesh: "default",
     name: "backend-1",
@@ -70,10 +70,10 @@ test("is exactly what is written down, with a token and an admin port", () => {
   assert.equal(document, load(golden));
 });
 
-/** What an Envoy of this release says of itself. */
+/** The version that an Envoy of this release reports. */
 const revision = { bootstrapRevision: 1 };
 
-test("passes on where log files may go", () => {
+test("contains the directories for log files", () => {
   const own = { mesh: "m", name: "n", service: "s", admin, xds };
   assert.equal(bootstrapDocument({ ...own, logDirectories: [] }).node, {
     id: "m.n",
@@ -88,7 +88,7 @@ test("passes on where log files may go", () => {
   });
 });
 
-test("takes directories for log files that are absolute, short, few and in one form", () => {
+test("accepts directories for log files that are absolute, short, few and normalized", () => {
   const parse = (logDirectories: unknown) =>
     parseBootstrapRequest(Buffer.from(JSON.stringify({ mesh: "m", name: "n", logDirectories })));
   for (const good of [[], ["/tmp", "/var/log"]]) {
@@ -107,7 +107,7 @@ test("takes directories for log files that are absolute, short, few and in one f
   }
 });
 
-test("has no token, no log directories and no admin server unless they are asked for", () => {
+test("has no token, no log directories and no admin server unless requested", () => {
   const document = bootstrapDocument({ mesh: "m", name: "pod.ns", service: "unknown", admin, xds });
   assert.equal(document.node, {
     id: "m.pod.ns",
@@ -165,7 +165,7 @@ async function server(defaults: Partial<typeof admin> = {}, around: Around = {})
   };
 }
 
-test("is sent as YAML to a Dataplane that is registered", async () => {
+test("is sent as YAML to a registered Dataplane", async () => {
   const post = await server();
   const answer = await post({ mesh: "default", name: "web-1", adminPort: 9901, dataplaneTokenPath: "token", later: 1 });
   assert.equal([answer.status, answer.type], [200, "text/x-yaml"]);
@@ -179,14 +179,14 @@ test("is sent as YAML to a Dataplane that is registered", async () => {
   assert.not.match(answer.text, /[&*]ref/);
 });
 
-test("takes the admin port from the control plane unless kuma-dp asks for one", async () => {
+test("has the control plane's admin port unless kuma-dp requests one", async () => {
   const post = await server({ port: 7000 });
   assert.match((await post({ mesh: "default", name: "web-1" })).text, /portValue: 7000/);
   assert.match((await post({ mesh: "default", name: "web-1", adminPort: 0 })).text, /portValue: 7000/);
   assert.match((await post({ mesh: "default", name: "web-1", adminPort: 8000 })).text, /portValue: 8000/);
 });
 
-test("is refused to a Dataplane nobody registered, in a way that kuma-dp recognises", async () => {
+test("is refused to an unregistered Dataplane, in a way that kuma-dp recognises", async () => {
   const post = await server();
   for (const proxy of [
     { mesh: "default", name: "nope" },
@@ -198,7 +198,7 @@ test("is refused to a Dataplane nobody registered, in a way that kuma-dp recogni
   }
 });
 
-test("is refused to requests that make no sense, with the fields", async () => {
+test("is refused to invalid requests, with the fields", async () => {
   const post = await server();
   const causes = async (body: unknown) => {
     const answer = await post(body);
@@ -213,7 +213,7 @@ test("is refused to requests that make no sense, with the fields", async () => {
   assert.equal(await causes(wrong), ["adminPort", "dataplaneTokenPath"]);
 });
 
-test("has one path and one method, and is not for other web sites", async () => {
+test("has one path and one method, and is not available to other web sites", async () => {
   const post = await server();
   const proxy = { mesh: "default", name: "web-1" };
   assert.is((await post(proxy, "GET")).status, 405);
@@ -226,7 +226,7 @@ test("has one path and one method, and is not for other web sites", async () => 
   );
 });
 
-test("comes with a warning when a proxy of that name is connected, and without one when nobody can tell", async () => {
+test("has a warning if a proxy of that name is connected, and none if that is unknown", async () => {
   const proxy = { mesh: "default", name: "web-1" };
   assert.equal((await (await server())(proxy)).warnings, []);
   const since = new Date("2026-01-01T10:00:00Z");
@@ -243,7 +243,7 @@ test("comes with a warning when a proxy of that name is connected, and without o
   assert.equal([silentAnswer.status, silentAnswer.warnings], [200, []]);
 });
 
-test("is logged once a minute for each name that is taken, however often it is asked for", async () => {
+test("is logged once a minute for each name in use, however often it is requested", async () => {
   const lines: string[] = [];
   let now = 0;
   const logger = createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) });
@@ -297,7 +297,7 @@ for (const [what, host, local, told] of asked) {
   });
 }
 
-test("says once that dataplanes of other machines come while no hostname is advertised", async () => {
+test("causes one warning about remote dataplanes while no hostname is advertised", async () => {
   const lines: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) });
   const post = await server({}, { hostUnset: true, logger });
@@ -309,7 +309,7 @@ test("says once that dataplanes of other machines come while no hostname is adve
   assert.match(lines[0] ?? "", /KUMA_GENERAL_ADVERTISED_HOSTNAME .* the first one to 10\.0\.0\.1/);
 });
 
-test("of a kuma-dp of 0.3 is one that it can't read and that says that it is too old; the log says so once a minute", async () => {
+test("for a kuma-dp of 0.3 is unreadable and says that it is too old; this is logged once a minute", async () => {
   const logged: string[] = [];
   const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
   const ask = await server({}, { logger });
@@ -333,7 +333,7 @@ test("of a kuma-dp of 0.3 is one that it can't read and that says that it is too
   }
 });
 
-test("has a status beside it: whether the Dataplane exists, and why its token was refused while mTLS is on", async () => {
+test("is accompanied by a status: whether the Dataplane exists, and why its token was rejected while mTLS is enabled", async () => {
   const store = createMemoryStore(registry);
   const ask = await server({}, { store });
   const status = async (query: string) => {
@@ -361,7 +361,7 @@ test("has a status beside it: whether the Dataplane exists, and why its token wa
   assert.equal(await status("mesh=default&name=web-1"), [200, { known: false }]);
 });
 
-test("takes a report of an Envoy's listeners, and compares it with the streams that are open here", async () => {
+test("comes with an endpoint that accepts a report of an Envoy's listeners, and compares it with the streams that are open here", async () => {
   const results: ReportResult[] = [];
   const seen: unknown[] = [];
   const ask = await server(
@@ -390,7 +390,7 @@ test("takes a report of an Envoy's listeners, and compares it with the streams t
   assert.equal(results, ["missing", "complete", "not_connected"]);
 });
 
-test("refuses a report that is none, from another site, or of more listeners than a proxy has, and counts it", async () => {
+test("comes with an endpoint that rejects a report that is invalid, cross-site, or has more listeners than a proxy, and counts it", async () => {
   const results: ReportResult[] = [];
   const ask = await server(
     {},
@@ -432,7 +432,7 @@ test("refuses a report that is none, from another site, or of more listeners tha
   assert.equal(results, [...hostile.map(() => "invalid" as const), "cross_site"]);
 });
 
-test("names at most twenty of the missing listeners, however many there are", async () => {
+test("comes with an endpoint that names at most twenty of the missing listeners, however many there are", async () => {
   const missing = Array.from({ length: 5000 }, (_, index) => `l${index}`);
   const ask = await server({}, { compare: () => ({ missing, pending: false }) });
   const { text } = await ask({ mesh: "default", name: "web-1", listeners: [] }, "POST", "/dataplane-status");

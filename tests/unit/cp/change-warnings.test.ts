@@ -3,7 +3,7 @@ import { readWarningHeader } from "../../../src/net/warning-header.js";
 import { suite } from "../../support/suite.js";
 import { dataplane, type Stage, stage } from "./stage.js";
 
-const test = suite("what an applied resource switches off");
+const test = suite("warnings about what an applied resource disables");
 
 const from = (match: object) => [{ match }];
 const mesh = (spec: object = {}, name = "default") => ({ type: "Mesh", name, ...spec });
@@ -40,7 +40,7 @@ async function warningsOf(api: Stage, path: string, body: object): Promise<strin
   return readWarningHeader(headers.Warning);
 }
 
-test("a Mesh without mtls, while it is on, is a loud warning and a line in the log; one with it, or where it was off, is none", async () => {
+test("a Mesh that drops an enabled mtls causes a warning and a line in the log; one that keeps it, or had none, does not", async () => {
   const api = await stage();
   assert.equal(await warningsOf(api, "/meshes/default", mesh()), []);
   await api.put("/meshes/default/traffic-permissions/all", permission);
@@ -61,7 +61,7 @@ test("a Mesh without mtls, while it is on, is a loud warning and a line in the l
   assert.match(api.logged.join(""), /warning: mTLS is SWITCHED OFF/);
 });
 
-test("mTLS that goes on without any permission is a warning, for a mesh that is new it is none", async () => {
+test("enabling mTLS without any permission causes a warning, except for a new mesh", async () => {
   const api = await stage();
   assert.match(
     (await warningsOf(api, "/meshes/default", mesh(mtls)))[0] ?? "",
@@ -70,7 +70,7 @@ test("mTLS that goes on without any permission is a warning, for a mesh that is 
   assert.equal(await warningsOf(api, "/meshes/m2", mesh(mtls, "m2")), []);
 });
 
-test("logging backends that go while TrafficLogs use them, by name or as the default, are named", async () => {
+test("logging backends that are removed while TrafficLogs use them, by name or as the default, are named", async () => {
   const api = await stage();
   const logging = { defaultBackend: "a", backends: [file("a"), file("b"), file("c")] };
   await api.put("/meshes/default", mesh({ logging }));
@@ -87,7 +87,7 @@ test("logging backends that go while TrafficLogs use them, by name or as the def
   assert.match(warning, /^what TrafficLog "t1" and "t2" logged to backend "a" and "b" is logged no more/);
 });
 
-test("a TrafficLog that has nowhere to log to says so when it is applied", async () => {
+test("a TrafficLog without a backend causes a warning", async () => {
   const api = await stage();
   await api.put("/meshes/default", mesh({ logging: { backends: [file("a")] } }));
   assert.equal(await warningsOf(api, "/meshes/default/traffic-logs/t", log("t", "a")), []);
@@ -100,7 +100,7 @@ test("a TrafficLog that has nowhere to log to says so when it is applied", async
   assert.match(unknown, /has no logging backend "b"/);
 });
 
-test("a TrafficRoute that sends connections where no dataplane is says which, and how many", async () => {
+test("a TrafficRoute to destinations without dataplanes names them, and the share of connections", async () => {
   const api = await stage();
   const to = (weight: number, tags: object) => ({ weight, destination: { service: "redis", ...tags } });
   await api.put("/meshes/default/dataplanes/redis-1", dataplane("redis-1", "default", "redis"));
@@ -117,7 +117,7 @@ test("a TrafficRoute that sends connections where no dataplane is says which, an
   assert.match(warnings[5] ?? "", "3 more of its destinations");
 });
 
-test("a ProxyTemplate with nothing in it, as an old kumactl sends it, and one that lost its import are warnings", async () => {
+test("an empty ProxyTemplate, as an old kumactl sends it, and one that lost its import cause warnings", async () => {
   const api = await stage();
   const template = (spec: object) => ({ type: "ProxyTemplate", mesh: "default", name: "t", ...spec });
   const path = "/meshes/default/proxytemplates/t";
@@ -135,7 +135,7 @@ test("a ProxyTemplate with nothing in it, as an old kumactl sends it, and one th
   assert.match(lost, /no longer imports "default-proxy"/);
 });
 
-test("parts of a Mesh that this version only keeps are named, also when the mesh is new", async () => {
+test("parts of a Mesh that this version only stores are named, also for a new mesh", async () => {
   const api = await stage();
   const [warning] = await warningsOf(api, "/meshes/m3", mesh({ tracing: {}, metrics: { prometheus: {} } }, "m3"));
   assert.is(warning, '"tracing" and "metrics" have no effect in this version');

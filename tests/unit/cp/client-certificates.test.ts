@@ -54,7 +54,7 @@ test("of clients are all *.pem of the directory, several certificates in one and
   assert.equal(ignored, ["below", "key.pem.bak", "notes.txt"]);
 });
 
-test("of clients have to be there", async () => {
+test("of clients are required", async () => {
   const missing = path.join(directory, "missing");
   assert.match(await refusal(read(missing)), `THE_DIR names "${missing}", which can't be read as a directory: ENOENT`);
   assert.match(await refusal(read(write("file", ""))), /THE_DIR names ".*file", which can't be read as a directory/);
@@ -67,7 +67,7 @@ test("of clients have to be there", async () => {
   assert.match(await refusal(read()), /no file that ends in \.pem \(it holds client\.crt\)/);
 });
 
-test("of clients that are junk are named", async () => {
+test("of clients that are invalid are named", async () => {
   write("a.pem", pair(0).cert);
   const broken = pair(1).cert.replace(/\n.{20}/, "\n####################");
   const cases: [string, RegExp][] = [

@@ -78,7 +78,7 @@ async function open(resources: readonly Stored[] = all, options: Partial<Diagnos
     becomes(...now: readonly Stored[]) {
       view = apply(view, { kind: "listing", sequence: 2, resources: now }, new Map());
     },
-    /** A proxy connects and takes what it gets, but for resources of a name. */
+    /** A proxy connects and acknowledges everything, except resources of one name. */
     connect(name: string, refused = ""): SimulatedClient {
       const client = createSimulatedClient();
       client.connect(config(name));
@@ -94,7 +94,7 @@ async function open(resources: readonly Stored[] = all, options: Partial<Diagnos
 
 const causes = ({ json }: Answer) => (json as { causes: { message: string }[] }).causes.map(({ message }) => message);
 
-test("a log that the proxy allows no file for is named, with what to set", async () => {
+test("a log file that the proxy does not allow is named, with the setting to change", async () => {
   const backends = ["/tmp/a.log", "/etc/cron.d/x"].map((path, index) => ({ name: `f${index}`, file: { path } }));
   const mesh = stored("Mesh", "m", { logging: { backends } });
   const logs = backends.map(({ name }) =>
@@ -113,7 +113,7 @@ test("a log that the proxy allows no file for is named, with what to set", async
     const { json } = await api.get("/meshes/m/explain?from=web&to=redis");
     return (json as TrafficExplanation).problems.filter(({ code }) => code === "not-logged");
   };
-  // Of a proxy that is not connected here nothing is known.
+  // Nothing is known about a proxy that is not connected here.
   assert.equal(await policies(), [
     ["f0", "all-apply"],
     ["f1", "all-apply"],
@@ -134,7 +134,7 @@ test("a log that the proxy allows no file for is named, with what to set", async
   ]);
 });
 
-test("the problems of a mesh are looked for once for all who ask at the same time", async () => {
+test("the problems of a mesh are computed once for concurrent requests", async () => {
   const { api } = await open();
   const [first, ...others] = await Promise.all(Array.from({ length: 20 }, () => api.get("/meshes/m/problems")));
   const { mesh, complete, problems } = (first as Answer).json as MeshProblems;
@@ -189,7 +189,7 @@ test("missing and misspelt parameters are named", async () => {
   assert.equal(causes(diff), ['"yes" is not true or false']);
 });
 
-test("they are read only, at paths of their own", async () => {
+test("they are read-only, at paths of their own", async () => {
   const { api } = await open();
   for (const target of [
     "/status",
@@ -223,7 +223,7 @@ const dumpOf = async ({ api }: Awaited<ReturnType<typeof open>>, name: string) =
 const diffOf = async ({ api }: Awaited<ReturnType<typeof open>>, name: string) =>
   (await api.get(`/meshes/m/dataplanes/${name}/xds?diff=true`)).json as ConfigDiff;
 
-test("what was sent last is Envoy JSON, by resource", async () => {
+test("the last sent configuration is Envoy JSON, by resource", async () => {
   const mesh = await open([meshRecord(false), web, redis]);
   assert.equal(await dumpOf(mesh, "web-1"), { mesh: "m", dataplane: "web-1", streams: [], elsewhere: [] });
   mesh.connect("web-1", "localhost:80");
@@ -255,7 +255,7 @@ test("what was sent last is Envoy JSON, by resource", async () => {
   assert.match(filter, '"@type":"type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"');
 });
 
-test("what is not acknowledged is measured by the present view, before the stream hears of it", async () => {
+test("unacknowledged resources are compared with the current view, even before it is sent", async () => {
   const mesh = await open([meshRecord(false), web, redis]);
   assert.is((await diffOf(mesh, "web-1")).settled, false, "nobody is connected");
   const client = mesh.connect("web-1");
@@ -294,7 +294,7 @@ const identity = (services: readonly string[]): IssuedIdentity => ({
   notAfter: new Date("2026-10-31T10:00:00Z"),
 });
 
-test("with mTLS on the secrets are waited for as well, in their present content", async () => {
+test("with mTLS the secrets must be acknowledged as well, in their current content", async () => {
   const authority = { kind: "ready", bundle: "roots" } as Extract<ReadState, { kind: "ready" }>;
   const version = bundleVersion(authority);
   const taken = new Map<string, ProxySecrets>();
@@ -327,7 +327,7 @@ test("with mTLS on the secrets are waited for as well, in their present content"
 const explain = async ({ api }: Awaited<ReturnType<typeof open>>) =>
   (await api.get("/meshes/m/explain?from=web&to=redis")).json as TrafficExplanation;
 
-test("an explanation knows the streams of this control plane", async () => {
+test("an explanation uses the streams of this control plane", async () => {
   const secrets = new Map([
     ["web-1", { trusted: [], identity: identity(["web"]) }],
     ["redis-1", { trusted: [], identity: identity(["redis"]) }],
@@ -361,7 +361,7 @@ test("an explanation knows the streams of this control plane", async () => {
   assert.equal([denied.verdict, denied.connects], ["denied", "never"]);
 });
 
-test("a listener that the stream was not told of yet is pending, not absent", async () => {
+test("a listener that was not sent yet is pending, not absent", async () => {
   const mesh = await open([meshRecord(false), { ...web, spec: { networking: { inbound: [] } } }, redis]);
   mesh.connect("web-1");
   mesh.connect("redis-1");
@@ -369,7 +369,7 @@ test("a listener that the stream was not told of yet is pending, not absent", as
   assert.equal((await explain(mesh)).sources[0]?.outbounds[0]?.listener, { state: "pending" });
 });
 
-test("a certificate that an earlier Envoy of the dataplane had is none of its present one", async () => {
+test("a certificate of an earlier Envoy process does not count for the current one", async () => {
   const mesh = await open();
   const certificateExpirationTime = "2026-10-31T10:00:00Z";
   const taken = (lastCertificateRegeneration: string) => ({
@@ -398,7 +398,7 @@ const subscription = (more: object = {}) => ({
   ...more,
 });
 
-test("and what other control planes recorded of theirs", async () => {
+test("an explanation uses the records of other control planes", async () => {
   const mTLS = { certificateExpirationTime: "2026-10-31T10:00:00Z" };
   const mesh = await open();
   await mesh.insight("web-1", { mTLS, subscriptions: [subscription()] });
@@ -415,7 +415,7 @@ test("and what other control planes recorded of theirs", async () => {
   assert.equal((await dumpOf(mesh, "web-1")).elsewhere, ["there"]);
 });
 
-test("of this control plane's own records only the streams count", async () => {
+test("only the streams of this control plane count, not its records", async () => {
   const mesh = await open();
   await mesh.insight("web-1", { subscriptions: [subscription({ controlPlaneInstanceId: "here" })] });
   await mesh.insight("redis-1", {

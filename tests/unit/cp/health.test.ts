@@ -4,7 +4,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("the health of the control plane");
 
-test("is good as soon as it answers, and ready when it says so", async () => {
+test("is healthy as soon as it answers, and ready when it reports so", async () => {
   let ready = false;
   const handle = healthHandler(() => ready, { contentType: "text/plain", text: async () => "up 1\n" });
   const ask = async (path: string, method = "GET") =>
@@ -16,7 +16,7 @@ test("is good as soon as it answers, and ready when it says so", async () => {
   assert.equal(await ask("/"), { status: 404 });
 });
 
-test("metrics are there as soon as it answers, for reading only", async () => {
+test("includes metrics as soon as it answers, read-only", async () => {
   const handle = healthHandler(() => false, { contentType: "text/plain", text: async () => "up 1\n" });
   const ask = async (method: string) =>
     await handle({ method, path: "/metrics", query: "", headers: {}, body: Buffer.alloc(0), peer: "127.0.0.1" });

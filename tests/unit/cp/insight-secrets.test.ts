@@ -10,12 +10,12 @@ import { type Key, type Store, StoreError, type Write } from "../../../src/store
 import { suite } from "../../support/suite.js";
 import { at, type RecordingOptions, recording } from "./recording.js";
 
-const test = suite("what is known of a proxy's certificate");
+const test = suite("a proxy's certificate in its insight");
 
-/** As an insight tells the time `at(second)`. */
+/** The time `at(second)` in the format of insights. */
 const text = (second: number) => `2019-10-24T14:04:${String(second).padStart(2, "0")}.820Z`;
 
-/** A certificate that was taken at one second and lives until another. */
+/** A certificate acknowledged at one second and valid until another. */
 const taken = (second: number, until: number) => ({ certified: { at: at(second), notAfter: at(until) } });
 const refusal = (second: number, reason = "no token") => ({ refusal: { at: at(second), reason } });
 
@@ -177,7 +177,7 @@ test("is the same whether news are written one by one or together", () => {
   }
 });
 
-test("a certificate settles the refusal before it, and is counted", () => {
+test("a certificate clears the rejection before it, and is counted", () => {
   const news = certified({ ...taken(1, 30), ...refusal(2), certificates: 1, trustedRoots: "v1" }, at(40), at(3));
   assert.equal(news, { ...taken(3, 40), certificates: 2, trustedRoots: "v1" });
 });
@@ -186,7 +186,7 @@ const a = { mesh: "default", name: "a" };
 const insightKey: Key = { type: "DataplaneInsight", ...a };
 const certificate = (until: number) => ({ notAfter: at(until) });
 
-/** A recorder whose store refuses writes as the test says; `writes` has the names of all insights written so far. */
+/** A recorder whose store rejects writes on request; `writes` has the names of all insights written so far. */
 async function recordingWrites(interfere: (inner: Store, all: readonly Write[]) => unknown = () => undefined) {
   const writes: string[] = [];
   const store: RecordingOptions["store"] = (inner) => ({
@@ -203,7 +203,7 @@ async function recordingWrites(interfere: (inner: Store, all: readonly Write[]) 
 
 const conflicts = (all: readonly Write[]) => all.map(({ resource }) => new StoreError("conflict", resource));
 
-test("is written beside the streams, and stays when those go on", async () => {
+test("is written beside the streams, and kept when those are updated", async () => {
   const { recorder, insight } = await recording();
   recorder.opened({ ...a, id: "s-1", at: at(1) });
   recorder.trusting(a, "v1");
@@ -242,7 +242,7 @@ test("counts certificates over one flush and several", async () => {
   });
 });
 
-test("counts each certificate once, also when a write is refused or fails, and what comes meanwhile", async () => {
+test("counts each certificate once, even if a write is rejected or fails, and later ones too", async () => {
   let attempts = 0;
   const stage = await recordingWrites((_inner, all) => {
     attempts += 1;
@@ -268,7 +268,7 @@ test("counts each certificate once, also when a write is refused or fails, and w
   assert.equal(stage.writes, ["a"], "nothing is left to write");
 });
 
-test("news that come while others are written wait for the next write, with those that come after", async () => {
+test("news during a write wait for the next write, together with later ones", async () => {
   const { recorder, insight, writes } = await recordingWrites((_inner, all) => {
     const spec = all[0]?.resource.spec as DataplaneInsight | undefined;
     if (spec?.mTLS?.certificateRegenerations === 1) recorder.certified(a, certificate(31), at(2));
@@ -288,7 +288,7 @@ test("news that come while others are written wait for the next write, with thos
   });
 });
 
-test("adds to what another instance counted and learnt meanwhile", async () => {
+test("adds to what another instance recorded meanwhile", async () => {
   let races = 1;
   const { recorder, insight } = await recordingWrites(async (inner, all) => {
     if (races === 0) return undefined;
@@ -305,7 +305,7 @@ test("adds to what another instance counted and learnt meanwhile", async () => {
   });
 });
 
-test("has the last refusal until the next certificate", async () => {
+test("has the last rejection until the next certificate", async () => {
   const { recorder, insight } = await recording();
   recorder.refused(a, "no token", at(1));
   await recorder.flush();
@@ -327,7 +327,7 @@ test("has the last refusal until the next certificate", async () => {
   assert.equal((await insight())?.mTLS?.refusal, { time: text(7), reason: "expired" });
 });
 
-test("is recorded of a proxy whose ADS stream another instance has, and leaves that stream alone", async () => {
+test("is recorded for a proxy whose ADS stream is with another instance, without changing that stream", async () => {
   const { recorder, insight, store, writes } = await recordingWrites();
   const streams = [{ id: "theirs", controlPlaneInstanceId: "cp-alive", connectTime: text(1) }];
   await store.create({ ...insightKey, spec: { subscriptions: streams } });
@@ -342,7 +342,7 @@ test("is recorded of a proxy whose ADS stream another instance has, and leaves t
   assert.equal(writes.sort(), ["a", "b"], "what was written is not kept in mind");
 });
 
-test("is nobody's while there is no such Dataplane: nothing is written, and nothing kept for later", async () => {
+test("is dropped without a Dataplane: nothing is written, and nothing kept for later", async () => {
   const { recorder, insight, store, writes } = await recordingWrites();
   const stranger = { mesh: "default", name: "stranger" };
   recorder.certified(stranger, certificate(30), at(1));
@@ -357,7 +357,7 @@ test("is nobody's while there is no such Dataplane: nothing is written, and noth
   assert.equal((await insight("stranger"))?.mTLS, { trustedRoots: "v1" });
 });
 
-test("is not there while nothing is known, also after a write that was refused", async () => {
+test("is absent while nothing is known, also after a rejected write", async () => {
   let races = 2;
   const { recorder, insight } = await recordingWrites((_inner, all) => {
     races -= 1;

@@ -7,7 +7,7 @@ import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 import { at, recording } from "./recording.js";
 
-const test = suite("what proxies did");
+const test = suite("an insight");
 
 const stream = { id: "s-1", mesh: "default", name: "a", at: at(1) };
 
@@ -52,7 +52,7 @@ test("is read back by the schema as it was written", async () => {
   assert.is(spec?.subscriptions?.[0]?.connectTime, "2020-01-01T00:00:00Z");
 });
 
-test("is gathered for an interval, and nothing runs while nothing happens", async () => {
+test("is collected for an interval, and no timer runs while nothing happens", async () => {
   let writes = 0;
   const { recorder, insight } = await recording({
     flushIntervalMs: 20,
@@ -80,7 +80,7 @@ test("counts secrets in the total only", async () => {
   assert.equal([status?.total, status?.cds], [{ responsesSent: "1" }, {}]);
 });
 
-test("ends with the disconnect time, written before the control plane is gone", async () => {
+test("gets the disconnect time, written before the control plane exits", async () => {
   const { recorder, insight } = await recording();
   recorder.opened(stream);
   recorder.closed("s-1", at(9));
@@ -113,7 +113,7 @@ test("has one open subscription for each open stream, and ends only the one whos
   assert.equal(recorder.openSince({ mesh: "default", name: "a" }), []);
 });
 
-test("shows a proxy online through any number of other streams of its name that come, stay and go", async () => {
+test("shows a proxy online whatever other streams of its name open, stay and close", async () => {
   const { recorder, insight } = await recording();
   const ids = Array.from({ length: 40 }, (_, i) => `other-${i}`);
   const open = async () => (await insight())?.subscriptions?.filter((one) => one.disconnectTime === undefined) ?? [];
@@ -137,7 +137,7 @@ test("shows a proxy online through any number of other streams of its name that 
   await recorder.close();
 });
 
-test("remembers a bounded number of ended streams while nothing can be written, and no ended one as open", async () => {
+test("keeps a limited number of ended streams while the store is not writable, and no ended one as open", async () => {
   let away = true;
   let written = 0;
   const { recorder, insight } = await recording({
@@ -167,7 +167,7 @@ test("remembers a bounded number of ended streams while nothing can be written, 
   assert.equal(states, Array(keptSubscriptions).fill(true));
 });
 
-test("of streams with two instances, those of one can't push out those of the other", () => {
+test("keeps the streams of one instance, whatever the number of another's", () => {
   const open = (id: string, controlPlaneInstanceId: string) => ({ id, controlPlaneInstanceId, connectTime: "x" });
   const context = { now: at(7), own: "cp-1", live: () => true, silent: () => false };
   const many = Array.from({ length: 30 }, (_, i) => open(`b-${i}`, "cp-b"));
@@ -182,7 +182,7 @@ test("of streams with two instances, those of one can't push out those of the ot
   );
 });
 
-test("closes what a control plane that crashed left open, and leaves a living one alone", () => {
+test("closes the streams of a crashed control plane, and not those of a live one", () => {
   const open = (id: string, controlPlaneInstanceId: string) => ({ id, controlPlaneInstanceId, connectTime: "x" });
   const stored = [open("1", "cp-crashed"), open("2", "cp-alive"), open("3", "cp-me"), open("4", "cp-me")];
   const context = {
@@ -197,7 +197,7 @@ test("closes what a control plane that crashed left open, and leaves a living on
   assert.equal(closed(mergeSubscriptions(stored, [open("4", "cp-me")], context)), ["3"]);
 });
 
-test("keeps ten subscriptions: the oldest closed ones go first, then open ones between the oldest and the newest", () => {
+test("keeps ten subscriptions: the oldest closed ones are removed first, then open ones between the oldest and the newest", () => {
   const context = { now: at(7), own: "cp-1", live: () => true, silent: () => false };
   const many = Array.from({ length: 14 }, (_, i) => ({ id: `${i}`, ...(i < 2 ? {} : { disconnectTime: "x" }) }));
   const kept = mergeSubscriptions(many, [], context).map(({ id }) => id);
@@ -209,7 +209,7 @@ test("keeps ten subscriptions: the oldest closed ones go first, then open ones b
   );
 });
 
-test("is not kept for a Dataplane that does not exist, until it does", async () => {
+test("is not stored for a missing Dataplane, until it exists", async () => {
   const { recorder, insight, store } = await recording();
   recorder.opened({ ...stream, name: "later" });
   await recorder.flush();
@@ -220,7 +220,7 @@ test("is not kept for a Dataplane that does not exist, until it does", async () 
   assert.is((await insight("later"))?.subscriptions?.[0]?.status?.total?.responsesSent, "1");
 });
 
-test("goes with a Dataplane that is deleted while it is written", async () => {
+test("is deleted with a Dataplane that is deleted during the write", async () => {
   const { recorder, insight } = await recording({
     store: (inner) => ({
       ...inner,
@@ -235,7 +235,7 @@ test("goes with a Dataplane that is deleted while it is written", async () => {
   assert.is(await insight(), undefined);
 });
 
-test("is written again after a lost race, which costs no other proxy its record, and after a failure", async () => {
+test("is written again after a lost race, which affects no other proxy's record, and after a failure", async () => {
   let races = 2;
   let failures = 1;
   const { recorder, insight } = await recording({
@@ -266,7 +266,7 @@ test("is written again after a lost race, which costs no other proxy its record,
   await recorder.close();
 });
 
-test("closes what an instance that is gone left open, when the proxy comes to us, and leaves a living one alone", async () => {
+test("closes the streams of a dead instance when the proxy connects to us, and not those of a live one", async () => {
   const { recorder, insight, store } = await recording();
   const open = (id: string, controlPlaneInstanceId: string) => ({ id, controlPlaneInstanceId });
   const subscriptions = [open("1", "cp-crashed"), open("2", "cp-alive")];
@@ -281,7 +281,7 @@ test("closes what an instance that is gone left open, when the proxy comes to us
   ]);
 });
 
-test("costs the store a bounded number of writes an interval, and nobody waits for ever", async () => {
+test("costs the store a limited number of writes per interval, and every one is written eventually", async () => {
   const rounds: string[][] = [];
   const { recorder, store } = await recording({
     mostPerInterval: 2,
@@ -309,7 +309,7 @@ test("costs the store a bounded number of writes an interval, and nobody waits f
   assert.is(rounds.slice(3).flat().length, 5, "the last flush leaves nobody out");
 });
 
-test("is written once more when others took this instance for dead", async () => {
+test("is written again after others considered this instance dead", async () => {
   const { recorder, insight, store } = await recording();
   recorder.opened(stream);
   await recorder.flush();

@@ -4,7 +4,7 @@ import { type Answer, fields, type Stage, stage, words } from "./stage.js";
 
 const test = suite("large bodies");
 
-/** How often others had their turn while the work went on. */
+/** How often the event loop was free while the work ran. */
 async function turnsDuring<T>(work: Promise<T>): Promise<{ readonly result: T; readonly turns: number }> {
   const state = { turns: 0, done: false };
   const count = () => {
@@ -21,7 +21,7 @@ const permission = (rules: readonly unknown[]) => ({ type: "TrafficPermission", 
 const rule = { sources: [{ match: { service: "a" } }], destinations: [{ match: { service: "b" } }] };
 const put = (api: Stage, body: unknown): Promise<Answer> => api.put("/meshes/default/traffic-permissions/p", body);
 
-test("are taken within the limits, and leave the event loop to others meanwhile", async () => {
+test("are accepted within the limits, and leave the event loop free in between", async () => {
   const api = await stage();
   const body = permission(Array.from({ length: 10_000 }, () => rule));
   const { result, turns } = await turnsDuring(put(api, body));
@@ -30,7 +30,7 @@ test("are taken within the limits, and leave the event loop to others meanwhile"
   assert.equal((await api.get("/meshes/default/traffic-permissions/p")).json, body);
 });
 
-test("are refused beyond them with the field, the count and the limit", async () => {
+test("are rejected beyond the limits, with the field, the count and the limit", async () => {
   const api = await stage();
   const { result, turns } = await turnsDuring(put(api, permission(Array.from({ length: 10_001 }, () => rule))));
   assert.equal(words(result), [
@@ -49,7 +49,7 @@ test("are refused beyond them with the field, the count and the limit", async ()
   assert.is(words(await put(api, tagged))[1], "rules[0].sources[0].match: has 300 keys, but 256 at most are taken");
 });
 
-test("that are wrong everywhere are answered with the first of it", async () => {
+test("with errors everywhere get the first ones in the response", async () => {
   const api = await stage();
   const answer = await put(api, permission(Array.from({ length: 5_000 }, () => ({}))));
   const { causes } = answer.json as { causes: { field: string; message: string }[] };
@@ -57,7 +57,7 @@ test("that are wrong everywhere are answered with the first of it", async () => 
   assert.equal(causes[200], { field: "rules[100].sources", message: "and 9800 more problems like these" });
 });
 
-test("that are no JSON are refused as small ones are", async () => {
+test("that are not JSON are rejected like small ones", async () => {
   const api = await stage();
   for (const filler of ["", " ".repeat(100_000)]) {
     const answer = await put(api, `{"type":${filler}}`);
@@ -66,7 +66,7 @@ test("that are no JSON are refused as small ones are", async () => {
   }
 });
 
-test("a raw resource is as long as a listener may get, and no longer", async () => {
+test("may contain a raw resource as long as a large listener, and no longer", async () => {
   const api = await stage();
   const resource = `'@type': type.googleapis.com/envoy.config.cluster.v3.Cluster\nname: ${"x".repeat(65_536)}`;
   const answer = await api.put("/meshes/default/proxytemplates/t", {

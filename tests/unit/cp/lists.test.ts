@@ -26,11 +26,11 @@ interface List {
   readonly next?: string | null;
 }
 
-/** What JSON.stringify makes of the list as a whole, which is how it was written before it came in slices. */
+/** The list rendered at once by JSON.stringify. */
 const whole = (value: unknown) => `${JSON.stringify(value, null, 1)}\n`;
 
 for (const count of [0, 1, 700]) {
-  test(`with ${count} members are the same bytes as when they are made at once`, async () => {
+  test(`with ${count} members have the same bytes as when rendered at once`, async () => {
     const api = await filled(count);
     const items = names(count).map((name) => dataplane(name));
     assert.is((await api.get("/meshes/default/dataplanes")).text, whole({ items }));
@@ -41,7 +41,7 @@ for (const count of [0, 1, 700]) {
   });
 }
 
-test("of more than some MiB come in pieces, of which the later ones are made last", async () => {
+test("of more than some MiB are sent in pieces, which are rendered lazily", async () => {
   const state = { made: 0 };
   function* elements() {
     for (; state.made < 1000; state.made++) yield asElement(JSON.stringify({ text: "x".repeat(1000) }, null, 1));
@@ -53,7 +53,7 @@ test("of more than some MiB come in pieces, of which the later ones are made las
   assert.is(await textOf(body), whole({ items }));
 });
 
-test("that are small are kept, and rendered again when a member changed", async () => {
+test("that are small are cached, and rendered again when a member changed", async () => {
   const store = createMemoryStore(registry);
   await store.create({ type: "Mesh", mesh: "m", name: "m", spec: {} });
   const renderer = createRenderer();
@@ -65,7 +65,7 @@ test("that are small are kept, and rendered again when a member changed", async 
 });
 
 for (const path of ["/meshes/default/dataplanes", "/meshes/default/dataplanes+insights"]) {
-  test(`come page by page to who asks, each with the next one: ${path}`, async () => {
+  test(`are paged on request, each page with a link to the next: ${path}`, async () => {
     const api = await filled(25);
     const seen: string[] = [];
     let target: string | null | undefined = `${path}?size=10&tag=service:backend`;
@@ -85,7 +85,7 @@ for (const path of ["/meshes/default/dataplanes", "/meshes/default/dataplanes+in
     assert.equal([exact.items.length, exact.next], [25, null]);
   });
 
-  test(`say which parameter of a page can't be: ${path}`, async () => {
+  test(`name an invalid parameter of a page: ${path}`, async () => {
     const api = await filled(0);
     for (const [query, field] of [
       ["size=0", "size"],

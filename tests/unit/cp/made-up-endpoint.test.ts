@@ -19,8 +19,8 @@ import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 import { silent } from "./stage.js";
 
-/** Endpoints that only this file knows: all that the API does with them comes from the table. */
-const test = suite("an endpoint that was just put into the table");
+/** Endpoints that only this file knows: everything that the API does with them comes from the table. */
+const test = suite("a newly added endpoint");
 
 const weather = ({ store }: ReadContext) => [
   reads({
@@ -99,7 +99,7 @@ async function serve({ readOnly = false, layers = local } = {}) {
   });
   servers.push(server);
   const url = `http://127.0.0.1:${server.port}`;
-  /** By node:http: fetch sets some headers itself, and drops an Origin. */
+  /** Uses node:http, because fetch sets some headers itself and drops an Origin. */
   const ask = (method: string, path: string, headers: OutgoingHttpHeaders = {}) =>
     new Promise<{ status: number | undefined; text: string; header: (name: string) => unknown }>((resolve, reject) => {
       const outgoing = httpRequest(`${url}${path}`, { method, headers, agent: false }, (response) => {
@@ -116,7 +116,7 @@ async function serve({ readOnly = false, layers = local } = {}) {
   return { ask, store, url };
 }
 
-test("answers GET and HEAD over a socket, and only with what its client takes", async () => {
+test("answers GET and HEAD over a socket, and only with a media type that its client accepts", async () => {
   const { ask } = await serve();
   const { status, text } = await ask("GET", "/meshes/a%20b/weather/");
   assert.equal([status, JSON.parse(text)], [200, { mesh: "a b", outlook: "calm" }]);
@@ -126,7 +126,7 @@ test("answers GET and HEAD over a socket, and only with what its client takes", 
   assert.is((await ask("GET", "/wind", { accept: "application/json" })).status, 406);
 });
 
-test("is named where its path or its method is missed", async () => {
+test("is suggested for a similar path, and listed for another method", async () => {
   const { ask } = await serve();
   assert.match((await ask("GET", "/meshes/m/wether")).text, /did you mean \\"\/meshes\/m\/weather\\"/);
   assert.match((await ask("GET", "/wnid")).text, /did you mean \\"\/wind\\"/);
@@ -136,7 +136,7 @@ test("is named where its path or its method is missed", async () => {
   assert.equal([other.status, other.header("allow")], [405, "PATCH"]);
 });
 
-test("needs its access: one that writes is for this machine, and no other site's page", async () => {
+test("enforces its access: a writing one is for this machine, and not for cross-site requests", async () => {
   const { ask, store } = await serve();
   const path = "/meshes/m/weather/rain";
   const forwarded = await ask("PATCH", path, { "x-forwarded-for": "192.0.2.1" });
@@ -151,7 +151,7 @@ test("needs its access: one that writes is for this machine, and no other site's
   assert.equal([refused.status, refused.header("allow")], [405, ""]);
 });
 
-test("is part of what other sites may do, and its failures have its title", async () => {
+test("is part of CORS, and its failures have its title", async () => {
   const { ask } = await serve();
   const origin = "http://ui.example";
   const preflight = await ask("OPTIONS", "/meshes/m/weather/rain", { origin });
@@ -166,7 +166,7 @@ test("is part of what other sites may do, and its failures have its title", asyn
   );
 });
 
-test("may go on for as long as its client reads", async () => {
+test("may stay open for as long as its client reads", async () => {
   const { url } = await serve();
   const leaving = new AbortController();
   const answer = await fetch(`${url}/wind`, { headers: { accept: "text/event-stream" }, signal: leaving.signal });
@@ -179,7 +179,7 @@ test("may go on for as long as its client reads", async () => {
   await eventually("nobody blows any more", () => gusts.size === 0);
 });
 
-test("is guarded and recorded by layers that know what was asked for and what became of it", async () => {
+test("is guarded and recorded by layers that see the request and its result", async () => {
   const records: string[] = [];
   const record: EndpointLayer = (handler) => async (call) => {
     const reply = await handler(call);
@@ -209,12 +209,12 @@ test("is guarded and recorded by layers that know what was asked for and what be
   ]);
 });
 
-/** True when a store of this kind can be read and nothing else: the type checker says so, before any test runs. */
+/** True if a store of this type can only be read; the type checker verifies this before any test runs. */
 type OnlyReads<Kind> = [Exclude<keyof Kind, "get" | "getAll" | "list">] extends [never] ? true : false;
 const contextReads: OnlyReads<ReadContext["store"]> = true;
 const storeReads: OnlyReads<Store> = false;
 
-test("changes nothing by GET, nor does any other one: they have nothing to do it with", async () => {
+test("cannot change anything by GET, nor can any other one: their context is read-only", async () => {
   assert.equal([contextReads, storeReads], [true, false]);
   const store = createMemoryStore(registry);
   for (const type of ["Mesh", "Dataplane"]) await store.create({ type, mesh: "m", name: "m", spec: {} });
@@ -237,7 +237,7 @@ test("changes nothing by GET, nor does any other one: they have nothing to do it
     assert.ok([200, 400, 404].includes(status), `${path} ${status}`);
   }
   assert.ok(endpoints.length > 25, `${endpoints.length} endpoints`);
-  // `GET /status` has the store try a write and take it back.
+  // `GET /status` has the store try a write and roll it back.
   assert.equal([...used].sort(), ["get", "list", "tryWrite"]);
 });
 

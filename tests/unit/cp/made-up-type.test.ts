@@ -6,8 +6,8 @@ import { type Infer, object } from "../../../src/resources/schema.js";
 import { suite } from "../../support/suite.js";
 import { fields, stage } from "./stage.js";
 
-/** A type that only this file knows: everything the API does with types comes from the registry. */
-const test = suite("a type of resource that was just registered");
+/** A type that only this file knows: everything that the API does with types comes from the registry. */
+const test = suite("a newly registered resource type");
 
 const schema = object({ colour: text() });
 const painting = resourceType<Infer<typeof schema>>({
@@ -21,7 +21,7 @@ const painting = resourceType<Infer<typeof schema>>({
 const gallery = resourceType<Infer<typeof schema>>({ name: "Gallery", path: "galleries", scope: "global", schema });
 const types = createRegistry([...registry.types, painting, gallery]);
 
-test("has its routes, aliases, defaults, rules and deletion", async () => {
+test("has routes, aliases, defaults, validation and deletion", async () => {
   const api = await stage({ registry: types });
   const path = "/meshes/default/paintings/p";
   assert.is((await api.put(path, { type: "Painting", mesh: "default", name: "p" })).status, 201);
@@ -35,7 +35,7 @@ test("has its routes, aliases, defaults, rules and deletion", async () => {
   assert.is((await api.get(path)).status, 404);
 });
 
-test("can belong to no mesh", async () => {
+test("may be global", async () => {
   const api = await stage({ registry: types });
   assert.is((await api.put("/galleries/g", { type: "Gallery", name: "g", colour: "red" })).status, 201);
   assert.equal((await api.get("/galleries")).json, { items: [{ type: "Gallery", name: "g", colour: "red" }] });

@@ -5,14 +5,14 @@ import { createSemaphore, type Semaphore } from "../../../src/lib/semaphore.js";
 import { suite } from "../../support/suite.js";
 import { stage } from "./stage.js";
 
-const test = suite("log formats at the API's door");
+const test = suite("log formats checked by the API");
 
 const file = { path: "/tmp/a.log" };
 const mesh = (...formats: readonly string[]) => ({
   logging: { backends: formats.map((format, index) => ({ name: `b${index}`, format, file })) },
 });
 
-test("without an Envoy to ask, an unknown operator is refused with its place and the one that was meant", async () => {
+test("without an Envoy, an unknown operator is rejected with its position and a suggestion", async () => {
   const api = await stage();
   const answer = await api.put("/meshes/m", { type: "Mesh", name: "m", ...mesh("fine %DURATION%", "took %DURATON%") });
   assert.is(answer.status, 400);
@@ -25,7 +25,7 @@ test("without an Envoy to ask, an unknown operator is refused with its place and
   assert.is((await api.get("/meshes/m")).status, 404);
 });
 
-/** An Envoy that refuses formats with any of these words in them. */
+/** An Envoy that rejects formats with any of these words. */
 function refusing(...words: readonly string[]) {
   let asked = 0;
   const envoy: BundledEnvoy = {
@@ -44,13 +44,13 @@ const semaphore = createSemaphore(1, 1);
 const check = async (envoy: BundledEnvoy | undefined, spec: object, given: Semaphore = semaphore) =>
   (await meshCheck(envoy, given)(spec)).map(({ field, message }) => `${field}: ${message}`);
 
-test("what Envoy takes is fine, also what we don't know; one question is enough", async () => {
+test("what Envoy accepts is valid, even if unknown to us; one run is enough", async () => {
   const { envoy, asked } = refusing("NOPE");
   assert.equal(await check(envoy, mesh("%DURATION%", "%OF_TOMORROW%", "%KUMA_SOURCE_SERVICE%")), []);
   assert.is(asked(), 1);
 });
 
-test("what Envoy refuses is refused: with its place when we don't know it, else in Envoy's words", async () => {
+test("what Envoy rejects is rejected: with its position if unknown to us, else with Envoy's error", async () => {
   const { envoy } = refusing("NOPE", "CEL");
   assert.equal(await check(envoy, mesh("%DURATION%", "a %NOPE%")), [
     'logging.backends[1].format: unknown operator "%NOPE%" (at character 3)',
@@ -60,7 +60,7 @@ test("what Envoy refuses is refused: with its place when we don't know it, else 
   ]);
 });
 
-test("a mesh without a format of its own asks nobody", async () => {
+test("a mesh without a custom format does not run Envoy", async () => {
   const { envoy, asked } = refusing("question");
   for (const spec of [{}, { logging: {} }, mesh(""), { logging: { backends: [{ name: "b", file }] } }]) {
     assert.equal(await check(envoy, spec), []);
@@ -68,7 +68,7 @@ test("a mesh without a format of its own asks nobody", async () => {
   assert.is(asked(), 0);
 });
 
-test("while too many are being asked, and where no Envoy runs, what we know decides", async () => {
+test("under too much load, and where no Envoy runs, the known operators decide", async () => {
   const { envoy } = refusing();
   const busy: Semaphore = async () => undefined;
   assert.is((await check(envoy, mesh("%NOPE%"), busy)).length, 1);

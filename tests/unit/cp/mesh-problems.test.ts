@@ -6,7 +6,7 @@ import type { Stored } from "../../../src/store/store.js";
 import { dataplane, meshRecord, meshViewOf, permission, stored } from "../../support/mesh-view.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what is wrong in a mesh");
+const test = suite("problems in a mesh");
 
 const now = new Date("2026-10-01T10:00:00Z");
 
@@ -50,18 +50,18 @@ const web = proxy("web-1", "web", "redis");
 const redis = proxy("redis-1", "redis");
 const allowed = permit("p", "web", "redis");
 
-test("a mesh in which all is well", () => {
+test("a mesh without problems", () => {
   assert.equal(look([meshRecord(), web, redis, allowed]), { mesh: "m", problems: [], complete: true });
   assert.equal(look([meshRecord(false)]).problems, []);
 });
 
-test("an outbound to a service that nobody offers", () => {
+test("an outbound to a service without an inbound", () => {
   assert.equal(told([meshRecord(false), proxy("a", "a", "redsi"), redis]), [
     'no-endpoint: no dataplane offers "redsi"',
   ]);
 });
 
-test("an outbound that no permission allows, once however many instances have it, and only while mTLS is on", () => {
+test("an outbound that no permission allows, once for any number of instances, and only while mTLS is enabled", () => {
   const resources = [web, proxy("web-2", "web", "redis"), redis];
   assert.equal(told([meshRecord(), ...resources]), [
     'not-permitted: no TrafficPermission allows "web" to connect to "redis"',
@@ -69,7 +69,7 @@ test("an outbound that no permission allows, once however many instances have it
   assert.equal(told([meshRecord(false), ...resources]), []);
 });
 
-test("a route that sends nowhere, or to an instance that is not there", () => {
+test("a route that sends nowhere, or to a missing instance", () => {
   const route = (...conf: readonly object[]) =>
     stored("TrafficRoute", "r", { sources: select("web"), destinations: select("redis"), conf });
   assert.match(
@@ -82,7 +82,7 @@ test("a route that sends nowhere, or to an instance that is not there", () => {
   );
 });
 
-test("a dataplane that offers nothing because of an interface that can't be read, wanted or not", () => {
+test("a dataplane without inbounds because of an invalid interface, used or not", () => {
   const broken = dataplane("b", {
     inbound: [
       { interface: "10.1.0.1:9000:80", tags: { service: "b" } },
@@ -95,7 +95,7 @@ test("a dataplane that offers nothing because of an interface that can't be read
   assert.equal(both.filter((one) => one === expected).length, 1, "once");
 });
 
-test("an Envoy that has not taken a certificate since it started, once it has had the time", () => {
+test("an Envoy that has not acknowledged a certificate since it started, after a grace period", () => {
   const bare = observations({ "redis-1": { notAfter: undefined } });
   const resources = [meshRecord(), web, redis, allowed];
   const { problems } = look(resources, { observations: bare });
@@ -116,7 +116,7 @@ test("an Envoy that has not taken a certificate since it started, once it has ha
   }
 });
 
-test("a certificate that can't be renewed, unless another control plane may see to it", () => {
+test("a certificate that can't be renewed, unless another control plane may renew it", () => {
   const resources = [meshRecord(), web, redis, allowed];
   const cut = { hasSecretStream: (name: string) => name !== "redis-1" };
   assert.equal(told(resources, cut), [
@@ -130,7 +130,7 @@ test("a certificate that can't be renewed, unless another control plane may see 
   assert.equal(told(resources, { ...cut, observations: refused }), [], "its token is the reason");
 });
 
-test("a TrafficLog whose backend is not there, or not allowed on the machine", () => {
+test("a TrafficLog whose backend is missing, or not allowed on the machine", () => {
   const logging = (more: object) => stored("Mesh", "m", { logging: more });
   const file = { backends: [{ name: "file", file: { path: "/var/log/x" } }] };
   assert.equal(told([logging(file), web, redis, log("l", "nope")]), [
@@ -147,18 +147,18 @@ test("a TrafficLog whose backend is not there, or not allowed on the machine", (
   );
 });
 
-test("a policy that concerns nobody", () => {
+test("a policy that matches nothing", () => {
   assert.equal(told([meshRecord(), web, redis, allowed, permit("typo", "wep", "redis")]), [
     'idle-policy: TrafficPermission "typo" concerns no dataplane: no dataplane has service=wep',
   ]);
 });
 
-test("what the insights tell of one dataplane is not told again", () => {
+test("problems of one dataplane from its insight are not repeated", () => {
   const offline = observations({ "redis-1": { online: false }, "web-1": { refusal: "no token" } });
   assert.equal(told([meshRecord(), web, redis, allowed], { observations: offline }), []);
 });
 
-test("of a mesh with more pairs than are looked at, some are, and that is said", () => {
+test("of a mesh with too many pairs are incomplete, which is reported", () => {
   const many = Array.from({ length: 20 }, (_, index) => proxy(`p-${index}`, `s-${index}`, "nobody"));
   const { problems, complete } = look([meshRecord(), ...many], { mostPairs: 5 });
   assert.is(complete, false);

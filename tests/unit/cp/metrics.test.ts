@@ -25,7 +25,7 @@ const sample = (text: string, line: string): number | undefined => {
 const cds = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const at = (milliseconds: number) => new Date(Date.parse("2026-01-01T00:00:00Z") + milliseconds);
 
-test("the event loop's delays are those beyond the pause between two looks at it", async () => {
+test("event loop delays exclude the sampling interval", async () => {
   const looks = createHistogram();
   assert.equal(eventLoopLags(looks, 100), { max: 0, p50: 0, p90: 0, p99: 0 });
   for (let look = 0; look < 95; look++) looks.record(100_000_000);
@@ -96,7 +96,7 @@ test("streams are looked up when somebody asks", async () => {
   assert.is(sample(text, "sds_streams_active"), 2);
 });
 
-test("a measured store does what the store does, and tells of each operation, refused ones too", async () => {
+test("a measured store behaves like the store, and measures each operation, failed ones too", async () => {
   const operations: string[] = [];
   const conflicts: string[] = [];
   const store = measuredStore(createMemoryStore(registry), {
@@ -134,7 +134,7 @@ test("a measured store does what the store does, and tells of each operation, re
   ]);
 });
 
-test("two observers hear everything", () => {
+test("two combined observers receive every event", () => {
   const heard: string[] = [];
   const named = (name: string): StreamObserver => ({
     opened: () => void heard.push(`${name} opened`),

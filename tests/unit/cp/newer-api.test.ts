@@ -20,7 +20,7 @@ const template = (name: string, more: object, version = 1) => {
 const plain = template("plain", {});
 const demanding = (version = 1) => template("demanding", { ofTomorrow: 1 }, version);
 
-/** A feed of mesh `m`, and an Envoy whose API comes when the test gives it. */
+/** A feed of mesh `m`, and an Envoy whose API is available when the test provides it. */
 function open(...resources: readonly Stored[]) {
   const stage = build(...resources);
   return { ...stage, started: stage.api.start() };
@@ -62,7 +62,7 @@ function build(...resources: readonly Stored[]) {
       present = view(now);
       for (const listener of listeners) listener("m", touched);
     },
-    /** Answers the question that was asked first. */
+    /** Answers the oldest request. */
     async answer(given: EnvoyApi | undefined) {
       asked.shift()?.(given);
       await new Promise((resolve) => setImmediate(resolve));
@@ -99,7 +99,7 @@ test("what is stored already is waited for before anything is served", async () 
   assert.is(api.current, given);
 });
 
-test("a template that arrives holds its mesh until the API is there; then all of the mesh is told", async () => {
+test("delays the mesh of a new template until it is loaded; then the whole mesh is announced", async () => {
   const { api, answer, ready, change, heard, touched } = open(plain);
   change(plain, demanding());
   assert.equal(heard, [touched], "what touched whom is passed on as it was");
@@ -111,7 +111,7 @@ test("a template that arrives holds its mesh until the API is there; then all of
   assert.is(heard[1]?.everyone, true);
 });
 
-test("without an Envoy the mesh goes on without what nobody can read", async () => {
+test("without an Envoy the mesh continues without the unreadable resources", async () => {
   const { api, answer, ready, change, heard } = open();
   change(demanding());
   await answer(undefined);
@@ -120,7 +120,7 @@ test("without an Envoy the mesh goes on without what nobody can read", async () 
   assert.is(heard.length, 2);
 });
 
-test("Envoy is asked again for a template that is new, as it may have been replaced, and for no other change", async () => {
+test("is requested again for a new template, as Envoy may have been replaced, and for no other change", async () => {
   const { answer, asked, ready, change, api } = open();
   const first = demanding();
   change(first);
@@ -134,7 +134,7 @@ test("Envoy is asked again for a template that is new, as it may have been repla
   assert.is(api.current?.label, "Envoy 9.9");
 });
 
-test("who stops listening hears nothing more", async () => {
+test("is not announced to a removed listener", async () => {
   const { answer, change, heard, unlisten } = open();
   unlisten();
   change(demanding());

@@ -5,7 +5,7 @@ import { stage } from "./stage.js";
 
 const test = suite("the overview of Dataplanes");
 
-test("tells a Dataplane that never connected by what is missing", async () => {
+test("has no insight for a Dataplane that never connected", async () => {
   const api = await stage();
   await api.store.create({ type: "Dataplane", mesh: "default", name: "a", spec: { networking: {} } });
   const overview = { type: "DataplaneOverview", mesh: "default", name: "a", dataplane: { networking: {} } };
@@ -13,7 +13,7 @@ test("tells a Dataplane that never connected by what is missing", async () => {
   assert.equal((await api.get("/meshes/default/dataplanes+insights/a")).json, { ...overview, dataplaneInsight: {} });
 });
 
-test("tells the ports at which applications are down, as long as there are some", async () => {
+test("has the ports at which applications are down, while there are any", async () => {
   const api = await stage();
   for (const name of ["a", "b"]) {
     await api.store.create({ type: "Dataplane", mesh: "default", name, spec: { networking: {} } });
@@ -25,7 +25,7 @@ test("tells the ports at which applications are down, as long as there are some"
   assert.equal(healthOf((await api.get("/meshes/default/dataplanes+insights/b")).json), { down: [80, 443] });
 });
 
-test("is filtered by tags, which one inbound must carry together", async () => {
+test("is filtered by tags, which one inbound must have together", async () => {
   const api = await stage();
   const inbound = [
     { interface: "127.0.0.1:1:2", tags: { service: "web.default.svc:80", version: "1" } },
@@ -47,7 +47,7 @@ test("is filtered by tags, which one inbound must carry together", async () => {
   assert.is(await found("tag=nonsense&other=1"), 1);
 });
 
-test("takes the last of several values for one tag", () => {
+test("uses the last of several values for one tag", () => {
   assert.equal(tagFilter("tag=a:1&tag=b:2&tag=a:3&tag=none"), { a: "3", b: "2" });
 });
 

@@ -17,7 +17,7 @@ const ports: Ports = {
 };
 const servers = ownServers(ports, ["cp.example", "192.0.2.1", "fe80::1%eth0", "2001:db8::1"]);
 
-test("are known by every way to write their machine", () => {
+test("are recognised by every spelling of their machine", () => {
   const own = [
     ...["127.0.0.1", "127.8.8.8", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1", "localhost", "LOCALHOST.", "a.localhost"],
     ...[
@@ -43,7 +43,7 @@ test("are known by every way to write their machine", () => {
 const api = () => stage({ checks: specChecks(() => servers) });
 const causesOf = ({ json }: Answer) => (json as { causes?: { field: string; message: string }[] }).causes ?? [];
 
-test("no inbound may listen on or forward to", async () => {
+test("are forbidden for inbounds to listen on or forward to", async () => {
   const door = await api();
   const put = (...interfaces: string[]) =>
     door.put("/meshes/default/dataplanes/d", {
@@ -122,7 +122,7 @@ const leading: readonly [what: string, resource: object, field: RegExp][] = [
 ];
 
 for (const [what, resource, message] of leading) {
-  test(`no raw resource may lead to: ${what}`, async () => {
+  test(`are forbidden for raw resources: ${what}`, async () => {
     const door = await api();
     const put = (text: string) =>
       door.put("/meshes/default/proxytemplates/t", {

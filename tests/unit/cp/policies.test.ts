@@ -15,7 +15,7 @@ async function roundTrip(api: Stage, path: string, body: object): Promise<void> 
   await api.delete(`/meshes/default/${path}/x`);
 }
 
-test("come back in the form they were written: flat or with rules, flat or nested", async () => {
+test("are returned in the form in which they were written: flat or with rules, flat or nested", async () => {
   const api = await stage();
   const flat = { sources: web, destinations: web };
   await roundTrip(api, "traffic-permissions", named("TrafficPermission", flat));
@@ -33,7 +33,7 @@ test("come back in the form they were written: flat or with rules, flat or neste
   await roundTrip(api, "healthchecks", named("HealthCheck", { ...flat, conf: { passiveChecks } }));
 });
 
-test("are refused with the path of what is wrong in them", async () => {
+test("are rejected with the path of each error", async () => {
   const api = await stage();
   const causes = async (path: string, body: object) => fields(await api.put(`/meshes/default/${path}/x`, body));
   const rules = [{ sources: from({ version: "1" }), destinations: web }];
@@ -49,7 +49,7 @@ test("are refused with the path of what is wrong in them", async () => {
   assert.equal(await causes("health-checks", named("HealthCheck", { sources: web, destinations: web })), ["conf"]);
 });
 
-test("are warned of in a header that every client can read, whatever their tags are called", async () => {
+test("cause warnings in a header that every client can read, whatever their tags are called", async () => {
   const api = await stage();
   for (const [key, told] of [
     ["version", String.raw`\"version\"`],
@@ -67,7 +67,7 @@ test("are warned of in a header that every client can read, whatever their tags 
   }
 });
 
-test("all go with their mesh", async () => {
+test("are deleted with their mesh", async () => {
   const api = await stage();
   await api.put("/meshes/default/traffic-logs/x", named("TrafficLog", { sources: web, destinations: web }));
   assert.is((await api.delete("/meshes/default")).status, 200);

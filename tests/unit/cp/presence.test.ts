@@ -16,7 +16,7 @@ const open = (controlPlaneInstanceId: string, second: number) => ({
   connectTime: time(second),
 });
 
-/** What is answered with these recorded subscriptions, and with others once the answer was waited for. */
+/** The result for these recorded subscriptions, and for others after the wait. */
 async function since(recorded: readonly object[], here: readonly Date[] = [], later = recorded) {
   const store = createMemoryStore(registry);
   const created = await store.create({ ...key, spec: { subscriptions: recorded } });
@@ -36,18 +36,18 @@ async function since(recorded: readonly object[], here: readonly Date[] = [], la
   return (await presence.connectedSince(proxy))?.toISOString();
 }
 
-test("an open stream here says it at once, and no record of ours says otherwise", async () => {
+test("an open stream here is enough, and our own records don't matter", async () => {
   assert.is(await since([], [new Date(time(1)), new Date(time(2))]), new Date(time(1)).toISOString());
   assert.is(await since([open("cp-1", 3)]), undefined, "a record of a stream that ended here is only late");
 });
 
-test("the oldest open stream with another instance counts while that instance lives", async () => {
+test("the oldest open stream with another instance counts while that instance is alive", async () => {
   assert.is(await since([open("cp-2", 5), open("cp-2", 4)]), new Date(time(4)).toISOString());
   assert.is(await since([open("cp-gone", 4)]), undefined);
   assert.is(await since([{ ...open("cp-2", 4), disconnectTime: time(5) }]), undefined);
 });
 
-test("a kuma-dp that is restarted is not told of its own stream with another instance that has just ended", async () => {
+test("a restarted kuma-dp gets no warning about its own stream with another instance that has just ended", async () => {
   assert.is(await since([open("cp-2", 4)], [], [{ ...open("cp-2", 4), disconnectTime: time(5) }]), undefined);
 });
 

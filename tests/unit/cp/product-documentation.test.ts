@@ -10,7 +10,7 @@ import { authorityOptions } from "../../support/authorities.js";
 import { suite } from "../../support/suite.js";
 import { silent } from "./stage.js";
 
-/** Each example of the product documentation's HTTP API, sent as printed, is answered as printed. */
+/** Sends each example of the product documentation's HTTP API as printed, and expects the response as printed. */
 const test = suite("the examples of the product documentation");
 
 const fixture = (name: string) =>
@@ -53,7 +53,7 @@ async function curl(method: string, path: string, data?: string) {
   return { status: response.status, json: text === "" ? undefined : (JSON.parse(text) as unknown) };
 }
 
-/** Create, update, get and list, as each section has them. */
+/** Create, update, get and list, as in each section. */
 async function lives(path: string, collection: string, one: string, all: string): Promise<void> {
   assert.equal(await curl("PUT", path, fixture(one)), { status: 201, json: undefined });
   assert.equal(await curl("PUT", path, fixture(one)), { status: 200, json: undefined });

@@ -6,16 +6,16 @@ import { createMemoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/store.js";
 import { silent } from "./stage.js";
 
-/** A time by its second, as tests tell it. */
+/** A time by its second. */
 export const at = (second: number) => new Date(Date.UTC(2019, 9, 24, 14, 4, second, 820));
 
 const never = 2 ** 30;
 
 export interface RecordingOptions {
-  /** Default: only the test flushes. */
+  /** Default: only explicit flushes. */
   readonly flushIntervalMs?: number;
   readonly mostPerInterval?: number;
-  /** The store as the recorder sees it. */
+  /** The store that the recorder uses. */
   readonly store?: (inner: Store) => Store;
 }
 

@@ -39,14 +39,14 @@ interface Options {
   readonly mtls?: boolean;
   readonly store?: Store;
   readonly time?: FakeTime;
-  /** What of the store is different for the rotations. */
+  /** Overrides of the store for the rotations. */
   readonly interfere?: (inner: Store) => Partial<Store>;
   readonly options?: Partial<RotationOptions>;
   /** Default: true. */
   readonly started?: boolean;
 }
 
-/** The roots that a proxy acknowledged last: those of now, other ones, or none. */
+/** The roots that a proxy last acknowledged: the current ones, other ones, or none. */
 type Trust = "new" | "old" | "none";
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -55,7 +55,7 @@ test.after.each(() => {
   for (const close of closing.splice(0)) close();
 });
 
-/** An instance for mesh `m`, which has an authority and the dataplanes p and q, neither of which was ever connected. */
+/** An instance for mesh `m`, with an authority and the dataplanes p and q, which were never connected. */
 async function open({
   mtls = true,
   store = createMemoryStore(registry),
@@ -94,7 +94,7 @@ async function open({
 
   const read = async () => (await store.get(key)) as Stored<Secret>;
   const document = async () => decodeDocument((await read()).spec.value ?? "");
-  /** Changes the store and waits until the rotations have heard of it. */
+  /** Changes the store and waits until the rotations were notified. */
   async function after<T>(change: () => Promise<T>): Promise<T> {
     const before = heard;
     const result = await change();
@@ -107,14 +107,14 @@ async function open({
     if (found === undefined) throw new Error("there is no mesh m");
     return found;
   }
-  /** The version by which the roots of now are known. */
+  /** The version of the current roots. */
   function version(): string {
     const mesh = feed.view().get("m");
     const state = mesh && authorities.authority(mesh);
     if (state?.kind !== "ready") throw new Error("the authority is not ready");
     return bundleVersion(state);
   }
-  /** Writes what the control planes know of a proxy. */
+  /** Writes the insight of a proxy. */
   async function insight(name: string, spec: DataplaneInsight, mesh = "m"): Promise<void> {
     const about = { type: "DataplaneInsight", mesh, name };
     const present = await store.get(about);
@@ -148,7 +148,7 @@ async function open({
     connected: (name: string, trust: Trust = "old") =>
       insight(name, { subscriptions: [{ id: name }], ...trusting(trust, version()) }),
     forgotten: (name: string) => store.delete({ type: "DataplaneInsight", mesh: "m", name }),
-    /** Lets time pass, with a look at the insights whenever one is due. */
+    /** Advances the time, with a read of the insights whenever one is due. */
     async pass(milliseconds: number) {
       for (let left = milliseconds; left > 0; left -= second) {
         time.pass(Math.min(left, second));
@@ -165,7 +165,7 @@ function trusting(trust: Trust, version: string): { readonly mTLS?: MtlsInsight 
   return { mTLS: { trustedRoots: trust === "new" ? version : "another version" } };
 }
 
-test("goes its whole way by itself: the new root is trusted, signs, and after the last old certificate is alone", async () => {
+test("completes by itself: the new root is trusted, then signs, and after the last old certificate is the only one", async () => {
   const stage = await open();
   const before = await stage.status();
   assert.equal([before.state, before.roots.length, before.roots[0]?.signing], ["active", 1, true]);
@@ -221,7 +221,7 @@ const subscriptions = (streams: Streams, now: number) =>
     ...(stream === "open" ? {} : { disconnectTime: new Date(now - stream).toISOString() }),
   }));
 
-/** What is known of proxy p, and whether the rotation waits for it. */
+/** The insight of proxy p, and whether the rotation waits for it. */
 const waits: readonly (readonly [title: string, streams: Streams, trust: Trust, waited: boolean])[] = [
   ["that was never connected", [], "none", false],
   ["that trusts the new root", ["open"], "new", false],
@@ -242,7 +242,7 @@ const waits: readonly (readonly [title: string, streams: Streams, trust: Trust, 
 for (const [title, streams, trust, waited] of waits) {
   test(`${waited ? "waits for" : "does not wait for"} a proxy ${title}`, async () => {
     const stage = await open();
-    // Somebody who is waited for while the stage is set.
+    // A proxy to wait for during the setup.
     await stage.connected("q");
     await stage.begin();
     assert.equal(await stage.waitingFor(), ["q"]);
@@ -289,7 +289,7 @@ for (const [title, act, waited] of others) {
   });
 }
 
-test("goes on within a second of the last acknowledgement, whatever the others did before", async () => {
+test("continues within a second of the last acknowledgement, whatever the others did before", async () => {
   const stage = await open();
   for (const name of ["p", "q"]) await stage.connected(name);
   await stage.begin();
@@ -307,7 +307,7 @@ test("goes on within a second of the last acknowledgement, whatever the others d
   assert.is(await stage.state(), "retiring");
 });
 
-test("goes on a minute after the last proxy that it waits for left, without anything else happening", async () => {
+test("continues a minute after the last proxy that it waits for disconnected, without any other event", async () => {
   const stage = await open();
   await stage.connected("p");
   await stage.begin();
@@ -319,7 +319,7 @@ test("goes on a minute after the last proxy that it waits for left, without anyt
   assert.is(await stage.state(), "retiring");
 });
 
-test("goes on when the Dataplane that it waits for is deleted, and when mTLS is switched off", async () => {
+test("continues when the Dataplane that it waits for is deleted, and when mTLS is disabled", async () => {
   for (const change of [
     (store: Store) => store.delete({ type: "Dataplane", mesh: "m", name: "p" }),
     (store: Store) => store.update(meshRecord(false), versionOf(1)),
@@ -333,7 +333,7 @@ test("goes on when the Dataplane that it waits for is deleted, and when mTLS is 
   }
 });
 
-test("with mTLS off nobody is waited for", async () => {
+test("does not wait for any proxy while mTLS is disabled", async () => {
   const stage = await open({ mtls: false });
   await stage.connected("p");
   const answer = await stage.rotations.rotate("m");
@@ -341,7 +341,7 @@ test("with mTLS off nobody is waited for", async () => {
   await stage.is("retiring");
 });
 
-test("a second request shows how far it is and begins nothing", async () => {
+test("a second request returns its state and begins nothing", async () => {
   const stage = await open();
   await stage.connected("p");
   await stage.begin();
@@ -357,7 +357,7 @@ test("a second request shows how far it is and begins nothing", async () => {
   assert.is((await stage.document()).roots.length, 2);
 });
 
-test("of two requests at once one begins, and the other hears of the conflict, also at another instance", async () => {
+test("one of two concurrent requests begins, and the other gets a conflict, also at another instance", async () => {
   const stage = await open();
   const other = await open({ store: stage.store, time: stage.time });
   await stage.connected("p");
@@ -373,7 +373,7 @@ test("of two requests at once one begins, and the other hears of the conflict, a
   }
 });
 
-/** What two control planes over one store record of their own proxies. */
+/** Records of two control planes over one store about their own proxies. */
 function createRecorders(store: Store) {
   const running = new Set(["one", "two"]);
   return [...running].map((own) => {
@@ -384,7 +384,7 @@ function createRecorders(store: Store) {
   });
 }
 
-test("the proxies of every instance are waited for, and one of them takes each step", async () => {
+test("waits for the proxies of every instance, and one instance takes each step", async () => {
   const stage = await open();
   const other = await open({ store: stage.store, time: stage.time });
   const [one, two] = createRecorders(stage.store);
@@ -395,7 +395,7 @@ test("the proxies of every instance are waited for, and one of them takes each s
   ] as const;
   one.opened({ ...p, id: "1", at: new Date(stage.time.now()) });
   two.opened({ ...q, id: "2", at: new Date(stage.time.now()) });
-  // The stream of secrets may be another instance's than the other stream.
+  // A proxy's SDS stream may be with another instance than its ADS stream.
   two.trusting(p, stage.version());
   two.trusting(q, stage.version());
   for (const recorder of [one, two]) await recorder.flush();
@@ -438,7 +438,7 @@ test("a mesh that doesn't exist has no status, and nothing to rotate", async () 
   assert.is(await stage.rotations.rotate("n"), undefined);
 });
 
-test("an authority that can't be used says why, and is left as it is", async () => {
+test("an unusable authority has a reason, and is not changed", async () => {
   const stage = await open();
   const stored = await stage.store.get(key);
   await stage.after(() => stage.store.update({ ...key, spec: { value: "eA==" } }, stored?.version ?? versionOf(0)));
@@ -451,7 +451,7 @@ test("an authority that can't be used says why, and is left as it is", async () 
   assert.is((await stage.rotations.rotate("m"))?.status.reason, "the mesh has no certificate authority");
 });
 
-test("an authority that becomes unusable during its rotation is left alone until it is mended", async () => {
+test("an authority that becomes unusable during its rotation is not changed until it is repaired", async () => {
   const stage = await open();
   await stage.connected("p");
   await stage.begin();
@@ -484,7 +484,7 @@ test("the list has every mesh by name, and no key in it", async () => {
   assert.match(root?.notAfter ?? "", /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 });
 
-test("after a restart a rotation goes on where it was, and what is due by then is done at once", async () => {
+test("after a restart a rotation continues where it was, and takes due steps at once", async () => {
   const stage = await open();
   const root = await createRoot({ mesh: "m", keyType, now: new Date() });
   const switched = new Date(stage.time.now());
@@ -504,7 +504,7 @@ test("after a restart a rotation goes on where it was, and what is due by then i
   assert.is((await last.document()).roots.length, 1);
 });
 
-test("after a restart those that were connected before it are waited for", async () => {
+test("after a restart it waits for proxies that were connected before", async () => {
   const stage = await open();
   await stage.connected("p");
   await stage.begin();
@@ -521,7 +521,7 @@ test("after a restart those that were connected before it are waited for", async
   assert.is(await next.state(), "retiring");
 });
 
-test("notes at the start that certificates live longer than they did, and nothing else", async () => {
+test("records at the start that the validity of certificates is longer than before, and nothing else", async () => {
   const store = createMemoryStore(registry);
   const first = await open({ store });
   await settle();
@@ -539,7 +539,7 @@ test("notes at the start that certificates live longer than they did, and nothin
   assert.is((await shorter.status()).retiresAt, new Date(shorter.time.now() + 3 * day + minute).toISOString());
 });
 
-test("a step that can't be written is tried again after a second, and told unless somebody else was faster", async () => {
+test("a step that can't be written is retried after a second, and logged unless it lost against a concurrent write", async () => {
   for (const [failure, told] of [
     [new StoreError("conflict", key), false],
     [new StoreError("unavailable", key), false],
@@ -550,7 +550,7 @@ test("a step that can't be written is tried again after a second, and told unles
       interfere: (inner) => ({
         async update(...about) {
           writes += 1;
-          // The first is the rotation's beginning.
+          // The first write begins the rotation.
           if (writes === 2) throw failure;
           return inner.update(...about);
         },
@@ -567,7 +567,7 @@ test("a step that can't be written is tried again after a second, and told unles
   }
 });
 
-test("insights that can't be read hold a rotation up, and are read again after a second", async () => {
+test("unreadable insights delay a rotation, and are read again after a second", async () => {
   const failing = { now: false };
   const stage = await open({
     interfere: (inner) => ({
@@ -596,7 +596,7 @@ test("insights that can't be read hold a rotation up, and are read again after a
   assert.is(await stage.state(), "retiring");
 });
 
-/** Lets something wait where it is called until the test lets it go on. */
+/** Blocks its caller until the test releases it. */
 function createGate() {
   let opened: (() => void) | undefined;
   const gate = new Promise<void>((resolve) => {
@@ -615,7 +615,7 @@ function createGate() {
   };
 }
 
-test("a change that comes while a step is being written is looked at right after, and the step done on top of it", async () => {
+test("a change during the write of a step is handled right after, and the step is applied on top of it", async () => {
   const gate = createGate();
   let writes = 0;
   const stage = await open({
@@ -637,7 +637,7 @@ test("a change that comes while a step is being written is looked at right after
   assert.is((await stage.status()).retiresAt, new Date(stage.time.now() + 2 * day + minute).toISOString());
 });
 
-test("a Dataplane that goes while the insights are being read is not waited for", async () => {
+test("does not wait for a Dataplane that is deleted while the insights are read", async () => {
   const gate = createGate();
   const holding = { now: false };
   const stage = await open({
@@ -661,7 +661,7 @@ test("a Dataplane that goes while the insights are being read is not waited for"
   assert.is(await stage.state(), "retiring");
 });
 
-test("once closed it does nothing any more, and no timer runs", async () => {
+test("does nothing once closed, and no timer runs", async () => {
   const stage = await open();
   await stage.connected("p");
   await stage.begin();
@@ -676,7 +676,7 @@ test("once closed it does nothing any more, and no timer runs", async () => {
   assert.is(stage.time.waiting, 0);
 });
 
-test("a rotation waits until insights can have caught up with its beginning, whoever they speak of", async () => {
+test("waits until all insights may have caught up with its beginning", async () => {
   const stage = await open({ options: { insightsLagMs: 20_000 } });
   await stage.after(() => stage.rotations.rotate("m"));
   stage.time.pass(19_000);

@@ -27,7 +27,7 @@ async function refusal(file: string): Promise<string> {
   return (error as UserError).message;
 }
 
-test("is made once, for its owner alone, and then read", async () => {
+test("is created once, readable by its owner only, and then read", async () => {
   const file = path.join(scratch, "token");
   const made = await secretsToken(file, "THE_FILE");
   assert.ok(made.length >= 32);
@@ -42,7 +42,7 @@ test("is read through links, as Kubernetes mounts it", async () => {
   assert.is(await secretsToken(path.join(scratch, "token"), "THE_FILE"), token);
 });
 
-test("is neither made behind a link nor where others could replace it", async () => {
+test("is created neither through a link nor where others could replace it", async () => {
   const file = path.join(scratch, "token");
   fs.symlinkSync(path.join(scratch, "elsewhere"), file);
   assert.match(await refusal(file), "EEXIST");
@@ -58,7 +58,7 @@ test("is neither made behind a link nor where others could replace it", async ()
   assert.ok(await secretsToken(file, "THE_FILE"));
 });
 
-test("is refused when others can read it, and when it is no file", async () => {
+test("is rejected if others can read it, and if it is not a file", async () => {
   const file = path.join(scratch, "token");
   fs.writeFileSync(file, token, { mode: 0o640 });
   assert.match(await refusal(file), /which others than its owner have access to: .* chmod it to 0600/);

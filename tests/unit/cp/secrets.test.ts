@@ -51,7 +51,7 @@ async function ask(method: string, headers: IncomingHttpHeaders, body: unknown =
   return { status: reply.status, text: String(reply.body ?? "") };
 }
 
-test("are given to who knows the token, in the form of files", async () => {
+test("are returned to clients with the token, in the format of files", async () => {
   const { status, text } = await ask("GET", right);
   assert.is(status, 200);
   assert.equal(JSON.parse(text), {
@@ -62,7 +62,7 @@ test("are given to who knows the token, in the form of files", async () => {
   });
 });
 
-test("are given to nobody else, and not to a browser that knows it", async () => {
+test("are returned to nobody else, not even a browser with the token", async () => {
   for (const authorization of [
     "",
     "Bearer",
@@ -84,7 +84,7 @@ test("are given to nobody else, and not to a browser that knows it", async () =>
   assert.is((await store.list(secretType)).length, 2);
 });
 
-test("are written, new ones and others", async () => {
+test("can be created and replaced", async () => {
   assert.is((await ask("PUT", right, { type: "Secret", mesh: "m", name: "builtinca.m", value: "bmV3" })).status, 200);
   assert.is((await ask("PUT", right, { type: "Secret", name: "sds-server-cert", value: "Yw" })).status, 201);
   const value = async (mesh: string, name: string) =>
@@ -93,7 +93,7 @@ test("are written, new ones and others", async () => {
   assert.is(await value("", "sds-server-cert"), "Yw==");
 });
 
-test("that can't be written are refused without being repeated, not in the log either", async () => {
+test("that can't be written are rejected without being repeated, not even in the log", async () => {
   const wrong: [unknown, RegExp][] = [
     ["{", /not valid JSON/],
     [[], /expected an object/],
@@ -112,7 +112,7 @@ test("that can't be written are refused without being repeated, not in the log e
   }
 });
 
-test("are written again after a lost race, and not while the store is away", async () => {
+test("are written again after a lost race, and not while the store is unavailable", async () => {
   let races = 2;
   const racing: Store = {
     ...store,
@@ -127,7 +127,7 @@ test("are written again after a lost race, and not while the store is away", asy
   assert.is((await ask("PUT", right, body, away)).status, 503);
 });
 
-test("open to a token that is made once, for its owner alone", async () => {
+test("are accessible with a token that is created once, readable by its owner only", async () => {
   const file = path.join(directory, "token");
   const made = await secretsToken(file, "SETTING");
   assert.ok(made.length >= 32);
@@ -136,7 +136,7 @@ test("open to a token that is made once, for its owner alone", async () => {
   assert.is(fs.readFileSync(file, "utf8"), `${made}\n`);
 });
 
-test("do not open to a token that others can read, that is none, or that can't be kept", async () => {
+test("are not accessible with a token that others can read, that is invalid, or that can't be stored", async () => {
   const refusal = (file: string) =>
     secretsToken(file, "SETTING").then(
       () => "taken",

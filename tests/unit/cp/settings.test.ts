@@ -22,7 +22,7 @@ function refusal(text: string, env: Record<string, string> = {}): string {
   }
 }
 
-test("come from the defaults, the file and the environment, the later winning", () => {
+test("come from the defaults, the file and the environment, in order of precedence", () => {
   const read = readSettings(file("apiServer: {port: 1, interface: 127.0.0.1}"), { KUMA_API_SERVER_PORT: "2" });
   assert.equal(
     [read.settings.apiPort, read.settings.apiInterface, read.settings.bootstrapPort],
@@ -32,7 +32,7 @@ test("come from the defaults, the file and the environment, the later winning", 
   assert.equal([apiPort, apiInterface, bootstrapPort], ["env KUMA_API_SERVER_PORT", "file", "default"]);
 });
 
-test("are refused together, each by the name it was given under", () => {
+test("are rejected together, each by the name under which it was set", () => {
   const message = refusal("apiserver: {}\nbootstrapServer: {port: x}", { KUMA_API_SERVER_READ_ONLY: "maybe" });
   assert.match(message, /^Invalid configuration: /);
   assert.match(message, /unknown key apiserver; did you mean apiServer\?/);
@@ -40,7 +40,7 @@ test("are refused together, each by the name it was given under", () => {
   assert.match(message, /KUMA_API_SERVER_READ_ONLY is "maybe", but has to be true or false/);
 });
 
-test("say which values they take", () => {
+test("list the accepted values in errors", () => {
   assert.match(refusal("", { KUMA_STORE_TYPE: "bogus" }), /Type should be either memory or postgres$/m);
   assert.match(refusal("", { KUMA_STORE_TYPE: "kubernetes" }), /this version doesn't have yet/);
   assert.match(refusal("", { KUMA_ENVIRONMENT: "kubernetes" }), /this version doesn't have yet/);
@@ -57,7 +57,7 @@ test("say which values they take", () => {
   assert.match(refusal("- a"), /has to be a map/);
 });
 
-test("of certificates and tokens say which values they take", () => {
+test("of certificates and tokens list the accepted values in errors", () => {
   assert.match(refusal("", { KUMA_CA_BUILTIN_KEY_TYPE: "rsa" }), /one of ecdsa-p256, rsa-2048/);
   assert.match(refusal("ca: {builtin: {workloadCertValidity: 0s}}"), /ca\.builtin\.workloadCertValidity is "0s"/);
   assert.match(refusal("ca: {provided: {}}"), /unknown key ca\.provided/);
@@ -66,14 +66,14 @@ test("of certificates and tokens say which values they take", () => {
   assert.is(defaults.workloadCertValidity, 30 * 24 * 3_600_000);
 });
 
-test("that only go together are refused alone", () => {
+test("that require each other are rejected alone", () => {
   const sds = /KUMA_SDS_SERVER_TLS_CERT_FILE and KUMA_SDS_SERVER_TLS_KEY_FILE have to be given together/;
   assert.match(refusal("", { KUMA_SDS_SERVER_TLS_CERT_FILE: "/cert" }), sds);
   assert.match(refusal("sdsServer: {tlsKeyFile: /key}"), sds);
   assert.is(refusal("sdsServer: {tlsCertFile: /cert, tlsKeyFile: /key}"), "accepted");
 });
 
-test("of a public token server are needed when it is enabled", () => {
+test("of a public token server are required if it is enabled", () => {
   const prefix = "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_";
   const complete: Record<string, string> = {
     [`${prefix}INTERFACE`]: "192.0.2.1",
@@ -94,7 +94,7 @@ test("of a public token server are needed when it is enabled", () => {
   assert.match(refusal("", alone), /KUMA_DATAPLANE_TOKEN_SERVER_ENABLED has to be true, because/);
 });
 
-test("have one variable of Kuma's admin server among them, and the others are still without effect", () => {
+test("include one variable of Kuma's admin server, and the others still have no effect", () => {
   const env = { KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED: "false", KUMA_ADMIN_SERVER_LOCAL_PORT: "1" };
   const read = readSettings(undefined, env);
   assert.is(read.settings.tokenServerEnabled, false);
@@ -104,7 +104,7 @@ test("have one variable of Kuma's admin server among them, and the others are st
   assert.is(readSettings(undefined, both).settings.tokenServerEnabled, true);
 });
 
-test("of the database are checked when it is used, and have the names that Kuma's files and PostgreSQL have for them", () => {
+test("of the database are checked if it is used, and accept the names in Kuma's files and in PostgreSQL", () => {
   const use = { KUMA_STORE_TYPE: "postgres" };
   assert.is(readSettings(undefined, use).settings.postgresPort, 15432);
   const wrong = {
@@ -135,7 +135,7 @@ test("of the database are checked when it is used, and have the names that Kuma'
   }
 });
 
-test("of the database without its store are worth a warning", () => {
+test("of the database without its store cause a warning", () => {
   const { warnings } = readSettings(undefined, { KUMA_STORE_POSTGRES_HOST: "db" });
   assert.equal(warnings.length, 1);
   assert.match(warnings[0] ?? "", /KUMA_STORE_POSTGRES_HOST without effect: KUMA_STORE_TYPE is memory, not postgres/);
@@ -148,12 +148,12 @@ test("never show the password of the database", () => {
   }
 });
 
-test("take a Mesh for the start of a new installation", () => {
+test("accept the initial Mesh of a new installation", () => {
   const mesh = { KUMA_DEFAULTS_MESH: "type: Mesh\nname: ignored\nmtls: {enabled: true}" };
   assert.equal(readSettings(undefined, mesh).settings.defaultMesh, { mtls: { enabled: true, ca: { builtin: {} } } });
 });
 
-test("that have no effect here are warnings, and so are variables that mean nothing", () => {
+test("that have no effect cause warnings, and so do unknown variables", () => {
   const env = { KUMA_GUI_SERVER_PORT: "5683", KUMA_REPORTS_ENABLED: "true", KUMA_API_SERVR_PORT: "1", PATH: "/bin" };
   const { warnings } = readSettings(file("adminServer: {local: {port: 1}}\nstore: {kubernetes: {x: 1}}"), env);
   assert.is(warnings.length, 5);
@@ -180,7 +180,7 @@ test("are shown as YAML that reads back the same", () => {
   assert.equal(load(settingsYaml(read)), settingsDocument(read.settings));
 });
 
-test("are shown in a table with where each came from", () => {
+test("are shown in a table with the origin of each", () => {
   const rows = settingsTable(readSettings(undefined, { KUMA_API_SERVER_PORT: "7" }))
     .trimEnd()
     .split("\n");
@@ -190,13 +190,13 @@ test("are shown in a table with where each came from", () => {
   assert.match(port ?? "", /KUMA_API_SERVER_PORT +7 +env KUMA_API_SERVER_PORT$/);
 });
 
-test("stand in the README as the program has them", () => {
+test("are the same in the README as in the program", () => {
   const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
   const [, written] = /<!-- settings -->\n([\s\S]*?)<!-- \/settings -->/.exec(readme) ?? [];
   assert.is(written?.trim(), settingsMarkdown(defaults).trim(), "run: node --import tsx scripts/settings-table.ts");
 });
 
-test("and the limits stand there as the program has them, too", () => {
+test("and limits are the same in the README as in the program", () => {
   const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
   const [, written] = /<!-- limits -->\n([\s\S]*?)<!-- \/limits -->/.exec(readme) ?? [];
   assert.is(written?.trim(), limitsMarkdown().trim(), "run: node --import tsx scripts/settings-table.ts");
@@ -215,13 +215,13 @@ test("never show a secret", () => {
   assert.match(JSON.stringify(document), /"xdsHost":"\*\*\*\*\*"/);
 });
 
-test("that take changes from everyone are worth a warning that says what it means", () => {
+test("that accept changes from everyone cause a warning that explains the consequences", () => {
   assert.is(exposureWarning({ apiAuthnType: "localhost", apiInterface: "0.0.0.0" }), undefined);
   const warning = exposureWarning({ apiAuthnType: "none", apiInterface: "127.0.0.1" }) ?? "";
   assert.match(warning, /KUMA_API_SERVER_AUTHN_TYPE is none: .*run programs on every sidecar's host/);
 });
 
-test("a host that others connect to has one form, and an IPv6 address loses its brackets", () => {
+test("normalize an advertised host, and remove the brackets of an IPv6 address", () => {
   const of = (host: string) =>
     readSettings(undefined, { KUMA_GENERAL_ADVERTISED_HOSTNAME: host, KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST: host })
       .settings;

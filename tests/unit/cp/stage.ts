@@ -14,7 +14,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
-  /** The body as JSON; undefined when it is empty. */
+  /** The body as JSON; undefined if it is empty. */
   readonly json: unknown;
 }
 
@@ -82,7 +82,7 @@ export async function stage(options: Partial<ApiOptions> = {}): Promise<Stage> {
   };
 }
 
-/** A body as the client gets it, however many pieces it comes in. */
+/** The complete body, however many pieces it has. */
 export async function textOf(body: HttpReply["body"]): Promise<string> {
   if (body === undefined || typeof body === "string" || Buffer.isBuffer(body)) return String(body ?? "");
   if (typeof body === "function") throw new Error("a live body has no end");
@@ -91,13 +91,13 @@ export async function textOf(body: HttpReply["body"]): Promise<string> {
   return Buffer.concat(pieces).toString();
 }
 
-/** A Dataplane that is valid. */
+/** A valid Dataplane. */
 export function dataplane(name: string, mesh = "default", service = "backend") {
   const inbound = [{ interface: "127.0.0.1:8000:80", tags: { service } }];
   return { type: "Dataplane", mesh, name, networking: { inbound } };
 }
 
-/** The fields that an answer complains about, in its order. */
+/** The fields in the causes of an error, in order. */
 export const fields = ({ json }: Answer) =>
   ((json as { causes?: { field: string }[] }).causes ?? []).map(({ field }) => field);
 

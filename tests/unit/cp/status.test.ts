@@ -15,7 +15,7 @@ const sdsCertificate = {
   setting: "KUMA_SDS_SERVER_TLS_CERT_FILE",
 };
 
-/** A store whose writes end as the test says, and a clock that stands still. */
+/** A store whose writes have a given result, and a stopped clock. */
 function stage(tryWrite: () => Promise<void>) {
   let [time, writes] = [0, 0];
   const counted = {
@@ -31,7 +31,7 @@ function stage(tryWrite: () => Promise<void>) {
 
 const key = { type: "WriteTest", mesh: "", name: "write-test" };
 
-test("a store that takes a write is writable", async () => {
+test("a store that accepts a write is writable", async () => {
   const { store, sdsCertificate: shown } = await stage(async () => {}).status();
   assert.equal(store, { type: "postgres", writable: true });
   assert.equal(shown, {
@@ -41,7 +41,7 @@ test("a store that takes a write is writable", async () => {
   });
 });
 
-test("the reason of a write that fails is what lies behind the store says", async () => {
+test("the reason of a failed write is the backend's error", async () => {
   for (const [error, reason] of [
     [new StoreError("unavailable", key, new Error("it is a read-only replica")), "it is a read-only replica"],
     [new Error("permission denied for table resources"), "permission denied for table resources"],
@@ -52,7 +52,7 @@ test("the reason of a write that fails is what lies behind the store says", asyn
   }
 });
 
-test("however many ask, the store is tried once in two seconds, and never twice at the same time", async () => {
+test("however many requests there are, the store is checked once in two seconds, and never twice at the same time", async () => {
   let end = () => {};
   const hanging = stage(() => new Promise<void>((resolve) => (end = resolve)));
   const asked = Array.from({ length: 50 }, () => hanging.status());
@@ -75,7 +75,7 @@ test("however many ask, the store is tried once in two seconds, and never twice 
   assert.is(quick.writes(), 2);
 });
 
-test("what went beyond a limit is told for ten minutes, and what only had to wait not at all", async () => {
+test("exceeded limits are shown for ten minutes, and those that only delay are not", async () => {
   const { status, refusals, pass } = stage(async () => {});
   const counted: string[] = [];
   const watched = refusals.watch("xds", { ...uncounted, refused: (limit) => counted.push(limit) });
@@ -96,7 +96,7 @@ test("what went beyond a limit is told for ten minutes, and what only had to wai
   assert.equal((await status()).refusals, []);
 });
 
-test("kumactl reads back what is told, and of anything else what it can", async () => {
+test("kumactl reads back the status, and of anything else what it can", async () => {
   const { status, refusals } = stage(() => Promise.reject(new Error("full")));
   refusals.watch("xds", uncounted).refused("messages");
   assert.equal(readStatus(JSON.parse(JSON.stringify(await status()))), {
@@ -112,7 +112,7 @@ test("kumactl reads back what is told, and of anything else what it can", async 
   });
 });
 
-test("kuma-cp warns of a certificate of the SDS server that has expired or is of the future, and says what to do", () => {
+test("kuma-cp warns of an expired or not yet valid certificate of the SDS server, with a remedy", () => {
   const at = (time: string, setting?: string) => validityWarning({ ...sdsCertificate, setting }, new Date(time));
   assert.is(at("2026-01-01T00:00:00Z"), undefined);
   assert.is(at("2035-12-31T23:59:59Z"), undefined);

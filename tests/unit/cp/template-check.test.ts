@@ -6,7 +6,7 @@ import { createSemaphore } from "../../../src/lib/semaphore.js";
 import { suite } from "../../support/suite.js";
 import { fields, stage, words } from "./stage.js";
 
-const test = suite("raw resources at the API's door");
+const test = suite("raw resources checked by the API");
 
 const cluster = (more: object) =>
   JSON.stringify({ "@type": "type.googleapis.com/envoy.api.v2.Cluster", name: "c", ...more });
@@ -20,7 +20,7 @@ const template = (...resources: readonly string[]) => ({
 
 const path = "/meshes/default/proxytemplates/t";
 
-test("what is wrong is said with its place, in either layout, and nothing is stored", async () => {
+test("errors are reported with their paths, in either layout, and nothing is stored", async () => {
   const api = await stage();
   const { resources, ...rest } = template(cluster({}), cluster({ lodAssignment: {} }), cluster({ type: 1.5 }));
   for (const [prefix, body] of [
@@ -45,21 +45,21 @@ test("what is wrong is said with its place, in either layout, and nothing is sto
   }
 });
 
-test("a dry run says the same", async () => {
+test("a dry run reports the same", async () => {
   const api = await stage();
   const answer = await api.put(`${path}?dry-run=true`, template(cluster({ a: 1 })));
   assert.equal(fields(answer), ["resources[0].resource"]);
   assert.is((await api.put(`${path}?dry-run=true`, template(cluster({})))).status, 201);
 });
 
-test("a template is given back as it was written", async () => {
+test("a template is returned as it was written", async () => {
   const api = await stage();
   const text = "# mine\n'@type': type.googleapis.com/envoy.api.v2.Cluster\nname:   c\n";
   assert.is((await api.put(path, template(text))).status, 201);
   assert.equal((await api.get(path)).json, template(text));
 });
 
-/** An Envoy of which the answers are made up; it has the API that we have, under a newer name. */
+/** An Envoy with made-up answers; it has our API under a newer version. */
 function envoyOf(answers: { api?: EnvoyApi | undefined; refusal?: string | undefined }) {
   const asked: string[] = [];
   const envoy: BundledEnvoy = {
@@ -84,7 +84,7 @@ const check = async (envoy: BundledEnvoy | undefined, text: string, given = sema
     ({ message }) => message,
   );
 
-test("what only a newer Envoy could allow is put to the one beside us", async () => {
+test("what only a newer Envoy could allow is checked by the one beside us", async () => {
   const { envoy, asked } = envoyOf({ api: newer() });
   assert.equal(await check(envoy, cluster({ ofTomorrow: 1 })), [
     "native Envoy resource is not valid: ofTomorrow: unknown field of envoy.config.cluster.v3.Cluster (checked against the API of Envoy 9.9)",
@@ -92,7 +92,7 @@ test("what only a newer Envoy could allow is put to the one beside us", async ()
   assert.equal(asked, []);
 });
 
-test("what its API does not know either is not put to Envoy itself", async () => {
+test("what its API does not know either is not checked by Envoy itself", async () => {
   const { envoy } = envoyOf({
     api: createEnvoyApi("Envoy 0", { $typeName: "google.protobuf.FileDescriptorSet", file: [] }),
   });
@@ -100,7 +100,7 @@ test("what its API does not know either is not put to Envoy itself", async () =>
   assert.match(messages[0] ?? "", "is no resource that Envoy is sent");
 });
 
-test("what is wrong in every version is put to nobody", async () => {
+test("what is invalid in every version is rejected without Envoy", async () => {
   const { envoy, asked } = envoyOf({ api: newer() });
   const messages = await check(envoy, cluster({ ofTomorrow: 1, connectTimeout: 5 }));
   assert.is(messages.length, 2);
@@ -108,14 +108,14 @@ test("what is wrong in every version is put to nobody", async () => {
   assert.equal(asked, []);
 });
 
-test("without an Envoy, or with one whose API can't be read, ours has the last word", async () => {
+test("without an Envoy, or with one whose API can't be read, our API decides", async () => {
   for (const envoy of [undefined, envoyOf({}).envoy]) {
     const [message] = await check(envoy, cluster({ ofTomorrow: 1 }));
     assert.match(message ?? "", /Envoy 1\.31/);
   }
 });
 
-test("while too many are being asked, ours has the last word", async () => {
+test("under too much load, our API decides", async () => {
   const { envoy } = envoyOf({ api: newer() });
   const [message] = await check(envoy, cluster({ ofTomorrow: 1 }), async () => undefined);
   assert.match(message ?? "", /Envoy 1\.31/);

@@ -19,7 +19,7 @@ test.before(async () => {
   key = await ensureSigningKey(createMemoryStore(registry));
 });
 
-/** Status, media type and text of the answer. */
+/** Status, media type and text of the response. */
 async function ask(body: unknown, { method = "POST", path = "/tokens", headers = {} as IncomingHttpHeaders } = {}) {
   const endpoint = tokenEndpoint({
     key,
@@ -43,13 +43,13 @@ test("answers with a token in plain text, whatever the media type of the request
   assert.is((await ask({ name: "a", mesh: "m", validFor: null })).status, 200);
 });
 
-test("lets a token end when asked to", async () => {
+test("issues tokens that expire on request", async () => {
   const { text } = await ask({ name: "a", mesh: "m", validFor: "1h30m" });
   const expires = new Date("2026-03-01T13:30:00Z");
   assert.equal(verifyToken([key], text, now), { kind: "valid", name: "a", mesh: "m", expires });
 });
 
-test("says of a bad request what is wrong with it, the name first", async () => {
+test("explains what is wrong with a bad request, the name first", async () => {
   const cases: [unknown, RegExp][] = [
     ['{"name:" "dp-echo-1", "mesh": "default"}', /^the body is not valid JSON .*expected for example {"name"/],
     ["", /^the body is not valid JSON/],
@@ -79,7 +79,7 @@ test("says of a bad request what is wrong with it, the name first", async () => 
   }
 });
 
-test("takes POST only, on one path, and nothing that a browser sends for another site", async () => {
+test("accepts POST only, on one path, and no cross-site requests from browsers", async () => {
   const body = { name: "a", mesh: "m" };
   for (const method of ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
     assert.is((await ask(body, { method })).status, 405);
@@ -98,7 +98,7 @@ test("takes POST only, on one path, and nothing that a browser sends for another
   }
 });
 
-test("logs for whom it made a token, and not the token", async () => {
+test("logs for whom it issued a token, and not the token", async () => {
   logged.length = 0;
   const { text } = await ask({ name: "audited", mesh: "m" });
   assert.is(logged.length, 1);

@@ -34,7 +34,7 @@ const withValue = (value: unknown): Stored<Secret> => ({
   spec: value === undefined ? {} : { value: Buffer.from(JSON.stringify(value)).toString("base64") },
 });
 
-test("a mesh gets one authority, whoever asks for it how often", async () => {
+test("a mesh gets one authority, however often and by whomever it is requested", async () => {
   const store = createMemoryStore(registry);
   const instances = Array.from({ length: 8 }, () => open(store).authorities);
   const made = await Promise.all(instances.map((authorities) => authorities.ensure("demo")));
@@ -70,7 +70,7 @@ for (const keyType of keyTypes) {
   });
 }
 
-test("the authority is read once for as long as its Secret stays as it is", async () => {
+test("the authority is read once until its Secret changes", async () => {
   const { store, authorities } = open();
   await authorities.ensure("demo");
   const stored = await secretOf(store);
@@ -80,7 +80,7 @@ test("the authority is read once for as long as its Secret stays as it is", asyn
   assert.is.not(authorities.authority({ name: "demo", authority: again as Stored<Secret> }), state);
 });
 
-test("a mesh without an authority, and one whose authority can't be used, say why; the latter once in the log", async () => {
+test("a missing authority and an unusable one have a reason; the latter is logged once", async () => {
   const { authorities, logged } = open();
   assert.equal(authorities.authority({ name: "demo", authority: undefined }), {
     kind: "unusable",
@@ -112,7 +112,7 @@ test("a mesh without an authority, and one whose authority can't be used, say wh
   assert.is(authorities.authority({ name: "demo", authority: withValue({ roots: [root] }) }).kind, "ready");
 });
 
-test("an authority is taken back, and it is no error when somebody else did", async () => {
+test("an authority is discarded, and it is no error if it is gone already", async () => {
   const { store, authorities } = open();
   await authorities.ensure("demo");
   await authorities.ensure("other");

@@ -22,7 +22,7 @@ const later = (milliseconds: number) => new Date(now.getTime() + milliseconds).t
 const roots = (document: AuthorityDocument) =>
   document.roots.map(({ cert }) => Buffer.from(cert, "base64").toString().replace("cert of ", "")).join(" ");
 
-test("a new one has one root, in base64, and knows how long certificates live", () => {
+test("a new one has one root, in base64, and the validity of certificates", () => {
   const document = newDocument(root("a"), day);
   assert.is(roots(document), "a");
   assert.equal([document.rotation, document.longestLifeMs], [undefined, day]);
@@ -42,7 +42,7 @@ test("a rotation adds a root that signs once it is switched to, and then leaves 
   assert.equal(Object.keys(retired).sort(), ["longestLifeMs", "roots"]);
 });
 
-test("further roots, which only are trusted, stay trusted in their order until the others retire", () => {
+test("further trusted roots stay trusted in their order until the others retire", () => {
   const document = {
     ...newDocument(root("a"), day),
     roots: ["a", "x", "y"].map((name) => newDocument(root(name), day)).flatMap(({ roots: one }) => one),
@@ -76,7 +76,7 @@ test("one rotation at a time", async () => {
   }
 });
 
-test("the longest life only grows", () => {
+test("the longest validity only grows", () => {
   const document = newDocument(root("a"), day);
   assert.is(withLife(document, day), undefined);
   assert.is(withLife(document, day - 1), undefined);
@@ -85,7 +85,7 @@ test("the longest life only grows", () => {
   assert.is(withLife(bare, 1)?.longestLifeMs, 1);
 });
 
-test("what another version wrote beside is kept through every step", () => {
+test("unknown members of other versions are kept through every step", () => {
   const foreign = { ...newDocument(root("a"), day), later: { x: 1 } } as AuthorityDocument;
   const begun = decodeDocument(encodeDocument(beginRotation(foreign, root("b"), now)));
   const switched = decodeDocument(encodeDocument(switchSigning(begun, day, now)));
@@ -108,7 +108,7 @@ const broken: readonly (readonly [document: object, field: string, problem: stri
 ];
 
 for (const [document, field, problem] of broken) {
-  test(`a document that can't be followed is refused by its place: ${JSON.stringify(document)}`, async () => {
+  test(`an invalid document is rejected with the field: ${JSON.stringify(document)}`, async () => {
     const value = Buffer.from(JSON.stringify({ ...newDocument(root("a"), day), ...document })).toString("base64");
     const { id, message, causes } = await refusal(() => decodeDocument(value));
     assert.is(id, "authority.unusable");

@@ -18,7 +18,7 @@ const now = new Date();
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 const newRoot = (keyType: (typeof keyTypes)[number] = "ecdsa-p256") => createRoot({ mesh: "demo", keyType, now });
 
-test("roots are read with all that is to be known of them, the first one first", async () => {
+test("roots are read with all their properties, in order", async () => {
   const made = await Promise.all(keyTypes.map(newRoot));
   const value = JSON.stringify({ roots: made.map(rootEntry), rotation: { state: "any" } });
   for (const input of [value, Buffer.from(value)]) {
@@ -37,7 +37,7 @@ test("roots are read with all that is to be known of them, the first one first",
   }
 });
 
-test("keys may be PKCS#8, PKCS#1 or SEC1, the last with its parameters in front", async () => {
+test("keys may be PKCS#8, PKCS#1 or SEC1, the last preceded by its parameters", async () => {
   const [ec, rsa] = await Promise.all(keyTypes.map(newRoot));
   assert.ok(ec !== undefined && rsa !== undefined);
   const sec1 = createPrivateKey(ec.key).export({ type: "sec1", format: "pem" }).toString();
@@ -98,7 +98,7 @@ function unusual({ extensions = [basicConstraints({ authority: true })], issuer 
 
 const keyPem = (key: KeyObject) => key.export({ type: "pkcs8", format: "pem" }).toString();
 
-test("every value that is no authority is refused with the place and the reason, and never with a key", async () => {
+test("every invalid value is rejected with the field and the reason, and never with a key", async () => {
   const [good, other] = [await newRoot(), await newRoot()];
   const authority = basicConstraints({ authority: true });
   const encrypted = createPrivateKey(good.key).export({
@@ -169,7 +169,7 @@ test("every value that is no authority is refused with the place and the reason,
   assert.is(readAuthority(secretOf(unusual({ extensions: [authority] }))).roots.length, 1);
 });
 
-test("an error carries no lower-level one, whose text could hold a key", async () => {
+test("an error has no underlying error, whose text could contain a key", async () => {
   const { cause } = await refusal(() => readAuthority("MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg"));
   assert.is(cause, undefined);
 });

@@ -39,7 +39,7 @@ test("every element has the encoding of X.690", () => {
   assert.is(hex(explicit(3, sequence())), "a3023000");
 });
 
-test("what is encoded already is the same inside another element, at every form of length", () => {
+test("an encoded element is the same inside another one, for every form of length", () => {
   for (const length of [0, 1, 127, 128, 255, 256, 65_535, 65_536]) {
     const bytes = Buffer.alloc(length, 0x81);
     for (const element of [octets(bytes), tagged(2, bytes), sequence(octets(bytes)), explicit(3, octets(bytes))]) {
@@ -48,7 +48,7 @@ test("what is encoded already is the same inside another element, at every form 
   }
 });
 
-test("what was written is read", () => {
+test("encoded values are decoded again", () => {
   const [id, value, context] = partsOf(
     fromDer(toDer(sequence(oid("2.5.29.15"), octets(Buffer.of(200)), explicit(3, yes())))),
   );
@@ -81,7 +81,7 @@ test("1,000 serial numbers are distinct, positive and of one length", () => {
   const serials = Array.from({ length: 1_000 }, randomSerial);
   assert.is(new Set(serials.map((serial) => serial.toString("hex"))).size, 1_000);
   for (const serial of serials) {
-    // A clear first bit is the sign; a first byte of 0 would be left out.
+    // The first bit is the sign; a first byte of 0 would be omitted.
     assert.ok(serial.length === 16 && serial.readInt8(0) > 0);
     assert.is(hex(integer(serial)), `0210${serial.toString("hex")}`);
   }

@@ -36,7 +36,7 @@ for (const keyType of keyTypes) {
   });
 }
 
-test("two roots of one mesh have one name, but different numbers and key identifiers", async () => {
+test("two roots of one mesh have the same name, but different serial numbers and key identifiers", async () => {
   const request = { mesh: "demo", keyType: "ecdsa-p256", now: new Date() } as const;
   const texts = [describe((await createRoot(request)).cert), describe((await createRoot(request)).cert)];
   for (const part of [/Serial Number:\n.+/, /Subject Key Identifier: ?\n.+/]) {
@@ -46,7 +46,7 @@ test("two roots of one mesh have one name, but different numbers and key identif
   }
 });
 
-test("a root may end after 2049 and its mesh may have the longest name", async () => {
+test("a root may expire after 2049 and its mesh may have the longest name", async () => {
   const mesh = "m".repeat(100);
   const { cert } = await createRoot({ mesh, keyType: "ecdsa-p256", now: new Date("2049-12-31T23:59:59Z") });
   const certificate = new X509Certificate(cert);

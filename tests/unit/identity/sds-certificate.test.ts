@@ -9,7 +9,7 @@ import { type Store, StoreError } from "../../../src/store/store.js";
 import { suite } from "../../support/suite.js";
 import { refusal } from "./stage.js";
 
-const test = suite("the certificate of the secret server");
+const test = suite("the certificate of the SDS server");
 
 const now = new Date();
 const key = { type: "Secret", mesh: "", name: "sds-server-cert" };
@@ -21,7 +21,7 @@ async function withValue(text: string | undefined): Promise<Store> {
   return store;
 }
 
-test("is made once for all instances, for the hosts of the first, and belongs to no mesh", async () => {
+test("is created once for all instances, for the hosts of the first, and belongs to no mesh", async () => {
   const store = createMemoryStore(registry);
   const pairs = await Promise.all([hosts, ["b"], ["c"]].map((names) => ensureSdsCertificate(store, names, now)));
   pairs.push(await ensureSdsCertificate(store, ["later"], now));
@@ -37,7 +37,7 @@ test("is made once for all instances, for the hosts of the first, and belongs to
   assert.is((await store.list(secretType)).length, 1);
 });
 
-test("may be one that was made elsewhere, in either order and with text around", async () => {
+test("may be created elsewhere, in either order and with surrounding text", async () => {
   const { cert, key: pkcs1 } = await createServerCertificate({ commonName: "x", hosts, now });
   const pkcs8 = createPrivateKey(pkcs1).export({ type: "pkcs8", format: "pem" }).toString();
   for (const [text, expected] of [
@@ -48,7 +48,7 @@ test("may be one that was made elsewhere, in either order and with text around",
   }
 });
 
-test("is never replaced when it can't be used: the reason is told, what to do, and nothing of the key", async () => {
+test("is never replaced if it is unusable: the error has the reason and a remedy, and nothing of the key", async () => {
   const [one, other] = await Promise.all(
     ["one", "other"].map((commonName) => createServerCertificate({ commonName, hosts, now })),
   );
@@ -90,7 +90,7 @@ test("a store that fails is not hidden", async () => {
   assert.ok(error instanceof StoreError && error.kind === "unavailable");
 });
 
-test("names a host where a client that connects to it would find it", async () => {
+test("names a host if a client that connects to it would accept it", async () => {
   const names = ["cp.example", "*.mesh.example", "10.0.0.1", "fd00::1"];
   const { cert } = await createServerCertificate({ commonName: "common.example", hosts: names, now });
   const cases: readonly (readonly [host: string, named: boolean])[] = [

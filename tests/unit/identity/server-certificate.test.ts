@@ -18,7 +18,7 @@ const sds = {
   hosts: ["cp.example.com", "localhost", "127.0.0.1", "::1", "::ffff:10.0.0.1", "localhost"],
 };
 
-test("a certificate names its hosts once each and in order, and stands every check", async () => {
+test("a certificate names its hosts once each and in order, and passes every check", async () => {
   const now = new Date("2026-05-06T07:08:09.500Z");
   const { cert, key } = await createServerCertificate({ ...sds, now });
   const certificate = new X509Certificate(cert);
@@ -47,7 +47,7 @@ test("a certificate names its hosts once each and in order, and stands every che
   }
 });
 
-/** A certificate that the holder of another one's key has made with it. */
+/** A certificate that the holder of another certificate's key has signed with it. */
 function issuedBy({ cert, key }: ServerCertificate): string {
   const [authority, authorityKey] = [scratch.write("issuer.pem", cert), scratch.write("issuer.key", key)];
   const request = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=intruder"];
@@ -55,7 +55,7 @@ function issuedBy({ cert, key }: ServerCertificate): string {
   return openssl(["x509", "-req", "-in", asked, "-CA", authority, "-CAkey", authorityKey, "-set_serial", "7"]);
 }
 
-test("certificates that kumactl makes are for one side, and no authorities", async () => {
+test("certificates that kumactl generates are for one side, and are not CAs", async () => {
   for (const [usage, purpose, others] of [
     ["client", "sslclient", "sslserver"],
     ["server", "sslserver", "sslclient"],
@@ -96,7 +96,7 @@ test("a client that trusts the certificate alone reaches each of its hosts and n
   await new Promise((resolve) => listener.close(resolve));
 });
 
-test("hosts that can't stand in a certificate are refused by name", async () => {
+test("hosts that are invalid in a certificate are rejected by name", async () => {
   for (const host of ["", "a b", "b\u00fccher.example", "fe80::1%eth0"]) {
     const { id, message } = await refusal(() => createServerCertificate({ ...sds, hosts: [host], now: new Date() }));
     assert.is(id, "certificate.host");

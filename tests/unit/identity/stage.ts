@@ -10,7 +10,7 @@ import { UserError } from "../../../src/lib/errors.js";
 export const day = 24 * 3600 * 1000;
 export const keyTypes = ["ecdsa-p256", "rsa-2048"] as const satisfies readonly KeyType[];
 
-/** A directory of its own for what the openssl command is to read. */
+/** A temporary directory for input of the openssl command. */
 export function createScratch() {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-identity-"));
   return {
@@ -23,7 +23,7 @@ export function createScratch() {
   };
 }
 
-/** What the openssl command prints; its complaint is the error's message. */
+/** The output of the openssl command; its error output is the error's message. */
 export function openssl(args: readonly string[], input?: string): string {
   return execFileSync("openssl", args, { encoding: "utf8", stdio: "pipe", ...(input === undefined ? {} : { input }) });
 }
@@ -32,19 +32,19 @@ export const describe = (pem: string): string => openssl(["x509", "-noout", "-te
 
 const base64 = (pem: string): string => Buffer.from(pem).toString("base64");
 
-/** A root as it stands in the value of the mesh's Secret. */
+/** A root as in the value of the mesh's Secret. */
 export const rootEntry = ({ cert, key }: Root) => ({ cert: base64(cert), key: base64(key) });
 
 export const secretOf = (...roots: readonly Root[]): string => JSON.stringify({ roots: roots.map(rootEntry) });
 
-/** An authority of new roots, the first of which signs. */
+/** An authority with new roots, the first of which signs. */
 export async function createAuthority(mesh: string, ...types: readonly KeyType[]): Promise<Authority> {
   const now = new Date();
   const roots = await Promise.all(types.map((keyType) => createRoot({ mesh, keyType, now })));
   return readAuthority(secretOf(...roots));
 }
 
-/** The UserError that an action throws; whatever else it throws is a bug. */
+/** The UserError that an action throws; any other exception is a bug. */
 export async function refusal(action: () => unknown): Promise<UserError> {
   try {
     await action();

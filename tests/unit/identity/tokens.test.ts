@@ -24,7 +24,7 @@ test.before(async () => {
 
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-/** A token as an attacker, or a holder of the key, makes it: any header, any claims, any signature. */
+/** A token as an attacker, or a holder of the key, could forge it: any header, any claims, any signature. */
 function made(header: unknown, payload: unknown, signature: (text: string) => Buffer | string): string {
   const text = `${encoded(header)}.${encoded(payload)}`;
   const signed = signature(text);
@@ -48,14 +48,14 @@ const partsOf = (token: string) =>
     .slice(0, 2)
     .map((part) => JSON.parse(atob(part)) as object);
 
-test("are JWTs by RS256 with the name, the mesh and the key's thumbprint in them, and nothing else", () => {
+test("are RS256 JWTs with the name, the mesh and the key's thumbprint, and nothing else", () => {
   const token = issueToken(key, dataplane, now);
   assert.equal(partsOf(token), [{ alg: "RS256", typ: "JWT", kid: key.kid }, claims]);
   assert.equal(verifyToken([key], token, now), { kind: "valid", ...dataplane });
   assert.equal(verifyToken([other, key], token, new Date("2126-01-01")), { kind: "valid", ...dataplane });
 });
 
-test("end when they were told to, not a moment earlier", () => {
+test("expire when requested, not a moment earlier", () => {
   const token = issueToken(key, { ...dataplane, validFor: 3_600_000 }, now);
   const expires = new Date("2026-03-01T13:00:01Z");
   assert.equal(partsOf(token)[1], { ...claims, exp: expires.getTime() / 1000 });
@@ -64,7 +64,7 @@ test("end when they were told to, not a moment earlier", () => {
   assert.is(reason(token, expires), 'it expired at "2026-03-01T13:00:01.000Z"');
 });
 
-test("that never were tokens are refused", () => {
+test("that are not tokens are rejected", () => {
   assert.is(reason(""), "there is no token");
   const garbage = ["a", "a.b", "a.b.c", "..", "....", "a.b.c.d", "Bearer a.b.c", "\0\0\0", "{}", "null.null.null"];
   const odd = [encoded(null), encoded([]), encoded("RS256"), encoded(7), Buffer.from("{").toString("base64url")];
@@ -74,7 +74,7 @@ test("that never were tokens are refused", () => {
   assert.is(reason(` ${issueToken(key, dataplane, now)}`), "it is not a JWT");
 });
 
-test("that are too long are refused before anything is read", () => {
+test("that are too long are rejected before anything is read", () => {
   const long = made(header({ filler: "x".repeat(longestToken) }), claims, by(key.privateKey));
   for (const token of [long, "x".repeat(2 ** 20), ".".repeat(2 ** 20)]) {
     assert.is(reason(token), "it is longer than 8192 characters");
@@ -99,7 +99,7 @@ test("can't choose how they are verified", () => {
   }
 });
 
-test("signed with another key are refused, whatever they say about it", () => {
+test("signed with another key are rejected, whatever their header says", () => {
   const theirs = by(other.privateKey);
   const jwk = other.publicKey.export({ format: "jwk" });
   assert.match(reason(issueToken(other, dataplane, now)), /^it was signed with another key, "[\w-]+"/);
@@ -112,12 +112,12 @@ test("signed with another key are refused, whatever they say about it", () => {
   assert.is(verifyToken([], issueToken(key, dataplane, now), now).kind, "refused");
 });
 
-test("signed with our key are good also without a key's name", () => {
+test("signed with our key are valid also without a key id", () => {
   const token = made({ alg: "RS256" }, claims, by(key.privateKey));
   assert.equal(verifyToken([other, key], token, now), { kind: "valid", ...dataplane });
 });
 
-test("are refused when any single character is another one", () => {
+test("are rejected if any single character is changed", () => {
   const token = issueToken(key, dataplane, now);
   for (let at = 0; at < token.length; at++) {
     for (const letter of ["A", "B", ".", "="]) {
@@ -142,13 +142,13 @@ test("signed with our key and without a name or a mesh prove nothing", () => {
   for (const exp of ["soon", null, {}, -1e300]) assert.not.equal(reason(token({ ...claims, exp })), "accepted");
 });
 
-test("are refused in a few words that don't repeat them", () => {
+test("are rejected with a short reason that doesn't repeat them", () => {
   const secret = "s3cr3t".repeat(500);
   const tokens = [made(header({ alg: secret }), claims, () => ""), made(header({ kid: secret }), claims, () => "")];
   for (const token of tokens) assert.ok(reason(token).length < 200);
 });
 
-test("are signed with a key that the store keeps, of no mesh", async () => {
+test("are signed with a key that is stored and belongs to no mesh", async () => {
   const store = createMemoryStore(registry);
   const first = await ensureSigningKey(store);
   assert.is((await ensureSigningKey(store)).kid, first.kid);
@@ -167,7 +167,7 @@ test("are signed with one key when several instances start at once", async () =>
   assert.is(new Set(keys.map(({ kid }) => kid)).size, 1);
 });
 
-test("have no key when the store holds something else: the error names it and shows nothing of it", async () => {
+test("have no key if the stored value is invalid: the error names it without exposing it", async () => {
   const small = generateKeyPairSync("rsa", {
     modulusLength: 1024,
     publicKeyEncoding: { type: "spki", format: "der" },

@@ -89,7 +89,7 @@ test("a service of 255 characters and 200 services fit", async () => {
   assert.is(verify(bundle, many), "OK");
 });
 
-test("services that can't stand in a certificate are refused by name", async () => {
+test("services that are invalid in a certificate are rejected by name", async () => {
   const { roots } = await createAuthority("demo", "ecdsa-p256");
   for (const service of ["", "*", "\u0141", "a b", "a/b", "..", "s".repeat(256)]) {
     const { id, message } = await refusal(() => issue(roots[0], ["backend", service]));
@@ -141,7 +141,7 @@ const material = ({ identity, authority }: Side) => ({
   ca: authority.bundle,
 });
 
-/** What the server reads off the client's certificate and tells it; undefined when either refuses the other. */
+/** What the server reads from the client's certificate and sends back; undefined if either rejects the other. */
 async function handshake(server: Side, client: Side, version: tls.SecureVersion): Promise<string | undefined> {
   const listener = tls.createServer(
     { ...material(server), requestCert: true, rejectUnauthorized: true, maxVersion: version },
@@ -155,13 +155,13 @@ async function handshake(server: Side, client: Side, version: tls.SecureVersion)
     host: "127.0.0.1",
     port,
     minVersion: version,
-    // Names are URIs here, which node does not look at.
+    // Names are URIs here, which Node does not check.
     checkServerIdentity: () => undefined,
   });
   try {
     let said = "";
     for await (const chunk of socket) said += chunk;
-    // A server that refuses closes the connection, which is no error by itself.
+    // A server that rejects the client closes the connection, which is not an error by itself.
     return said === "" ? undefined : said;
   } catch {
     return undefined;
@@ -184,11 +184,11 @@ test("two proxies speak TLS 1.2 and 1.3 with each other, also with keys of both 
   }
 });
 
-test("a proxy with a certificate of another mesh of the same name is refused, as server and as client", async () => {
+test("a proxy with a certificate of another mesh of the same name is rejected, as server and as client", async () => {
   const [ours, theirs] = [await createAuthority("demo", "ecdsa-p256"), await createAuthority("demo", "ecdsa-p256")];
   const redis = { authority: ours, identity: await issue(ours.roots[0], ["redis"]) };
   const backend = { authority: ours, identity: await issue(ours.roots[0], ["backend"]) };
-  // It trusts our mesh, so that only our side can refuse.
+  // It trusts our mesh, so that only our side can reject it.
   const stranger = { authority: ours, identity: await issue(theirs.roots[0], ["backend"]) };
   for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
     assert.is(await handshake(redis, backend, version), "URI:spiffe://demo/backend");

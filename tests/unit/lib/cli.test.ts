@@ -84,7 +84,7 @@ async function invoke(...words: string[]) {
   return { code, out, err, first: err.split("\n", 1)[0] };
 }
 
-test("flags and arguments arrive with their types and defaults", async () => {
+test("flags and arguments have their types and defaults", async () => {
   const plain = await invoke("run", "a");
   assert.equal(JSON.parse(plain.out), { wait: 1000, force: false, tags: [], args: ["a"], logLevel: "info" });
   const full = await invoke("run", "--tag", "a=b,c=d", "a", "--label=e", "--wait", "2s", "--force", "-c", "-");
@@ -98,7 +98,7 @@ test("flags and arguments arrive with their types and defaults", async () => {
   });
 });
 
-test("a command can tell a flag that was given from a default, by any name and of any kind", async () => {
+test("a command can distinguish a given flag from a default, by any name and of any kind", async () => {
   const given = async (...words: string[]) => (await invoke("given", ...words)).out;
   assert.is(await given(), "[]");
   assert.is(
@@ -112,13 +112,13 @@ test("flags may stand anywhere, also between the command's words", async () => {
   assert.match((await invoke("--log-level=debug", "-c", "run", "run", "a")).out, /"file":"run".*"logLevel":"debug"/);
 });
 
-test("short flags take their value in every way", async () => {
+test("short flags accept their value in every form", async () => {
   for (const words of [["-cfile"], ["-c=file"], ["-c", "file"]]) {
     assert.is(JSON.parse((await invoke("run", "a", ...words)).out).file, "file");
   }
 });
 
-test("a flag with one value that is given two of them is refused, by whatever names; lists take all", async () => {
+test("a flag with one value that is given two is rejected, by any of its names; lists accept all", async () => {
   for (const words of [
     ["--config-file", "a", "--config-file=b"],
     ["-ca", "--config-file", "b"],
@@ -133,7 +133,7 @@ test("a flag with one value that is given two of them is refused, by whatever na
   assert.equal([file, tags], ["a", ["b", "c", "d"]]);
 });
 
-test("nothing behind -- is a flag or a command", async () => {
+test("nothing after -- is a flag or a command", async () => {
   assert.equal(JSON.parse((await invoke("run", "--", "-h")).out).args, ["-h"]);
   assert.equal(JSON.parse((await invoke("run", "--", "-cx")).out).args, ["-cx"]);
 });
@@ -156,7 +156,7 @@ test("groups and the program itself print help and succeed", async () => {
   assert.match(group.out, /Aliases|Available Commands:\n {2}add {3}Add one\n/);
 });
 
-test("-h wins over whatever else is on the line, and help says the same", async () => {
+test("-h takes precedence over everything else on the line, and help prints the same", async () => {
   const asked = await invoke("config", "add", "--nonsense", "-h");
   assert.is(asked.code, 0);
   assert.is(asked.out, (await invoke("help", "config", "add")).out);
@@ -177,7 +177,7 @@ test("an unknown command names its place and the nearest command", async () => {
   assert.match((await invoke("help", "zzz")).err, /unknown command "zzz"/);
 });
 
-test("a wrong command line is explained, with the usage after it", async () => {
+test("an invalid command line is explained, with the usage after it", async () => {
   const cases: [string[], string][] = [
     [["run", "a", "--tga", "x"], "Error: unknown flag: --tga; did you mean --tag?"],
     [["run", "a", "-x"], "Error: unknown shorthand flag: -x"],
@@ -214,13 +214,13 @@ test("an error of a running command is its message and causes, without usage", a
   );
 });
 
-test("a bug asks to be reported, with a stack only at debug", async () => {
+test("for a bug the user is asked to report it, with a stack only at debug", async () => {
   const quiet = await invoke("fail", "--bug");
   assert.is(quiet.err, "Error: undefined is not a function\nThis is a bug in kuma-x: please report it.\n");
   assert.match((await invoke("fail", "--bug", "--log-level", "debug")).err, /cli\.test\.ts/);
 });
 
-test("an unknown log level is refused", async () => {
+test("an unknown log level is rejected", async () => {
   const { code, err } = await invoke("run", "a", "--log-level", "loud");
   assert.is(code, 1);
   assert.is(err, 'Error: unknown log level "loud"\n');
@@ -234,7 +234,7 @@ test("version prints one line, in detail four", async () => {
   );
 });
 
-test("colours go to a terminal, unless NO_COLOR says no", () => {
+test("colours go to a terminal, unless NO_COLOR is set", () => {
   assert.is(wantsColor({ isTTY: true }, {}), true);
   assert.is(wantsColor({ isTTY: true }, { NO_COLOR: "" }), true);
   assert.is(wantsColor({ isTTY: true }, { NO_COLOR: "0" }), false);

@@ -4,14 +4,14 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("deadline");
 
-test("waits double up to the longest and start over after a success", () => {
+test("delays double up to the maximum and start over after a success", () => {
   const waits = backoff({ first: 100, max: 500, jitter: false });
   assert.equal([waits.next(), waits.next(), waits.next(), waits.next(), waits.next()], [100, 200, 400, 500, 500]);
   waits.reset();
   assert.is(waits.next(), 100);
 });
 
-test("jitter takes up to half of a wait away", () => {
+test("jitter removes up to half of a delay", () => {
   assert.is(backoff({ first: 100, max: 500, random: () => 0 }).next(), 50);
   assert.is(backoff({ first: 100, max: 500, random: () => 1 }).next(), 100);
 });

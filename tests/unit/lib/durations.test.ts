@@ -4,7 +4,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("durations");
 
-test("Go's spellings are understood", () => {
+test("Go's syntax is accepted", () => {
   const cases: [string, number][] = [
     ["0", 0],
     ["300ms", 300],
@@ -22,7 +22,7 @@ test("Go's spellings are understood", () => {
   for (const [text, expected] of cases) assert.is(parseDuration(text), expected, text);
 });
 
-test("anything else is refused with the value and an example", () => {
+test("anything else is rejected with the value and an example", () => {
   for (const text of ["", "-", "10", "1 s", "s", "1d", "1s ", "x1s", "1ss", "1.s.s", "١s"]) {
     assert.throws(
       () => parseDuration(text),
@@ -32,7 +32,7 @@ test("anything else is refused with the value and an example", () => {
   }
 });
 
-test("durations are shown as Go shows them, cut to seconds", () => {
+test("durations are shown in Go's format, truncated to seconds", () => {
   const cases: [number, string][] = [
     [0, "0s"],
     [999, "0s"],

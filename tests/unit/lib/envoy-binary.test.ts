@@ -19,13 +19,13 @@ test("in PATH, then beside kuma-dp, then in the working directory; never in rela
   assert.equal(candidates("envoy", place), ["/usr/bin/envoy", "/bin/envoy", "/opt/kuma/bin/envoy", "/home/me/envoy"]);
 });
 
-test("a configured path is that path and no other, seen from the working directory", () => {
+test("only at a configured path, relative to the working directory", () => {
   assert.equal(candidates("builds/envoy-1.36", place), ["/home/me/builds/envoy-1.36"]);
   assert.equal(candidates("/srv/envoy", place), ["/srv/envoy"]);
   assert.equal(candidates("./envoy", place), ["/home/me/envoy"]);
 });
 
-test("a configured name is looked for in the same places as the default one", () => {
+test("by a configured name in the same places as by the default one", () => {
   assert.equal(candidates("envoy-1.36", { ...place, searchPath: "/bin" }), [
     "/bin/envoy-1.36",
     "/opt/kuma/bin/envoy-1.36",
@@ -33,7 +33,7 @@ test("a configured name is looked for in the same places as the default one", ()
   ]);
 });
 
-test("a place named twice is tried once", () => {
+test("once in a place that is listed twice", () => {
   assert.equal(candidates("envoy", { ...place, searchPath: "/opt/kuma/bin:/bin:/bin" }), [
     "/opt/kuma/bin/envoy",
     "/bin/envoy",
@@ -41,7 +41,7 @@ test("a place named twice is tried once", () => {
   ]);
 });
 
-test("a configured path that can't be executed is refused with the reason, whatever lies elsewhere", () => {
+test("a configured path that can't be executed is rejected with the reason, whatever exists elsewhere", () => {
   const root = realpathSync(mkdtempSync(path.join(tmpdir(), "lookup-")));
   try {
     writeFileSync(path.join(root, "envoy"), "#!/bin/sh\n", { mode: 0o755 });
@@ -66,7 +66,7 @@ test("a configured path that can't be executed is refused with the reason, whate
   }
 });
 
-test("files that cannot be executed are passed over, links are resolved", () => {
+test("files that cannot be executed are skipped, links are resolved", () => {
   const root = realpathSync(mkdtempSync(path.join(tmpdir(), "lookup-")));
   try {
     const [first, second] = [path.join(root, "first"), path.join(root, "second")];
@@ -85,7 +85,7 @@ test("files that cannot be executed are passed over, links are resolved", () => 
   }
 });
 
-test("finding none lists every place that was tried", () => {
+test("if there is none, every path that was tried is listed", () => {
   const nowhere = { searchPath: "/no/such", self: "/no/kuma/kuma", workingDirectory: "/no/where" };
   assert.throws(
     () => findEnvoy("envoy", nowhere),
@@ -94,7 +94,7 @@ test("finding none lists every place that was tried", () => {
   );
 });
 
-test("the loader's complaint about an old C library is put into words", () => {
+test("the loader's error for an old C library is explained", () => {
   const output = "envoy: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.30' not found (required by envoy)\n";
   assert.match(explainLoaderFailure(output) ?? "", /glibc 2\.30.*2\.31/);
   const library = "envoy: error while loading shared libraries: libm.so.6: cannot open shared object file\n";
@@ -102,7 +102,7 @@ test("the loader's complaint about an old C library is put into words", () => {
   assert.is(explainLoaderFailure("some error of Envoy's own"), undefined);
 });
 
-test("an Envoy of before the v3 API is too old, a newer one and what is no Envoy are not", async () => {
+test("an Envoy without the v3 API is too old; a newer one and other programs are not", async () => {
   const words = (version: string) =>
     `\n./envoy  version: 68fe53a889416fd8570506232052b06f5a531541/${version}/Clean/RELEASE/BoringSSL\n`;
   assert.match(explainOldEnvoy(words("1.12.0")) ?? "", /it is Envoy 1\.12\.0, which is too old: .*1\.18 or newer/);

@@ -37,7 +37,7 @@ test("every entry is used", () => {
   );
 });
 
-test("the type checker refuses what the catalogue does not have", () => {
+test("the type checker rejects errors that are not in the catalogue", () => {
   const refused = [
     // @ts-expect-error no such id
     () => UserError.of("token.emty", { file: "t" }),
@@ -61,7 +61,7 @@ test("the type checker refuses what the catalogue does not have", () => {
   assert.is(refused.length, 9);
 });
 
-test("the type checker refuses an id that stands in two areas", () => {
+test("the type checker rejects an id that occurs in two areas", () => {
   const distinct: [Repeated<[{ a: 1 }, { b: 1; c: 1 }]>] extends [never] ? true : false = true;
   const repeated: Repeated<[{ a: 1 }, { b: 1; c: 1 }, { c: 1 }]> = "c";
   assert.ok(distinct);
@@ -79,7 +79,7 @@ test("a message is one text, however its entry is broken into lines", () => {
   }
 });
 
-test("what was thrown below is shown as its message, and is the cause", () => {
+test("the underlying error is shown as its message, and is the cause", () => {
   const below = new Error("EACCES: permission denied");
   const error = UserError.of("token.unreadable", { file: "/t", reason: below });
   assert.is(error.message, "could not read file /t: EACCES: permission denied");
@@ -87,7 +87,7 @@ test("what was thrown below is shown as its message, and is the cause", () => {
   assert.is(UserError.of("token.unreadable", { file: "/t", reason: "gone" }).cause, undefined);
 });
 
-test("an error that is put into a context stays what it is", () => {
+test("an error with a context keeps its id", () => {
   const causes = [{ field: "name", message: "is missing" }];
   const error = UserError.of("api.refused", { title: "Could not process a resource", details: "no" }, { causes });
   const within = error.within("listing", { kinds: "Meshes" });
@@ -97,7 +97,7 @@ test("an error that is put into a context stays what it is", () => {
   assert.is(within.cause, error);
 });
 
-test("an HTTP server answers with the entry's status, and its title or the one that is given", () => {
+test("an HTTP server responds with the entry's status, and its title or the given one", () => {
   const read = ({ status, body }: HttpReply) => [status, JSON.parse(String(body))];
   assert.equal(read(errorReply("http.body-size", { limit: 5 })), [
     413,
@@ -117,7 +117,7 @@ test("a gRPC call ends with the entry's status, and the name of the limit that w
   });
 });
 
-test("a wrong command line shows the usage, and every error ends the program with exit code 1", () => {
+test("an invalid command line shows the usage, and every error ends the program with exit code 1", () => {
   assert.ok(UserError.of("flag.takes-none", { flag: "--force" }).usage);
   assert.not(UserError.of("duration.invalid", { duration: "1 day" }).usage);
   assert.equal([...new Set(Object.values(failures).map(({ exitCode }) => exitCode))], [1]);

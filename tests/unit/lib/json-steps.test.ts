@@ -16,7 +16,7 @@ function outcome(read: () => unknown): string {
   }
 }
 
-/** Fragments of which texts are put together, right ones and wrong ones. */
+/** Fragments of generated texts, valid and invalid. */
 const fragments = [
   ...'[]{},:"\\ \n\t0123456789-+.eEaà\u0000\u2028',
   ...'true false null "a" "__proto__" "\\u0041" "\\ud800" "\\\\" "\\"" 1e5 -0 01 1. .5 1e400 {} [] [1,2] {"a":1} ,"b":'.split(
@@ -24,7 +24,7 @@ const fragments = [
   ),
 ];
 
-test("is what JSON.parse makes of it, whatever the text", () => {
+test("has the result of JSON.parse, whatever the text", () => {
   let seed = 12_345;
   const random = (below: number) => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
@@ -59,13 +59,13 @@ test("is what JSON.parse makes of it, whatever the text", () => {
   assert.ok(valid > 5_000, `${valid} valid texts`);
 });
 
-test("keeps a key that is called __proto__ as a key", () => {
+test("keeps a key named __proto__", () => {
   const read = parse('{"__proto__":{"polluted":1},"a":{"constructor":2}}') as Record<string, unknown>;
   assert.ok(Object.hasOwn(read, "__proto__"));
   assert.is(({} as { polluted?: unknown }).polluted, undefined);
 });
 
-test("is refused beyond its bounds, with the place, before the rest is read", () => {
+test("is rejected beyond its limits, with the path, before the rest is read", () => {
   const rejected = (text: string, more: Partial<JsonBounds> = {}) => {
     try {
       parse(text, more);
@@ -86,7 +86,7 @@ test("is refused beyond its bounds, with the place, before the rest is read", ()
   assert.is(rejected(`[${"1,".repeat(999)}1]`), "taken");
 });
 
-test("comes in many steps", () => {
+test("takes many steps", () => {
   const steps = parseJsonInSteps(`[${"[1,2,3],".repeat(900)}1]`, bounds);
   let count = 0;
   while (steps.next().done !== true) count += 1;

@@ -48,7 +48,7 @@ for (const [file, ...directories] of refused) {
   });
 }
 
-test("a directory is named by an absolute path in its shortest form", () => {
+test("a directory must be an absolute path in its shortest form", () => {
   assert.is(logDirectoryProblem("/var/log"), undefined);
   assert.is(logDirectoryProblem("/"), undefined);
   assert.is(logDirectoryProblem("logs"), "has to be an absolute path, such as /var/log/envoy");
@@ -58,7 +58,7 @@ test("a directory is named by an absolute path in its shortest form", () => {
   assert.is(logDirectoryProblem(`/${"a".repeat(1024)}`), "is longer than 1024 characters");
 });
 
-test("what a proxy says is kept within bounds, and in one form", () => {
+test("directories from a proxy are limited and normalized", () => {
   assert.equal(createPlacement({}).logDirectories, ["/tmp"]);
   assert.equal(createPlacement({ logDirectories: [] }).logDirectories, []);
   const many = Array.from({ length: 100 }, (_, index) => `/d${index}`);

@@ -92,17 +92,17 @@ test("identical messages are sampled: 100 a second, then every 100th", () => {
   assert.is(debug.lines.length, 350);
 });
 
-test("an unknown level is refused by name", () => {
+test("an unknown level is rejected by name", () => {
   assert.is(parseLogLevel("debug"), "debug");
   assert.throws(() => parseLogLevel("loud"), /^unknown log level "loud"$/);
 });
 
-test("an unknown format is refused with the known ones", () => {
+test("an unknown format is rejected with the known ones", () => {
   assert.is(parseLogFormat("json"), "json");
   assert.throws(() => parseLogFormat("xml"), /^unknown log format "xml"; known ones are text and json$/);
 });
 
-test("what steers a terminal is escaped in messages and values, in both formats", () => {
+test("control characters are escaped in messages and values, in both formats", () => {
   for (const format of ["text", "json"] as const) {
     const lines: string[] = [];
     const logger = createLogger({ name: "n", level: "info", format, write: (line) => void lines.push(line) });

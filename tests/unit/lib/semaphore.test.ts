@@ -16,7 +16,7 @@ function work() {
 
 const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
-test("only so many go on at once, the others in the order in which they came", async () => {
+test("only a limited number run at once, the others in order of arrival", async () => {
   const semaphore = createSemaphore(2, 10);
   const works = [work(), work(), work(), work()];
   const results = works.map(({ start }) => semaphore(start));
@@ -36,7 +36,7 @@ test("only so many go on at once, the others in the order in which they came", a
   assert.is(await semaphore(async () => "later"), "later");
 });
 
-test("who would have to wait behind too many is turned away at once", async () => {
+test("work behind too many waiters is rejected at once", async () => {
   const semaphore = createSemaphore(1, 1);
   const [first, second] = [work(), work()];
   const results = [semaphore(first.start), semaphore(second.start)];

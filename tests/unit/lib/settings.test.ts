@@ -64,7 +64,7 @@ function refusal(sources: Parameters<typeof resolveSettings>[1]): string {
   return "accepted";
 }
 
-test("flags win over the environment, that over the file, that over defaults", () => {
+test("flags override the environment, which overrides the file, which overrides defaults", () => {
   const document = { apiServer: { port: 1, readOnly: true }, flush: "2s", address: null };
   const env = { KUMA_API_SERVER_PORT: "2", KUMA_API_PORT: "9", KUMA_CORS: "a, b,,c" };
   const { values, origins } = resolveSettings(table, {
@@ -90,12 +90,12 @@ test("flags win over the environment, that over the file, that over defaults", (
   assert.ok(Object.isFrozen(values));
 });
 
-test("the first of a setting's variables wins, and the others are read as well", () => {
+test("the first of a setting's variables takes precedence, and the others are read as well", () => {
   assert.is(resolveSettings(table, { env: { KUMA_API_PORT: "9" } }).values.apiPort, 9);
   assert.is(resolveSettings(table, { env: { KUMA_API_PORT: "9", KUMA_API_SERVER_PORT: "8" } }).values.apiPort, 8);
 });
 
-test("an empty variable is a value for text and no variable for the rest", () => {
+test("an empty variable is a value for text, and ignored otherwise", () => {
   const { values } = resolveSettings(table, {
     env: { KUMA_PASSWORD: "", KUMA_API_SERVER_PORT: "", KUMA_API_SERVER_READ_ONLY: "" },
   });
@@ -104,7 +104,7 @@ test("an empty variable is a value for text and no variable for the rest", () =>
   assert.is(values.readOnly, false);
 });
 
-test("every Go spelling of a boolean is taken", () => {
+test("every Go spelling of a boolean is accepted", () => {
   for (const word of ["1", "t", "T", "TRUE", "true", "True"]) {
     assert.is(resolveSettings(table, { env: { KUMA_API_SERVER_READ_ONLY: word } }).values.readOnly, true, word);
   }
@@ -114,7 +114,7 @@ test("every Go spelling of a boolean is taken", () => {
   );
 });
 
-test("all that is wrong is reported at once, by variable or path", () => {
+test("all errors are reported together, by variable or path", () => {
   const message = refusal({
     file: file({ flush: 5, retries: 1.5, address: "localhost" }),
     env: { KUMA_API_SERVER_PORT: "70000", KUMA_STORE_TYPE: "postgre" },
@@ -130,7 +130,7 @@ test("all that is wrong is reported at once, by variable or path", () => {
   );
 });
 
-test("unknown keys of the file are refused with their path and the nearest key", () => {
+test("unknown keys of the file are rejected with their path and the nearest key", () => {
   const message = refusal({ file: file({ apiserver: {}, store: { passwrd: "x", other: 1 }, apiServer: 5 }), env: {} });
   assert.ok(message.includes("/etc/kuma.yaml: unknown key apiserver; did you mean apiServer?"));
   assert.ok(message.includes("unknown key store.passwrd; did you mean store.password?"));
@@ -139,13 +139,13 @@ test("unknown keys of the file are refused with their path and the nearest key",
   assert.match(refusal({ file: file(["a"]), env: {} }), /the file has to be a map of settings, not a list/);
 });
 
-test("a bad secret is refused without showing it", () => {
+test("an invalid secret is rejected without showing it", () => {
   const message = refusal({ file: file({ store: { password: 12345 } }), env: {} });
   assert.not.match(message, "12345");
   assert.match(message, "store.password has a value that can't be used");
 });
 
-test("variables of ours that nothing reads are warnings with the nearest name", () => {
+test("unknown variables with our prefix are warnings with the nearest name", () => {
   const { warnings } = resolveSettings(table, {
     env: { KUMA_API_SERVER_PROT: "1", HOME: "/", KUMA_STORE_TYPE: "memory" },
   });
@@ -154,7 +154,7 @@ test("variables of ours that nothing reads are warnings with the nearest name", 
   ]);
 });
 
-test("text that YAML took for something else says to quote it", () => {
+test("for text that YAML read as something else, the error says to quote it", () => {
   const plain = { name: { path: "name", env: [], default: "", parse: str, sentence: "" } };
   assert.throws(
     () => resolveSettings(plain, { file: file({ name: 8 }), env: {} }),

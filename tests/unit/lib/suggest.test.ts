@@ -4,7 +4,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("suggest");
 
-test("a slip of the finger finds its word", () => {
+test("a typo finds its word", () => {
   assert.is(nearest("loging", ["mtls", "logging", "tracing"]), "logging");
   assert.is(nearest("aplpy", ["apply", "delete"]), "apply");
   assert.is(nearest("--mehs", ["--mesh", "--name"]), "--mesh");
@@ -20,7 +20,7 @@ test("the closest of several wins, the first of equals", () => {
   assert.is(nearest("bat", ["cat", "hat"]), "cat");
 });
 
-test("a different word is no suggestion", () => {
+test("a different word is not suggested", () => {
   assert.is(nearest("xyzzy", ["mesh", "name"]), undefined);
   assert.is(nearest("ab", ["xy"]), undefined);
   assert.is(nearest("a", ["b"]), undefined);

@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import { visible, visibleJson, visibleLines } from "../../../src/lib/visible.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("text that others wrote, on a terminal");
+const test = suite("untrusted text on a terminal");
 
 test("control and format characters are shown as escapes, and all other text stays as it is", () => {
   assert.is(visible("a\u001b[2J\u0007b\u0000\u007f\u009b"), "a\\u001b[2J\\u0007b\\u0000\\u007f\\u009b");
@@ -12,7 +12,7 @@ test("control and format characters are shown as escapes, and all other text sta
   assert.is(visible('Größe "日本" \\ 😀'), 'Größe "日本" \\ 😀');
 });
 
-test("of several lines the line breaks and tabs stay, a carriage return does not", () => {
+test("with several lines keeps line breaks and tabs, but not carriage returns", () => {
   assert.is(visibleLines("a\n\tb\r\u001b"), "a\n\tb\\u000d\\u001b");
 });
 

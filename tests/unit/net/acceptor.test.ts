@@ -7,7 +7,7 @@ import { eventually } from "../../support/eventually.js";
 import { freePort } from "../../support/ports.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("a port that lets connections in by turns");
+const test = suite("a port that admits connections in turns");
 
 const logger = createLogger({ name: "test", level: "off" });
 const opened: Acceptor[] = [];
@@ -39,7 +39,7 @@ test.after.each(() => {
   for (const client of clients.splice(0)) client.destroy();
 });
 
-test("lets a connection in with the first bytes, which wait for whoever takes it over", async () => {
+test("admits a connection with its first bytes, which stay in the socket for its handler", async () => {
   const { acceptor, admitted } = await open();
   const silent = await dial(acceptor.port);
   const client = await dial(acceptor.port);
@@ -52,7 +52,7 @@ test("lets a connection in with the first bytes, which wait for whoever takes it
   assert.is(silent.readyState, "open");
 });
 
-test("lets many that come at once in, each of them once, in the order of their first bytes", async () => {
+test("admits many connections that arrive together, each once, in the order of their first bytes", async () => {
   const { acceptor, admitted } = await open();
   const many: Socket[] = [];
   for (let number = 0; number < 100; number++) many.push(await dial(acceptor.port));
@@ -65,7 +65,7 @@ test("lets many that come at once in, each of them once, in the order of their f
   );
 });
 
-test("never lets in what ended before it said a word, and what is silent for too long", async () => {
+test("never admits a connection that ends before its first byte, or is silent for too long", async () => {
   const { acceptor, admitted } = await open({ silentMs: 50 });
   const ended = await dial(acceptor.port);
   ended.end();
@@ -75,7 +75,7 @@ test("never lets in what ended before it said a word, and what is silent for too
   assert.equal(admitted, []);
 });
 
-test("does not end those for their silence whom it let in", async () => {
+test("does not close admitted connections for being silent", async () => {
   const { acceptor, admitted } = await open({ silentMs: 50 });
   const client = await dial(acceptor.port);
   client.write("hello");
@@ -84,7 +84,7 @@ test("does not end those for their silence whom it let in", async () => {
   assert.is(client.readyState, "open");
 });
 
-test("closes for those outside, and leaves those inside to the end", async () => {
+test("drops waiting connections when it closes, and keeps admitted ones until the end", async () => {
   const { acceptor, admitted } = await open();
   const [inside, outside] = [await dial(acceptor.port), await dial(acceptor.port)];
   inside.write("hello");
@@ -119,7 +119,7 @@ for (const [where, host, taken] of [
   });
 }
 
-test("listens on all interfaces unless it is told one", async () => {
+test("listens on all interfaces unless one is given", async () => {
   const { acceptor, admitted } = await open({ host: undefined });
   (await dial(acceptor.port)).write("hello");
   await eventually("it is let in", () => admitted.length === 1);

@@ -5,7 +5,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("a budget that peers share");
 
-test("beyond it, whoever has held something for longest loses it, and as many as it takes", () => {
+test("beyond the limit, peers are evicted, those that held something for the longest time first, until it fits", () => {
   const lost: string[] = [];
   const budget = createBudget(100);
   const [first, second, third] = ["first", "second", "third"].map((name) => budget.share(() => void lost.push(name)));
@@ -22,7 +22,7 @@ test("beyond it, whoever has held something for longest loses it, and as many as
   assert.is(budget.held(), 95);
 });
 
-test("what was given back does not count, and its holder begins at the end of the order again", () => {
+test("what was released does not count, and its holder starts at the end of the order again", () => {
   const lost: string[] = [];
   const budget = createBudget(10);
   const [a, b] = ["a", "b"].map((name) => budget.share(() => void lost.push(name)));
@@ -34,7 +34,7 @@ test("what was given back does not count, and its holder begins at the end of th
   assert.equal(lost, ["b"]);
 });
 
-test("a peer that holds more than all of it loses that at once", () => {
+test("a peer that holds more than the whole budget is evicted at once", () => {
   const lost: string[] = [];
   const budget = createBudget(10);
   budget.share(() => void lost.push("greedy")).hold(11);
@@ -42,7 +42,7 @@ test("a peer that holds more than all of it loses that at once", () => {
   assert.is(budget.held(), 0);
 });
 
-test("never holds more than it has, whatever peers do", () => {
+test("is never exceeded, whatever peers do", () => {
   const random = seeded(3);
   const budget = createBudget(1_000);
   const shares = Array.from({ length: 20 }, () => budget.share(() => {}));

@@ -16,7 +16,7 @@ const test = suite("an HTTPS server and its clients' certificates");
 const logged: string[] = [];
 const logger = createLogger({ name: "test", level: "info", write: (line) => void logged.push(line) });
 let served = 0;
-/** By the fingerprints that endpoints see, in the order of the requests. */
+/** Fingerprints of client certificates in endpoints, in the order of the requests. */
 const seen: (string | undefined)[] = [];
 let server: HttpServer;
 
@@ -30,11 +30,11 @@ const clientAuth = { name: "extKeyUsage", clientAuth: true };
 const serverAuth = { name: "extKeyUsage", serverAuth: true };
 
 interface Wanted {
-  /** Self-signed when left out. */
+  /** Default: self-signed. */
   readonly issuer?: KeyPair;
   readonly subject?: string;
   readonly purpose?: object;
-  /** First and last day, from today. */
+  /** First and last day, relative to today. */
   readonly days?: readonly [number, number];
 }
 
@@ -74,7 +74,7 @@ async function serve(trusted: readonly KeyPair[]): Promise<void> {
   server = await startHttpServer({ ...binding, layers: [], handler, logger, tls: { ...own, clients } });
 }
 
-/** The status of the answer, or the code of the failure. */
+/** The status of the response, or the error code. */
 function ask(credentials: Partial<KeyPair> & { maxVersion?: "TLSv1.2" }): Promise<unknown> {
   const { port } = server;
   return new Promise((resolve) => {
@@ -87,7 +87,7 @@ function ask(credentials: Partial<KeyPair> & { maxVersion?: "TLSv1.2" }): Promis
 
 test.after(() => server.close());
 
-test("serves every client whose certificate it was given, also when all have the same subject", async () => {
+test("accepts every client with a trusted certificate, even if all have the same subject", async () => {
   const clients = [certificate(), certificate(), certificate()];
   await serve(clients);
   for (const known of clients) assert.is(await ask(known), 200);
@@ -95,7 +95,7 @@ test("serves every client whose certificate it was given, also when all have the
   assert.equal([served, logged], [3 + 1, []]);
 });
 
-test("shows its endpoints the certificate of the client, on a resumed session as well", async () => {
+test("gives endpoints the client's certificate, also on a resumed session", async () => {
   const clients = [certificate(), certificate()];
   await serve(clients);
   seen.length = 0;
@@ -121,7 +121,7 @@ test("shows its endpoints the certificate of the client, on a resumed session as
   assert.equal(seen.slice(2), [fingerprints[1], fingerprints[1]]);
 });
 
-test("serves clients whose certificate was issued by one that it was given", async () => {
+test("accepts clients whose certificate was issued by a trusted one", async () => {
   const [authority, stranger] = [certificate({ subject: "authority" }), certificate({ subject: "stranger" })];
   await serve([certificate(), authority]);
   const employee = certificate({ issuer: authority, subject: "employee" });
@@ -132,7 +132,7 @@ test("serves clients whose certificate was issued by one that it was given", asy
   assert.is(await ask(employee), 200);
 });
 
-test("refuses all others before it reads anything of HTTP, and logs why", async () => {
+test("rejects all others before it reads any HTTP, and logs why", async () => {
   const [known, forServers] = [certificate(), certificate({ purpose: serverAuth })];
   const [expired, early] = [certificate({ days: [-2, -1] }), certificate({ days: [1, 2] })];
   await serve([known, expired, early, forServers]);
@@ -155,7 +155,7 @@ test("refuses all others before it reads anything of HTTP, and logs why", async 
   assert.is(await ask(known), 200);
 });
 
-test("refuses a client again that resumes the session in which it was refused", async () => {
+test("rejects a client again that resumes a rejected session", async () => {
   await serve([certificate()]);
   const stranger = certificate();
   const dial = (session?: Buffer) =>
@@ -175,7 +175,7 @@ test("refuses a client again that resumes the session in which it was refused", 
   assert.is(served, 0);
 });
 
-test("logs a handshake that fails, and is not held up at its end by one that never ends", async () => {
+test("logs a failed handshake, and does not wait for a hanging one when it closes", async () => {
   await serve([certificate()]);
   const plain = net.connect(server.port, "127.0.0.1", () => plain.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
   plain.on("error", () => plain.destroy());

@@ -5,7 +5,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("the endpoints of an HTTP server");
 
-/** Answers with its pattern and its parameters. */
+/** Responds with its pattern and its parameters. */
 const echo = (method: string, path: string, more: Partial<Endpoint> = {}): Endpoint => ({
   methods: [method],
   path,
@@ -46,7 +46,7 @@ test("are found by their paths, with the parameters decoded", async () => {
   assert.equal(await led("/m%65shes/a%2Fb%20%C3%A4/%74hings"), ["/meshes/{mesh}/things", { mesh: "a/b ä" }]);
 });
 
-test("take any name as a parameter, those of an object's prototype and of other endpoints included", async () => {
+test("accept any name as a parameter, including those of an object's prototype and of other endpoints", async () => {
   for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", "things", "meshes", ".", "..", "{x}"]) {
     const found = (await led(`/meshes/${name}/things/${name}`)) as [string, Record<string, unknown>];
     assert.equal(found, ["/meshes/{mesh}/things/{name}", { mesh: name, name }]);
@@ -60,19 +60,19 @@ test("take any name as a parameter, those of an object's prototype and of other 
   }
 });
 
-test("are not found by empty segments, bad encoding or what is no path", async () => {
+test("are not found by empty segments, bad encoding or an invalid path", async () => {
   const paths = ["", "*", "meshes", "http://host/meshes", "//", "//meshes", "/meshes//", "/meshes//things", "/%zz"];
   for (const path of [...paths, "/meshes/%", "/meshes/%ff", "/meshes/%E0%A4", "/meshes?", "/Meshes", "/meshes/m/x"]) {
     assert.is(await led(path), 404, path);
   }
 });
 
-test("refuse a path with thousands of segments like any other", async () => {
+test("reject a path with thousands of segments like any other", async () => {
   for (const segment of ["/meshes", "/a", "/%61", "/%", "/"]) assert.is(await led(segment.repeat(8_000)), 404);
   assert.equal(await led(`/meshes/${"x".repeat(16_000)}`), ["/meshes/{name}", { name: "x".repeat(16_000) }]);
 });
 
-test("answer HEAD like GET, and name their methods where another one is used", async () => {
+test("answer HEAD like GET, and list their methods if another one is used", async () => {
   assert.equal(await led("/meshes/m", "HEAD"), ["/meshes/{name}", { name: "m" }]);
   const allowed = async (path: string, method = "OPTIONS") => {
     const { status, headers } = await ask(method, path);
@@ -85,7 +85,7 @@ test("answer HEAD like GET, and name their methods where another one is used", a
   assert.equal(await allowed("/closed", "POST"), [405, ""]);
 });
 
-test("are suggested for what is nearly their path, never by an alias", async () => {
+test("are suggested for similar paths, never by an alias", async () => {
   const suggested = async (path: string) => /did you mean \\"(.*)\\"/.exec(String((await ask("GET", path)).body))?.[1];
   assert.is(await suggested("/mesh"), "/meshes");
   assert.is(await suggested("/mehses/m/tings/t"), "/meshes/m/things/t");
@@ -107,7 +107,7 @@ test("are suggested for what is nearly their path, never by an alias", async () 
   }
 });
 
-test("pass through their layers in order, also where the answer is 404 or 405", async () => {
+test("are wrapped by their layers in order, also if the response is 404 or 405", async () => {
   const seen: string[] = [];
   const layer =
     (name: string): EndpointLayer =>
@@ -135,7 +135,7 @@ test("pass through their layers in order, also where the answer is 404 or 405", 
   ]);
 });
 
-test("that can't be told apart are found when the server starts", () => {
+test("that are ambiguous are detected when the server starts", () => {
   const pairs = [
     [echo("GET", "/a"), echo("GET", "/a")],
     [echo("GET", "/a"), echo("GET", "/b", { aliases: ["/a"] })],

@@ -25,13 +25,13 @@ test("a frame is five bytes and the message", () => {
   assert.equal([...frame(new Uint8Array())], [0, 0, 0, 0, 0]);
 });
 
-test("several messages in one chunk come one by one, empty ones too", () => {
+test("several messages in one chunk are delivered one by one, empty ones too", () => {
   const { heard, read } = open();
   read(of("one", "", "three"));
   assert.equal(heard, ["one", "", "three"]);
 });
 
-test("messages are the same however they are cut", () => {
+test("messages are the same however they are split into chunks", () => {
   const random = seeded(7);
   for (let round = 0; round < 200; round++) {
     const texts = Array.from({ length: 1 + random.below(5) }, () => "x".repeat(random.below(40)));
@@ -46,7 +46,7 @@ test("messages are the same however they are cut", () => {
   }
 });
 
-test("a message that says it is too long is refused with its first bytes, and nothing after it is read", () => {
+test("a message with a too large length is rejected by its prefix, and nothing after it is read", () => {
   const { heard, read } = open(10);
   read(of("fits"));
   read(Buffer.from([0, 0, 0, 0, 11]));
@@ -54,7 +54,7 @@ test("a message that says it is too long is refused with its first bytes, and no
   assert.equal(heard, ["fits", "failed: too-long"]);
 });
 
-test("a message that says it is compressed is refused, and nothing after it is read", () => {
+test("a compressed message is rejected, and nothing after it is read", () => {
   const { heard, read } = open();
   read(Buffer.concat([of("plain"), Buffer.from([1, 0, 0, 0, 1, 7]), of("later")]));
   assert.equal(heard, ["plain", "failed: compressed"]);

@@ -9,7 +9,7 @@ import { type GrpcServer, type GrpcServerOptions, startGrpcServer, status } from
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("a gRPC server among strangers");
+const test = suite("a gRPC server with untrusted clients");
 
 const servers: GrpcServer[] = [];
 const sessions: http2.ClientHttp2Session[] = [];
@@ -21,7 +21,7 @@ test.after.each(async () => {
   for (const server of servers.splice(0)) await server.close();
 });
 
-/** A server that takes "hello" for a valid request, answers "welcome", and counts what it refuses. */
+/** A server for which "hello" is a valid request; it answers "welcome" and counts rejections. */
 async function open(limits: GrpcServerOptions["limits"] = {}) {
   const refused: string[] = [];
   let caught = 0;
@@ -61,12 +61,12 @@ function dial({ port }: GrpcServer, options: http2.ClientSessionOptions = {}): h
 
 interface Call {
   readonly stream: http2.ClientHttp2Stream;
-  /** grpc-status and grpc-message, or how else it ended. */
+  /** grpc-status and grpc-message, or how it ended otherwise. */
   readonly ended: Promise<string>;
 }
 
 function call(session: http2.ClientHttp2Session, path = "/a/b"): Call {
-  // Of another scheme a path need not begin with a slash (RFC 9113, 8.3.1).
+  // With another scheme a path need not begin with a slash (RFC 9113, 8.3.1).
   const headers = { ":method": "POST", ":scheme": path.startsWith("/") ? "http" : "foo", ":path": path };
   const stream = session.request({ ...headers, "content-type": "application/grpc" });
   const ended = new Promise<string>((resolve) => {
@@ -85,7 +85,7 @@ function call(session: http2.ClientHttp2Session, path = "/a/b"): Call {
 
 const hello = frame(Buffer.from("hello"));
 
-/** A client is served as ever. */
+/** A well-behaved client is served. */
 async function assertServes(server: GrpcServer): Promise<void> {
   const { stream } = call(dial(server));
   stream.write(hello);
@@ -102,7 +102,7 @@ for (const path of ["constructor", "__proto__", "toString", "/constructor", "has
   });
 }
 
-test("survives a method that ends or breaks its call before it has begun", async () => {
+test("survives a method that ends its call or throws at once", async () => {
   const { server, caught } = await open();
   assert.is(await call(dial(server), "/a/refuses").ended, "5 at once");
   assert.match(await call(dial(server), "/a/throws").ended, /^closed/);
@@ -111,7 +111,7 @@ test("survives a method that ends or breaks its call before it has begun", async
   await assertServes(server);
 });
 
-test("ends a call that does not say who it is in time", async () => {
+test("ends a call without a valid request in time", async () => {
   const { server, refused } = await open({ first_message_time: 50 });
   const { stream, ended } = call(dial(server));
   stream.write(Buffer.from([0, 0, 0, 0, 9, 1]));
@@ -122,13 +122,13 @@ test("ends a call that does not say who it is in time", async () => {
   assert.equal(refused, ["first_message_time", "first_message_time"]);
 });
 
-test("refuses a first message by its length, before it comes, and takes longer ones later", async () => {
+test("rejects a too long first message before it arrives, and accepts longer ones later", async () => {
   const { server, refused } = await open({ first_message: 100, message: 1_000 });
   const { stream, ended } = call(dial(server));
   stream.write(Buffer.from([0, 0, 0, 0, 101]));
   assert.is(await ended, "8 the first message is longer than 100 bytes (limit first_message)");
   const later = call(dial(server));
-  // In one go: the second is measured before the first one's turn has come.
+  // In one write: the second is measured before the first is handled.
   later.stream.write(Buffer.concat([hello, frame(Buffer.alloc(1_000))]));
   await once(later.stream, "data");
   later.stream.write(frame(Buffer.alloc(1_001)));
@@ -136,7 +136,7 @@ test("refuses a first message by its length, before it comes, and takes longer o
   assert.equal(refused, ["first_message", "message"]);
 });
 
-test("closes a connection that sends no valid request, whatever else it says", async () => {
+test("closes a connection that sends no valid request, whatever else it sends", async () => {
   const { server, refused } = await open({ openingMs: 100 });
   const idle = dial(server);
   const busy = dial(server);
@@ -160,7 +160,7 @@ test("leaves a connection that has sent a valid request alone", async () => {
   assert.is(session.destroyed, false);
 });
 
-/** HTTP/2 by hand: a client that Node's library can't be. */
+/** Raw HTTP/2, for clients that Node's library can't simulate. */
 async function raw({ port }: GrpcServer): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
   sockets.push(socket);
@@ -227,7 +227,7 @@ test("closes a connection that never acknowledges our settings, though it has se
   assert.equal(refused, ["settings_ack"]);
 });
 
-test("has the oldest unfinished message go when there is too much of it in the process", async () => {
+test("drops the oldest incomplete message when the budget of the process is exceeded", async () => {
   const { server, refused } = await open();
   const sessionsOf = Array.from({ length: 4 }, () => dial(server));
   const whole = 256 * 1024;
@@ -245,7 +245,7 @@ test("has the oldest unfinished message go when there is too much of it in the p
   await eventually("all is given back", () => unfinishedBytes.held() === 0);
 });
 
-test("has no more calls than it may, and says so", async () => {
+test("rejects calls beyond the limit, with a reason", async () => {
   const { server, refused } = await open({ calls: 2 });
   const session = dial(server);
   const held = [call(session), call(session)];
@@ -263,7 +263,7 @@ test("has no more calls than it may, and says so", async () => {
   });
 });
 
-test("has connections of an address wait for those before them, and refuses none", async () => {
+test("makes connections of an address wait for earlier ones, and rejects none", async () => {
   const { server, refused } = await open({ perAddress: 4 });
   const before = Array.from({ length: 4 }, () => dial(server));
   await Promise.all(before.map((session) => once(session, "remoteSettings")));
@@ -282,7 +282,7 @@ test("has connections of an address wait for those before them, and refuses none
   assert.equal([...new Set(refused)], ["connections_per_address"]);
 });
 
-test("keeps of an unfinished message what has come, and not the chunks that it came in", () => {
+test("keeps the received bytes of an incomplete message, not the chunks that contained them", () => {
   let held = 0;
   const read = createFrameReader({
     longest: () => 1_000_000,

@@ -17,14 +17,14 @@ const same = (bytes: Buffer) => bytes;
 const servers: GrpcServer[] = [];
 const clients: Client[] = [];
 
-/** Calls as the server had them, and how they went. */
+/** Calls that the server received, and what happened to them. */
 interface Seen {
   readonly call: GrpcCall;
   readonly messages: string[];
   closed: number;
 }
 
-/** A server that sends back what it hears, in capitals. */
+/** A server that echoes messages in capitals. */
 async function open(): Promise<{ server: GrpcServer; seen: Seen[] }> {
   const seen: Seen[] = [];
   const server = await startGrpcServer({
@@ -57,7 +57,7 @@ async function open(): Promise<{ server: GrpcServer; seen: Seen[] }> {
 interface Caller {
   readonly call: ClientDuplexStream<Buffer, Buffer>;
   readonly heard: string[];
-  /** Code and details of the end. */
+  /** Status code and details. */
   readonly ended: Promise<string>;
 }
 
@@ -80,7 +80,7 @@ test.after.each(async () => {
   errors.length = 0;
 });
 
-test("messages go both ways, large ones too, and the end of the client's is answered OK", async () => {
+test("messages go both ways, large ones too, and a half-close by the client ends the call as OK", async () => {
   const { server, seen } = await open();
   const { call, heard, ended } = dial(server);
   const large = "x".repeat(300_000);
@@ -92,7 +92,7 @@ test("messages go both ways, large ones too, and the end of the client's is answ
   assert.is(seen[0]?.closed, 1);
 });
 
-test("the headers of a call are there as they came", async () => {
+test("a call has its headers as they were sent", async () => {
   const { server, seen } = await open();
   const metadata = new Metadata();
   metadata.add("authorization", "a token");
@@ -103,7 +103,7 @@ test("the headers of a call are there as they came", async () => {
   assert.match(one?.call.peer() ?? "", /^127\.0\.0\.1:\d+$/);
 });
 
-test("a call that is ended first thing, and one that is after an answer, end with the code and the words", async () => {
+test("a call that is ended at once, or after a response, ends with the status code and details", async () => {
   const { server, seen } = await open();
   const early = dial(server);
   early.call.write(Buffer.from("end"));
@@ -129,7 +129,7 @@ test("a message that can't be handled ends its call and no other, and the log sa
   assert.equal(seen.map(({ closed }) => closed).sort(), [0, 1]);
 });
 
-test("a client that cancels, and one whose connection breaks, are gone", async () => {
+test("a call ends when its client cancels or its connection breaks", async () => {
   const { server, seen } = await open();
   const { call } = dial(server);
   call.write(Buffer.from("hello"));
@@ -152,7 +152,7 @@ test("a client that cancels, and one whose connection breaks, are gone", async (
   await eventually("the server knows of it", () => seen[1]?.closed === 1);
 });
 
-test("a method that there is not, another method of HTTP, and another type of content are refused", async () => {
+test("an unknown method, another HTTP method and another content type are rejected", async () => {
   const { server } = await open();
   assert.match(await dial(server, "/test.Echo/Whisper").ended, /^12 .*Whisper/);
   const session = http2.connect(`http://127.0.0.1:${server.port}`);
@@ -170,7 +170,7 @@ test("a method that there is not, another method of HTTP, and another type of co
   session.destroy();
 });
 
-test("compressed and overlong messages end their call", async () => {
+test("compressed and too long messages end their call", async () => {
   const { server, seen } = await open();
   const session = http2.connect(`http://127.0.0.1:${server.port}`);
   for (const [bytes, code] of [
@@ -197,7 +197,7 @@ test("compressed and overlong messages end their call", async () => {
   session.destroy();
 });
 
-test("closing ends every call as unavailable, and connections that say nothing", async () => {
+test("closing ends every call as unavailable, and closes silent connections", async () => {
   const { server, seen } = await open();
   const { call, ended } = dial(server);
   call.write(Buffer.from("hello"));
@@ -214,7 +214,7 @@ test("closing ends every call as unavailable, and connections that say nothing",
   await eventually("no connection is left", () => silent.closed && idle.closed);
 });
 
-test("a client that sends much more than is handled is read no further meanwhile, and loses nothing", async () => {
+test("a client that sends faster than messages are handled is paused, and loses nothing", async () => {
   const { server, seen } = await open();
   const { call, heard, ended } = dial(server);
   const texts = Array.from({ length: 2_000 }, (_, index) => `${index}`.padEnd(200, "."));

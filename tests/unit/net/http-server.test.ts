@@ -51,10 +51,10 @@ async function serve(limits: Partial<HttpLimits> = {}): Promise<HttpServer> {
   return server;
 }
 
-/** The request that waits until the test lets it go. */
+/** The request that waits until the test releases it. */
 const slow = { arrived: 0, finish: () => {} };
 
-/** A raw connection: what was sent back so far, and whether the server ended it. */
+/** A raw connection: the response so far, and whether the server closed it. */
 function dial({ port }: HttpServer) {
   const socket = connect(port, "127.0.0.1");
   sockets.add(socket);
@@ -76,7 +76,7 @@ test.after(async () => {
   for (const server of running) await server.close();
 });
 
-test("take trailing slashes, answer HEAD like GET, and say what they don't have", async () => {
+test("accept trailing slashes, answer HEAD like GET, and name unknown paths", async () => {
   const { port } = await serve();
   const url = `http://127.0.0.1:${port}`;
   assert.is(await (await fetch(`${url}/hello/?you`)).text(), "hello you");
@@ -88,7 +88,7 @@ test("take trailing slashes, answer HEAD like GET, and say what they don't have"
   assert.is((await fetch(`${url}/constructor`)).status, 404);
 });
 
-test("show their endpoints who asks: an IPv4 address as such on a socket for both kinds, and no certificate", async () => {
+test("give endpoints the client's address, an IPv4 address as such on a dual-stack socket, and no certificate", async () => {
   const seen: unknown[] = [];
   const server = await startHttpServer({
     port: 0,
@@ -105,14 +105,14 @@ test("show their endpoints who asks: an IPv4 address as such on a socket for bot
   assert.equal(seen, ["127.0.0.1", true, undefined]);
 });
 
-test("answer 500 without a word about what happened inside", async () => {
+test("answer 500 without internals", async () => {
   const { port } = await serve();
   const answer = await fetch(`http://127.0.0.1:${port}/broken`);
   assert.is(answer.status, 500);
   assert.not.match(await answer.text(), /secret/);
 });
 
-test("read a body up to the limit and refuse a larger one with 413, however it is sent", async () => {
+test("read a body up to the limit and reject a larger one with 413, however it is sent", async () => {
   const server = await serve({ bodyBytes: 1000 });
   const url = `http://127.0.0.1:${server.port}/length`;
   const fits = await fetch(url, { method: "POST", body: "x".repeat(1000) });
@@ -127,7 +127,7 @@ test("read a body up to the limit and refuse a larger one with 413, however it i
   await eventually("the connection is closed", () => chunked.seen.ended);
 });
 
-test("give up the oldest unfinished body when all of them are too much, and take new ones", async () => {
+test("drop the oldest incomplete body when all of them exceed the budget, and accept new ones", async () => {
   const server = await serve({ bodyBytes: 1024 * 1024 });
   const slow = Array.from({ length: 70 }, () => dial(server));
   const part = Buffer.alloc(1_000_000, "x");
@@ -144,7 +144,7 @@ test("give up the oldest unfinished body when all of them are too much, and take
   await eventually("all is given back", () => unfinishedBytes.held() === 0);
 });
 
-test("answer requests that come one behind the other, and close a connection with too many of them", async () => {
+test("answer pipelined requests, and close a connection with too many of them", async () => {
   const server = await serve({ pipelined: 5 });
   const polite = dial(server);
   polite.socket.write("GET /hello?a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(5));
@@ -157,7 +157,7 @@ test("answer requests that come one behind the other, and close a connection wit
   assert.ok(refused.includes("pipelined"));
 });
 
-test("keep of a body in small chunks not much more than what has come", async () => {
+test("keep little more of a body in small chunks than its bytes", async () => {
   const server = await serve({ bodyBytes: 1024 * 1024 });
   const { socket, until } = dial(server);
   socket.write("POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -168,7 +168,7 @@ test("keep of a body in small chunks not much more than what has come", async ()
   await until(/"bytes":\s*320000/);
 });
 
-test("close a connection whose body comes in thousands of chunks with a byte each", async () => {
+test("close a connection whose body arrives in thousands of chunks of one byte", async () => {
   const server = await serve({ bodyBytes: 1024 * 1024 });
   const { socket, seen } = dial(server);
   socket.write("POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -178,13 +178,13 @@ test("close a connection whose body comes in thousands of chunks with a byte eac
   assert.ok(refused.includes("chunks"));
 });
 
-test("give the answer to a client that goes on sending a body that was refused", async () => {
+test("send the response to a client that keeps sending a rejected body", async () => {
   const server = await serve();
   const answer = await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: "x".repeat(3 << 20) });
   assert.is(answer.status, 413);
 });
 
-test("send a long answer in pieces, each made when the client took those before it, and none for one who left", async () => {
+test("send a long response in pieces, each produced once the client read the previous ones, and none after it disconnects", async () => {
   const seen = { made: 0, ended: false };
   async function* pieces() {
     try {
@@ -226,7 +226,7 @@ test("send a long answer in pieces, each made when the client took those before 
   assert.equal([head.status, await head.text(), seen.made], [200, "", 0]);
 });
 
-test("end an answer whose pieces can't be made, instead of ending it as if it were whole", async () => {
+test("abort a response whose pieces can't be produced, instead of ending it as if it were complete", async () => {
   const handler = () => ({
     status: 200,
     body: (async function* () {
@@ -249,14 +249,14 @@ test("end an answer whose pieces can't be made, instead of ending it as if it we
   assert.is(failed, "cut off");
 });
 
-test("refuse a header that is too long with 431", async () => {
+test("reject a header that is too long with 431", async () => {
   const client = dial(await serve({ headerBytes: 2048 }));
   client.socket.write(`GET /hello HTTP/1.1\r\nHost: a\r\nX-Long: ${"x".repeat(4096)}\r\n\r\n`);
   await client.until(/^HTTP\/1\.1 431 [\s\S]*"title"/);
   await eventually("the connection is closed", () => client.seen.ended);
 });
 
-test("answer 400 to what is no HTTP", async () => {
+test("answer 400 to input that is not HTTP", async () => {
   for (const noise of ["\x16\x03\x01 TLS hello", "GET /hello HTTP/9.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]) {
     const client = dial(await serve());
     client.socket.write(noise);
@@ -265,7 +265,7 @@ test("answer 400 to what is no HTTP", async () => {
   }
 });
 
-test("end a request whose header or body does not come, with 408", async () => {
+test("end a request whose header or body does not arrive with 408", async () => {
   const server = await serve({ headersMs: 100, requestMs: 200 });
   const header = dial(server);
   header.socket.write("GET /hello HTTP/1.1\r\nHost: a");
@@ -277,7 +277,7 @@ test("end a request whose header or body does not come, with 408", async () => {
   }
 });
 
-test("close connections that nobody uses", async () => {
+test("close idle connections", async () => {
   const server = await serve({ idleMs: 100 });
   const used = dial(server);
   used.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -286,13 +286,13 @@ test("close connections that nobody uses", async () => {
   for (const client of [used, silent]) await eventually("the connection is closed", () => client.seen.ended);
 });
 
-test("take requests one after the other on one connection, also when they come at once", async () => {
+test("serve requests of one connection one after another, even if they arrive together", async () => {
   const client = dial(await serve());
   client.socket.write("GET /hello?1 HTTP/1.1\r\nHost: a\r\n\r\nGET /hello?2 HTTP/1.1\r\nHost: a\r\n\r\n");
   await client.until(/hello 1[\s\S]*hello 2/);
 });
 
-test("refuse connections beyond their number", async () => {
+test("refuse connections beyond the limit", async () => {
   const server = await serve({ connections: 1 });
   const first = dial(server);
   first.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -302,7 +302,7 @@ test("refuse connections beyond their number", async () => {
   assert.not(first.seen.ended);
 });
 
-test("close at once, with idle and silent connections open, and finish what is being answered", async () => {
+test("close at once despite idle and silent connections, and finish running responses", async () => {
   const server = await serve();
   const idle = dial(server);
   idle.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");

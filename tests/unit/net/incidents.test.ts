@@ -5,7 +5,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("a guarded network callback");
 
-test("that throws is logged and counted, and gives up what the peer has open, even when that throws as well", () => {
+test("that throws is logged and counted, and closes what the peer has open, even if closing throws as well", () => {
   const lines: string[] = [];
   let caught = 0;
   const logger = createLogger({ name: "test", level: "info", write: (line) => void lines.push(line) });
@@ -27,7 +27,7 @@ test("that throws is logged and counted, and gives up what the peer has open, ev
   assert.match(lines.join(""), /nor this/);
 });
 
-test("that does not throw is left alone", () => {
+test("that does not throw changes nothing", () => {
   const guard = createGuard(createLogger({ name: "test", level: "off" }), {
     refused() {},
     caught: () => assert.unreachable("nothing threw"),

@@ -6,7 +6,7 @@ import { type HttpHandler, type HttpReply, type HttpRequest, type Layer, layered
 import { localChangesOnly } from "../../../src/net/local-changes.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what stands around the endpoints of an HTTP server");
+const test = suite("layers around the endpoints of an HTTP server");
 
 const ask = async (layers: readonly Layer[], request: Partial<HttpRequest>): Promise<HttpReply> =>
   await layered(layers, () => ({ status: 200 }))({
@@ -36,7 +36,7 @@ const hosts = [knownHostsOnly(createSiteGuard({ allowed: () => false, advertised
 const read = async (host: string | undefined, headers: IncomingHttpHeaders) =>
   (await ask(hosts, { headers: { ...(host === undefined ? {} : { host }), ...headers } })).status;
 
-test("a page that rebound its name to our address reads nothing, whatever its browser sends", async () => {
+test("a page that rebinds its name to our address reads nothing, whatever its browser sends", async () => {
   const browsers: IncomingHttpHeaders[] = [
     { "user-agent": "Mozilla/5.0 (X11; Linux x86_64)" },
     { "user-agent": "curl/8.0", "accept-language": "en" },
@@ -65,7 +65,7 @@ test("kumactl, curl and Prometheus may use any name of ours", async () => {
   }
 });
 
-/** Any path: nothing but the method says whether something would change. */
+/** Any path: only the method decides whether it is a change. */
 const local = [
   (handler: HttpHandler): HttpHandler => {
     const layer = localChangesOnly({ remedy: "Do this" })(({ request }) => handler(request));
@@ -75,7 +75,7 @@ const local = [
 const write = async (peer: string, headers: IncomingHttpHeaders = {}, method = "PUT") =>
   (await ask(local, { method, peer, headers })).status;
 
-test("changes are taken from loopback, in each form of its addresses, and from nowhere else", async () => {
+test("changes are accepted from loopback, in each form of its addresses, and from nowhere else", async () => {
   for (const peer of ["127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1"]) {
     assert.is(await write(peer), 200, peer);
     assert.ok(loopback.has(peer));

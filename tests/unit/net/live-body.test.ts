@@ -8,18 +8,18 @@ import { createOpenStreams } from "../../../src/net/open-streams.js";
 import { eventually } from "../../support/eventually.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("answers that stay open");
+const test = suite("responses that stay open");
 
 const logger = createLogger({ name: "test", level: "off" });
 const running = new Set<HttpServer>();
 const sockets = new Set<Socket>();
 let refused: string[] = [];
-/** Where the test writes to all clients. */
+/** The sinks of all clients. */
 let sinks = new Set<LiveSink>();
 let begun = 0;
 let stopped = 0;
 
-/** Lets the answers to `/late` begin. */
+/** Starts the responses to `/late`. */
 let release = () => {};
 
 const live: HttpHandler = async ({ path }) => {
@@ -94,7 +94,7 @@ test.after.each(async () => {
   running.clear();
 });
 
-test("begin at once, bring each piece when it is there, and stop when the client goes", async () => {
+test("start at once, deliver each piece when it is available, and stop when the client disconnects", async () => {
   const client = open(await serve());
   await client.until(/^HTTP\/1\.1 200 OK[\s\S]*text\/event-stream[\s\S]*\r\n\r\n$/);
   send("data: 1\n\n");
@@ -107,7 +107,7 @@ test("begin at once, bring each piece when it is there, and stop when the client
   assert.is(sinks.size, 0);
 });
 
-test("end when they are over: once, and with nothing behind", async () => {
+test("end once, with nothing after the end", async () => {
   const client = open(await serve());
   await eventually("it is open", () => sinks.size === 1);
   const [sink] = sinks;
@@ -121,14 +121,14 @@ test("end when they are over: once, and with nothing behind", async () => {
   assert.equal([stopped, refused], [1, []]);
 });
 
-test("have no body for HEAD, and nothing begins", async () => {
+test("have no body for HEAD, and are not started", async () => {
   const client = open(await serve(), { method: "HEAD" });
   await client.until(/^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\n$/);
   await eventually("the connection is closed", () => client.seen.ended);
   assert.is(begun, 0);
 });
 
-test("cut off a client that never reads once its queue is full, and no other one", async () => {
+test("disconnect a client that never reads once its queue is full, and no other one", async () => {
   const server = await serve();
   const reader = open(server);
   const sleeper = open(server);
@@ -145,7 +145,7 @@ test("cut off a client that never reads once its queue is full, and no other one
   assert.not(reader.seen.ended);
 });
 
-test("count each of many tiny pieces that wait as what it costs", async () => {
+test("count the overhead of each of many tiny queued pieces", async () => {
   const client = open(await serve());
   await eventually("it is open", () => sinks.size === 1);
   for (let sent = 0; sent < 2 * (streamLimits.stream_queue.value / 512); sent++) send("x");
@@ -153,7 +153,7 @@ test("count each of many tiny pieces that wait as what it costs", async () => {
   assert.equal([stopped, refused], [1, ["stream_queue"]]);
 });
 
-test("are so many an address; further ones are refused with 503 until one is closed", async () => {
+test("are limited per address; further ones get 503 until one is closed", async () => {
   const server = await serve();
   const most = streamLimits.streams_per_address.value;
   const clients = Array.from({ length: most }, () => open(server));
@@ -168,7 +168,7 @@ test("are so many an address; further ones are refused with 503 until one is clo
   await open(server).until(/^HTTP\/1\.1 200/);
 });
 
-test("are so many in all, and give their places back", () => {
+test("are limited in total, and release their slots", () => {
   const streams = createOpenStreams(3, 2);
   const leave = streams.enter("192.0.2.1");
   streams.enter("::ffff:192.0.2.1");
@@ -181,7 +181,7 @@ test("are so many in all, and give their places back", () => {
   assert.is(streams.enter("192.0.2.1"), "streams");
 });
 
-test("stay open while there is nothing to say, for longer than other connections", async () => {
+test("stay open while idle, for longer than other connections", async () => {
   const server = await serve(100);
   const client = open(server);
   const idle = connect(server.port, "127.0.0.1");
@@ -197,7 +197,7 @@ test("stay open while there is nothing to say, for longer than other connections
   await client.until(/still here/);
 });
 
-test("end when the server stops, those of clients that never read included", async () => {
+test("end when the server stops, even for clients that never read", async () => {
   const server = await serve();
   const client = open(server);
   const sleeper = open(server);
@@ -209,7 +209,7 @@ test("end when the server stops, those of clients that never read included", asy
   await eventually("they are stopped", () => stopped === 2);
 });
 
-test("end at once when they begin while the server stops", async () => {
+test("end at once if they start while the server stops", async () => {
   const server = await serve();
   const before = release;
   const client = open(server, { path: "/late" });
@@ -221,7 +221,7 @@ test("end at once when they begin while the server stops", async () => {
   assert.equal([begun, stopped], [1, 1]);
 });
 
-test("never begin for a client that is gone by then", async () => {
+test("never start for a client that has disconnected", async () => {
   const server = await serve();
   const before = release;
   const client = open(server, { path: "/late" });
@@ -229,7 +229,7 @@ test("never begin for a client that is gone by then", async () => {
   const other = open(server);
   await eventually("it is open", () => sinks.size === 1);
   client.socket.resetAndDestroy();
-  // What came after it on the loopback was read, so that its end was, too.
+  // Later input on loopback was read, so the end of that connection was, too.
   other.socket.destroy();
   await eventually("the other one is gone", () => stopped === 1);
   release();
@@ -237,7 +237,7 @@ test("never begin for a client that is gone by then", async () => {
   assert.equal([begun, sinks.size], [2, 1]);
 });
 
-test("that fail as they begin close the connection and cost nothing after that", async () => {
+test("that throw at the start close the connection and release their slot", async () => {
   const server = await serve();
   for (let count = 0; count <= streamLimits.streams_per_address.value; count++) {
     const client = open(server, { path: "/broken" });
@@ -247,7 +247,7 @@ test("that fail as they begin close the connection and cost nothing after that",
   assert.equal(refused, []);
 });
 
-test("hold up the requests behind them on the same connection, and those end with it", async () => {
+test("block later requests of the same connection, which end with it", async () => {
   const client = open(await serve());
   await eventually("it is open", () => sinks.size === 1);
   client.socket.write("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -11,7 +11,7 @@ const refusal = (domain: string) =>
     (error: unknown) => (error instanceof UserError ? error.message : String(error)),
   );
 
-test("are allowed as they are written, dots and all, or by a pattern that matches all of them", async () => {
+test("are allowed literally, dots included, or by a pattern that matches the whole origin", async () => {
   const allowed = await allowedOrigins(
     ["http://ui.example", "https://.*\\.ok\\.example", "http://[::1]:80", "(?i)https://UPPER.example|http://b"],
     "SETTING",
@@ -22,13 +22,13 @@ test("are allowed as they are written, dots and all, or by a pattern that matche
   for (const origin of others) assert.not.ok(allowed(origin), origin);
 });
 
-test("longer than any host's are not looked at", async () => {
+test("longer than any real one are not checked", async () => {
   const allowed = await allowedOrigins([".*"], "SETTING");
   assert.ok(allowed(`http://${"a".repeat(253)}:65535`));
   assert.not.ok(allowed(`http://${"a".repeat(300)}`));
 });
 
-test("are refused with the setting, the value and the reason when they can't be matched in linear time", async () => {
+test("are rejected with the setting, the value and the reason if they can't be matched in linear time", async () => {
   for (const pattern of [
     "(",
     "(?=a)b",

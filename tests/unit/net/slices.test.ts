@@ -14,7 +14,7 @@ function* work(log: string[], name: string, count: number): Steps<string> {
   return name;
 }
 
-/** A clock on which each look takes a millisecond, and a queue that is worked off by hand. */
+/** A clock that advances by a millisecond per reading, and a queue that the test runs. */
 function stage() {
   const queue: (() => void)[] = [];
   let time = 0;
@@ -32,7 +32,7 @@ function stage() {
   };
 }
 
-test("gives others their turn after some milliseconds, and comes to the same end", async () => {
+test("yields after some milliseconds, and has the same result", async () => {
   const { options, slices } = stage();
   const log: string[] = [];
   const done = inSlices(work(log, "a", 30), options);
@@ -41,7 +41,7 @@ test("gives others their turn after some milliseconds, and comes to the same end
   assert.is(log.length, 30);
 });
 
-test("of two clients goes on in turns", async () => {
+test("of two clients is interleaved", async () => {
   const { options, slices } = stage();
   const log: string[] = [];
   const both = Promise.all([inSlices(work(log, "a", 6), options), inSlices(work(log, "b", 6), options)]);
@@ -50,7 +50,7 @@ test("of two clients goes on in turns", async () => {
   assert.ok(log.indexOf("b1") < log.indexOf("a6"), log.join());
 });
 
-test("that fails is an error of whoever asked for it", async () => {
+test("that throws rejects its promise", async () => {
   const failing = (function* (): Steps<void> {
     yield;
     throw new Error("in the middle");
@@ -59,7 +59,7 @@ test("that fails is an error of whoever asked for it", async () => {
   assert.is(message, "in the middle");
 });
 
-test("leaves the event loop to others while it lasts", async () => {
+test("leaves the event loop free in between", async () => {
   const state = { done: false, turns: 0 };
   const endless = (function* (): Steps<void> {
     while (state.turns < 20) yield;

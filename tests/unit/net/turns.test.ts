@@ -6,13 +6,13 @@ const test = suite("work in turns");
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Keeps the event loop for longer than a slice. */
+/** Blocks the event loop for longer than a slice. */
 function keepBusy(): void {
   const until = performance.now() + 6;
   while (performance.now() < until);
 }
 
-test("begins nothing at once, and then all of it in the order it came", async () => {
+test("runs later, in the order it was queued", async () => {
   const begun: number[] = [];
   for (let number = 0; number < 500; number++) inTurn(() => void begun.push(number));
   assert.equal(begun, []);
@@ -23,7 +23,7 @@ test("begins nothing at once, and then all of it in the order it came", async ()
   );
 });
 
-test("leaves the loop to others once a slice is over", async () => {
+test("yields the event loop once a slice is over", async () => {
   const seen: string[] = [];
   for (let number = 0; number < 5; number++) {
     inTurn(() => {
@@ -38,7 +38,7 @@ test("leaves the loop to others once a slice is over", async () => {
   assert.not.match(seen.join(" "), "work work");
 });
 
-test("finishes what a piece leaves to ticks and promises before the next one begins", async () => {
+test("finishes the ticks and promises of a piece before the next one starts", async () => {
   const seen: string[] = [];
   const piece = (name: string) => () => {
     process.nextTick(() => seen.push(`${name} tick`));
@@ -53,7 +53,7 @@ test("finishes what a piece leaves to ticks and promises before the next one beg
   assert.equal(seen, ["a", "a tick", "a promise", "b", "b tick", "b promise"]);
 });
 
-test("takes work from work, also after it had nothing to do", async () => {
+test("accepts work from within work, also after the queue was empty", async () => {
   const seen: string[] = [];
   inTurn(() => {
     seen.push("outer");
@@ -65,7 +65,7 @@ test("takes work from work, also after it had nothing to do", async () => {
   assert.equal(seen, ["outer", "inner", "later"]);
 });
 
-test("goes on after a piece that failed", async () => {
+test("continues after a piece that throws", async () => {
   const failures: string[] = [];
   const others = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException");

@@ -17,7 +17,7 @@ function open({ perAddress = 2, inside = 3, most = 100 } = {}) {
     delayed: (byAddress) => void delays.push(byAddress),
     enter: (name) => void entered.push(name),
   });
-  /** Connections are called by their address and a number. */
+  /** Connections are named by their address and a number. */
   function come(...names: string[]): void {
     for (const name of names) {
       room.add(name, name.slice(0, 1));
@@ -27,7 +27,7 @@ function open({ perAddress = 2, inside = 3, most = 100 } = {}) {
   return { room, come, entered, evicted, delays };
 }
 
-test("enter at once while there is room for their address and for all, and wait otherwise", () => {
+test("are admitted at once while the limits of their address and of all allow, and wait otherwise", () => {
   const { room, come, entered, delays } = open();
   come("a1", "a2", "a3", "b1", "b2");
   assert.equal(entered, ["a1", "a2", "b1"]);
@@ -45,7 +45,7 @@ test("take turns among their addresses", () => {
   assert.equal(entered, ["a1", "a2", "b1", "c1", "a3"]);
 });
 
-test("are silent until their first bytes, and then are so no more", () => {
+test("are silent until their first bytes", () => {
   const { room, entered } = open();
   room.add("a1", "a");
   assert.is(room.isSilent("a1"), true);
@@ -67,7 +67,7 @@ test("lose the oldest of the address that has most of them when there are too ma
   assert.equal(entered, ["b1", "a1", "a2", "a3", "c1"]);
 });
 
-test("of one address are let in one and all in the end, however many come, and none is lost", () => {
+test("of one address are all admitted in the end, however many there are", () => {
   const { room, come, entered, evicted } = open({ perAddress: 10, inside: 20, most: 10_000 });
   const names = Array.from({ length: 5_000 }, (_, number) => `a${number}`);
   come(...names);
@@ -76,7 +76,7 @@ test("of one address are let in one and all in the end, however many come, and n
   assert.equal(evicted, []);
 });
 
-test("never have more inside than they may, whatever comes and goes", () => {
+test("never exceed the limits, whatever happens", () => {
   const random = seeded(11);
   const inside = new Map<string, number>();
   const present = new Set<string>();

@@ -14,7 +14,7 @@ test("type, mesh and name come first, and a Mesh has no mesh", () => {
   assert.equal(toJson({ type: "Secret", mesh: "", name: "key", spec: {} }), { type: "Secret", name: "key" });
 });
 
-test("what is missing, null or empty is undefined", () => {
+test("a missing, null or empty key is undefined", () => {
   assert.equal(readEnvelope({ type: null, name: "" }), { type: undefined, mesh: undefined, name: undefined });
 });
 
@@ -40,7 +40,7 @@ for (const [document, message] of refusals) {
   });
 }
 
-test("the envelope is not part of the spec, and whether it fits is the caller's business", () => {
+test("the envelope is not part of the spec, and the caller validates it", () => {
   const read = fromJson(typeOf("Mesh"), { type: "Dataplane", mesh: "x", name: "y", tracing: {} }, "strict");
   assert.equal(read, {
     envelope: { type: "Dataplane", mesh: "x", name: "y" },
@@ -49,7 +49,7 @@ test("the envelope is not part of the spec, and whether it fits is the caller's 
   });
 });
 
-test("misspelt keys are named with what was meant", () => {
+test("misspelt keys are reported with a suggestion", () => {
   const misspelt: readonly [key: string, meant: string][] = [
     ["loging", "logging"],
     ["nmae", "name"],

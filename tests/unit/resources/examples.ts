@@ -96,7 +96,7 @@ const trafficLog = {
   ],
 };
 
-/** The other form or layout of those that have one, and the types that the product documentation has no example of. */
+/** Examples in the other form or layout, and of types without an example in the product documentation. */
 const flatTrafficPermission = {
   type: "TrafficPermission",
   name: "flat",

@@ -84,14 +84,14 @@ function readOrRefuse(document: Record<string, unknown>, typeName: string, mode:
   }
 }
 
-test("what was read, written and read again is the same, for mutations of every example", () => {
+test("reading, writing and reading again gives the same value, for mutations of every example", () => {
   const random = seeded(runSeed);
   let accepted = 0;
   for (let round = 0; round < 20_000; round++) {
     const example = random.pick(examples);
     const typeName = String(example.type);
     const mutant = { ...(mutate(example, random) as object), type: typeName, mesh: "m", name: "n" };
-    // As it arrives: without minus zero, which JSON has no text for.
+    // As sent: without minus zero, which JSON cannot represent.
     const document: Record<string, unknown> = JSON.parse(JSON.stringify(mutant));
     const place = `seed ${runSeed}, round ${round}: ${JSON.stringify(document)}`;
     const mode = random.pick(["strict", "lenient"] as const);
@@ -106,7 +106,7 @@ test("what was read, written and read again is the same, for mutations of every 
     const causes = type.validate(spec);
     if (causes.length === 0) accepted += 1;
     const third = fromJson(type, JSON.parse(text(spec)), mode);
-    // uvu's own comparison takes a key named constructor for the object's class.
+    // uvu's own comparison reads a key named constructor as the object's class.
     assert.ok(isDeepStrictEqual(third.spec, spec), place);
     assert.ok(isDeepStrictEqual(type.defaults(third.spec), spec), place);
     assert.equal(type.validate(third.spec), causes, place);

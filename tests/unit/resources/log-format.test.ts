@@ -83,7 +83,7 @@ const bad: readonly [format: string, problem: string][] = [
 
 for (const [format, problem] of bad) test(`refused: ${format}`, () => assert.is(logFormatProblem(format), problem));
 
-test("operators that we don't know are told from those that Envoy 1.39 has", () => {
+test("unknown operators are distinguished from those that Envoy 1.39 has", () => {
   for (const known of ["", "a %% b", "%DURATION% %PATH(NQ):5% %CEL(request.path)%", "%KUMA_SOURCE_SERVICE%"]) {
     assert.is(unknownOperator(known), undefined);
   }
@@ -94,7 +94,7 @@ test("operators that we don't know are told from those that Envoy 1.39 has", () 
   assert.is(unknownOperator("%DURATION%%NOPE(x):3%"), 'unknown operator "%NOPE%" (at character 11)');
 });
 
-test("a format is taken apart without losing a character", () => {
+test("a format is parsed without losing a character", () => {
   const format = "a %% %START_TIME(%s)% b%DURATION%";
   assert.equal(parseLogFormat(format), [
     { kind: "text", text: "a %% " },

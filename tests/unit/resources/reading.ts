@@ -17,7 +17,7 @@ export function read(document: Record<string, unknown>) {
   return { spec: complete, unknown, causes: type.validate(complete) };
 }
 
-/** The message of the parse failure that the work has to end in. */
+/** The message of the parse error that the work must throw. */
 export function malformedMessage(work: () => unknown): string {
   try {
     work();

@@ -26,7 +26,7 @@ for (const [name, ...known] of paths) {
   });
 }
 
-test("no word of kumactl leads to secrets", () => {
+test("no kumactl word names secrets", () => {
   assert.is(registry.byName("Secret")?.access, "internal");
   for (const word of ["secret", "secrets", "Secret"]) {
     assert.is(registry.byCliWord(word), undefined);
@@ -49,7 +49,7 @@ for (const [name, ...known] of words) {
   });
 }
 
-/** The names of Kuma's CRDs; DataplaneHealth is a type that Kuma 0.3 does not have. */
+/** The names of Kuma's CRDs; Kuma 0.3 does not have the type DataplaneHealth. */
 const customResources: Readonly<Record<string, { readonly plural: string; readonly scope: string }>> = {
   Mesh: { plural: "meshes", scope: "Cluster" },
   Dataplane: { plural: "dataplanes", scope: "Namespaced" },
@@ -68,7 +68,7 @@ for (const [name, expected] of Object.entries(customResources)) {
   });
 }
 
-test("only secrets, which Kubernetes has itself, and what is never stored are no custom resources", () => {
+test("every type is a custom resource, except secrets, which Kubernetes has itself, and types that are never stored", () => {
   const without = registry.types.filter(({ kubernetes }) => kubernetes === undefined).map(({ name }) => name);
   assert.equal(without.sort(), ["DataplaneOverview", "Secret"]);
 });
@@ -79,14 +79,14 @@ test("each custom resource has a plural of its own that the API server accepts",
   for (const plural of plurals) assert.match(plural, /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/);
 });
 
-test("words of every object name nothing", () => {
+test("names of object members match no type", () => {
   for (const word of ["__proto__", "constructor", ""]) {
     assert.is(registry.byName(word), undefined);
     assert.is(registry.byCliWord(word), undefined);
   }
 });
 
-test("only the control plane writes insights, and they wake nobody", () => {
+test("only the control plane writes insights, and they are not in the change feed", () => {
   const insight = registry.byName("DataplaneInsight");
   assert.is(insight?.access, "read");
   assert.is(insight?.feeds, false);
@@ -104,7 +104,7 @@ test("a made-up type needs a name, a path and a schema", () => {
   );
 });
 
-test("two types of one path are a mistake that shows at once", () => {
+test("two types with the same path are rejected at once", () => {
   const again = resourceType({ name: "Again", path: "trafficlogs", schema: object({}) });
   assert.throws(() => createRegistry([...registry.types, again]), '"trafficlogs" names both TrafficLog and Again');
 });

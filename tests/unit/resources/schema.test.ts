@@ -57,7 +57,7 @@ for (const [name, input, output] of normalForms) {
   test(`${name} in normal form`, () => assert.equal(decoded(input), output));
 }
 
-test("fields come out in the schema's order, keys of maps in their own", () => {
+test("fields are returned in the schema's order, map keys in their own", () => {
   assert.is(JSON.stringify(decoded({ tags: { z: "1", a: "2" }, text: "x" })), '{"text":"x","tags":{"z":"1","a":"2"}}');
 });
 
@@ -111,7 +111,7 @@ for (const [input, message] of mismatches) {
   test(`refused: ${message.slice(0, 90)}`, () => assert.is(refused(input), message));
 }
 
-test("text that is shown in an error is cut", () => {
+test("text in an error is truncated", () => {
   assert.is.not(refused({ flag: "x".repeat(1e6) }).length > 300, true);
 });
 
@@ -145,7 +145,7 @@ test("keys that belong to the envelope are neither unknown nor part of the value
   assert.equal(result.unknown, [{ field: "nam", message: 'unknown field; did you mean "name"?' }]);
 });
 
-test("of very many unknown fields the first hundred are reported", () => {
+test("at most a hundred unknown fields are reported", () => {
   const input = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`unknown${index}`, 1]));
   assert.is(decode(schema, input, "strict").unknown.length, 100);
 });
@@ -164,7 +164,7 @@ test("an open object may have such keys too", () => {
   assert.is(({} as Record<string, unknown>).polluted, undefined);
 });
 
-test("what was read shares nothing with the input", () => {
+test("the result shares nothing with the input", () => {
   const input = { texts: ["a"], tags: { b: "c" }, any: { d: [1] }, inner: { text: "e" } };
   const value = decoded(input);
   const before = JSON.stringify(value);
@@ -175,7 +175,7 @@ test("what was read shares nothing with the input", () => {
   assert.is(JSON.stringify(value), before);
 });
 
-test("deep nesting is refused where any object is allowed, and not followed elsewhere", () => {
+test("deep nesting is rejected where any object is allowed, and not followed elsewhere", () => {
   const deep = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
   assert.equal(decoded({ any: deep(30) }), { any: deep(30) });
   assert.match(refused({ any: deep(5000) }), "nested deeper than 32 levels");
@@ -183,7 +183,7 @@ test("deep nesting is refused where any object is allowed, and not followed else
   assert.is(decode(schema, { other: deep(5000) }, "strict").unknown.length, 1);
 });
 
-test("an open object that holds itself or repeats itself is refused", () => {
+test("an open object that is circular or repeats itself is rejected", () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
   assert.match(refused({ any: cycle }), "nested deeper than 32 levels");
@@ -192,7 +192,7 @@ test("an open object that holds itself or repeats itself is refused", () => {
   assert.match(refused({ any: { laughs } }), "more than 10000 values");
 });
 
-test("a huge list, map or text of a store is read whole, and refused with its place where a user hands it in", () => {
+test("a huge stored list, map or text is read completely, and rejected with its path in user input", () => {
   const texts = Array.from({ length: 200_000 }, (_, index) => `t${index}`);
   assert.is(decoded({ texts }, "lenient").texts?.length, 200_000);
   assert.is(refused({ texts }), "texts: has 200000 elements, but 10000 at most are taken");
@@ -208,7 +208,7 @@ test("a huge list, map or text of a store is read whole, and refused with its pl
   assert.is(t0, "t0");
 });
 
-test("a document is read in steps as it is read at once, with a step for each element of its lists", () => {
+test("reading a document in steps has the same result, with a step for each list element", () => {
   const nested = object({ rules: list(object({ texts: list(text()), tags: map(text()) })), name: text() });
   const rules = Array.from({ length: 50 }, (_, index) => ({ texts: ["a", "b"], tags: { index: `${index}` }, odd: 1 }));
   const document = { rules, name: "n", other: true };

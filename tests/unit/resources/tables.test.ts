@@ -144,7 +144,7 @@ for (const [name, insight, now, cells] of overviews) {
   });
 }
 
-test("an overview has no insight when there is none", () => {
+test("an overview has no insight if there is none", () => {
   const dataplane = { type: "Dataplane", mesh: "m", name: "d", spec: {} };
   assert.equal(overviewOf(dataplane, undefined), {
     type: "DataplaneOverview",

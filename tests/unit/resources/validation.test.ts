@@ -133,7 +133,7 @@ const unspeakable = "cannot stand in a SPIFFE URI; letters, digits and -._~!$&'(
 const reserved = "is a name that sidecars use for themselves";
 const blanks = "cannot contain blanks or characters other than printable ASCII";
 
-/** Names of the clusters that Envoys begin with. */
+/** Names of the clusters in every Envoy's bootstrap. */
 function bootstrapClusters(): readonly string[] {
   const admin = { address: "127.0.0.1", port: 0, accessLogPath: "/dev/null" };
   const xds = { host: "cp", port: 5678, connectTimeoutMs: 1000 };
@@ -142,7 +142,7 @@ function bootstrapClusters(): readonly string[] {
 }
 const sidecarsOwn = [localClusterName(8080), localClusterName(1), nowhereName, passThroughName, ...bootstrapClusters()];
 
-/** A Dataplane that offers the service and consumes it. */
+/** A Dataplane with an inbound and an outbound of the service. */
 const withService = (service: string) =>
   networking({
     inbound: [{ interface: "127.0.0.1:80:8080", tags: { service } }],
@@ -739,7 +739,7 @@ table("ProxyTemplate", [
   ],
 ]);
 
-test("a Mesh without a CA gets the built-in one, whatever else it says", () => {
+test("a Mesh without a CA gets the built-in one, whatever else it contains", () => {
   for (const mtls of [undefined, null, {}, { ca: {} }, { ca: null }, { enabled: false }]) {
     assert.equal(read({ type: "Mesh", name: "m", mtls }).spec, { mtls: { ca: { builtin: {} } } });
   }

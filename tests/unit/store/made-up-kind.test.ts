@@ -16,7 +16,7 @@ storeContract("a made-up kind whose versions are text", () =>
   openOn(sandboxKind, { environment: async () => ({ KUMA_STORE_SANDBOX_LABEL: "contract" }) }),
 );
 
-const test = suite("a kind of store that somebody adds");
+const test = suite("a new kind of store");
 
 const kinds: StoreKinds = [...storeKinds, sandboxKind];
 const env = { ...anyPorts, KUMA_STORE_TYPE: "sandbox", KUMA_STORE_SANDBOX_LABEL: "blue" };
@@ -55,7 +55,7 @@ test("its settings are in kuma-cp config, the file that explains every setting, 
   assert.match(settingsMarkdown(defaults.settings, defaults.table), /^\| `store\.sandbox\.label` \|.*\| `sand` \|/m);
 });
 
-test("its settings come from the file, are checked together when it is used, and warned of when it is not", () => {
+test("its settings come from the file, are checked together if it is selected, and cause a warning if it is not", () => {
   const file = { path: "cp.yaml", text: "store: {type: sandbox, sandbox: {label: green}}" };
   const read = readSettings(file, {}, kinds);
   assert.equal(settingsDocument(read.settings, read.table).store, {
@@ -68,7 +68,7 @@ test("its settings come from the file, are checked together when it is used, and
   assert.equal(warnings, ["KUMA_STORE_SANDBOX_LABEL without effect: KUMA_STORE_TYPE is memory, not sandbox"]);
 });
 
-test("what Kuma has and this version lacked has an effect once somebody adds it", () => {
+test("an ineffective setting of Kuma becomes effective once its store is added", () => {
   const text = "store: {type: kubernetes, kubernetes: {systemNamespace: kuma-system}}";
   const setting = {
     ...sandboxKind.settings.sandboxLabel,
@@ -82,7 +82,7 @@ test("what Kuma has and this version lacked has an effect once somebody adds it"
   assert.match(settingsTable(read), /^store\.kubernetes\.systemNamespace .* kuma-system +file$/m);
 });
 
-test("settings that could be another's are refused where the table is made", () => {
+test("settings that could belong to another kind are rejected when the table is created", () => {
   const settings = { dbHost: sandboxKind.settings.sandboxLabel };
   const careless = { ...sandboxKind, settings, contradictions: () => [] };
   assert.throws(() => readSettings(undefined, {}, [...storeKinds, careless]), /dbHost of the store "sandbox"/);

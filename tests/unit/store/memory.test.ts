@@ -9,7 +9,7 @@ const test = suite("the memory store");
 
 const dataplane = (name: string, spec: object = {}) => ({ type: "Dataplane", mesh: "default", name, spec });
 
-test("lists are in the order of creation, and an update keeps the place", async () => {
+test("lists are in the order of creation, and an update keeps the position", async () => {
   const store = createMemoryStore(registry);
   for (const name of ["c", "a", "b"]) await store.create(dataplane(name));
   await store.update(dataplane("c", { networking: {} }), versionOf(1));
@@ -19,7 +19,7 @@ test("lists are in the order of creation, and an update keeps the place", async 
   );
 });
 
-test("versions begin at 1 and grow by one; a resource that is made again begins again", async () => {
+test("versions start at 1 and increase by one; a recreated resource starts again", async () => {
   const store = createMemoryStore(registry);
   assert.is((await store.create(dataplane("a"))).version, 1);
   assert.is((await store.update(dataplane("a"), versionOf(1))).version, 2);
@@ -27,7 +27,7 @@ test("versions begin at 1 and grow by one; a resource that is made again begins 
   assert.is((await store.create(dataplane("a"))).version, 1);
 });
 
-test("what is handed out is frozen through and through", async () => {
+test("returned resources are deep-frozen", async () => {
   const store = createMemoryStore(registry);
   const spec = { networking: { inbound: [{ tags: { service: "a" } }] } };
   const stored = await store.create(dataplane("a", spec));
@@ -38,7 +38,7 @@ test("what is handed out is frozen through and through", async () => {
   assert.not(Object.isFrozen(spec));
 });
 
-test("one who follows slowly gets every change of a long burst", async () => {
+test("a slow watcher gets every change of a long burst", async () => {
   const store = createMemoryStore(registry);
   const abort = new AbortController();
   const iterator = store.changes(abort.signal)[Symbol.asyncIterator]();

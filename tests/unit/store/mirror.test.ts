@@ -6,7 +6,7 @@ import type { Change, Stored } from "../../../src/store/store.js";
 import { versionOf } from "../../../src/store/version.js";
 import { suite } from "../../support/suite.js";
 
-const test = suite("what is known of a store");
+const test = suite("the mirror of a store");
 
 const stored = (name: string, mesh = "default", type = "Dataplane", version = 0): Stored => ({
   type,
@@ -18,7 +18,7 @@ const stored = (name: string, mesh = "default", type = "Dataplane", version = 0)
 const put = (sequence: number, resource: Stored): Change => ({ kind: "put", sequence, resource });
 const names = (resources: readonly Stored[]) => resources.map(({ mesh, name }) => `${mesh}/${name}`);
 
-test("lists by mesh and name, or as resources came", () => {
+test("lists by mesh and name, or in insertion order", () => {
   const [byName, byCreation] = [createMirror(registry, "name"), createMirror(registry, "creation")];
   for (const mirror of [byName, byCreation]) {
     for (const [index, [mesh, name]] of [
@@ -35,7 +35,7 @@ test("lists by mesh and name, or as resources came", () => {
   assert.equal(names(byCreation.list(dataplaneType)), ["b/1", "a/2", "b/0", "a/10"]);
 });
 
-test("gives the same list for as long as nothing of its type changes", () => {
+test("returns the same list until a resource of its type changes", () => {
   const mirror = createMirror(registry, "name");
   mirror.apply(put(1, stored("a")));
   const first = mirror.list(dataplaneType, "default");
@@ -48,7 +48,7 @@ test("gives the same list for as long as nothing of its type changes", () => {
   assert.is(mirror.sequence, 4);
 });
 
-test("a new listing replaces what feeds, and leaves what does not", () => {
+test("a new listing replaces types in the feed, and keeps others", () => {
   const mirror = createMirror(registry, "name");
   mirror.apply(put(1, stored("a")));
   mirror.apply(put(1, stored("a", "default", "DataplaneInsight")));
@@ -58,7 +58,7 @@ test("a new listing replaces what feeds, and leaves what does not", () => {
   assert.ok(mirror.get(stored("a", "default", "DataplaneInsight")));
 });
 
-test("a later listing reaches those who follow, and ends with them", async () => {
+test("a later listing reaches watchers", async () => {
   const mirror = createMirror(registry, "name");
   const seen: string[] = [];
   const following = (async () => {
