@@ -35,7 +35,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   const file = configFile === undefined ? undefined : await readFile(configFile);
   const { settings, warnings } = readSettings(file, io.env);
   const logger = createLogger({ name: "kuma-cp.run", level, format, write: (line) => void io.stderr.write(line) });
-  for (const warning of warnings) logger.info(`warning: ${warning}`);
+  for (const warning of warnings) logger.warn(warning);
   logger.info("effective configuration", settingsDocument(settings));
   const start = abortOnSignal();
   const controlPlane = await startControlPlane(settings, logger, start.signal).catch((error: unknown) => {

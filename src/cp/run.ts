@@ -96,7 +96,7 @@ export async function startControlPlane(
     const api = await startApi(context, { kinds, ...inspected });
 
     const warning = exposureWarning(settings);
-    if (warning !== undefined) logger.info(`warning: ${warning}`);
+    if (warning !== undefined) logger.warn(warning);
     const ports: Ports = {
       api: api.port,
       bootstrap: bootstrap.port,

@@ -56,7 +56,7 @@ function createDropReport(logger: Logger) {
     timer = undefined;
     quietUntil = Date.now() + reportPauseMs;
     for (const [address, { lines, reason }] of counts) {
-      logger.info("access log lines were dropped", { address, lines, reason });
+      logger.warn("access log lines were dropped", { address, lines, reason });
     }
     counts.clear();
   }

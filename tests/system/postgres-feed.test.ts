@@ -272,7 +272,7 @@ test("old changes are deleted, by age and by number; a reader who is up to date 
 test("where announcements do not get through, changes are polled for, and that is said", async () => {
   const { through } = await proxied(withoutNotifications);
   const [a, b] = [await openStore(through), await openStore(address)];
-  assert.match(a.log(), /announcements of changes do not arrive .*KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL/);
+  assert.match(a.log(), /\tWARN\t.*notifications of changes do not arrive .*KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL/);
   assert.not.match(b.log(), /announcements/);
   const follower = following(a.store);
   for (let index = 0; index < 20; index++) await b.store.create(dataplane(`d-${index}`));

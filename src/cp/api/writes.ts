@@ -65,7 +65,7 @@ export async function put(
   const warnings = [...type.warnings(spec), ...effects];
   const warned = (reply: HttpReply): HttpReply => {
     // For users whose client does not show headers.
-    for (const warning of effects) if (!dryRun) logger.info(`warning: ${warning}`, { ...key });
+    for (const warning of effects) if (!dryRun) logger.warn(warning, { ...key });
     return withWarnings(reply, warnings);
   };
   try {

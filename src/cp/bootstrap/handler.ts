@@ -87,10 +87,10 @@ function createRemoteWarning({ logger, xds }: BootstrapOptions): (host: string) 
   return (host) => {
     if (warned) return;
     warned = true;
-    logger.info(
-      `warning: dataplanes on other machines come, and KUMA_GENERAL_ADVERTISED_HOSTNAME is ${xds.host}: each of them is ` +
-        `sent to the host that it asked for its bootstrap, the first one to ${host}. Set it to a name or address by ` +
-        "which all of them reach this control plane",
+    logger.warn(
+      `dataplanes connect from other machines, but KUMA_GENERAL_ADVERTISED_HOSTNAME is ${xds.host}: the bootstrap of ` +
+        `each names the host that it was requested from, ${host} for the first one. Set the variable to a name or an ` +
+        "address by which all of them reach this control plane",
     );
   };
 }

@@ -61,7 +61,9 @@ export async function openPostgresStore(options: OpenOptions): Promise<OpenedSto
       if (!(error instanceof DatabaseFailure)) throw error;
       if (serverTimeout && refusesSettings(error)) {
         serverTimeout = false;
-        logger.info("warning: a pooler takes no statement_timeout, so that only kuma-cp gives up what takes too long");
+        logger.warn(
+          "a connection pooler rejects statement_timeout: only kuma-cp itself cancels statements that take too long",
+        );
         continue;
       }
       if (error.kind !== "unavailable") throw UserError.of("store.unusable", { reason: error });

@@ -58,7 +58,7 @@ test("a Mesh that drops an enabled mtls causes a warning and a line in the log; 
     );
     assert.equal(others, []);
   }
-  assert.match(api.logged.join(""), /warning: mTLS is SWITCHED OFF/);
+  assert.match(api.logged.join(""), /\tWARN\t\S+\tmTLS is SWITCHED OFF/);
 });
 
 test("enabling mTLS without any permission causes a warning, except for a new mesh", async () => {

@@ -118,7 +118,7 @@ test("kuma-cp warns of an expired or not yet valid certificate of the SDS server
   assert.is(at("2035-12-31T23:59:59Z"), undefined);
   assert.match(
     at("2036-01-01T00:00:00Z", "KUMA_SDS_SERVER_TLS_CERT_FILE") ?? "",
-    /^warning: the certificate of the SDS server expired at 2036-01-01T00:00:00\.000Z\. .*put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and KUMA_SDS_SERVER_TLS_KEY_FILE name, and restart kuma-cp$/,
+    /^the certificate of the SDS server expired at 2036-01-01T00:00:00\.000Z\. .*put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and KUMA_SDS_SERVER_TLS_KEY_FILE name, and restart kuma-cp$/,
   );
   assert.match(
     at("2025-12-31T23:59:59Z") ?? "",
