@@ -38,7 +38,7 @@ async function broken(how: { readonly break: string; readonly mend: string }, ex
   const root = server.superuser(address.database);
   await root.unsafe(how.break);
   const { reason = "", fix = "" } = await until("error");
-  assert.match(reason, /^no change can be stored, and what dataplanes report is lost meanwhile: /);
+  assert.match(reason, /^no change can be stored, and the state of dataplanes is not recorded meanwhile: /);
   assert.match(reason, expected);
   assert.match(fix, /disk space/);
   await root.unsafe(how.mend);

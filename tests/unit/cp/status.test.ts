@@ -106,7 +106,7 @@ test("kumactl reads back the status, and of anything else what it can", async ()
   });
   for (const strange of [null, 5, [], {}, { store: 1 }]) assert.is(readStatus(strange), undefined);
   assert.equal(readStatus({ store: { writable: false }, sdsCertificate: { notAfter: "soon" }, refusals: [1, {}] }), {
-    store: { type: "", problem: "it does not say why" },
+    store: { type: "", problem: "the control plane gave no reason" },
     sdsCertificate: undefined,
     refusals: [{ server: "", limit: "", times: 0, last: "" }],
   });
