@@ -143,9 +143,9 @@ test("a configured Envoy that can't be executed is an error at once, even with o
       { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: binary },
     ];
     for (const [how, binary, reason] of [
-      [arguments_, missing, `--binary-path ${missing} is no Envoy: ${missing} does not exist`],
+      [arguments_, missing, `--binary-path ${missing} is not an Envoy: ${missing} does not exist`],
       [variable, missing, `${missing} does not exist`],
-      [arguments_, "./missing", `--binary-path ./missing is no Envoy: ${missing} does not exist`],
+      [arguments_, "./missing", `--binary-path ./missing is not an Envoy: ${missing} does not exist`],
       [arguments_, stage.temporary, `${stage.temporary} is a directory`],
       [arguments_, plain, `${plain} can't be executed by this user`],
       [arguments_, "no-such-envoy", 'could not find an executable "no-such-envoy" (--binary-path)'],

@@ -18,7 +18,7 @@ export const manageCaRotate = command({
     if (rotated === undefined) throw UserError.of("resource.missing", { type: "Mesh", name: mesh });
     const { begun, status } = rotated;
     io.stdout.write(
-      `${begun ? "the rotation has begun" : "a rotation is already under way"} in mesh "${mesh}"\n` +
+      `${begun ? "the rotation has begun" : "a rotation is already in progress"} in mesh "${mesh}"\n` +
         `${describeAuthority(status)}\n`,
     );
   },

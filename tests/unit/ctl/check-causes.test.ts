@@ -65,7 +65,7 @@ const machine: readonly Case[] = [
         },
       },
     }),
-    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: --binary-path \/x is no Envoy: \/x does not exist FIX .*unset it/,
+    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: --binary-path \/x is not an Envoy: \/x does not exist FIX .*unset it/,
   ],
   [
     "an Envoy that can't run",
@@ -199,7 +199,12 @@ const controlPlane: readonly Case[] = [
     /^error: .*unknown version/,
   ],
   ["a few seconds", "clock", contextWith({ controlPlane: { index: index({ ahead: 9_999 }) } }), /^success/],
-  ["no time", "clock", contextWith({ controlPlane: { index: index({ ahead: undefined }) } }), /^success: .*does not report its time/],
+  [
+    "no time",
+    "clock",
+    contextWith({ controlPlane: { index: index({ ahead: undefined }) } }),
+    /^success: .*does not report its time/,
+  ],
   [
     "a clock that is late",
     "clock",

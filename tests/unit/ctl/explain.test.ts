@@ -315,9 +315,12 @@ test("wrong flags and unexpected responses are errors that say what is expected"
   );
   assert.match(await err("explain", "traffic", "--from", "web"), /^Error: required flag\(s\) "to" not set\n/);
   for (const flag of ["--policies", "--diff", "--config-dump"]) {
-    assert.match(await err(...inspect, flag), /^Error: the Control Plane answered with something unexpected: /);
+    assert.match(await err(...inspect, flag), /^Error: the Control Plane sent an unexpected response: /);
   }
-  assert.match(await err("explain", "traffic", "--from", "a", "--to", "b"), /^Error: the Control Plane answered with /);
+  assert.match(
+    await err("explain", "traffic", "--from", "a", "--to", "b"),
+    /^Error: the Control Plane sent an unexpected response: /,
+  );
   await server.close();
 });
 

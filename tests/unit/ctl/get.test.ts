@@ -358,7 +358,7 @@ for (const [what, status, type, body, said] of strangers) {
     try {
       const { code, out, err } = await elsewhere.run(["get", "dataplanes"]);
       assert.equal([code, out], [1, ""]);
-      assert.match(err, `${stranger.url} answers, but is no control plane: `);
+      assert.match(err, `${stranger.url} responds, but is not a control plane: `);
       assert.match(err, said);
       assert.is(err.trimEnd().split("\n").length, 1);
     } finally {
@@ -388,10 +388,10 @@ async function saidOf(scheme: string, bytes: Buffer): Promise<string> {
 test("a server with another protocol is reported as not being a control plane", async () => {
   const alert = Buffer.from([0x15, 3, 3, 0, 2, 2, 50]);
   const text = Buffer.from("SSH-2.0-OpenSSH_9.2\r\n");
-  assert.match(await saidOf("http", text), /answers, but is no control plane: it doesn't speak HTTP/);
+  assert.match(await saidOf("http", text), /responds, but is not a control plane: it doesn't speak HTTP/);
   assert.match(
     await saidOf("http", alert),
-    /answers, but is no control plane: it speaks TLS, so that its address begins/,
+    /responds, but is not a control plane: it speaks TLS, so that its address begins/,
   );
   assert.match(
     await saidOf("https", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")),

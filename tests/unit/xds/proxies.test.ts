@@ -287,7 +287,7 @@ test("a proxy's streams may have a few different placements at a time, and all o
   }
   assert.match(
     refusal(id, fifth),
-    /^streams of m\.web-1 that are open name 4 different places for its token, its logs/,
+    /^the open streams of m\.web-1 already have 4 different combinations of dataplaneTokenPath, logDirectories/,
   );
   for (const { placement } of clients) assert.is(refusal(id, placement), "none");
   assert.is(refusal({ mesh: "m", name: "redis-1" }, fifth), "none");
