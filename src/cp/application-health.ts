@@ -53,7 +53,10 @@ export function createApplicationHealth({ store, logger }: Options): Application
     const key = keyOf(proxy);
     const stored = await store.get(key);
     if (sameDown(stored?.spec, down)) return;
-    logger.info(down.length > 0 ? "applications are down" : "applications are well again", { ...proxy, ports: down });
+    logger.info(down.length > 0 ? "applications are down" : "applications accept connections again", {
+      ...proxy,
+      ports: down,
+    });
     const exists = down.length > 0 && (await store.get({ ...key, type: "Dataplane" })) !== undefined;
     if (!exists) {
       if (stored !== undefined) await store.delete(key);
@@ -127,7 +130,7 @@ export function createApplicationHealth({ store, logger }: Options): Application
       const timer = setTimeout(() => {
         endGrace(proxy);
         forget(proxy).catch((error: unknown) => {
-          logger.info("what was recorded of applications could not be forgotten", { ...proxy, error });
+          logger.info("a recorded state of applications could not be deleted", { ...proxy, error });
         });
       }, graceMs);
       graces.set(`${proxy.mesh}\n${proxy.name}`, timer.unref());

@@ -73,7 +73,7 @@ export function createNewerApi({ feed, envoy, logger }: Options): NewerApi {
     async start() {
       feed.listen((name) => {
         follow(name).catch((error: unknown) =>
-          logger.error("raw resources were not read again", { mesh: name, error }),
+          logger.error("raw resources were not validated again", { mesh: name, error }),
         );
       });
       for (const mesh of feed.view().values()) await settle(mesh);

@@ -14,7 +14,7 @@ export async function patiently<T>(work: () => Promise<T>, logger: Logger, signa
       return await work();
     } catch (error) {
       if (!(error instanceof StoreError) || error.kind !== "unavailable") throw error;
-      logger.error("the store is away while it is needed to start; trying again", { reason: messageOf(error.cause) });
+      logger.error("the store is unavailable during startup; retrying", { reason: messageOf(error.cause) });
       await sleep(waits.next(), signal);
     }
   }

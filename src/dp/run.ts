@@ -345,7 +345,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   });
   void replaced.then(
     (why) => {
-      if (why !== undefined) machine.notice(`Envoy was not replaced, and goes on as it was: ${why}`);
+      if (why !== undefined) machine.notice(`Envoy was not replaced and keeps running: ${why}`);
     },
     (error: unknown) => logger.error("Envoy was not replaced", { error }),
   );
@@ -431,7 +431,7 @@ export async function runDataplane(
 
   const inherited = start.handover === undefined ? undefined : inheritedRun(start.handover, machine.processes);
   if (start.handover !== undefined && inherited === undefined) {
-    machine.notice(`there is no Envoy in ${start.handover} to go on with, so a new one is started`);
+    machine.notice(`there is no running Envoy in ${start.handover} to take over, so a new one is started`);
   }
   const running = () => held.supervisor !== undefined && held.supervisor.state().name !== "ended";
   const ready = async () => {

@@ -73,7 +73,7 @@ const neededGlibc = "2.31";
 export function explainLoaderFailure(output: string): string | undefined {
   const wanted = /version [`']GLIBC_([\d.]+)' not found/.exec(output)?.[1];
   if (wanted !== undefined) {
-    return `this machine's C library is too old for it: it asks for glibc ${wanted}, and Envoy needs at least ${neededGlibc}`;
+    return `this machine's C library is too old for it: it needs glibc ${wanted}, and Envoy's builds need ${neededGlibc} or newer`;
   }
   const library = /error while loading shared libraries: ([^:]+):/.exec(output)?.[1];
   return library === undefined ? undefined : `the shared library ${library} is missing on this machine`;
@@ -86,7 +86,7 @@ const oldestMinor = 18;
 export function explainOldEnvoy(output: string): string | undefined {
   const [, version = "", major, minor] = /\bversion: [^/\s]+\/((\d+)\.(\d+)\.\d+)/.exec(output) ?? [];
   if (major !== "1" || Number(minor) >= oldestMinor) return undefined;
-  return `it is Envoy ${version}, which is too old: the v3 API takes 1.${oldestMinor} or newer; use the envoy that comes with kuma-dp`;
+  return `it is Envoy ${version}, which is too old: the v3 API needs 1.${oldestMinor} or newer; use the envoy that comes with kuma-dp`;
 }
 
 /**
@@ -99,8 +99,8 @@ export function diagnose(binary: string, timeoutMs: number): Promise<string | un
       if (error === null) resolve(explainOldEnvoy(stdout));
       // The file exists, so ENOENT means that its dynamic loader is missing: a system without glibc.
       else if (error.code === "ENOENT") resolve(`this machine has no glibc, and Envoy needs ${neededGlibc} or newer`);
-      else if (error.code === "EACCES") resolve("this user may not execute it");
-      else if (error.code === "ENOEXEC") resolve("it was built for another kind of machine, or is not a program");
+      else if (error.code === "EACCES") resolve("this user has no permission to execute it");
+      else if (error.code === "ENOEXEC") resolve("it was built for another architecture, or is not a program");
       else resolve(explainLoaderFailure(`${stdout}${stderr}`));
     });
   });

@@ -26,7 +26,7 @@ export type Guard = <Args extends unknown[]>(
 export function createGuard(logger: Logger, incidents: Incidents): Guard {
   function report(error: unknown): void {
     incidents.caught();
-    logger.error("a network callback failed; what its peer had open is closed", { error });
+    logger.error("a network callback failed; its peer's connection is closed", { error });
   }
 
   return (callback, failed) =>

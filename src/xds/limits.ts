@@ -13,22 +13,26 @@ export const xdsLimits = {
   names_in_request: {
     value: 20_000,
     unit: "",
-    sentence: "Resource names in one request, including those from an earlier stream; more end the stream with RESOURCE_EXHAUSTED.",
+    sentence:
+      "Resource names in one request, including those from an earlier stream; more end the stream with RESOURCE_EXHAUSTED.",
   },
   name_length: {
     value: 1_024,
     unit: "bytes",
-    sentence: "Length of a resource name that the control plane does not know; a longer one ends the stream with RESOURCE_EXHAUSTED.",
+    sentence:
+      "Length of a resource name that the control plane does not know; a longer one ends the stream with RESOURCE_EXHAUSTED.",
   },
   node_id_length: {
     value: 512,
     unit: "bytes",
-    sentence: "Length of the node ID in the first request, <mesh>.<name>; a longer one ends the stream with RESOURCE_EXHAUSTED.",
+    sentence:
+      "Length of the node ID in the first request, <mesh>.<name>; a longer one ends the stream with RESOURCE_EXHAUSTED.",
   },
   metadata_length: {
     value: 4_096,
     unit: "bytes",
-    sentence: "Length of each value that is read from the node's metadata; a longer one ends the stream with RESOURCE_EXHAUSTED.",
+    sentence:
+      "Length of each value that is read from the node's metadata; a longer one ends the stream with RESOURCE_EXHAUSTED.",
   },
   placements: {
     value: 4,

@@ -136,7 +136,7 @@ test("without a collector, traffic continues, drops are counted, and a collector
     writeLines(await fifo(), lines);
     await carry("meanwhile");
     await eventually("a word about drops", () => kumaDp.output().includes("access log lines were dropped"));
-    assert.match(kumaDp.output(), /"lines":\d+,"reason":"the collector takes lines more slowly than they come"/);
+    assert.match(kumaDp.output(), /"lines":\d+,"reason":"the collector reads lines more slowly than they arrive"/);
     const collector = await receiver(port);
     await eventually("what waited", () => collector.text().includes("xxx1\n"));
     await carry("and after");
@@ -242,7 +242,7 @@ test("a FIFO that is lost is made again, and Envoy writes to it", () =>
         return collector.text().endsWith(lineOf("again"));
       });
     }
-    assert.match(kumaDp.output(), "the access-log FIFO was lost and has been made again");
+    assert.match(kumaDp.output(), "the access-log FIFO was lost and has been recreated");
     // Not Envoy's old one: a line that is put into the new one arrives as well.
     const fd = openSync(file, "a");
     writeSync(fd, `127.0.0.1:${collector.port};by hand\n`);

@@ -286,7 +286,7 @@ test("a Dataplane that is deleted while its kuma-dp runs: kuma-dp, kuma-cp's log
     await apply(cp, service);
     await eventually("kuma-cp's log says that it is back", () => output().includes("exists again"));
     await eventually("kuma-dp says that all is well", () =>
-      kumaDp.output().includes("the control plane finds nothing wrong with this dataplane any more"),
+      kumaDp.output().includes("the control plane no longer finds a problem with this dataplane"),
     );
     assert.is(await through(stage, service.inbound, "hello again"), "hello again");
     assert.is((await check()).registered, undefined);

@@ -222,7 +222,7 @@ test("the token is copied without white space, sent as a relative path, and foll
     assert.not.match(kumaDp.output(), "was not renewed");
     writeFileSync(source, "garbage");
     await eventually("it to be said", () =>
-      /Warning: the dataplane token was not renewed: .* it is no JWT; .*Envoy goes on with the token that it has/.test(
+      /Warning: the dataplane token was not renewed: .* it is no JWT; .*Envoy keeps its current token/.test(
         kumaDp.output(),
       ),
     );

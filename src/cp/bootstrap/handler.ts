@@ -99,7 +99,7 @@ async function status({ store, logger }: BootstrapOptions, query: string): Promi
   try {
     return await dataplaneStatus(store, query);
   } catch (error) {
-    logger.error("could not tell the status of a dataplane", { error });
+    logger.error("could not determine the status of a dataplane", { error });
     return errorReply("http.internal", { title: noStatus });
   }
 }

@@ -32,6 +32,6 @@ export function createOldLog(logger: Logger, now: () => number = Date.now): Note
     const at = now();
     if (at - logged < silentMs && at >= logged) return;
     logged = at;
-    logger.error("a kuma-dp is too old: its Envoy speaks xDS v2, and this control plane serves v3 only", { ...who });
+    logger.error("a kuma-dp is too old: its Envoy supports xDS v2, and this control plane serves v3 only", { ...who });
   };
 }

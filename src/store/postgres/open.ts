@@ -68,7 +68,7 @@ export async function openPostgresStore(options: OpenOptions): Promise<OpenedSto
       }
       if (error.kind !== "unavailable") throw UserError.of("store.unusable", { reason: error });
       const wait = waits.next();
-      logger.error("the database is not there yet; trying again", { reason: error.message, inMs: Math.round(wait) });
+      logger.error("the database is not available yet; retrying", { reason: error.message, inMs: Math.round(wait) });
       await sleep(wait, signal);
     }
   }

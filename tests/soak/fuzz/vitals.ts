@@ -51,7 +51,7 @@ const signsOfABug: readonly RegExp[] = [
   /request failed/,
   /server failed/,
   /could not generate a bootstrap/,
-  /no configuration could be made/,
+  /no configuration could be generated/,
   /a change was not taken in everywhere/,
   /the change feed failed/,
   /could not (write|collect|close)/,

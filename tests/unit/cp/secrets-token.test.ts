@@ -52,7 +52,7 @@ test("is created neither through a link nor where others could replace it", asyn
   assert.is(
     await refusal(file),
     `THE_FILE names "${file}", which can't be created safely: "${scratch}" is a directory that others may write to ` +
-      "(its mode is 0777; chmod go-w mends that)",
+      "(its mode is 0777; chmod go-w fixes that)",
   );
   fs.chmodSync(scratch, 0o1777);
   assert.ok(await secretsToken(file, "THE_FILE"));

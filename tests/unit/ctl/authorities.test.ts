@@ -116,7 +116,7 @@ test("a rotation uses the mesh in --mesh, or default", async () => {
   });
   assert.match(out, 'in mesh "default"');
   const { err, asked } = await run(["manage", "ca", "rotate", "--mesh", ".."], {});
-  assert.is(err, 'Error: ".." can\'t be a name\n');
+  assert.is(err, 'Error: ".." is not a valid name\n');
   assert.equal(asked, []);
 });
 

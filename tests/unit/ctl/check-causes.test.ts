@@ -373,7 +373,7 @@ const meshes: readonly Case[] = [
 
 const bare = { certificate: undefined };
 const plaintext = { mtls: false, ...bare };
-const certificateRefusal = { at: "2026-01-01T11:00:00Z", reason: "the token proves nothing: there is no token" };
+const certificateRefusal = { at: "2026-01-01T11:00:00Z", reason: "the token is invalid: there is no token" };
 
 const dataplanes: readonly Case[] = [
   ["none", "connected", contextWith(), /^success: none is registered$/],
@@ -469,7 +469,7 @@ const dataplanes: readonly Case[] = [
     "a token that is missing",
     "token",
     contextWith(proxies(proxy("a", { ...bare, refusal: certificateRefusal }))),
-    /^error: "a" in mesh "default" was refused a certificate at 2026-01-01T11:00:00Z, and has none: the token proves nothing: there is no token FIX .*generate dataplane-token --name=a --mesh=default/,
+    /^error: "a" in mesh "default" was refused a certificate at 2026-01-01T11:00:00Z, and has none: the token is invalid: there is no token FIX .*generate dataplane-token --name=a --mesh=default/,
   ],
   [
     "a token that is refused while the certificate lives",

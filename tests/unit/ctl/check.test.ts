@@ -75,7 +75,7 @@ const ill = contextWith({
       proxy("greedy-1", { refused: [refused("inbound:127.0.0.1:80"), refused("inbound:127.0.0.1:81")] }),
       proxy("poor-1", {
         certificate: undefined,
-        refusal: { at: "2026-01-01T11:59:00Z", reason: "the token proves nothing: there is no token" },
+        refusal: { at: "2026-01-01T11:59:00Z", reason: "the token is invalid: there is no token" },
       }),
       proxy("deaf-1", { certificate: undefined, unanswered: ago(40) }),
       proxy("dead-1", { certificate: { taken: ago(100), expires: now } }),

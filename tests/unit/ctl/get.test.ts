@@ -243,7 +243,7 @@ test("delete prints what it deleted, or that it does not exist", async () => {
   const again = await home.run(["delete", "trafficlogs", "all"]);
   assert.equal(again, { code: 1, out: "", err: 'Error: there is no TrafficLog with name "all"\n' });
   assert.is((await home.run(["delete", "mesh", "nope"])).err, 'Error: there is no Mesh with name "nope"\n');
-  assert.is((await home.run(["delete", "mesh", ".."])).err, 'Error: ".." can\'t be a name\n');
+  assert.is((await home.run(["delete", "mesh", ".."])).err, 'Error: ".." is not a valid name\n');
 });
 
 test("delete takes the mesh from --mesh, but not for a mesh", async () => {

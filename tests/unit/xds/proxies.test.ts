@@ -230,7 +230,7 @@ test("a proxy whose generation fails keeps its configuration, and affects no oth
   for (const name of ["redis-1", "web-1"]) stage.join(name);
   stage.touch({ mesh: true });
   assert.is(stage.heard(), "web-1,web-1");
-  assert.match(stage.errors.join(""), "no configuration could be made");
+  assert.match(stage.errors.join(""), "no configuration could be generated");
 });
 
 test("streams of one proxy get TLS contexts with their own token paths, generated once per path", () => {
