@@ -50,20 +50,21 @@ function obstacle(file: string): string | undefined {
 /**
  * The first executable candidate, with symbolic links resolved. A configured path is used or rejected, never replaced
  * by another.
+ * @param setting what configures it, for messages
  * @throws UserError `envoy.not-executable` naming the file and the problem, `envoy.not-found` listing the paths tried
  */
-export function findEnvoy(configured: string, place: LookupPlace): string {
+export function findEnvoy(configured: string, place: LookupPlace, setting = "--binary-path"): string {
   const tried = candidates(configured, place).map((file) => ({ file, problem: obstacle(file) }));
   const found = tried.find(({ problem }) => problem === undefined);
   if (found !== undefined) return realpathSync(found.file);
   const [only] = tried;
   if (isPath(configured) && only !== undefined) {
     const { file, problem = "" } = only;
-    throw UserError.of("envoy.not-executable", { configured, file, problem });
+    throw UserError.of("envoy.not-executable", { setting, configured, file, problem });
   }
   const places = tried.map(({ file, problem }) => `\n  ${file} ${problem}`).join("");
-  const what = configured === defaultEnvoy ? "an executable Envoy" : `an executable "${configured}" (--binary-path)`;
-  throw UserError.of("envoy.not-found", { what, places });
+  const what = configured === defaultEnvoy ? "an executable Envoy" : `an executable "${configured}"`;
+  throw UserError.of("envoy.not-found", { setting, what, places });
 }
 
 /** Envoy's builds need this version of glibc or a later one. */

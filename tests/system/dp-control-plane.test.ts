@@ -235,7 +235,7 @@ test("a kuma-dp of the Kuma project's 0.3 gets a bootstrap that it can't read an
     });
     assert.is(answer.status, 200);
     const text = await answer.text();
-    assert.match(text, "this kuma-dp is too old: its Envoy speaks xDS v2");
+    assert.match(text, "this kuma-dp is too old: its Envoy supports xDS v2");
     assert.match(output(), /a kuma-dp is too old: .*"mesh":"default","name":"redis-1"/);
     const health = /health +http:\/\/localhost:(\d+)/.exec(output())?.[1];
     const metrics = await (await fetch(`http://127.0.0.1:${health}/metrics`)).text();

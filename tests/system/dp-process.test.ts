@@ -148,7 +148,7 @@ test("a configured Envoy that can't be executed is an error at once, even with o
       [arguments_, "./missing", `--binary-path ./missing is not an Envoy: ${missing} does not exist`],
       [arguments_, stage.temporary, `${stage.temporary} is a directory`],
       [arguments_, plain, `${plain} can't be executed by this user`],
-      [arguments_, "no-such-envoy", 'could not find an executable "no-such-envoy" (--binary-path)'],
+      [arguments_, "no-such-envoy", 'could not find an executable "no-such-envoy"; set --binary-path'],
     ] as const) {
       const [args, env] = how(binary) as [string[], Record<string, string>];
       const kumaDp = stage.start("kuma-dp", args, env);

@@ -17,7 +17,7 @@ import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
 import { hostAsked } from "./host-asked.js";
 import { type ListenerReportOptions, listenerReport, reportTitle } from "./listener-report.js";
-import { createOldLog, isOldKumaDp, type NoteOld, tooOldDocument } from "./old-kuma-dp.js";
+import { createOldLog, isOldKumaDp, type NoteOld, tooOldBootstrap } from "./old-kuma-dp.js";
 import { parseBootstrapRequest } from "./request.js";
 import { dataplaneStatus } from "./status.js";
 
@@ -125,7 +125,7 @@ async function bootstrap(
   if (isOldKumaDp(request.headers)) {
     noteOld({ mesh, name, peer: request.peer });
     options.refused?.("old");
-    return yamlReply(tooOldDocument);
+    return yamlReply(tooOldBootstrap);
   }
   try {
     const stored = await options.store.get({ type: "Dataplane", mesh, name });

@@ -1,5 +1,6 @@
 import { UserError } from "../../lib/errors.js";
 import { type Check, failure, type Outcome, success } from "./check.js";
+import { binaryPath } from "./context.js";
 
 /** The oldest versions of glibc that Envoy's builds and the runtime in our executable support. */
 const needed = [
@@ -37,9 +38,8 @@ const envoy: Check = {
       binary = machine.findEnvoy();
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      if (machine.env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH) {
-        const reason = `KUMA_DATAPLANE_RUNTIME_BINARY_PATH: ${error.message}`;
-        return failure(reason, "set it to an Envoy of the same release, or unset it: kuma-dp would not start");
+      if (machine.env[binaryPath]) {
+        return failure(error.message, "set it to an Envoy of the same release, or unset it: kuma-dp would not start");
       }
       // Not an error on a machine that only has a control plane or kumactl.
       const fix =

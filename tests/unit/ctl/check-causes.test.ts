@@ -48,7 +48,11 @@ const machine: readonly Case[] = [
     contextWith({
       machine: {
         findEnvoy() {
-          throw UserError.of("envoy.not-found", { what: "an executable Envoy", places: " nowhere" });
+          throw UserError.of("envoy.not-found", {
+            setting: "",
+            what: "an executable Envoy",
+            places: " nowhere",
+          });
         },
       },
     }),
@@ -61,11 +65,16 @@ const machine: readonly Case[] = [
       machine: {
         env: { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: "/x" },
         findEnvoy() {
-          throw UserError.of("envoy.not-executable", { configured: "/x", file: "/x", problem: "does not exist" });
+          throw UserError.of("envoy.not-executable", {
+            setting: "KUMA_DATAPLANE_RUNTIME_BINARY_PATH",
+            configured: "/x",
+            file: "/x",
+            problem: "does not exist",
+          });
         },
       },
     }),
-    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: --binary-path \/x is not an Envoy: \/x does not exist FIX .*unset it/,
+    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH \/x is not an Envoy: \/x does not exist FIX .*unset it/,
   ],
   [
     "an Envoy that can't run",

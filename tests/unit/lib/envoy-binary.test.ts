@@ -60,7 +60,7 @@ test("a configured path that can't be executed is rejected with the reason, what
         configured,
       );
     }
-    assert.throws(() => findEnvoy("no-such", here), /could not find an executable "no-such" \(--binary-path\)/);
+    assert.throws(() => findEnvoy("no-such", here), /could not find an executable "no-such"; set --binary-path, or/);
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -7,7 +7,11 @@ import { StoreError } from "../store/store.js";
  * Runs work that is required to start, and retries it while the store is unavailable.
  * @throws whatever else `work` throws; an AbortError when the signal ends the wait
  */
-export async function patiently<T>(work: () => Promise<T>, logger: Logger, signal: AbortSignal): Promise<T> {
+export async function retryWhileUnavailable<T>(
+  work: () => Promise<T>,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<T> {
   const waits = backoff({ first: 250, max: 5_000 });
   for (;;) {
     try {
