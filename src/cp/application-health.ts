@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
-import type { DataplaneHealth } from "../resources/dataplane-health.js";
-import type { DataplaneInsight } from "../resources/dataplane-insight.js";
+import { dataplaneHealthType } from "../resources/dataplane-health.js";
+import { dataplaneInsightType } from "../resources/dataplane-insight.js";
+import { readStored } from "../store/read.js";
 import { type Key, type Store, StoreError } from "../store/store.js";
 import type { View } from "../view/mesh-view.js";
 import type { HealthObserver } from "../xds/health/server.js";
@@ -34,9 +35,6 @@ interface Options {
   readonly logger: Logger;
 }
 
-const sameDown = (spec: unknown, down: readonly number[]): boolean =>
-  ((spec as DataplaneHealth | undefined)?.down ?? []).join() === down.join();
-
 const keyOf = ({ mesh, name }: ProxyId): Key => ({ type: "DataplaneHealth", mesh, name });
 
 /** Records in the store, for all control planes, which applications are down according to their sidecars. */
@@ -51,8 +49,8 @@ export function createApplicationHealth({ store, logger }: Options): Application
   /** Updates the record; a missing Dataplane has none. */
   async function record(proxy: ProxyId, down: readonly number[]): Promise<void> {
     const key = keyOf(proxy);
-    const stored = await store.get(key);
-    if (sameDown(stored?.spec, down)) return;
+    const stored = await readStored(store, dataplaneHealthType, proxy);
+    if ((stored?.spec.down ?? []).join() === down.join()) return;
     logger.info(down.length > 0 ? "applications are down" : "applications accept connections again", {
       ...proxy,
       ports: down,
@@ -108,8 +106,8 @@ export function createApplicationHealth({ store, logger }: Options): Application
 
   /** Deletes a record, unless the sidecar is now connected to another control plane, which keeps it. */
   async function forget(proxy: ProxyId): Promise<void> {
-    const insight = await store.get({ ...keyOf(proxy), type: "DataplaneInsight" });
-    const { subscriptions = [] } = (insight?.spec ?? {}) as DataplaneInsight;
+    const insight = await readStored(store, dataplaneInsightType, proxy);
+    const { subscriptions = [] } = insight?.spec ?? {};
     if (subscriptions.every(({ disconnectTime }) => disconnectTime !== undefined)) set(proxy, []);
   }
 

@@ -11,7 +11,8 @@ import {
   type Refusal,
 } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
-import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
+import { dataplaneType, identifyingService } from "../../resources/dataplane.js";
+import { readStored } from "../../store/read.js";
 import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
@@ -39,7 +40,7 @@ export interface BootstrapOptions {
 }
 
 const notGenerated = "Could not generate a bootstrap";
-const noStatus = "Could not tell the status of a dataplane";
+const noStatus = "Could not determine the status of a dataplane";
 
 /** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a registered Dataplane. */
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
@@ -128,7 +129,7 @@ async function bootstrap(
     return yamlReply(tooOldBootstrap);
   }
   try {
-    const stored = await options.store.get({ type: "Dataplane", mesh, name });
+    const stored = await readStored(options.store, dataplaneType, { mesh, name });
     if (stored === undefined) {
       const causes = [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }];
       return errorReply("request.dataplane", { name, mesh }, { causes });
@@ -138,7 +139,7 @@ async function bootstrap(
     const document = bootstrapDocument({
       mesh,
       name,
-      service: identifyingService(stored.spec as Dataplane),
+      service: identifyingService(stored.spec),
       ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
       ...(logDirectories === undefined ? {} : { logDirectories }),
       admin: { ...options.admin, port: adminPort ?? options.admin.port },
