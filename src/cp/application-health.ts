@@ -23,8 +23,8 @@ interface Sweepable {
 
 export interface ApplicationHealth extends HealthObserver {
   /**
-   * Begins to forget, each time after sidecars have had time to come back, what is recorded of those that are connected
-   * here and report nothing, because an older release started them: nobody would ever correct it.
+   * Starts to delete, periodically and after sidecars had time to reconnect, the records of sidecars that are connected
+   * here but do not report, because an older release started them: their records would never be corrected.
    */
   start(proxies: Sweepable): void;
   close(): void;

@@ -86,7 +86,7 @@ export function validityWarning({ notBefore, notAfter, setting }: PresentedCerti
 
 export interface StartedSecrets {
   readonly server: SecretServer;
-  /** How proxies are told to reach it. */
+  /** The address that proxies get. */
   readonly address: SecretServerAddress;
   readonly certificate: PresentedCertificate;
 }

@@ -1,6 +1,6 @@
 import type { Logger } from "../lib/logger.js";
 
-/** Counters that show an operator that somebody is attacking a server. */
+/** Counters that show an operator an attack on a server. */
 export interface Incidents {
   /** A peer exceeded the limit of this name and was rejected, or delayed where the limit delays. */
   refused(limit: string): void;

@@ -133,7 +133,7 @@ test("an Envoy that is suspended and does not answer", async () => {
   const envoy = await envoyOf(directory ?? "");
   process.kill(envoy, "SIGSTOP");
   try {
-    // Whichever of the two it is, it has to hear of this.
+    // Either of the two has to receive this update.
     await client("elsewhere");
     await serverAt(await freePort());
     const { reason } = await until("updates", "error", 40_000);

@@ -164,7 +164,7 @@ test("a hundred thousand lines arrive, each whole and in order", () =>
     await quiet(collector);
     const count = 100_000;
     const file = await fifo();
-    // In steps, so that no more is on the way than may wait for a collector.
+    // In steps, so that the pending lines never exceed a collector's queue.
     for (let from = 0; from < count; from += 5000) {
       const lines = Array.from({ length: 5000 }, (_, index) => `127.0.0.1:${collector.port};line ${from + index}`);
       writeLines(file, lines);

@@ -33,7 +33,7 @@ test.before(async () => {
 
 test.after(() => stage.close());
 
-/** New connections one after the other until told to stop; every failure is kept. */
+/** Opens connections one after the other until stopped; keeps every failure. */
 function traffic() {
   const failures: string[] = [];
   let connections = 0;

@@ -119,7 +119,7 @@ test("a sidecar without a token passes nothing after a second, one with a token 
     const [newest = 0] = toDb.passed.slice(-1);
     return inDb.failed.length > 5 && newest > last && newest > (inDb.failed[5] ?? 0);
   });
-  // Long enough for whatever goes on in plaintext to be seen: it went on for 15 s once.
+  // Long enough to notice remaining plaintext traffic: it once continued for 15 s.
   await later(4_000);
   await Promise.all(all.map((one) => one.stop()));
 

@@ -162,7 +162,7 @@ test("a write that has to give way to somebody's transaction, lest both wait for
   for (const name of ["x", "y"]) await store.create(dataplane(name));
   const theirs = await sql.reserve();
   await theirs`BEGIN`;
-  // Theirs is to be the one that goes on: ours looks for a deadlock first.
+  // Their transaction should win: ours checks for a deadlock first.
   await theirs`SET LOCAL deadlock_timeout = '30s'`;
   await theirs`UPDATE resources SET version = version + 1 WHERE name = 'x'`;
   const ours = store.update(dataplane("y", "ours"), versionOf(0));

@@ -26,7 +26,7 @@ test.before.each(async () => {
 test.after.each(closeStores);
 test.after(() => server.close());
 
-/** What the user is told when the store can't be opened. */
+/** The error message when the store can't be opened. */
 async function refusal(...args: Parameters<typeof openStore>): Promise<string> {
   try {
     await openStore(...args);

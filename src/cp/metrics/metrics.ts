@@ -60,8 +60,8 @@ export function eventLoopLags(looks: Recorded, pauseMs: number): Readonly<Record
 }
 
 /**
- * Delays of the event loop since the last scrape, measured until the returned function is called. What prom-client has
- * under these names holds the pause between two looks, too, which would be all that is seen of a loop at rest.
+ * Delays of the event loop since the last scrape, measured until the returned function is called. The
+ * metrics of these names in prom-client include the sampling interval, which would hide the delays of an idle loop.
  */
 function startEventLoopDelays(registry: Registry): () => void {
   for (const what of ["min", "max", "mean", "stddev", "p50", "p90", "p99"]) {
@@ -107,7 +107,7 @@ function sizeOf(config: ProxyConfig): { readonly resources: number; readonly byt
   return { resources, bytes };
 }
 
-/** Starts to measure the process and its event loop; everything else is counted as it is told. */
+/** Starts to measure the process and its event loop; all other metrics are updated by their callers. */
 export function startMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];

@@ -368,7 +368,7 @@ for (const [what, status, type, body, said] of strangers) {
   });
 }
 
-/** What is said to a client of this scheme by a server that sends these bytes when it hears something. */
+/** The error message for a server that sends these bytes in response to anything, by the scheme of its address. */
 async function saidOf(scheme: string, bytes: Buffer): Promise<string> {
   const server = net.createServer((socket) => {
     socket.on("error", () => {});
