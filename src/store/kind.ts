@@ -31,7 +31,7 @@ export interface StoreKind<Table extends SettingsTable = SettingsTable> {
   readonly settings: Table;
   /** Logged once the control plane runs. */
   readonly notice?: string;
-  /** What to check when writes fail; completes "mend what the reason names: ". */
+  /** What to check when writes fail; completes "fix what the reason names: ". */
   readonly repair?: string;
   /** Contradictions among its settings; checked only if this kind is selected. */
   contradictions(settings: Values<Table>): readonly string[];

@@ -8,7 +8,7 @@ import { findTokenServer, readTokenApi, requestToken } from "../token-client.js"
 
 export const generateDataplaneToken = command({
   path: "generate dataplane-token",
-  summary: "Generate the token by which a dataplane proves its identity",
+  summary: "Generate the token with which a dataplane proves its identity",
   details: "Prints the token without a line break. Without --valid-for it never expires.",
   examples: ["kumactl generate dataplane-token --name redis-1 --mesh demo > /tmp/redis-1-token"],
   flags: {
