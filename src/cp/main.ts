@@ -28,7 +28,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   const { createLogger } = await import("../lib/logger.js");
   const { readSettings, settingsDocument } = await import("./settings.js");
   const { startControlPlane } = await import("./run.js");
-  const { abortOnSignal, stopOnSignal } = await import("./signals.js");
+  const { abortOnSignal, stopOnSignal } = await import("../lib/signals.js");
   const { chosenKind } = await import("./store-settings.js");
   const { storeKinds } = await import("../store/kinds.js");
 
