@@ -16,6 +16,7 @@ import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
 import { inspectDataplane } from "./commands/inspect-dataplane.js";
 import { inspectDataplanes } from "./commands/inspect-dataplanes.js";
+import { installCrds } from "./commands/install-crds.js";
 import { installDatabaseSchema } from "./commands/install-database-schema.js";
 import { manageCaRotate } from "./commands/manage-ca-rotate.js";
 import { globalFlags } from "./globals.js";
@@ -55,6 +56,7 @@ export function kumactl(registry: Registry): Program {
       explainTraffic(registry.policies),
       generateCertificate,
       generateDataplaneToken,
+      installCrds,
       installDatabaseSchema,
       manageCaRotate,
       ...completionCommands(() => program),
