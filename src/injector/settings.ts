@@ -5,6 +5,7 @@ import { UserError } from "../lib/errors.js";
 import { parseQuantity } from "../lib/quantity.js";
 import {
   bool,
+  durationSetting,
   int,
   ipAddress,
   type Parser,
@@ -106,6 +107,16 @@ export const table = {
     filled("a directory with tls.crt and tls.key"),
     "Directory with the webhook's certificate, tls.crt, and its key, tls.key, in PEM; required. Changed files are taken up within seconds.",
   ),
+  shutdownDelay: {
+    ...setting(
+      "webHookServer.shutdownDelay",
+      "WEBHOOK_SERVER_SHUTDOWN_DELAY",
+      5_000,
+      durationSetting(),
+      "How long the webhook goes on to serve after SIGTERM, until every API server knows that this pod is leaving.",
+    ),
+    show: (milliseconds: number) => `${milliseconds / 1000}s`,
+  },
   bootstrapServerUrl: setting(
     "injector.controlPlane.bootstrapServer.url",
     "CONTROL_PLANE_BOOTSTRAP_SERVER_URL",
@@ -221,12 +232,17 @@ export const table = {
 
 type TableValues = Values<typeof table>;
 
+/** The values of a program that was told nothing. */
+export const defaults: TableValues = resolveSettings(table, { env: {} }).values;
+
 /** The resolved settings. */
 export interface Settings {
   /** Undefined: all addresses. */
   readonly address: string | undefined;
   readonly port: number;
   readonly certDir: string;
+  /** Milliseconds. */
+  readonly shutdownDelay: number;
   readonly nativeSidecar: Native;
   readonly apiCredentialsDir: string;
   readonly injection: Omit<InjectionOptions, "nativeSidecar">;
@@ -288,6 +304,7 @@ function settingsOf(values: TableValues): Settings {
     address: values.address === "" ? undefined : values.address,
     port: values.port,
     certDir: values.certDir,
+    shutdownDelay: values.shutdownDelay,
     nativeSidecar: values.nativeSidecar,
     apiCredentialsDir: values.apiCredentialsDir,
     injection: {

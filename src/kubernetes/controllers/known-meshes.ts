@@ -27,7 +27,10 @@ function meshesIn(secret: KubeObject | undefined): Set<string> {
   return new Set(Array.isArray(meshes) ? meshes.filter((mesh) => typeof mesh === "string") : []);
 }
 
-export function createKnownMeshes(client: Pick<KubeClient, "get" | "create" | "replace">, namespace: string): KnownMeshes {
+export function createKnownMeshes(
+  client: Pick<KubeClient, "get" | "create" | "replace">,
+  namespace: string,
+): KnownMeshes {
   const secrets = { group: "", version: "v1", plural: "secrets", namespace };
 
   /** Returns false if another control plane was faster. */
