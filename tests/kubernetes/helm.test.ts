@@ -6,6 +6,7 @@ import tls from "node:tls";
 import { loadAll } from "js-yaml";
 import * as assert from "uvu/assert";
 import { findHelm } from "../../scripts/kubernetes/helm.mjs";
+import { kubernetesVersion } from "../../scripts/kubernetes/kit.mjs";
 import { issueCertificate } from "../support/certificates.js";
 import { bin } from "../support/executable.js";
 import { suite } from "../support/suite.js";
@@ -49,8 +50,10 @@ function byName(text: string): Record<string, unknown> {
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+const cluster = ["--kube-version", kubernetesVersion];
+
 const template = (namespace: string, ...values: string[]) =>
-  run(helm, "template", "kuma", chart, "--include-crds", "--namespace", namespace, ...values);
+  run(helm, "template", "kuma", chart, ...cluster, "--include-crds", "--namespace", namespace, ...values);
 
 test("passes Helm's lint, strictly", async () => {
   assert.match(await run(helm, "lint", "--strict", chart), "1 chart(s) linted, 0 chart(s) failed");
@@ -161,10 +164,16 @@ const refusals: readonly [value: string, message: RegExp][] = [
 ];
 for (const [value, message] of refusals) {
   test(`refuses ${value}`, async () => {
-    const { status, stderr } = await runProgram([helm, "template", "kuma", chart, "--set", value]);
+    const { status, stderr } = await runProgram([helm, "template", "kuma", chart, ...cluster, "--set", value]);
     assert.is(status, 1);
     assert.match(stderr, message);
   });
 }
+
+test("refuses a Kubernetes that is too old for its webhooks", async () => {
+  const { status, stderr } = await runProgram([helm, "template", "kuma", chart, "--kube-version", "1.28.9"]);
+  assert.is(status, 1);
+  assert.match(stderr, "chart requires kubeVersion: >=1.29.0-0");
+});
 
 test.run();

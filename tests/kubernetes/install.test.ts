@@ -80,7 +80,7 @@ test("applied again with the same certificates, nothing differs", async () => {
 test("every certificate is valid for the Service that the API server calls, by the anchor in the webhook", async () => {
   const documents = documentsIn(install("--namespace=mesh-x", "--injector-service-name=in"));
   const hooks = documents.flatMap(({ webhooks = [] }) => webhooks.map(({ clientConfig }) => clientConfig));
-  assert.is(hooks.length, 3);
+  assert.is(hooks.length, 4);
   for (const { caBundle, service } of hooks) {
     const anchor = new X509Certificate(Buffer.from(caBundle, "base64"));
     const host = `${service.name}.${service.namespace}.svc`;
@@ -135,16 +135,15 @@ test("three instances keep apart where they can, and only one is evicted at a ti
 
 /** What \`kubectl auth can-i\` asks. @param resource \`plural.group/name\`, or \`plural/subresource\` without a group */
 async function mayControlPlane(verb: string, resource: string, namespace = ""): Promise<"yes" | "no"> {
-  const [title = "", last] = resource.split("/");
+  const [title = "", subresource] = resource.split("/");
   const [plural, ...group] = title.split(".");
-  const part = group.length > 0 ? { name: last } : { subresource: last };
   const { body } = await server.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
     apiVersion: "authorization.k8s.io/v1",
     kind: "SubjectAccessReview",
     spec: {
       user: "system:serviceaccount:kuma-system:kuma-control-plane",
       groups: ["system:serviceaccounts", "system:serviceaccounts:kuma-system", "system:authenticated"],
-      resourceAttributes: { verb, group: group.join("."), resource: plural, namespace, ...part },
+      resourceAttributes: { verb, group: group.join("."), resource: plural, namespace, subresource },
     },
   });
   return (body as { status: { allowed: boolean } }).status.allowed ? "yes" : "no";
@@ -166,10 +165,8 @@ const permissions: readonly [allowed: "yes" | "no", verbs: string, resources: st
   ["no", "get list watch delete", "events.events.k8s.io", "demo"],
   ["yes", "get list watch create update patch delete", "secrets", "kuma-system"],
   ["no", "get list watch create update patch delete", "secrets", "demo"],
-  ["yes", "create", "leases.coordination.k8s.io", "kuma-system"],
-  ["yes", "get update", "leases.coordination.k8s.io/kuma-cp-leader", "kuma-system"],
-  ["no", "get update delete", "leases.coordination.k8s.io/another", "kuma-system"],
-  ["no", "create get update", "leases.coordination.k8s.io", "demo"],
+  ["yes", "get list create update delete", "leases.coordination.k8s.io", "kuma-system"],
+  ["no", "get list create update delete", "leases.coordination.k8s.io", "demo"],
   ["no", "get list create update patch delete escalate bind", "clusterroles.rbac.authorization.k8s.io"],
   ["no", "get update patch", "customresourcedefinitions.apiextensions.k8s.io"],
   ["no", "update patch delete", "validatingwebhookconfigurations.admissionregistration.k8s.io"],
@@ -198,6 +195,22 @@ test("the injector may do no more than anyone", async () => {
       .map((line) => line.trim().replace(/ +/g, " "))
       .sort();
   assert.equal(await lines("kuma-injector"), await lines("default"));
+});
+
+test("what only the control plane may write, it writes without its own webhook; everyone else needs the webhook", async () => {
+  const insight = JSON.stringify({
+    apiVersion: "kuma.io/v1alpha1",
+    kind: "DataplaneInsight",
+    mesh: "default",
+    metadata: { name: "web", namespace: "default" },
+    status: {},
+  });
+  const create = (...as: string[]) => server.tryKubectl(["create", ...as, "-f", "-"], { input: insight });
+  const refused = await create();
+  assert.is(refused.status, 1);
+  assert.match(refused.stderr, 'failed calling webhook "reserved.validator.kuma-admission.kuma.io"');
+  const { status, stderr } = await create("--as=system:serviceaccount:kuma-system:kuma-control-plane");
+  assert.equal([status, stderr], [0, ""]);
 });
 
 test("uninstalled without --crds, meshes and policies are left; with it, nothing is", async () => {

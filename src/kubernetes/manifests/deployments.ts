@@ -31,8 +31,9 @@ interface Program {
   readonly mounts: readonly Mount[];
 }
 
+/** Names of volumes have no dots. */
 const nameOf = ({ source }: Mount): string =>
-  source === "scratch" ? "tmp" : "secret" in source ? source.secret : source.configMap;
+  source === "scratch" ? "tmp" : ("secret" in source ? source.secret : source.configMap).replaceAll(".", "-");
 
 function volume(mount: Mount): unknown {
   const name = nameOf(mount);
@@ -173,7 +174,11 @@ function injector(options: InstallOptions): Program {
     ports: { https: injectorPort },
     probed: { port: injectorPort, scheme: "HTTPS" },
     memory: "64Mi",
-    mounts: [{ path: injectorTls, source: { secret: tlsServers.injector.secret } }],
+    mounts: [
+      { path: injectorTls, source: { secret: tlsServers.injector.secret } },
+      // With the authority of the API server, but without a token, the injector asks which version the cluster has.
+      { path: "/var/run/secrets/kubernetes.io/serviceaccount", source: { configMap: "kube-root-ca.crt" } },
+    ],
   };
 }
 

@@ -6,13 +6,10 @@ export const injectorAccount = "kuma-injector";
 
 /** Name of the roles; a colon keeps it apart from names that people choose. */
 const role = "kuma:control-plane";
-/** The Lease of the instance that writes. */
-const leaderLease = "kuma-cp-leader";
 
 interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
-  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
 }
 
@@ -39,16 +36,15 @@ function clusterRules({ types, policies }: Registry): Rule[] {
 /** What it may do in its own namespace: authorities are Secrets there, and so are the certificates of its servers. */
 const namespaceRules: readonly Rule[] = [
   { apiGroups: [""], resources: ["secrets"], verbs: [...read, ...write] },
-  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },
+  // One for the leader, and one for each instance.
   {
     apiGroups: ["coordination.k8s.io"],
     resources: ["leases"],
-    resourceNames: [leaderLease],
-    verbs: ["get", "update"],
+    verbs: ["get", "list", "create", "update", "delete"],
   },
 ];
 
-/** The accounts of both programs. The injector asks the API server for nothing and gets no token. */
+/** The accounts of both programs. The injector gets no token: it asks for nothing but the version. */
 export function serviceAccounts(namespace: string): Manifest[] {
   const account = (name: string, token: boolean): Manifest => ({
     apiVersion: "v1",

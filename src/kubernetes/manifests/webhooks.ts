@@ -3,6 +3,7 @@ import type { Manifest } from "./manifest.js";
 import type { InstallOptions } from "./options.js";
 import type { Pairs } from "./pairs.js";
 import { webhookPort } from "./ports.js";
+import { controlPlaneAccount } from "./rbac.js";
 import { caBundle } from "./secrets.js";
 
 interface Webhook {
@@ -62,9 +63,9 @@ const customResources = (resources: readonly string[]): Webhook["rule"] => ({
 
 /** The webhooks of the control plane, which default and validate custom resources, and that of the injector. */
 export function webhooks(registry: Registry, options: InstallOptions, pairs: Pairs): Manifest[] {
-  const written = registry.types.flatMap(({ access, kubernetes }) =>
-    access === "full" ? (kubernetes?.plural ?? []) : [],
-  );
+  const pluralsOf = (types: Registry["types"]) => types.flatMap(({ kubernetes }) => kubernetes?.plural ?? []);
+  const written = pluralsOf(registry.types.filter(({ access }) => access === "full"));
+  const reserved = pluralsOf(registry.types.filter(({ access }) => access !== "full"));
   const defaulter: Webhook = {
     name: "mesh.defaulter.kuma-admission.kuma.io",
     server: "admissionServer",
@@ -79,6 +80,18 @@ export function webhooks(registry: Registry, options: InstallOptions, pairs: Pai
     path: "/validate-kuma-io-v1alpha1",
     failurePolicy: "Fail",
     rule: customResources(written),
+  };
+  const account = `system:serviceaccount:${options.namespace}:${controlPlaneAccount}`;
+  const guard: Webhook = {
+    name: "reserved.validator.kuma-admission.kuma.io",
+    server: "admissionServer",
+    path: "/validate-kuma-io-v1alpha1",
+    failurePolicy: "Fail",
+    rule: customResources(reserved),
+    // The control plane is the one who may write these, and does so often.
+    more: {
+      matchConditions: [{ name: "others", expression: `request.userInfo.username != '${account}'` }],
+    },
   };
   const injector: Webhook = {
     name: "kuma-injector.kuma.io",
@@ -115,7 +128,7 @@ export function webhooks(registry: Registry, options: InstallOptions, pairs: Pai
     configuration(
       "ValidatingWebhookConfiguration",
       "kuma-validating-webhook-configuration",
-      [validator],
+      [validator, guard],
       options,
       pairs,
     ),
