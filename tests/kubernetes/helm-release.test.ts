@@ -51,7 +51,7 @@ let before: readonly string[];
 
 test("is installed into a namespace that Helm makes", async () => {
   const notes = await helm("install", ...release, chart, "--create-namespace");
-  assert.match(notes, "kubectl wait -n kuma-system --for=condition=Ready pod -l app=kuma-control-plane");
+  assert.match(notes, "kubectl rollout status -n kuma-system deployment/kuma-control-plane");
   before = [await secretsOf(), await anchors()];
   assert.match(before[0] ?? "", /tls\.key/);
 });

@@ -16,7 +16,7 @@ const crdKind = "CustomResourceDefinition";
 
 const notes = `Wait for the control plane before you create meshes and policies:
 
-  kubectl wait -n {{ .Release.Namespace }} --for=condition=Ready pod -l app=${controlPlaneApp}
+  kubectl rollout status -n {{ .Release.Namespace }} deployment/${controlPlaneApp}
 `;
 
 /**
