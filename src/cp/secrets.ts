@@ -8,13 +8,13 @@ import { verifyToken } from "../identity/tokens.js";
 import { hostPort } from "../lib/host.js";
 import type { Logger } from "../lib/logger.js";
 import type { Incidents } from "../net/incidents.js";
+import { readKeyPair } from "../net/key-pair-files.js";
 import { bindError } from "../net/listen.js";
 import { frozen } from "../store/frozen.js";
 import type { Store } from "../store/store.js";
 import type { SecretObserver } from "../xds/observer.js";
 import type { Authenticate } from "../xds/secrets/identities.js";
 import { type SecretServer, startSecretServer } from "../xds/secrets/server.js";
-import { readKeyPair } from "./key-pair-files.js";
 import type { Settings } from "./settings.js";
 
 const certFile = "KUMA_SDS_SERVER_TLS_CERT_FILE";
