@@ -41,6 +41,7 @@ export function nodeNetwork(pid: number, directory: string): NodeNetwork {
     execArgv: [`--net=/proc/${pid}/ns/net`, process.execPath],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
+  const ended = once(relay, "exit");
   let errors = "";
   relay.stderr?.on("data", (chunk: Buffer) => {
     errors += chunk.toString();
@@ -94,7 +95,6 @@ export function nodeNetwork(pid: number, directory: string): NodeNetwork {
     async stop() {
       for (const socket of sockets) socket.destroy();
       for (const server of servers) server.close();
-      const ended = once(relay, "exit");
       relay.kill("SIGKILL");
       await ended;
     },

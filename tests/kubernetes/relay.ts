@@ -18,9 +18,7 @@ process.on("message", ({ id, from, to }: Order) => {
       [client, upstream],
       [upstream, client],
     ] as const) {
-      one.setNoDelay?.(true);
-      // A reset is passed on as one.
-      one.on("error", () => other.resetAndDestroy?.() ?? other.destroy());
+      one.on("error", () => other.destroy());
       one.on("close", () => other.destroySoon());
       one.pipe(other);
     }
