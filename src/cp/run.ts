@@ -36,7 +36,7 @@ import { createRotations, type Rotations } from "./rotations.js";
 import { type StartedSecrets, startSecrets } from "./secrets.js";
 import type { Settings } from "./settings.js";
 import type { StartContext } from "./start-context.js";
-import type { StoreKinds } from "./store-settings.js";
+import { chosenKind, type StoreKinds } from "./store-settings.js";
 import { startTokenServers, type TokenServers } from "./tokens/servers.js";
 
 /** A running control plane. */
@@ -62,7 +62,7 @@ const ours: Kinds = { stores: storeKinds, registry, effects: policyEffects, list
  * Starts all servers in the documented order: health first, the others once the store has been listed.
  * @param signal ends the wait for a store that is not there yet
  * @param more the kinds of something, where they are others than those of this program
- * @throws UserError when a port can't be had; whatever was started until then has been stopped
+ * @throws UserError when a port can't be had, or the store can't be opened; whatever was started has been stopped
  */
 export async function startControlPlane(
   settings: Settings,
@@ -75,6 +75,7 @@ export async function startControlPlane(
   const envoy = bundledEnvoy(path.join(path.dirname(process.execPath), "envoy"));
   const own = createOwnServers(settings);
   const readiness: Readiness = { ready: () => false };
+  await chosenKind(kinds.stores, settings).check?.(settings);
   return startParts(logger, async (lifecycle) => {
     const metrics = lifecycle.runs("metrics", startMetrics());
     const defence = await createDefence(settings, metrics);
@@ -83,7 +84,11 @@ export async function startControlPlane(
     const health = await startHealth(context, readiness);
     const { store, instances, leadership } = await startStore(context, kinds);
     const authorities = createAuthorities(store, authoritySettings(settings), logger.child("identity"));
-    const signingKey = await patiently(() => ensureInstallation(context, { store, authorities }), logger, signal);
+    // On Kubernetes controllers see to it, once the webhooks that such writes pass through are served.
+    const signingKey =
+      settings.environment === "kubernetes"
+        ? undefined
+        : await patiently(() => ensureInstallation(context, { store, authorities }), logger, signal);
     const insights = startInsights(context, { store, instances, leadership });
     const feed = await startView(context, { store, registry: kinds.registry });
     const tokens = signingKey && (await startTokens(context, { store, key: signingKey }));

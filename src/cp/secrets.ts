@@ -27,8 +27,14 @@ export const hostForEnvoy = ({ xdsHost, advertisedHostname }: Settings): string 
 export const isHostUnset = ({ xdsHost, advertisedHostname }: Settings): boolean =>
   xdsHost === "" && advertisedHostname === "localhost";
 
-/** Authenticates proxies by their tokens; without a token server, accepts any dataplane name without authentication. */
-function authenticator(key: SigningKey | undefined): Authenticate {
+/**
+ * Authenticates proxies by their tokens; without a token server, accepts any dataplane name without authentication. On
+ * Kubernetes nobody is accepted by that.
+ */
+function authenticator({ environment }: Settings, key: SigningKey | undefined): Authenticate {
+  if (environment === "kubernetes") {
+    return () => ({ kind: "refused", reason: "the control plane can't review ServiceAccount tokens" });
+  }
   if (key === undefined) return () => ({ kind: "accepted", until: undefined });
   return (token, proxy) => {
     const verified = verifyToken([key], token ?? "", new Date());
@@ -118,7 +124,7 @@ export async function startSecrets(options: SecretsOptions): Promise<StartedSecr
     tls,
     feed,
     identities: authorities,
-    authenticate: authenticator(signingKey),
+    authenticate: authenticator(settings, signingKey),
     observer,
     logger,
     incidents,

@@ -9,6 +9,7 @@ import {
   int,
   ipAddress,
   list,
+  type Origin,
   oneOf,
   type Parser,
   port,
@@ -24,6 +25,7 @@ import { grpcLimits } from "../net/grpc-limits.js";
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
 import { storeKinds } from "../store/kinds.js";
+import { kubernetesKind } from "../store/kubernetes/kind.js";
 import { effectiveDocument, effectiveEnvironment } from "./ineffective.js";
 import { chosenKind, type StoreKinds, settingsOf, storeTypeSetting, unusedSettings } from "./store-settings.js";
 
@@ -41,13 +43,7 @@ function setting<T>(
 /** From whom the HTTP API accepts changes: programs on this machine, or everyone. */
 type ChangesFrom = "localhost" | "none";
 
-const environment: Parser<"universal"> = (raw, name) => {
-  if (raw === "universal") return raw;
-  if (raw === "kubernetes") {
-    throw UserError.of("setting.not-yet", { setting: name, value: raw, what: "a mode", expected: '"universal"' });
-  }
-  throw UserError.of("setting.invalid", { setting: name, value: JSON.stringify(raw), expected: '"universal"' });
-};
+type Environment = "universal" | "kubernetes";
 
 /** Non-empty text; an empty variable is an error. */
 const filled = (what: string): Parser<string> =>
@@ -97,12 +93,12 @@ const asHours = (milliseconds: number) =>
 
 // Names and defaults are Kuma 0.3's; unused settings are omitted.
 const beforeStores = {
-  environment: setting(
+  environment: setting<Environment>(
     "environment",
     "KUMA_ENVIRONMENT",
     "universal",
-    environment,
-    "Where the control plane runs; Kubernetes mode is not in this version yet.",
+    oneOf("universal", "kubernetes"),
+    "Where the control plane runs: universal or kubernetes; unset, it follows the store.",
   ),
   advertisedHostname: setting(
     "general.advertisedHostname",
@@ -398,15 +394,43 @@ export function readSettings(
     env: environment.rest,
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
   });
-  const problems = contradictions(values, kinds);
+  const given = origins.environment === "default" ? environmentOf(values) : values.environment;
+  const settings = { ...values, environment: given };
+  const problems = contradictions(settings, kinds);
   if (problems.length > 0) throw UserError.of("settings.invalid", { problems: problems.join("; ") });
   const unused = unusedSettings(kinds, table, { values, origins });
   return {
-    settings: values,
+    settings: given === "kubernetes" ? { ...settings, ...onKubernetes } : settings,
     table,
     origins,
-    warnings: [...document.warnings, ...environment.warnings, ...unused, ...warnings],
+    warnings: [
+      ...document.warnings,
+      ...environment.warnings,
+      ...unused,
+      ...(given === "kubernetes" ? withoutEffect(settings, origins) : []),
+      ...warnings,
+    ],
   };
+}
+
+/** The store whose state is the API server's, and the environment of the same name. */
+const kubernetes = kubernetesKind.name;
+
+const environmentOf = ({ storeType }: Settings): Environment => (storeType === kubernetes ? kubernetes : "universal");
+
+/** What is so on Kubernetes, whatever the settings say: state is changed by kubectl, pods have ServiceAccounts. */
+const onKubernetes = { apiReadOnly: true, tokenServerEnabled: false, tokenPublicEnabled: false } as const;
+
+const reasonOnKubernetes: Readonly<Record<keyof typeof onKubernetes, string>> = {
+  apiReadOnly: "the HTTP API is read-only, and kubectl changes resources",
+  tokenServerEnabled: "there is no token server, since sidecars prove who they are by ServiceAccount tokens",
+  tokenPublicEnabled: "there is no token server, since sidecars prove who they are by ServiceAccount tokens",
+};
+
+function withoutEffect(settings: Settings, origins: Readonly<Record<string, Origin>>): string[] {
+  return (Object.keys(onKubernetes) as (keyof typeof onKubernetes)[])
+    .filter((key) => origins[key] !== "default" && settings[key] !== onKubernetes[key])
+    .map((key) => `${variable(key)} has no effect: on Kubernetes ${reasonOnKubernetes[key]}`);
 }
 
 /** The name of a setting in messages: its preferred environment variable. */
@@ -425,6 +449,14 @@ const neededByPublic = {
 /** Settings that are valid on their own and contradict each other. */
 function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   const problems: string[] = [];
+  const { environment, storeType } = settings;
+  if (environment !== environmentOf(settings)) {
+    const expected = environment === kubernetes ? `"${kubernetes}"` : "one of the other stores";
+    problems.push(
+      `${variable("environment")} is "${environment}" and ${variable("storeType")} is "${storeType}": ` +
+        `in this environment the store has to be ${expected}`,
+    );
+  }
   if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
     problems.push(`${variable("sdsTlsCertFile")} and ${variable("sdsTlsKeyFile")} have to be given together`);
   }
@@ -432,7 +464,7 @@ function contradictions(settings: Settings, kinds: StoreKinds): string[] {
     problems.push(`${variable("tokenLocalSecretsTokenFile")} needs ${variable("tokenServerEnabled")} to be true`);
   }
   problems.push(...chosenKind(kinds, settings).contradictions(settings));
-  if (!settings.tokenPublicEnabled) return problems;
+  if (!settings.tokenPublicEnabled || environment === kubernetes) return problems;
   const cause = `because ${variable("tokenPublicEnabled")} is true`;
   if (!settings.tokenServerEnabled) problems.push(`${variable("tokenServerEnabled")} has to be true, ${cause}`);
   for (const [key, what] of Object.entries(neededByPublic) as [keyof typeof neededByPublic, string][]) {

@@ -1,4 +1,5 @@
 import { backoff, sleep } from "../lib/deadline.js";
+import { messageOf } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
 import type { KubeClient, Selection } from "./client.js";
 import { type Collection, collectionText } from "./collection.js";
@@ -39,7 +40,7 @@ const steadyMs = 10_000;
 /**
  * Lists a collection and watches it until the signal fires; errors are logged and attempted again after 1 to 30 s. A
  * watch that the server ends goes on where it was; after an error, also 410 for a version whose history is gone,
- * everything is listed again. Resolves once it has ended; rejects only if a callback throws.
+ * everything is listed again. Resolves once the signal has fired, and never rejects.
  */
 export async function reflect(client: KubeClient, collection: Collection, options: ReflectOptions): Promise<void> {
   const { signal, logger, labelSelector, fieldSelector, silenceMs } = options;
@@ -87,6 +88,12 @@ export async function reflect(client: KubeClient, collection: Collection, option
     }
   }
 
+  /** A callback has thrown. A watch that ended for that would never be noticed. */
+  function bug(error: unknown): KubeError {
+    logger.error(`a change of ${what} was not handled`, { error });
+    return new KubeError(0, messageOf(error), { cause: error });
+  }
+
   while (!signal.aborted) {
     const began = now();
     let least = 0;
@@ -95,16 +102,16 @@ export async function reflect(client: KubeClient, collection: Collection, option
       await follow(version);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof KubeError)) throw error;
       // Whatever the reason: only a list tells what was deleted while nobody watched.
       version = undefined;
-      least = Math.min(error.retryAfterMs ?? 0, kubeLimits.longestRetryMs);
-      if (hasStatus(error, 410) && now() - began >= steadyMs) {
+      const known = error instanceof KubeError ? error : bug(error);
+      least = Math.min(known.retryAfterMs ?? 0, kubeLimits.longestRetryMs);
+      if (hasStatus(known, 410) && now() - began >= steadyMs) {
         logger.info(`listing ${what} again: the API server has no history since the last event`);
         delays.reset();
         continue;
       }
-      failed(error);
+      failed(known);
     }
     // Also after a regular end: a server that ends each watch at once must not be asked in a tight loop.
     const steady = now() - began >= steadyMs;

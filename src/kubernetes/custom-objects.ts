@@ -1,14 +1,14 @@
 import type { Collection } from "../kubeapi/collection.js";
 import type { KubeObject, OwnerReference } from "../kubeapi/object.js";
-import { defaultMesh } from "./annotations.js";
+import { defaultMesh, kumaApiVersion, kumaGroup, kumaVersion } from "../store/kubernetes/naming.js";
 
-export const group = "kuma.io";
-export const version = "v1alpha1";
-export const apiVersion = `${group}/${version}`;
+export const apiVersion = kumaApiVersion;
 
 /** The custom objects of a type, by the plural of the type; without a namespace those of all namespaces. */
-export const customObjects = (plural: string, namespace?: string): Collection =>
-  namespace === undefined ? { group, version, plural } : { group, version, plural, namespace };
+export const customObjects = (plural: string, namespace?: string): Collection => {
+  const everywhere = { group: kumaGroup, version: kumaVersion, plural };
+  return namespace === undefined ? everywhere : { ...everywhere, namespace };
+};
 
 /** The mesh of a custom object that belongs to one; absent or empty it is `default`. */
 export const meshOf = ({ mesh }: KubeObject): string => (typeof mesh === "string" && mesh !== "" ? mesh : defaultMesh);

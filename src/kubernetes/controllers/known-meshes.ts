@@ -2,6 +2,7 @@ import type { KubeClient } from "../../kubeapi/client.js";
 import { hasStatus } from "../../kubeapi/error.js";
 import type { KubeObject } from "../../kubeapi/object.js";
 import { parseJson } from "../../lib/json.js";
+import { secretCollection } from "../../store/kubernetes/naming.js";
 import { objectIn, textIn } from "../fields.js";
 
 /**
@@ -31,7 +32,7 @@ export function createKnownMeshes(
   client: Pick<KubeClient, "get" | "create" | "replace">,
   namespace: string,
 ): KnownMeshes {
-  const secrets = { group: "", version: "v1", plural: "secrets", namespace };
+  const secrets = secretCollection(namespace);
 
   /** Returns false if another control plane was faster. */
   async function write(stored: KubeObject | undefined, meshes: ReadonlySet<string>): Promise<boolean> {

@@ -2,10 +2,8 @@ import type { KubeClient } from "../../kubeapi/client.js";
 import type { Collection } from "../../kubeapi/collection.js";
 import { hasStatus } from "../../kubeapi/error.js";
 import type { KubeObject } from "../../kubeapi/object.js";
+import { meshLabel, secretCollection } from "../../store/kubernetes/naming.js";
 import { controllerOf, customObjects, meshOf } from "../custom-objects.js";
-
-/** The label of Secrets that belong to a mesh. */
-export const meshLabel = "kuma.io/mesh";
 
 interface Options {
   readonly client: Pick<KubeClient, "get" | "list" | "delete">;
@@ -41,7 +39,7 @@ export function createMeshCleanup({ client, systemNamespace, plurals }: Options)
   }
 
   return async (mesh: string): Promise<number | undefined> => {
-    const secrets = { group: "", version: "v1", plural: "secrets", namespace: systemNamespace };
+    const secrets = secretCollection(systemNamespace);
     const collections: (readonly [Collection, () => Promise<readonly KubeObject[]>])[] = [
       [secrets, async () => (await client.list(secrets, { labelSelector: `${meshLabel}=${mesh}` })).items],
       ...plurals.map((plural) => {

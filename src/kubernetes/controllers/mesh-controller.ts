@@ -3,11 +3,11 @@ import { hasStatus } from "../../kubeapi/error.js";
 import type { KubeObject, OwnerReference } from "../../kubeapi/object.js";
 import type { Logger } from "../../lib/logger.js";
 import type { Mesh } from "../../resources/mesh.js";
-import { defaultMesh } from "../annotations.js";
+import { defaultMesh, meshLabel, secretCollection } from "../../store/kubernetes/naming.js";
 import { apiVersion, customObjects } from "../custom-objects.js";
 import { objectIn } from "../fields.js";
 import { createKnownMeshes } from "./known-meshes.js";
-import { createMeshCleanup, meshLabel } from "./mesh-cleanup.js";
+import { createMeshCleanup } from "./mesh-cleanup.js";
 import type { Controller } from "./pod-controller.js";
 import { createWatches } from "./watches.js";
 import { createWorkQueue } from "./work-queue.js";
@@ -41,7 +41,7 @@ const hasBuiltinAuthority = ({ spec }: KubeObject): boolean => {
  */
 export function startMeshController(options: Options): Controller {
   const { client, systemNamespace, template, ensureAuthority, authorityName, plurals, logger, signal } = options;
-  const secrets = { group: "", version: "v1", plural: "secrets", namespace: systemNamespace };
+  const secrets = secretCollection(systemNamespace);
   const collection = customObjects("meshes");
   const known = createKnownMeshes(client, systemNamespace);
   const cleanUp = createMeshCleanup({ client, systemNamespace, plurals });

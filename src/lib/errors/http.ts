@@ -9,6 +9,8 @@ export const httpErrors = {
   "http.unfinished": reply(503, "Could not process a resource")`Too many clients have not finished their bodies`,
   "http.path": reply(404, "Not found")`There is nothing at "${"path"}"${"hint"}`,
   "http.method": reply(405, "Method not allowed")`${"method"} is not possible here; possible: ${"methods"}`,
+  "http.kubernetes": reply(405, "Method not allowed")`On Kubernetes the state of Kuma is changed with kubectl and CRDs;
+    the HTTP API is read-only`,
   "http.host": reply(403, "Host refused")`${"host"} is not a host that browsers may use: it has to be localhost, an IP
     address or the name in KUMA_GENERAL_ADVERTISED_HOSTNAME of the control plane`,
   "http.remote": reply(403, "Not allowed")`Changes are taken from the control plane's own machine only; ${"problem"}.
