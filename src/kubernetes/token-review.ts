@@ -182,7 +182,9 @@ export function createTokenReviewer({ client, timers = realTimers }: Options): T
     if (token === "") return refused("k8s token is missing");
     // Not worth a request.
     if (token.length > reviewLimits.tokenCharacters || !tokenPattern.test(token)) return refused(invalidUser);
-    const key = createHash("sha256").update(JSON.stringify([token, proxy.mesh, proxy.name])).digest("base64");
+    const key = createHash("sha256")
+      .update(JSON.stringify([token, proxy.mesh, proxy.name]))
+      .digest("base64");
     const known = remembered(key);
     if (known !== undefined) return known;
     let current = running.get(key);

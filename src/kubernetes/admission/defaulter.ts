@@ -1,5 +1,5 @@
-import { isJsonObject } from "../../lib/json.js";
 import { UserError } from "../../lib/errors.js";
+import { isJsonObject } from "../../lib/json.js";
 import type { ResourceType } from "../../resources/resource.js";
 import { decode } from "../../resources/schema.js";
 import type { AdmissionRequest, Verdict } from "../admission-review.js";
@@ -22,7 +22,11 @@ function additions(before: unknown, after: unknown, path: readonly string[]): Ad
  * The mutating webhook of a type: sets the type's defaults. What can't be decoded is let through without a change, for
  * the validating webhook to say why.
  */
-export function createDefaulter({ schema, defaults, kubernetes }: ResourceType): (request: AdmissionRequest) => Verdict {
+export function createDefaulter({
+  schema,
+  defaults,
+  kubernetes,
+}: ResourceType): (request: AdmissionRequest) => Verdict {
   const body = kubernetes?.body ?? "spec";
   return ({ operation, subResource, object }) => {
     if (operation === "DELETE" || subResource !== "") return { allowed: true };

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
+import type { KubeClient } from "../../kubeapi/client.js";
+import { sleep } from "../../lib/deadline.js";
 import { messageOf } from "../../lib/errors.js";
 import type { Logger } from "../../lib/logger.js";
-import { sleep } from "../../lib/deadline.js";
-import type { KubeClient } from "../../kubeapi/client.js";
 
 /** The object that an event is about. */
 export interface Regarding {

@@ -28,7 +28,10 @@ function meshesIn(secret: KubeObject | undefined): Set<string> {
   return new Set(Array.isArray(meshes) ? meshes.filter((mesh) => typeof mesh === "string") : []);
 }
 
-export function createKnownMeshes(client: Pick<KubeClient, "get" | "create" | "replace">, namespace: string): KnownMeshes {
+export function createKnownMeshes(
+  client: Pick<KubeClient, "get" | "create" | "replace">,
+  namespace: string,
+): KnownMeshes {
   const secrets = secretCollection(namespace);
 
   /** Returns false if another control plane was faster. */

@@ -5,7 +5,6 @@ import type { KubeObject } from "../../kubeapi/object.js";
 import { meshLabel, secretCollection } from "../../store/kubernetes/naming.js";
 import { controllerOf, customObjects, meshOf } from "../custom-objects.js";
 
-
 interface Options {
   readonly client: Pick<KubeClient, "get" | "list" | "delete">;
   readonly systemNamespace: string;

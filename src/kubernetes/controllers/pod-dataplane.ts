@@ -5,7 +5,7 @@ import { limits } from "../../resources/schema.js";
 import { serviceProblem } from "../../resources/spiffe.js";
 import { serviceTag, tagKeyProblem, tagValueProblem } from "../../resources/tags.js";
 import type { Pod } from "./pod.js";
-import { type KubeService, parseServiceTag, selects, type ServicePort, serviceTagOf } from "./service.js";
+import { type KubeService, parseServiceTag, type ServicePort, selects, serviceTagOf } from "./service.js";
 
 /** Why a pod has no Dataplane. */
 export type NoDataplane =
@@ -114,9 +114,7 @@ export function dataplaneOf(pod: Pod, inbounds: readonly Inbound[], outbounds: r
     networking: {
       inbound: inbounds,
       ...(outbounds.length === 0 ? {} : { outbound: outbounds }),
-      ...(redirectPort === undefined
-        ? {}
-        : { transparentProxying: redirectPort === 0 ? {} : { redirectPort } }),
+      ...(redirectPort === undefined ? {} : { transparentProxying: redirectPort === 0 ? {} : { redirectPort } }),
     },
   };
   const problems = dataplaneType.validate(spec).map(({ field, message }) => `${field}: ${message}`);

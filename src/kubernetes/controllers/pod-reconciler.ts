@@ -32,7 +32,13 @@ const pods = (namespace: string) => ({ group: "", version: "v1", plural: "pods",
 /** Others may write between our read and our write this often before the pod waits for its next turn. */
 const mostRaces = 5;
 
-const ownerOf = ({ name, uid }: Pod): OwnerReference => ({ apiVersion: "v1", kind: "Pod", name, uid, controller: true });
+const ownerOf = ({ name, uid }: Pod): OwnerReference => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  name,
+  uid,
+  controller: true,
+});
 
 /** Whether the API server refuses because the namespace goes away, and the pod with it. */
 const isLeaving = (error: unknown): boolean =>

@@ -1,6 +1,6 @@
+import type { KubeObject, OwnerReference } from "../../kubeapi/object.js";
 import { isJsonObject } from "../../lib/json.js";
 import { shortHash } from "../../lib/short-hash.js";
-import type { KubeObject, OwnerReference } from "../../kubeapi/object.js";
 import { type Dataplane, dataplaneType } from "../../resources/dataplane.js";
 import { decode } from "../../resources/schema.js";
 import { serviceTag } from "../../resources/tags.js";

@@ -38,7 +38,12 @@ export const queueTimes = {
  * worked on once, never twice at a time, four keys at most at the same time; a key that fails is tried again after 5 ms
  * to 60 s without delaying others.
  */
-export function createWorkQueue<Key>({ work, failed, timers = realTimers, random = Math.random }: Options<Key>): WorkQueue<Key> {
+export function createWorkQueue<Key>({
+  work,
+  failed,
+  timers = realTimers,
+  random = Math.random,
+}: Options<Key>): WorkQueue<Key> {
   /** Still being gathered. */
   const fresh = new Set<Key>();
   /** In the order in which they became due. */
@@ -96,11 +101,14 @@ export function createWorkQueue<Key>({ work, failed, timers = realTimers, random
     const whole = Math.min(firstRetryMs * 2 ** Math.min(count - 1, 30), longestRetryMs);
     retries.set(
       key,
-      timers.set(() => {
-        retries.delete(key);
-        due.add(key);
-        begin();
-      }, whole * (0.5 + random() / 2)),
+      timers.set(
+        () => {
+          retries.delete(key);
+          due.add(key);
+          begin();
+        },
+        whole * (0.5 + random() / 2),
+      ),
     );
   }
 

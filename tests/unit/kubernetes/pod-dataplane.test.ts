@@ -95,7 +95,9 @@ test("what is made is in the normal form, so that reading it back shows no diffe
 
 test("an integer targetPort needs no declaration by a container, a name does", () => {
   const spec = { containers: [container([])] };
-  assert.equal(interfaces(pod({ spec }), [service("s", [{ port: 80, targetPort: 9 }])]), ["10.1.0.5:9:9 s.demo.svc:80"]);
+  assert.equal(interfaces(pod({ spec }), [service("s", [{ port: 80, targetPort: 9 }])]), [
+    "10.1.0.5:9:9 s.demo.svc:80",
+  ]);
   assert.equal(interfaces(pod({ spec }), [service("s", [{ port: 80, targetPort: "http" }])]), []);
 });
 
@@ -148,9 +150,8 @@ test("two Services for one port of the pod are two inbounds with one interface, 
 });
 
 test("a selector has to be a subset of the labels", () => {
-  const selecting = (selector: unknown) => interfaces(pod({ labels: { app: "web", tier: "1" } }), [
-    service("s", [{ port: 80 }], { selector }),
-  ]).length;
+  const selecting = (selector: unknown) =>
+    interfaces(pod({ labels: { app: "web", tier: "1" } }), [service("s", [{ port: 80 }], { selector })]).length;
   assert.is(selecting({ app: "web" }), 1);
   assert.is(selecting({ app: "web", tier: "1" }), 1);
   assert.is(selecting({ app: "web", tier: "2" }), 0);
@@ -169,7 +170,9 @@ test("a Service of another namespace selects no pod", () => {
 });
 
 test("a headless Service has inbounds", () => {
-  assert.equal(interfaces(pod(), [service("s", [{ port: 80 }], { clusterIP: "None" })]), ["10.1.0.5:80:80 s.demo.svc:80"]);
+  assert.equal(interfaces(pod(), [service("s", [{ port: 80 }], { clusterIP: "None" })]), [
+    "10.1.0.5:80:80 s.demo.svc:80",
+  ]);
 });
 
 test("labels with an empty value, and those that no tag may have, are left out", () => {
@@ -285,7 +288,16 @@ test("a service that is gone, headless, external, without an address or without 
 });
 
 test("a bad tag or a bad address costs no other outbound", () => {
-  const bad = ["redis", "a.b", "a.demo:80", "a.demo.svc", "a.demo.svc:", "x.y.z.svc:80", ".demo.svc:80", "a.demo.svc:8x"];
+  const bad = [
+    "redis",
+    "a.b",
+    "a.demo:80",
+    "a.demo.svc",
+    "a.demo.svc:",
+    "x.y.z.svc:80",
+    ".demo.svc:80",
+    "a.demo.svc:8x",
+  ];
   for (const tag of bad) assert.is(parseServiceTag(tag), undefined, tag);
   assert.equal(outbounds([...bad, "a.demo.svc:80"], address("a")), ["10.96.0.7:80 a.demo.svc:80"]);
   const odd = address("odd", { clusterIP: "here" });
