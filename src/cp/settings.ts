@@ -1,5 +1,6 @@
 import { load } from "js-yaml";
 import type { KeyType } from "../identity/key-pair.js";
+import { type ConfigFile, parseConfigFile } from "../lib/config-file.js";
 import { UserError } from "../lib/errors.js";
 import { connectableHost } from "../lib/host.js";
 import {
@@ -8,7 +9,6 @@ import {
   int,
   ipAddress,
   list,
-  mask,
   type Origin,
   oneOf,
   type Parser,
@@ -20,6 +20,7 @@ import {
   str,
   type Values,
 } from "../lib/settings.js";
+import { settingsDocument as documentOf } from "../lib/settings-pages.js";
 import { grpcLimits } from "../net/grpc-limits.js";
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
@@ -407,7 +408,7 @@ export interface ReadSettings {
  * @throws UserError `settings.invalid` with all errors, `config-file.unparsable` for invalid YAML
  */
 export function readSettings(
-  file: { readonly path: string; readonly text: string } | undefined,
+  file: ConfigFile | undefined,
   env: Readonly<Record<string, string | undefined>>,
   kinds: StoreKinds = storeKinds,
 ): ReadSettings {
@@ -415,7 +416,7 @@ export function readSettings(
   const rows = Object.values(table);
   const environment = effectiveEnvironment(env, new Set(rows.flatMap((row) => row.env)));
   const paths = rows.map(({ path }) => path);
-  const document = effectiveDocument(file === undefined ? {} : parseFile(file), paths);
+  const document = effectiveDocument(file === undefined ? {} : parseConfigFile(file), paths);
   const { values, origins, warnings } = resolveSettings(table, {
     env: environment.rest,
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
@@ -514,43 +515,8 @@ function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   return problems;
 }
 
-function parseFile({ path, text }: { readonly path: string; readonly text: string }): unknown {
-  try {
-    return text.trim() === "" ? {} : load(text);
-  } catch (error) {
-    throw UserError.of("config-file.unparsable", { file: path, reason: error });
-  }
-}
-
-/** A setting's value as YAML and JSON show it; secrets are masked. */
-export function shown(key: keyof Settings, settings: Settings, from: Table = table): unknown {
-  return from[key].secret === true ? mask : shownOpenly(key, settings, from);
-}
-
-/** The same for defaults, none of which is a secret. */
-export const shownDefault = (key: keyof Settings, defaults: Settings, from: Table): unknown =>
-  shownOpenly(key, defaults, from);
-
-function shownOpenly(key: keyof Settings, settings: Settings, from: Table): unknown {
-  const { show } = from[key];
-  return show === undefined ? settings[key] : show(settings[key]);
-}
-
-export const keysOf = (from: Table) => Object.keys(from) as readonly (keyof Settings)[];
-export const settingKeys = keysOf(table);
+export const settingKeys = Object.keys(table) as readonly (keyof Settings)[];
 
 /** The settings as in the YAML file, with secrets masked. */
-export function settingsDocument(settings: Settings, from: Table = table): Record<string, unknown> {
-  const document: Record<string, unknown> = {};
-  for (const key of keysOf(from)) {
-    const parts = from[key].path.split(".");
-    const last = parts.pop() ?? "";
-    let place = document;
-    for (const part of parts) {
-      place[part] ??= {};
-      place = place[part] as Record<string, unknown>;
-    }
-    place[last] = shown(key, settings, from);
-  }
-  return document;
-}
+export const settingsDocument = (settings: Settings, from: Table = table): Record<string, unknown> =>
+  documentOf(from, settings);

@@ -102,7 +102,10 @@ function fitting(warnings: readonly string[]): readonly string[] {
 }
 
 /** The AdmissionReview that carries the verdict on the request. */
-export function admissionReview({ uid, name, kind: reviewed }: AdmissionRequest, verdict: Verdict): unknown {
+export function admissionReview(
+  { uid, name, kind: reviewed }: Pick<AdmissionRequest, "uid" | "name" | "kind">,
+  verdict: Verdict,
+): unknown {
   const { allowed, warnings = [] } = verdict;
   const response: Record<string, unknown> = { uid, allowed };
   if (!verdict.allowed) {
