@@ -19,15 +19,18 @@ const licences = {
   "libstdc++6": "GPL-3.0-or-later WITH GCC-exception-3.1",
 };
 
-function run(program, args, options = {}) {
+export function run(program, args, options = {}) {
   const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", ...options });
   if (status === 0) return stdout;
-  const missing = error?.code === "ENOENT" ? "; the image takes shared libraries from Debian's packages by it" : "";
+  const missing = error?.code === "ENOENT" ? "; Debian's packages are fetched and unpacked with it" : "";
   throw new Error(`${program} ${args.at(-1)}: ${error?.message ?? stderr.trim()}${missing}`);
 }
 
-/** apt for another architecture, with its own package lists, so that this machine's configuration is not changed. */
-function aptOptions(debian) {
+/**
+ * Arguments for an apt with an architecture and package lists of its own, so that this machine's configuration is not
+ * changed. To it no package is installed.
+ */
+export function aptOptions(debian) {
   const state = path.join(cacheDirectory, `apt-${debian}`);
   fs.mkdirSync(path.join(state, "lists", "partial"), { recursive: true });
   fs.mkdirSync(path.join(state, "archives", "partial"), { recursive: true });

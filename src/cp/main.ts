@@ -1,4 +1,5 @@
 import { command, type Io, runProgram, text, toggle } from "../lib/cli.js";
+import { readConfigFile } from "../lib/config-file.js";
 import { UserError } from "../lib/errors.js";
 import { hostPort } from "../lib/host.js";
 import { type LogFormat, parseLogFormat } from "../lib/logger.js";
@@ -6,15 +7,6 @@ import { type LogFormat, parseLogFormat } from "../lib/logger.js";
 function outputFormat(raw: string): "table" | "yaml" {
   if (raw === "table" || raw === "yaml") return raw;
   throw UserError.of("output.unknown", { format: raw, hint: "; known ones are table and yaml" });
-}
-
-async function readFile(path: string): Promise<{ path: string; text: string }> {
-  const { readFileSync } = await import("node:fs");
-  try {
-    return { path, text: readFileSync(path, "utf8") };
-  } catch (error) {
-    throw UserError.of("settings.file", { file: path }, { cause: error });
-  }
 }
 
 /** The command to run next: kumactl knows the default address. */
@@ -28,11 +20,11 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   const { createLogger } = await import("../lib/logger.js");
   const { readSettings, settingsDocument } = await import("./settings.js");
   const { startControlPlane } = await import("./run.js");
-  const { abortOnSignal, stopOnSignal } = await import("./signals.js");
+  const { abortOnSignal, stopOnSignal } = await import("../lib/signals.js");
   const { chosenKind } = await import("./store-settings.js");
   const { storeKinds } = await import("../store/kinds.js");
 
-  const file = configFile === undefined ? undefined : await readFile(configFile);
+  const file = configFile === undefined ? undefined : await readConfigFile(configFile);
   const { settings, warnings } = readSettings(file, io.env);
   const logger = createLogger({ name: "kuma-cp.run", level, format, write: (line) => void io.stderr.write(line) });
   for (const warning of warnings) logger.warn(warning);
@@ -65,6 +57,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
       (ports.publicTokens === undefined
         ? ""
         : `             https://${hostPort(host, ports.publicTokens)} (client certificate)\n`) +
+      (ports.admission === undefined ? "" : `  webhooks   https://${hostPort(host, ports.admission)}\n`) +
       `Next, in another terminal:\n  ${nextCommand(host, ports.api)}\n`,
   );
   return stopped;
@@ -95,7 +88,10 @@ const configCommand = command({
       io.stdout.write(exampleYaml(readSettings(undefined, {}).settings));
       return;
     }
-    const read = readSettings(flags.configFile === undefined ? undefined : await readFile(flags.configFile), io.env);
+    const read = readSettings(
+      flags.configFile === undefined ? undefined : await readConfigFile(flags.configFile),
+      io.env,
+    );
     await allowedOrigins(read.settings.corsAllowedDomains, originsVariable);
     for (const warning of read.warnings) io.stderr.write(`Warning: ${warning}\n`);
     io.stdout.write(flags.output === "yaml" ? settingsYaml(read) : settingsTable(read));

@@ -1,5 +1,6 @@
 import { load } from "js-yaml";
 import type { KeyType } from "../identity/key-pair.js";
+import { type ConfigFile, parseConfigFile } from "../lib/config-file.js";
 import { UserError } from "../lib/errors.js";
 import { connectableHost } from "../lib/host.js";
 import {
@@ -8,7 +9,7 @@ import {
   int,
   ipAddress,
   list,
-  mask,
+  type Origin,
   oneOf,
   type Parser,
   port,
@@ -19,10 +20,12 @@ import {
   str,
   type Values,
 } from "../lib/settings.js";
+import { settingsDocument as documentOf } from "../lib/settings-pages.js";
 import { grpcLimits } from "../net/grpc-limits.js";
 import { fromJson } from "../resources/envelope.js";
 import { type Mesh, meshType } from "../resources/mesh.js";
 import { storeKinds } from "../store/kinds.js";
+import { kubernetesKind } from "../store/kubernetes/kind.js";
 import { effectiveDocument, effectiveEnvironment } from "./ineffective.js";
 import { chosenKind, type StoreKinds, settingsOf, storeTypeSetting, unusedSettings } from "./store-settings.js";
 
@@ -40,13 +43,12 @@ function setting<T>(
 /** From whom the HTTP API accepts changes: programs on this machine, or everyone. */
 type ChangesFrom = "localhost" | "none";
 
-const environment: Parser<"universal"> = (raw, name) => {
-  if (raw === "universal") return raw;
-  if (raw === "kubernetes") {
-    throw UserError.of("setting.not-yet", { setting: name, value: raw, what: "a mode", expected: '"universal"' });
-  }
-  throw UserError.of("setting.invalid", { setting: name, value: JSON.stringify(raw), expected: '"universal"' });
-};
+type Environment = "universal" | "kubernetes";
+
+const ipAddressOrNone: Parser<string> = Object.assign(
+  (raw: unknown, name: string): string => (raw === "" ? "" : ipAddress(raw, name)),
+  { takesEmpty: true },
+);
 
 /** Non-empty text; an empty variable is an error. */
 const filled = (what: string): Parser<string> =>
@@ -96,12 +98,12 @@ const asHours = (milliseconds: number) =>
 
 // Names and defaults are Kuma 0.3's; unused settings are omitted.
 const beforeStores = {
-  environment: setting(
+  environment: setting<Environment>(
     "environment",
     "KUMA_ENVIRONMENT",
     "universal",
-    environment,
-    "Where the control plane runs; this version does not support Kubernetes yet.",
+    oneOf("universal", "kubernetes"),
+    "Where the control plane runs: universal or kubernetes; unset, it follows the store.",
   ),
   advertisedHostname: setting(
     "general.advertisedHostname",
@@ -129,6 +131,28 @@ const afterStores = {
     durationSetting(),
     "How long a dataplane that was connected may be offline before it is deleted; 0s means forever.",
     asHours,
+  ),
+  admissionAddress: setting(
+    "runtime.kubernetes.admissionServer.address",
+    "KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS",
+    "",
+    ipAddressOrNone,
+    "Address that the server for admission webhooks listens on; empty means all.",
+  ),
+  admissionPort: setting(
+    "runtime.kubernetes.admissionServer.port",
+    "KUMA_KUBERNETES_ADMISSION_SERVER_PORT",
+    5443,
+    port,
+    "Port of the server for admission webhooks.",
+  ),
+  admissionCertDir: setting(
+    "runtime.kubernetes.admissionServer.certDir",
+    "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR",
+    "",
+    str,
+    "Directory with the certificate and the key of that server, in the files tls.crt and tls.key, which are read again " +
+      "when they change.",
   ),
   apiPort: setting("apiServer.port", "KUMA_API_SERVER_PORT", 5681, port, "Port of the HTTP API."),
   apiInterface: setting(
@@ -385,7 +409,7 @@ export interface ReadSettings {
  * @throws UserError `settings.invalid` with all errors, `config-file.unparsable` for invalid YAML
  */
 export function readSettings(
-  file: { readonly path: string; readonly text: string } | undefined,
+  file: ConfigFile | undefined,
   env: Readonly<Record<string, string | undefined>>,
   kinds: StoreKinds = storeKinds,
 ): ReadSettings {
@@ -393,20 +417,48 @@ export function readSettings(
   const rows = Object.values(table);
   const environment = effectiveEnvironment(env, new Set(rows.flatMap((row) => row.env)));
   const paths = rows.map(({ path }) => path);
-  const document = effectiveDocument(file === undefined ? {} : parseFile(file), paths);
+  const document = effectiveDocument(file === undefined ? {} : parseConfigFile(file), paths);
   const { values, origins, warnings } = resolveSettings(table, {
     env: environment.rest,
     ...(file === undefined ? {} : { file: { path: file.path, document: document.rest } }),
   });
-  const problems = contradictions(values, kinds);
+  const given = origins.environment === "default" ? environmentOf(values) : values.environment;
+  const settings = { ...values, environment: given };
+  const problems = contradictions(settings, kinds);
   if (problems.length > 0) throw UserError.of("settings.invalid", { problems: problems.join("; ") });
   const unused = unusedSettings(kinds, table, { values, origins });
   return {
-    settings: values,
+    settings: given === "kubernetes" ? { ...settings, ...onKubernetes } : settings,
     table,
     origins,
-    warnings: [...document.warnings, ...environment.warnings, ...unused, ...warnings],
+    warnings: [
+      ...document.warnings,
+      ...environment.warnings,
+      ...unused,
+      ...(given === "kubernetes" ? withoutEffect(settings, origins) : []),
+      ...warnings,
+    ],
   };
+}
+
+/** The store whose state is the API server's, and the environment of the same name. */
+const kubernetes = kubernetesKind.name;
+
+const environmentOf = ({ storeType }: Settings): Environment => (storeType === kubernetes ? kubernetes : "universal");
+
+/** What is so on Kubernetes, whatever the settings say: state is changed by kubectl, pods have ServiceAccounts. */
+const onKubernetes = { apiReadOnly: true, tokenServerEnabled: false, tokenPublicEnabled: false } as const;
+
+const reasonOnKubernetes: Readonly<Record<keyof typeof onKubernetes, string>> = {
+  apiReadOnly: "the HTTP API is read-only, and kubectl changes resources",
+  tokenServerEnabled: "there is no token server, since sidecars prove who they are by ServiceAccount tokens",
+  tokenPublicEnabled: "there is no token server, since sidecars prove who they are by ServiceAccount tokens",
+};
+
+function withoutEffect(settings: Settings, origins: Readonly<Record<string, Origin>>): string[] {
+  return (Object.keys(onKubernetes) as (keyof typeof onKubernetes)[])
+    .filter((key) => origins[key] !== "default" && settings[key] !== onKubernetes[key])
+    .map((key) => `${variable(key)} has no effect: on Kubernetes ${reasonOnKubernetes[key]}`);
 }
 
 /** The name of a setting in messages: its preferred environment variable. */
@@ -422,9 +474,23 @@ const neededByPublic = {
   tokenPublicClientCertsDir: "a directory with the certificates of clients",
 } as const;
 
+const neededOnKubernetes = {
+  admissionCertDir: "the directory with tls.crt and tls.key of the server for admission webhooks",
+  sdsTlsCertFile: "a file with the certificate of the SDS server",
+  sdsTlsKeyFile: "a file with the key of that certificate",
+} as const;
+
 /** Settings that are valid on their own and contradict each other. */
 function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   const problems: string[] = [];
+  const { environment, storeType } = settings;
+  if (environment !== environmentOf(settings)) {
+    const expected = environment === kubernetes ? `"${kubernetes}"` : "one of the other stores";
+    problems.push(
+      `${variable("environment")} is "${environment}" and ${variable("storeType")} is "${storeType}": ` +
+        `in this environment the store has to be ${expected}`,
+    );
+  }
   if ((settings.sdsTlsCertFile === "") !== (settings.sdsTlsKeyFile === "")) {
     problems.push(`${variable("sdsTlsCertFile")} and ${variable("sdsTlsKeyFile")} have to be given together`);
   }
@@ -432,6 +498,15 @@ function contradictions(settings: Settings, kinds: StoreKinds): string[] {
     problems.push(`${variable("tokenLocalSecretsTokenFile")} needs ${variable("tokenServerEnabled")} to be true`);
   }
   problems.push(...chosenKind(kinds, settings).contradictions(settings));
+  if (environment === kubernetes) {
+    for (const [key, what] of Object.entries(neededOnKubernetes) as [keyof typeof neededOnKubernetes, string][]) {
+      if (settings[key] !== "") continue;
+      problems.push(
+        `${variable(key)} is empty, but has to be ${what}, because ${variable("environment")} is kubernetes`,
+      );
+    }
+    return problems;
+  }
   if (!settings.tokenPublicEnabled) return problems;
   const cause = `because ${variable("tokenPublicEnabled")} is true`;
   if (!settings.tokenServerEnabled) problems.push(`${variable("tokenServerEnabled")} has to be true, ${cause}`);
@@ -441,43 +516,8 @@ function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   return problems;
 }
 
-function parseFile({ path, text }: { readonly path: string; readonly text: string }): unknown {
-  try {
-    return text.trim() === "" ? {} : load(text);
-  } catch (error) {
-    throw UserError.of("config-file.unparsable", { file: path, reason: error });
-  }
-}
-
-/** A setting's value as YAML and JSON show it; secrets are masked. */
-export function shown(key: keyof Settings, settings: Settings, from: Table = table): unknown {
-  return from[key].secret === true ? mask : shownOpenly(key, settings, from);
-}
-
-/** The same for defaults, none of which is a secret. */
-export const shownDefault = (key: keyof Settings, defaults: Settings, from: Table): unknown =>
-  shownOpenly(key, defaults, from);
-
-function shownOpenly(key: keyof Settings, settings: Settings, from: Table): unknown {
-  const { show } = from[key];
-  return show === undefined ? settings[key] : show(settings[key]);
-}
-
-export const keysOf = (from: Table) => Object.keys(from) as readonly (keyof Settings)[];
-export const settingKeys = keysOf(table);
+export const settingKeys = Object.keys(table) as readonly (keyof Settings)[];
 
 /** The settings as in the YAML file, with secrets masked. */
-export function settingsDocument(settings: Settings, from: Table = table): Record<string, unknown> {
-  const document: Record<string, unknown> = {};
-  for (const key of keysOf(from)) {
-    const parts = from[key].path.split(".");
-    const last = parts.pop() ?? "";
-    let place = document;
-    for (const part of parts) {
-      place[part] ??= {};
-      place = place[part] as Record<string, unknown>;
-    }
-    place[last] = shown(key, settings, from);
-  }
-  return document;
-}
+export const settingsDocument = (settings: Settings, from: Table = table): Record<string, unknown> =>
+  documentOf(from, settings);

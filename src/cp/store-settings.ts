@@ -10,19 +10,12 @@ export type StoreKinds = readonly [...typeof storeKinds, ...StoreKind[]];
 const either = (names: readonly string[]): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 
-/** A store type of Kuma 0.3. */
-const kubernetes = "kubernetes";
-
 /** The setting that selects a kind; the first is the default. */
 export function storeTypeSetting(kinds: StoreKinds): Setting<string> {
   const names = kinds.map(({ name }) => name);
   const parse: Parser<string> = (raw, name) => {
     const known = names.find((one) => one === raw);
     if (known !== undefined) return known;
-    if (raw === kubernetes) {
-      const expected = either(names.map((one) => `"${one}"`));
-      throw UserError.of("setting.not-yet", { setting: name, value: raw, what: "a store", expected });
-    }
     throw UserError.of("setting.store-type", { setting: name, value: String(raw), expected: either(names) });
   };
   return {

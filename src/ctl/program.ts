@@ -16,8 +16,12 @@ import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
 import { inspectDataplane } from "./commands/inspect-dataplane.js";
 import { inspectDataplanes } from "./commands/inspect-dataplanes.js";
+import { installControlPlane } from "./commands/install-control-plane.js";
+import { installCrds } from "./commands/install-crds.js";
 import { installDatabaseSchema } from "./commands/install-database-schema.js";
+import { installHelmChart } from "./commands/install-helm-chart.js";
 import { manageCaRotate } from "./commands/manage-ca-rotate.js";
+import { uninstallControlPlane } from "./commands/uninstall-control-plane.js";
 import { globalFlags } from "./globals.js";
 
 /** Builds kumactl for these resource types: its commands, their names and the accepted documents derive from them. */
@@ -33,6 +37,7 @@ export function kumactl(registry: Registry): Program {
       { path: "completion", summary: "Print a completion script for a shell" },
       { path: "generate", summary: "Generate tokens and certificates for dataplanes and the Control Plane" },
       { path: "install", summary: "Print files that an installation needs" },
+      { path: "uninstall", summary: "Print files that remove an installation" },
       { path: "get", summary: "Show Kuma resources" },
       { path: "inspect", summary: "Inspect Kuma resources" },
       { path: "explain", summary: "Explain the behavior of the mesh" },
@@ -55,7 +60,11 @@ export function kumactl(registry: Registry): Program {
       explainTraffic(registry.policies),
       generateCertificate,
       generateDataplaneToken,
+      installControlPlane(registry),
+      installCrds,
       installDatabaseSchema,
+      installHelmChart(registry),
+      uninstallControlPlane(registry),
       manageCaRotate,
       ...completionCommands(() => program),
     ],

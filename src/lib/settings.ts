@@ -139,10 +139,19 @@ export function resolveSettings<Table extends SettingsTable>(table: Table, sourc
   };
 }
 
+/**
+ * kubelet describes each Service of the namespace to the containers of a pod: a Service kuma-control-plane gives them
+ * KUMA_CONTROL_PLANE_SERVICE_HOST and others, which nobody meant as a setting.
+ */
+function describesService(name: string, value: string | undefined): boolean {
+  if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?$/.test(name)) return true;
+  return name.endsWith("_PORT") && /^(tcp|udp|sctp):\/\//.test(value ?? "");
+}
+
 function unknownVariables(table: SettingsTable, env: Sources["env"]): string[] {
   const known = new Set(Object.values(table).flatMap((setting) => setting.env));
   return Object.keys(env)
-    .filter((name) => name.startsWith("KUMA_") && !known.has(name))
+    .filter((name) => name.startsWith("KUMA_") && !known.has(name) && !describesService(name, env[name]))
     .sort()
     .map((name) => {
       const meant = nearest(name, known);

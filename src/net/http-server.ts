@@ -7,6 +7,7 @@ import type { Logger } from "../lib/logger.js";
 import type { ClientCheck } from "./client-check.js";
 import { type BodyPieces, errorReply, type HttpHandler, type HttpReply, type Layer, layered } from "./exchange.js";
 import { createGuard, type Incidents, uncounted } from "./incidents.js";
+import type { KeyPair } from "./key-pair-files.js";
 import { defaultLimits, type HttpLimitName, type HttpLimits } from "./limits.js";
 import { type Binding, listen } from "./listen.js";
 import { createLiveBodies } from "./live-body.js";
@@ -21,6 +22,8 @@ export interface HttpServer {
    * second at the latest.
    */
   close(): Promise<void>;
+  /** Presents another certificate to new connections; for servers that were started with `tls`. */
+  present(pair: KeyPair): void;
 }
 
 export interface HttpServerOptions extends Binding {
@@ -34,10 +37,7 @@ export interface HttpServerOptions extends Binding {
   readonly tls?: ServerTls;
 }
 
-export interface ServerTls {
-  /** PEM texts. */
-  readonly cert: string;
-  readonly key: string;
+export interface ServerTls extends KeyPair {
   /** Which clients the server accepts; default: all. */
   readonly clients?: ClientCheck;
 }
@@ -155,6 +155,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       for (const socket of silent) socket.destroy();
       liveBodies.end();
       return closeServer(server, connected);
+    },
+    present({ cert, key }) {
+      if (tls !== undefined) (server as TlsServer).setSecureContext(tlsOptions({ ...tls, cert, key }));
     },
   };
 }

@@ -59,5 +59,6 @@ export function anyObject(
       return copy(input, reading, size) as Record<string, unknown>;
     },
     isDefault: () => false,
+    shape: { kind: "value", expected: "an object with any content" },
   };
 }

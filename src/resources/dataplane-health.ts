@@ -13,6 +13,7 @@ export type DataplaneHealth = Infer<typeof dataplaneHealthSchema>;
 export const dataplaneHealthType = resourceType<DataplaneHealth>({
   name: "DataplaneHealth",
   path: "dataplane-healths",
+  summary: "Ports of a Dataplane where its applications accept no connections. Written by the control plane only.",
   access: "internal",
   schema: dataplaneHealthSchema,
 });

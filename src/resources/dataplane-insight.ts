@@ -1,4 +1,4 @@
-import { resourceType } from "./resource.js";
+import { customResource, resourceType } from "./resource.js";
 import { text, timestamp, uint32, uint64 } from "./scalars.js";
 import { type Infer, list, object } from "./schema.js";
 
@@ -46,6 +46,8 @@ export type DataplaneInsight = Infer<typeof dataplaneInsightSchema>;
 export const dataplaneInsightType = resourceType<DataplaneInsight>({
   name: "DataplaneInsight",
   path: "dataplane-insights",
+  kubernetes: customResource("dataplane-insights", "mesh", "status"),
+  summary: "What the control plane recorded about the proxy of a Dataplane. Written by the control plane only.",
   access: "read",
   feeds: false,
   schema: dataplaneInsightSchema,

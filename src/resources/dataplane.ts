@@ -92,6 +92,7 @@ function validate(spec: Dataplane): Cause[] {
 export const dataplaneType = resourceType<Dataplane>({
   name: "Dataplane",
   path: "dataplanes",
+  summary: "An instance of a service: where it is reached, its tags, and the services that it connects to.",
   cli: { singular: "dataplane", plural: "dataplanes", aliases: [] },
   schema: dataplaneSchema,
   validate,

@@ -76,6 +76,7 @@ function validate({ sources, destinations, conf }: HealthCheck): Cause[] {
 export const healthCheckType = policyType({
   name: "HealthCheck",
   path: "health-checks",
+  summary: "How the proxies of the sources detect unhealthy endpoints of the destinations.",
   pathAliases: ["healthchecks"],
   cli: { singular: "healthcheck", plural: "healthchecks", aliases: ["health-check", "health-checks"] },
   schema: healthCheckSchema,

@@ -123,6 +123,7 @@ export const meshType = resourceType<Mesh>({
   name: "Mesh",
   scope: "global",
   path: "meshes",
+  summary: "A service mesh: Dataplanes and policies that belong together, with a certificate authority of its own.",
   cli: { singular: "mesh", plural: "meshes", aliases: [] },
   schema: meshSchema,
   defaults,

@@ -104,6 +104,7 @@ export const proxyTemplateType = policyType({
   name: "ProxyTemplate",
   path: "proxytemplates",
   pathAliases: ["proxy-templates"],
+  summary: "Envoy resources that selected proxies get in addition to the generated ones, or in place of them.",
   cli: { singular: "proxytemplate", plural: "proxytemplates", aliases: ["proxy-template", "proxy-templates"] },
   schema: proxyTemplateSchema,
   validation,

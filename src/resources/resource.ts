@@ -27,6 +27,8 @@ export interface CliWords {
 export interface CustomResource {
   readonly plural: string;
   readonly scope: "Cluster" | "Namespaced";
+  /** The field that holds the spec: `status` for what the control plane records. */
+  readonly body: "spec" | "status";
 }
 
 /** Everything about one resource type: routes, commands, tables and stores derive from it. */
@@ -41,6 +43,8 @@ export interface ResourceType<Spec = unknown> {
   readonly cli: CliWords | undefined;
   /** Undefined for a type without a custom resource. Default: derived from `path` and `scope`. */
   readonly kubernetes: CustomResource | undefined;
+  /** One sentence about it, for `kubectl explain`. */
+  readonly summary: string;
   /** Whether changes are part of the store's change feed. */
   readonly feeds: boolean;
   readonly schema: ObjectSchema<Spec>;
@@ -60,13 +64,24 @@ const meshAndName: readonly Column[] = [
   { title: "NAME", cell: ({ name }) => name },
 ];
 
+/** The custom resource of a type with this API path. */
+export const customResource = (
+  path: string,
+  scope: ResourceType["scope"],
+  body: CustomResource["body"] = "spec",
+): CustomResource => ({
+  plural: path.replaceAll("-", ""),
+  scope: scope === "global" ? "Cluster" : "Namespaced",
+  body,
+});
+
 type Required = "name" | "path" | "schema";
 
 /** Defines a type; by default it is mesh-scoped and writable by users. One of `validate` and `validation` is enough. */
 export function resourceType<Spec>(
   special: Pick<ResourceType<Spec>, Required> & Partial<Omit<ResourceType<Spec>, Required>>,
 ): ResourceType<Spec> {
-  const { validate = () => [], path, scope = "mesh" } = special;
+  const { validate = () => [], name, path, scope = "mesh" } = special;
   const {
     validation = function* (spec: Spec) {
       yield;
@@ -78,7 +93,8 @@ export function resourceType<Spec>(
     pathAliases: [],
     access: "full",
     cli: undefined,
-    kubernetes: { plural: path.replaceAll("-", ""), scope: scope === "global" ? "Cluster" : "Namespaced" },
+    kubernetes: customResource(path, scope),
+    summary: `A ${name} of Kuma.`,
     feeds: true,
     defaults: (spec) => spec,
     validate: (spec) => finish(validation(spec)),

@@ -26,6 +26,7 @@ export function text({ hint, longest = Number.POSITIVE_INFINITY }: TextOptions =
       return input;
     },
     isDefault: (value) => value === "",
+    shape: { kind: "value", expected: "text" },
   };
 }
 
@@ -37,6 +38,7 @@ export function flag(): Schema<boolean> {
       throw mismatch(path, "true or false", input, quotedFlag ? "remove the quotes" : undefined);
     },
     isDefault: (value) => !value,
+    shape: { kind: "value", expected: "true or false" },
   };
 }
 
@@ -57,6 +59,7 @@ export function uint32(): Schema<number> {
       return value + 0;
     },
     isDefault: (value) => value === 0,
+    shape: { kind: "value", expected: "a whole number" },
   };
 }
 
@@ -75,6 +78,7 @@ export function uint64(): Schema<string> {
       throw mismatch(path, expected, input, inexact ? quotes : undefined);
     },
     isDefault: (value) => value === "0",
+    shape: { kind: "value", expected: "a whole number, as a string" },
   };
 }
 
@@ -91,6 +95,7 @@ export function duration(): Schema<string> {
     },
     // In protobuf a duration is a message: a given one is kept, even zero.
     isDefault: () => false,
+    shape: { kind: "value", expected: 'a duration such as "10s"' },
   };
 }
 
@@ -103,6 +108,7 @@ export function timestamp(): Schema<string> {
       return normal;
     },
     isDefault: () => false,
+    shape: { kind: "value", expected: 'a time such as "2019-10-24T14:04:56Z"' },
   };
 }
 
@@ -117,5 +123,6 @@ export function bytes(): Schema<string> {
       return Buffer.from(input, "base64").toString("base64");
     },
     isDefault: (value) => value === "",
+    shape: { kind: "value", expected: "bytes in base64" },
   };
 }

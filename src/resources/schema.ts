@@ -16,6 +16,14 @@ export interface Reading {
   readonly unknown: Cause[];
 }
 
+/** What a schema accepts, for documentation: CRDs are written from it. */
+export type Shape =
+  | { readonly kind: "object"; readonly fields: Readonly<Record<string, Shape>> }
+  | { readonly kind: "list"; readonly element: Shape }
+  | { readonly kind: "map"; readonly value: Shape }
+  /** `expected` says what may stand there: `text`, `true or false`. */
+  | { readonly kind: "value"; readonly expected: string };
+
 /** Reads and normalizes one kind of JSON value. Idempotent: reading the result again returns an equal value. */
 export interface Schema<T> {
   /** Reads a value that is neither null nor undefined. Throws UserError("resource.malformed"). */
@@ -24,6 +32,7 @@ export interface Schema<T> {
   readonly steps?: (input: unknown, reading: Reading) => Steps<T>;
   /** True for what proto3 JSON leaves out of an object: zero, "", false, empty lists and maps. */
   isDefault(value: T): boolean;
+  readonly shape: Shape;
 }
 
 /** The type of a schema's values. Types and rules thus can't drift apart. */
@@ -157,6 +166,7 @@ export function object<const F extends Fields>(fields: F): ObjectSchema<ObjectOf
     readRoot,
     rootSteps,
     read: (input, reading) => readRoot(input, reading, none),
+    shape: { kind: "object", fields: Object.fromEntries(members.map(({ name, schema }) => [name, schema.shape])) },
     ...(hasSteps ? { steps: (input: unknown, reading: Reading) => rootSteps(input, reading, none) } : {}),
     isDefault: () => false,
   };
@@ -199,6 +209,7 @@ export function list<T>(element: Schema<T>, most: number = limits.others): Schem
       return result;
     },
     isDefault: (value) => value.length === 0,
+    shape: { kind: "list", element: element.shape },
   };
 }
 
@@ -227,6 +238,7 @@ export function map<T>(value: Schema<T>, most: number = limits.others): Schema<R
       for (const key in members) if (Object.hasOwn(members, key)) return false;
       return true;
     },
+    shape: { kind: "map", value: value.shape },
   };
 }
 

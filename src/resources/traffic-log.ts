@@ -34,6 +34,7 @@ export const trafficLogType = policyType({
   name: "TrafficLog",
   path: "traffic-logs",
   pathAliases: ["trafficlogs"],
+  summary: "Which connections are logged, and to which logging backend of the mesh.",
   cli: { singular: "traffic-log", plural: "traffic-logs", aliases: ["trafficlog", "trafficlogs"] },
   schema: trafficLogSchema,
   validation: validateRules,

@@ -36,6 +36,7 @@ export const trafficPermissionType = policyType({
   name: "TrafficPermission",
   path: "traffic-permissions",
   pathAliases: ["trafficpermissions"],
+  summary: "Which services may connect to which, while mTLS is enabled in the mesh.",
   cli: {
     singular: "traffic-permission",
     plural: "traffic-permissions",

@@ -41,6 +41,7 @@ export const trafficRouteType = policyType({
   name: "TrafficRoute",
   path: "traffic-routes",
   pathAliases: ["trafficroutes"],
+  summary: "How connections to a service are distributed over its versions.",
   cli: { singular: "traffic-route", plural: "traffic-routes", aliases: ["trafficroute", "trafficroutes"] },
   schema: trafficRouteSchema,
   validate,

@@ -1,3 +1,4 @@
+import type { KubeClient } from "../kubeapi/client.js";
 import type { Logger } from "../lib/logger.js";
 import type { SettingsTable, Values } from "../lib/settings.js";
 import type { Registry } from "../resources/registry.js";
@@ -22,6 +23,27 @@ export interface OpenedStore {
   readonly store: Store;
   readonly instances: Instances;
   readonly leadership: Leadership;
+  /** Of a store in the Kubernetes API. */
+  readonly kubernetes?: KubernetesAccess;
+}
+
+/** What controllers need of a store in the Kubernetes API. */
+export interface KubernetesAccess {
+  readonly client: KubeClient;
+  readonly systemNamespace: string;
+  /** The objects that can't be read at the moment, and have no effect. */
+  skipped(): readonly SkippedObject[];
+}
+
+/** An object that can't be read as a resource. */
+export interface SkippedObject {
+  /** The type of resource that it would be. */
+  readonly type: string;
+  readonly name: string;
+  readonly namespace: string | undefined;
+  readonly uid: string | undefined;
+  /** Completes a sentence about it. */
+  readonly reason: string;
 }
 
 /** A kind of store: everything that a control plane must know before it opens one. */
@@ -33,6 +55,11 @@ export interface StoreKind<Table extends SettingsTable = SettingsTable> {
   readonly notice?: string;
   /** What to check when writes fail; completes "fix what the reason names: ". */
   readonly repair?: string;
+  /**
+   * Checks before the control plane opens a port whether the store can be opened at all.
+   * @throws UserError if waiting can't make it so
+   */
+  check?(settings: Values<Table>): Promise<void>;
   /** Contradictions among its settings; checked only if this kind is selected. */
   contradictions(settings: Values<Table>): readonly string[];
   /**

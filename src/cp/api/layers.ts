@@ -2,9 +2,10 @@ import type { Logger } from "../../lib/logger.js";
 import type { SiteGuard } from "../../net/cross-site.js";
 import type { Call, Endpoint, EndpointLayer } from "../../net/endpoints.js";
 import { type HttpReply, type HttpRequest, jsonType } from "../../net/exchange.js";
+import { foreignMediaType } from "../../net/media-type.js";
 import { StoreError } from "../../store/store.js";
 import { errors } from "./errors.js";
-import { accepts, foreignMediaType } from "./negotiation.js";
+import { accepts } from "./negotiation.js";
 import { FailedOperation } from "./writes.js";
 
 const originHeaders = (origin: string) => ({ "Access-Control-Allow-Origin": origin, Vary: "Origin" });

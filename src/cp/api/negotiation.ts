@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { jsonType } from "../../net/exchange.js";
 
 /** The specificity of an Accept range for a media type: the exact type beats a type family, which beats everything. */
 function fitOf(range: string, mediaType: string): number {
@@ -22,14 +21,4 @@ export function accepts({ accept }: IncomingHttpHeaders, mediaType: string): boo
     if (fit > best.fit) best = { fit, quality: quality === undefined ? 1 : Number(quality) };
   }
   return best.fit > 0 && best.quality > 0;
-}
-
-/** The media type of a body that is not JSON; undefined if it is JSON or not specified. */
-export function foreignMediaType(headers: IncomingHttpHeaders): string | undefined {
-  const encoding = headers["content-encoding"];
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") return `${encoding}-encoded data`;
-  const type = headers["content-type"];
-  if (type === undefined || type === jsonType) return undefined;
-  const name = type.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  return name === jsonType || name === "" ? undefined : name;
 }

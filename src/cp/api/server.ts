@@ -1,6 +1,7 @@
 import type { ViewFeed } from "../../feed/feed.js";
 import type { Authorities } from "../../identity/authorities.js";
 import { build } from "../../lib/version.js";
+import { errorReply } from "../../net/exchange.js";
 import { type HttpServer, startHttpServer } from "../../net/http-server.js";
 import type { Registry } from "../../resources/registry.js";
 import type { Instances } from "../../store/instances.js";
@@ -33,6 +34,8 @@ interface Parts {
   readonly catalogue: unknown;
 }
 
+const readOnlyOnKubernetes = () => errorReply("http.kubernetes", {}, { headers: { Allow: "GET, HEAD" } });
+
 /**
  * Starts the HTTP API's server.
  * @throws UserError when its port can't be had
@@ -45,7 +48,7 @@ export async function startApi(
   const { storeType } = settings;
   const { certificate: sdsCertificate } = secrets;
   const handler = apiHandler({
-    layers: localChanges(settings, "HTTP API", metrics.requestRefused),
+    layers: settings.environment === "kubernetes" ? [] : localChanges(settings, "HTTP API", metrics.requestRefused),
     registry: kinds.registry,
     checks: specChecks(own.current, envoy),
     store,
@@ -53,6 +56,7 @@ export async function startApi(
     logger,
     version: build.version,
     readOnly: settings.apiReadOnly,
+    ...(settings.environment === "kubernetes" ? { refusal: readOnlyOnKubernetes } : {}),
     catalogue,
     config: settingsDocument(settings, tableWith(kinds.stores)),
     authorities,

@@ -1,10 +1,14 @@
 import { text } from "../../lib/cli.js";
 import { parseDuration } from "../../lib/durations.js";
 import { UserError } from "../../lib/errors.js";
+import { parseJsonObject } from "../../lib/json.js";
+import type { ApiClient } from "../api-client.js";
 import { connect } from "../connection.js";
 import { command } from "../globals.js";
 import { requireMesh } from "../mesh-exists.js";
 import { findTokenServer, readTokenApi, requestToken } from "../token-client.js";
+
+const configTimeoutMs = 10_000;
 
 export const generateDataplaneToken = command({
   path: "generate dataplane-token",
@@ -21,6 +25,7 @@ export const generateDataplaneToken = command({
   },
   async run({ flags: { name, validFor }, globals, io, logLevel }) {
     const { client, context, address } = await connect({ globals, io, logLevel });
+    if (await isOnKubernetes(client)) throw UserError.of("token-client.kubernetes");
     const catalogue = await client.catalogue().catch((error: unknown) => {
       throw UserError.of("token-client.unavailable", { reason: error });
     });
@@ -30,6 +35,12 @@ export const generateDataplaneToken = command({
     io.stdout.write(await requestToken(server, request));
   },
 });
+
+/** Whether the control plane says so; one without that endpoint does not. */
+async function isOnKubernetes(client: ApiClient): Promise<boolean> {
+  const answer = await client.get("config", configTimeoutMs).catch(() => undefined);
+  return answer?.status === 200 && parseJsonObject(answer.body)?.environment === "kubernetes";
+}
 
 /** Returns the duration as written, because the control plane parses it. */
 function positive(raw: string): string {

@@ -4,6 +4,7 @@ import type { Parameters, Template } from "./entry.js";
 import { grpcErrors } from "./grpc.js";
 import { httpErrors, tokenRequestErrors } from "./http.js";
 import { identityErrors } from "./identity.js";
+import { kubernetesErrors } from "./kubernetes.js";
 import { kumactlErrors } from "./kumactl.js";
 import { resourceErrors } from "./resources.js";
 import { serverErrors } from "./servers.js";
@@ -17,6 +18,7 @@ const failing = [
   serverErrors,
   identityErrors,
   resourceErrors,
+  kubernetesErrors,
   kumactlErrors,
   sidecarErrors,
 ] as const;

@@ -36,6 +36,7 @@ export const grpcErrors = {
   "sds.secret": ending("notFound")`secret "${"name"}" is not supported; supported are ${"known"}`,
   "sds.mesh": ending("notFound")`there is no Mesh "${"mesh"}"`,
   "sds.dataplane": ending("notFound")`there is no Dataplane "${"name"}" with a service in mesh "${"mesh"}"`,
+  "sds.early": ending("resourceExhausted")`more than ${"most"} requests came before the first one was answered`,
   /** The reason is logged, never sent: the peer is not authenticated. */
   "sds.unauthenticated": ending("unauthenticated")`the dataplane could not be authenticated`,
 } as const;

@@ -12,6 +12,8 @@ export const httpErrors = {
   )`Too many clients have not completed their request bodies`,
   "http.path": reply(404, "Not found")`There is nothing at "${"path"}"${"hint"}`,
   "http.method": reply(405, "Method not allowed")`${"method"} is not supported here; supported: ${"methods"}`,
+  "http.kubernetes": reply(405, "Method not allowed")`On Kubernetes the state of Kuma is changed with kubectl and CRDs;
+    the HTTP API is read-only`,
   "http.host": reply(403, "Host refused")`browsers may not use the host ${"host"}: it has to be localhost, an IP address
     or the name in KUMA_GENERAL_ADVERTISED_HOSTNAME of the control plane`,
   "http.remote": reply(403, "Not allowed")`Changes are accepted only from the control plane's own machine; ${"problem"}.

@@ -32,6 +32,8 @@ export const kumactlErrors = {
   "api.no-authority": failure`the response of ${"address"} is not a certificate authority`,
   "api.older": failure`this Control Plane (version ${"version"}) does not support /${"path"}: it is older than this kumactl`,
   "api.no-dry-run": failure`this Control Plane does not support dry runs; nothing was changed`,
+  "api.read-only": failure`the HTTP API of this Control Plane is read-only; on Kubernetes, resources are changed as custom
+    resources with \`kubectl apply\` and \`kubectl delete\``,
   "api.no-rotation": failure`this Control Plane can't rotate certificate authorities`,
   "dataplane.offline": failure`no Envoy of Dataplane "${"dataplane"}" is connected`,
   "dataplane.elsewhere": failure`Envoy of Dataplane "${"dataplane"}" is connected to another control plane (instance
@@ -42,6 +44,8 @@ export const kumactlErrors = {
     "${"address"}" as the address of its Dataplane Token Server`,
   "token-client.disabled": failure`failed to create dataplane token client: Enable the server on the Control Plane to be
     able to generate tokens (KUMA_DATAPLANE_TOKEN_SERVER_ENABLED=true).`,
+  "token-client.kubernetes": failure`there are no dataplane tokens on Kubernetes, and none are needed: sidecars prove who
+    they are by the ServiceAccount token of their pod`,
   "token-client.remote": failure`failed to create dataplane token client: the Control Plane runs on another machine, but
     ${"missing"}.\n${"remedies"}`,
   "token-client.unreadable": failure`failed to create dataplane token client: the client certificate can't be read:
@@ -68,5 +72,10 @@ export const kumactlErrors = {
   "certificate.type": failure`--type has to be either "client" or "server"`,
   "certificate.hostname": failure`--cp-hostname is only for a certificate of --type server`,
   "certificate.unwritable": failure`failed to write "${"file"}": ${"reason"}`,
+  "install.form": failure`has to be ${"expected"}`,
+  "install.half-pair": failure`${"server"}: both TLS Cert and TLS Key must be provided at the same time`,
+  "install.pair": failure`${"server"}: ${"problem"}`,
+  "install.secrets": failure`--tls-secrets ${"source"}: ${"problem"}`,
+  "install.unwritable": failure`failed to write the chart to "${"directory"}": ${"reason"}`,
   "schema.unknown": failure`unknown target type: ${"target"}`,
 } as const;

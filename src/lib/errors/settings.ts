@@ -5,7 +5,6 @@ export const settingsErrors = {
   "settings.invalid": failure`Invalid configuration: ${"problems"}`,
   "settings.file": failure`Failed to access configuration file "${"file"}"`,
   "setting.invalid": failure`${"setting"} is ${"value"}, but has to be ${"expected"}`,
-  "setting.not-yet": failure`${"setting"} is "${"value"}", ${"what"} that this version doesn't have yet; use ${"expected"}`,
   "setting.store-type": failure`${"setting"} is "${"value"}": Type should be either ${"expected"}`,
   "setting.mesh": failure`${"setting"} has to be a Mesh in YAML: ${"reason"}`,
   "setting.masked": failure`${"setting"} is ${"mask"}, which is shown instead of a password`,

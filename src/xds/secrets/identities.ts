@@ -40,7 +40,8 @@ export type Authentication =
     }
   | { readonly kind: "refused"; readonly reason: string };
 
+/** Verifies a client's token; at once, or by asking somebody who knows. Never rejects. */
 export type Authenticate = (
   token: string | undefined,
   proxy: { readonly mesh: string; readonly name: string },
-) => Authentication;
+) => Authentication | Promise<Authentication>;

@@ -114,6 +114,7 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
     pingEveryMs,
     methods: {
       [streamSecrets](call): GrpcListener {
+        let known: ProxyId | undefined;
         const stream: SecretStream = serveSecrets(call, {
           view: feed.view,
           identities,
@@ -122,8 +123,10 @@ export async function startSecretServer(options: SecretServerOptions): Promise<S
           logger,
           observer: agreement.observerOf(() => stream),
           incidents,
+          proven() {
+            if (known !== undefined) agreement.changed(known);
+          },
         });
-        let known: ProxyId | undefined;
         return {
           message(bytes) {
             const hadBundle = stream.trusted !== undefined;

@@ -11,7 +11,7 @@ import { LimitExceeded } from "../limits.js";
 import { type ProxyId, parseNodeId } from "../node.js";
 import type { SecretObserver } from "../observer.js";
 import { encodeSotwResponse } from "../wire.js";
-import type { Authenticate, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
+import type { Authenticate, Authentication, AuthorityState, Identities, IssuedIdentity } from "./identities.js";
 import { createLease, type IdentityLease, type ReadyAuthority } from "./identity-lease.js";
 import { identitySecret, meshCaSecret } from "./secrets.js";
 import { createSecretSession } from "./session.js";
@@ -26,7 +26,12 @@ export interface SecretStreamOptions {
   readonly observer: SecretObserver;
   readonly incidents: Incidents;
   readonly timers?: Timers;
+  /** `proved` is true from now on, and was false before. */
+  readonly proven?: () => void;
 }
+
+/** How many requests may wait until the client is authenticated. Envoy sends one, and then waits for its secret. */
+const mostEarly = 8;
 
 /** One secret stream of one proxy. */
 export interface SecretStream extends GrpcListener {
@@ -36,7 +41,7 @@ export interface SecretStream extends GrpcListener {
   readonly trusted: { readonly version: string | undefined } | undefined;
   /** The certificate that the proxy acknowledged last on this stream. */
   readonly identity: IssuedIdentity | undefined;
-  /** Whether it carries a valid token of the proxy. The result of the first call is cached. */
+  /** Whether it carries a valid token of the proxy. The result of the first call is cached; false until it is known. */
   proved(): boolean;
   /** The Dataplane, its mesh or the mesh's authority changed. */
   refresh(): void;
@@ -46,6 +51,8 @@ function servicesIn(mesh: MeshView | undefined, name: string): readonly string[]
   const proxy = mesh?.proxies.get(name);
   return proxy === undefined ? [] : servicesOf(proxy);
 }
+
+const severalTokens: Authentication = { kind: "refused", reason: "there is more than one token" };
 
 const bundles = new WeakMap<ReadyAuthority, EnvoyResource>();
 
@@ -64,7 +71,7 @@ export const bundleVersion = (authority: ReadyAuthority): string => bundleOf(aut
 
 /** Serves one StreamSecrets call. */
 export function serveSecrets(call: GrpcCall, options: SecretStreamOptions): SecretStream {
-  const { view, identities, authenticate, pace, logger, observer, incidents, timers = realTimers } = options;
+  const { view, identities, authenticate, pace, logger, observer, incidents, timers = realTimers, proven } = options;
   let proxy: ProxyId | undefined;
   let ended = false;
   let lease: IdentityLease | undefined;
@@ -103,14 +110,17 @@ export function serveSecrets(call: GrpcCall, options: SecretStreamOptions): Secr
     refuse(callError("sds.unauthenticated"), reason);
   }
 
-  /** Returns whether the proxy is authenticated and has a Dataplane; closes the stream if not. */
-  function authorize(id: ProxyId): boolean {
+  /** Requests that came while the client is being authenticated. */
+  let early: Buffer[] | undefined;
+
+  /** Verifies the client's token. */
+  function authentication(id: ProxyId): Authentication | Promise<Authentication> {
     const tokens = call.header("authorization");
-    if (tokens.length > 1) {
-      unauthenticated("there is more than one token");
-      return false;
-    }
-    const result = authenticate(tokens[0], id);
+    return tokens.length < 2 ? authenticate(tokens[0], id) : severalTokens;
+  }
+
+  /** Returns whether the proxy is authenticated and has a Dataplane; closes the stream if not. */
+  function authorized(id: ProxyId, result: Authentication): boolean {
     if (result.kind === "refused") {
       unauthenticated(result.reason);
       return false;
@@ -170,7 +180,35 @@ export function serveSecrets(call: GrpcCall, options: SecretStreamOptions): Secr
     return id;
   }
 
+  /** Serves a request for a certificate, and all that came meanwhile, once the client is authenticated. */
+  async function serveLater(id: ProxyId, request: SotwRequest, pending: Promise<Authentication>): Promise<void> {
+    early = [];
+    try {
+      const result = await pending;
+      const waiting = early ?? [];
+      early = undefined;
+      if (ended || !authorized(id, result)) return;
+      lease = openLease();
+      serve(request);
+      for (const bytes of waiting) if (!ended) read(bytes);
+    } catch (error) {
+      logger.error("a message could not be handled", { peer: call.peer(), error });
+      refuse(callError("grpc.internal"));
+    }
+  }
+
+  function serve(request: SotwRequest): void {
+    call.proved();
+    session.request(request);
+    refresh();
+  }
+
   function read(bytes: Buffer): void {
+    if (early !== undefined) {
+      if (early.length < mostEarly) early.push(bytes);
+      else refuse(callError("sds.early", { most: mostEarly }));
+      return;
+    }
     let message: SotwRequest;
     try {
       message = decodeSotwRequest(bytes, proxy === undefined);
@@ -197,7 +235,12 @@ export function serveSecrets(call: GrpcCall, options: SecretStreamOptions): Secr
     }
     const wantsIdentity = message.names.includes(identityName);
     if (wantsIdentity && lease === undefined) {
-      if (!authorize(proxy)) return;
+      const result = authentication(proxy);
+      if (result instanceof Promise) {
+        void serveLater(proxy, message, result);
+        return;
+      }
+      if (!authorized(proxy, result)) return;
       lease = openLease();
     } else if (!wantsIdentity && lease !== undefined) {
       lease.end();
@@ -205,17 +248,28 @@ export function serveSecrets(call: GrpcCall, options: SecretStreamOptions): Secr
       issued.clear();
       identity = undefined;
     }
-    call.proved();
-    session.request(message);
-    refresh();
+    serve(message);
   }
 
   let proof: boolean | undefined;
 
+  /** Until the token is verified, the stream counts as without proof. */
+  async function proveLater(pending: Promise<Authentication>): Promise<void> {
+    proof = false;
+    if ((await pending).kind === "refused" || ended) return;
+    proof = true;
+    proven?.();
+  }
+
   function proved(): boolean {
     if (proxy === undefined) return false;
-    const tokens = call.header("authorization");
-    proof ??= tokens.length < 2 && authenticate(tokens[0], proxy).kind !== "refused";
+    if (proof !== undefined) return proof;
+    const result = authentication(proxy);
+    if (result instanceof Promise) {
+      proveLater(result).catch((error: unknown) => logger.error("a token could not be verified", { error }));
+      return false;
+    }
+    proof = result.kind !== "refused";
     return proof;
   }
 

@@ -2,10 +2,10 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
-import { readKeyPair } from "../../../src/cp/key-pair-files.js";
 import { readClientCertificates } from "../../../src/cp/tokens/client-certificates.js";
 import { createCertificate } from "../../../src/ctl/certificate.js";
 import { UserError } from "../../../src/lib/errors.js";
+import { readKeyPair } from "../../../src/net/key-pair-files.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("files with certificates and keys");

@@ -41,10 +41,11 @@ test("are rejected together, each by the name under which it was set", () => {
 });
 
 test("list the accepted values in errors", () => {
-  assert.match(refusal("", { KUMA_STORE_TYPE: "bogus" }), /Type should be either memory or postgres$/m);
-  assert.match(refusal("", { KUMA_STORE_TYPE: "kubernetes" }), /this version doesn't have yet/);
-  assert.match(refusal("", { KUMA_ENVIRONMENT: "kubernetes" }), /this version doesn't have yet/);
-  assert.match(refusal("", { KUMA_ENVIRONMENT: "mars" }), /KUMA_ENVIRONMENT is "mars", but has to be "universal"/);
+  assert.match(refusal("", { KUMA_STORE_TYPE: "bogus" }), /Type should be either memory, postgres or kubernetes$/m);
+  assert.match(
+    refusal("", { KUMA_ENVIRONMENT: "mars" }),
+    /KUMA_ENVIRONMENT is "mars", but has to be .*universal.*kubernetes/,
+  );
   assert.match(refusal("", { KUMA_API_SERVER_INTERFACE: "eth0" }), /has to be an IP address/);
   assert.match(
     refusal("", { KUMA_API_SERVER_AUTHN_TYPE: "token" }),
@@ -155,13 +156,75 @@ test("accept the initial Mesh of a new installation", () => {
 
 test("that have no effect cause warnings, and so do unknown variables", () => {
   const env = { KUMA_GUI_SERVER_PORT: "5683", KUMA_REPORTS_ENABLED: "true", KUMA_API_SERVR_PORT: "1", PATH: "/bin" };
-  const { warnings } = readSettings(file("adminServer: {local: {port: 1}}\nstore: {kubernetes: {x: 1}}"), env);
-  assert.is(warnings.length, 5);
+  const { warnings } = readSettings(file("adminServer: {local: {port: 1}}"), env);
+  assert.is(warnings.length, 4);
   assert.match(warnings[0] ?? "", /^adminServer has no effect/);
-  assert.match(warnings[1] ?? "", /^store\.kubernetes has no effect/);
-  assert.match(warnings[2] ?? "", /^KUMA_GUI_SERVER_PORT has no effect: there is no GUI server/);
-  assert.match(warnings[3] ?? "", /^KUMA_REPORTS_ENABLED has no effect/);
-  assert.match(warnings[4] ?? "", /KUMA_API_SERVR_PORT .* did you mean KUMA_API_SERVER_PORT/);
+  assert.match(warnings[1] ?? "", /^KUMA_GUI_SERVER_PORT has no effect: there is no GUI server/);
+  assert.match(warnings[2] ?? "", /^KUMA_REPORTS_ENABLED has no effect/);
+  assert.match(warnings[3] ?? "", /KUMA_API_SERVR_PORT .* did you mean KUMA_API_SERVER_PORT/);
+});
+
+/** What Kubernetes mode can't do without. */
+const onKubernetes = {
+  KUMA_STORE_TYPE: "kubernetes",
+  KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR: "/certs",
+  KUMA_SDS_SERVER_TLS_CERT_FILE: "/certs/sds.crt",
+  KUMA_SDS_SERVER_TLS_KEY_FILE: "/certs/sds.key",
+};
+
+test("of certificates have to be given on Kubernetes", () => {
+  const message = refusal("", { KUMA_STORE_TYPE: "kubernetes" });
+  for (const name of Object.keys(onKubernetes).slice(1)) {
+    assert.match(message, new RegExp(`${name} is empty, but has to be .*, because KUMA_ENVIRONMENT is kubernetes`));
+  }
+  const odd = { ...onKubernetes, KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS: "eth0" };
+  assert.match(refusal("", odd), /KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS is "eth0", but has to be an IP address/);
+  const named = { ...onKubernetes, KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS: "::1" };
+  assert.is(readSettings(undefined, named).settings.admissionAddress, "::1");
+});
+
+test("follow the store: with that of Kubernetes the environment is Kubernetes, where nothing else may be", () => {
+  const env = onKubernetes;
+  const { settings, warnings } = readSettings(undefined, env);
+  assert.is(settings.environment, "kubernetes");
+  assert.equal([settings.apiReadOnly, settings.tokenServerEnabled, warnings], [true, false, []]);
+  assert.is(readSettings(undefined, {}).settings.environment, "universal");
+  assert.is(readSettings(undefined, { ...env, KUMA_ENVIRONMENT: "kubernetes" }).settings.environment, "kubernetes");
+  const pairs = [
+    ["universal", "kubernetes"],
+    ["kubernetes", "memory"],
+    ["kubernetes", "postgres"],
+  ] as const;
+  for (const [environment, store] of pairs) {
+    assert.match(
+      refusal("", { KUMA_ENVIRONMENT: environment, KUMA_STORE_TYPE: store }),
+      new RegExp(`KUMA_ENVIRONMENT is "${environment}" and KUMA_STORE_TYPE is "${store}": .*store has to be`),
+    );
+  }
+  assert.match(refusal("environment: kubernetes"), /KUMA_STORE_TYPE is "memory": .* has to be "kubernetes"/);
+});
+
+test("of the token server and of writes have no effect on Kubernetes, which a warning says", () => {
+  const { settings, warnings } = readSettings(undefined, {
+    ...onKubernetes,
+    KUMA_API_SERVER_READ_ONLY: "false",
+    KUMA_DATAPLANE_TOKEN_SERVER_ENABLED: "true",
+    KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED: "true",
+  });
+  assert.equal([settings.apiReadOnly, settings.tokenServerEnabled, settings.tokenPublicEnabled], [true, false, false]);
+  assert.is(warnings.length, 3);
+  assert.match(warnings[0] ?? "", /^KUMA_API_SERVER_READ_ONLY has no effect: on Kubernetes .*kubectl/);
+});
+
+test("name the system namespace, which can't be empty", () => {
+  const env = onKubernetes;
+  assert.is(readSettings(undefined, env).settings.kubernetesSystemNamespace, "kuma-system");
+  for (const wrong of ["", "Kuma_System", "a.b"]) {
+    assert.match(
+      refusal("", { ...env, KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE: wrong }),
+      /KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE is .*, but has to be the name of a namespace/,
+    );
+  }
 });
 
 test("are all in the example file, with their defaults, and it reads back as them", () => {

@@ -91,6 +91,33 @@ test("only a token for this dataplane is accepted; any other content is reported
     }
   }));
 
+test("the token of a pod's ServiceAccount is accepted for the Dataplane of that pod, however it is signed", () =>
+  inDirectory((directory) => {
+    const file = path.join(directory, "token");
+    const bound = { namespace: "demo", pod: { name: "web-1.2", uid: "u" }, serviceaccount: { name: "web", uid: "v" } };
+    const refusal = (kubernetes: object, claims: object = {}) => {
+      const body = { iss: "https://kubernetes.default.svc", aud: ["kuma"], "kubernetes.io": kubernetes, ...claims };
+      writeFileSync(file, `${encode({ alg: "ES256", kid: "k" })}.${encode(body)}.c2lnbmF0dXJl`);
+      try {
+        usableToken(file, { name: "web-1.2.demo", mesh: "default" }, now);
+      } catch (error) {
+        return error instanceof UserError ? error.message : `not for the user: ${error}`;
+      }
+      return "none";
+    };
+    assert.is(refusal(bound, { exp: seconds("2026-01-01T13:00:00Z") }), "none");
+    assert.is(refusal({ namespace: "demo" }), "none");
+    assert.match(
+      refusal(bound, { exp: seconds("2026-01-01T11:00:00Z") }),
+      "the token expired at 2026-01-01T11:00:00.000Z",
+    );
+    assert.match(refusal(bound, { exp: 1e300 }), "its claim exp is no number of seconds");
+    const other = refusal({ ...bound, pod: { name: "db" } });
+    assert.match(other, 'the token is for pod "db" in namespace "demo", and not for dataplane "web-1.2.demo"');
+    assert.match(refusal({ namespace: "other" }), 'the token is for namespace "other"');
+    assert.match(refusal({ namespace: 5 }), "the file holds no dataplane token");
+  }));
+
 test("a directory and an endless device are not token files", () =>
   inDirectory((directory) => {
     assert.throws(() => readToken(directory), `could not read file ${directory}: it is a directory`);

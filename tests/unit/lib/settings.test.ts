@@ -154,6 +154,22 @@ test("unknown variables with our prefix are warnings with the nearest name", () 
   ]);
 });
 
+test("what kubelet says of Services whose names begin like ours is no unknown variable", () => {
+  const { warnings } = resolveSettings(table, {
+    env: {
+      KUMA_CONTROL_PLANE_SERVICE_HOST: "10.96.0.7",
+      KUMA_CONTROL_PLANE_SERVICE_PORT: "5681",
+      KUMA_CONTROL_PLANE_SERVICE_PORT_HTTP_API_SERVER: "5681",
+      KUMA_CONTROL_PLANE_PORT: "tcp://10.96.0.7:5681",
+      KUMA_CONTROL_PLANE_PORT_5681_TCP: "tcp://10.96.0.7:5681",
+      KUMA_CONTROL_PLANE_PORT_5681_TCP_ADDR: "10.96.0.7",
+      KUMA_INJECTOR_PORT: "8443",
+    },
+  });
+  assert.is(warnings.length, 1);
+  assert.match(warnings[0] ?? "", "KUMA_INJECTOR_PORT");
+});
+
 test("for text that YAML read as something else, the error says to quote it", () => {
   const plain = { name: { path: "name", env: [], default: "", parse: str, sentence: "" } };
   assert.throws(

@@ -33,9 +33,8 @@ function refusal(wrong: Readonly<Record<string, string>>): string {
 test("its name is a value of KUMA_STORE_TYPE, beside the others", () => {
   assert.match(
     refusal({ KUMA_STORE_TYPE: "bogus" }),
-    /KUMA_STORE_TYPE is "bogus": Type should be either memory, postgres or sandbox$/,
+    /KUMA_STORE_TYPE is "bogus": Type should be either memory, postgres, kubernetes or sandbox$/,
   );
-  assert.match(refusal({ KUMA_STORE_TYPE: "kubernetes" }), /; use "memory", "postgres" or "sandbox"$/);
   assert.is(readSettings(undefined, env, kinds).settings.storeType, "sandbox");
   assert.is(readSettings(undefined, {}, kinds).settings.storeType, "memory");
 });
@@ -51,7 +50,7 @@ test("its settings are in kuma-cp config, the file that explains every setting, 
   const defaults = readSettings(undefined, {}, kinds);
   const example = exampleYaml(defaults.settings, defaults.table);
   assert.match(example, /# What the versions .*\n +# Variable: KUMA_STORE_SANDBOX_LABEL\n +label: sand\n/);
-  assert.match(example, /# Where resources are kept: memory, postgres or sandbox\.\n/);
+  assert.match(example, /# Where resources are kept: memory, postgres, kubernetes or sandbox\.\n/);
   assert.match(settingsMarkdown(defaults.settings, defaults.table), /^\| `store\.sandbox\.label` \|.*\| `sand` \|/m);
 });
 
@@ -66,20 +65,6 @@ test("its settings come from the file, are checked together if it is selected, a
   assert.match(refusal({ ...env, KUMA_STORE_SANDBOX_LABEL: "" }), /: KUMA_STORE_SANDBOX_LABEL is empty/);
   const { warnings } = readSettings(undefined, { KUMA_STORE_SANDBOX_LABEL: "" }, kinds);
   assert.equal(warnings, ["KUMA_STORE_SANDBOX_LABEL without effect: KUMA_STORE_TYPE is memory, not sandbox"]);
-});
-
-test("an ineffective setting of Kuma becomes effective once its store is added", () => {
-  const text = "store: {type: kubernetes, kubernetes: {systemNamespace: kuma-system}}";
-  const setting = {
-    ...sandboxKind.settings.sandboxLabel,
-    path: "store.kubernetes.systemNamespace",
-    env: ["KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE"],
-  };
-  const settings = { kubernetesNamespace: setting };
-  const added = { ...sandboxKind, name: "kubernetes", settings, contradictions: () => [] };
-  const read = readSettings({ path: "cp.yaml", text }, {}, [...storeKinds, added]);
-  assert.equal(read.warnings, []);
-  assert.match(settingsTable(read), /^store\.kubernetes\.systemNamespace .* kuma-system +file$/m);
 });
 
 test("settings that could belong to another kind are rejected when the table is created", () => {

@@ -7,7 +7,7 @@ import { createLogger } from "../../../src/lib/logger.js";
 import type { GrpcCall } from "../../../src/net/grpc-server.js";
 import { uncounted } from "../../../src/net/incidents.js";
 import type { ProxyId } from "../../../src/xds/node.js";
-import type { Authenticate, AuthorityState } from "../../../src/xds/secrets/identities.js";
+import type { Authenticate, Authentication, AuthorityState } from "../../../src/xds/secrets/identities.js";
 import { bundleVersion, serveSecrets } from "../../../src/xds/secrets/stream.js";
 import { unframed } from "../../support/discovery-request.js";
 import { createFakeTime } from "../../support/fake-time.js";
@@ -223,6 +223,69 @@ test("a token that expires while its proxy has a certificate is reported when th
   assert.equal(heard(), ["default.redis-1 is refused: the token has expired since the stream began"]);
   becomes("web");
   assert.equal([sent(), heard()], [["redis #1"], []], "that stream is over");
+});
+
+/** An authentication that ends when the test says so. */
+function slowAuthentication() {
+  const { promise, resolve, reject } = Promise.withResolvers<Authentication>();
+  const authenticate: Authenticate = () => promise;
+  return { authenticate, resolve, reject };
+}
+
+test("a certificate waits for an authentication that takes a while, and so do the requests that follow", async () => {
+  const { authenticate, resolve } = slowAuthentication();
+  const { ask, heard, sent } = open({ authenticate });
+  await ask("identity_cert");
+  await ask("identity_cert", "mesh_ca");
+  assert.equal([sent(), heard()], [[], []]);
+  resolve({ kind: "accepted", until: undefined });
+  await new Promise((done) => setImmediate(done));
+  assert.equal(sent(), ["roots #0"], "the certificate is being issued");
+  await ask("identity_cert", "mesh_ca");
+  assert.match(sent().at(-1) ?? "", "redis #1");
+});
+
+test("an authentication that fails late refuses the stream, and the reason is reported", async () => {
+  const { authenticate, resolve } = slowAuthentication();
+  const { ask, heard, sent } = open({ authenticate });
+  await ask("identity_cert");
+  resolve({ kind: "refused", reason: "no" });
+  await new Promise((done) => setImmediate(done));
+  assert.equal([sent(), heard()], [[], ["default.redis-1 is refused: no"]]);
+});
+
+test("an authentication that ends after its stream has no effect", async () => {
+  for (const result of [
+    { kind: "accepted", until: undefined },
+    { kind: "refused", reason: "no" },
+  ] as const) {
+    const { authenticate, resolve } = slowAuthentication();
+    const { ask, end, heard, sent } = open({ authenticate });
+    await ask("identity_cert");
+    end();
+    resolve(result);
+    await new Promise((done) => setImmediate(done));
+    assert.equal([sent(), heard()], [[], []]);
+  }
+});
+
+test("a client that keeps asking before it is authenticated is refused", async () => {
+  const { authenticate, resolve } = slowAuthentication();
+  const { ask, sent, heard } = open({ authenticate });
+  for (let request = 0; request < 20; request++) await ask("identity_cert");
+  resolve({ kind: "accepted", until: undefined });
+  await new Promise((done) => setImmediate(done));
+  assert.equal([sent(), heard()], [[], []]);
+});
+
+test("an authentication that throws ends its stream and nothing else", async () => {
+  const { authenticate, reject } = slowAuthentication();
+  const { ask, sent, heard } = open({ authenticate });
+  await ask("identity_cert");
+  reject(new Error("a bug"));
+  await new Promise((done) => setImmediate(done));
+  await ask("identity_cert");
+  assert.equal([sent(), heard()], [[], []]);
 });
 
 test("a proxy without a Dataplane is not reported as refused", async () => {

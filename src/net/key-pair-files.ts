@@ -8,6 +8,12 @@ export interface PairFile {
   readonly setting: string;
 }
 
+/** The certificate chain and the private key of a TLS server, as PEM texts. */
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
 async function read(file: PairFile): Promise<string> {
   try {
     return await readFile(file.path, "utf8");
@@ -26,11 +32,10 @@ function parsed<T>(file: PairFile, expected: string, parse: () => T): T {
 
 /**
  * Reads the certificate chain and the private key of a TLS server.
- * @returns the PEM texts
  * @throws UserError `setting.unreadable`, `key-pair.malformed` or `key-pair.mismatch`, which name the setting and the
  * file
  */
-export async function readKeyPair(certFile: PairFile, keyFile: PairFile): Promise<{ cert: string; key: string }> {
+export async function readKeyPair(certFile: PairFile, keyFile: PairFile): Promise<KeyPair> {
   const [cert, key] = await Promise.all([read(certFile), read(keyFile)]);
   const certificate = parsed(certFile, "certificate", () => new X509Certificate(cert));
   const privateKey = parsed(keyFile, "private key without a passphrase", () => createPrivateKey(key));

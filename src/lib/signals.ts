@@ -3,14 +3,18 @@ interface Stoppable {
   close(): Promise<void>;
 }
 
-/** A graceful shutdown is cut off after this time. */
-const stopMs = 1900;
+/** By default, a graceful shutdown is cut off after this time, in milliseconds. */
+const usualStopMs = 1900;
 
 /**
  * Resolves with 0 after a graceful shutdown by SIGINT or SIGTERM. Only a second signal ends the process at once, with
  * 1: a shutdown that hangs ends with 0 after its timeout.
  */
-export function stopOnSignal(running: Stoppable, stopping: (signal: string) => void): Promise<number> {
+export function stopOnSignal(
+  running: Stoppable,
+  stopping: (signal: string) => void,
+  stopMs = usualStopMs,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     let stops = 0;
     const stop = (signal: string) => {

@@ -1,0 +1,3 @@
+module kuma-test-pause
+
+go 1.26.0
