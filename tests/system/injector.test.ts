@@ -293,7 +293,7 @@ test("makes ordinary sidecars on an older API server, and refuses to be told oth
 test("warns without an API server and makes ordinary sidecars", async () => {
   const own = await startInjector({ env: { KUBERNETES_SERVICE_HOST: "" }, args: [] });
   try {
-    assert.match(own.output(), /warning: the API server's version is unknown; sidecars are ordinary containers/);
+    assert.match(own.output(), /WARN.*the API server's version is unknown; sidecars are ordinary containers/);
     assert.match(own.output(), "KUBERNETES_SERVICE_HOST is not set, as it is in pods");
   } finally {
     await own.end();

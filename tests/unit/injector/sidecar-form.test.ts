@@ -76,7 +76,7 @@ test("without an answer auto means ordinary containers, with a warning, until th
   const silent = ["connect ECONNREFUSED", "connect ECONNREFUSED", "connect ECONNREFUSED"];
   const { form, log, stop } = await choose("auto", [...silent, ...silent, version("37")]);
   assert.not(form.native());
-  assert.match(log(), /warning: the API server's version is unknown; sidecars are ordinary containers.*ECONNREFUSED/);
+  assert.match(log(), /WARN.*the API server's version is unknown; sidecars are ordinary containers.*ECONNREFUSED/);
   await eventually("the answer counts", () => form.native());
   stop();
 });
