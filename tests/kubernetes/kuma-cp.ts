@@ -36,6 +36,10 @@ export function webhookCertificate(): WebhookCertificate {
     return issued;
   }
   renew();
+  // Proxies are given this one, and verify it by itself.
+  const sds = issueCertificate({ name: "sds", hosts: ["127.0.0.1", "localhost"] });
+  fs.writeFileSync(path.join(directory, "sds.crt"), sds.cert);
+  fs.writeFileSync(path.join(directory, "sds.key"), sds.key);
   return { authority, directory, renew };
 }
 
@@ -95,8 +99,8 @@ function environmentOf(cluster: Cluster, { certificate, kubeconfig, admissionPor
     KUMA_STORE_TYPE: "kubernetes",
     KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR: certificate.directory,
     KUMA_KUBERNETES_ADMISSION_SERVER_PORT: String(admissionPort),
-    KUMA_SDS_SERVER_TLS_CERT_FILE: path.join(certificate.directory, "tls.crt"),
-    KUMA_SDS_SERVER_TLS_KEY_FILE: path.join(certificate.directory, "tls.key"),
+    KUMA_SDS_SERVER_TLS_CERT_FILE: path.join(certificate.directory, "sds.crt"),
+    KUMA_SDS_SERVER_TLS_KEY_FILE: path.join(certificate.directory, "sds.key"),
     ...env,
   };
 }
