@@ -3,8 +3,8 @@ import path from "node:path";
 import { suite as uvuSuite } from "uvu";
 import { hasPostgres } from "./postgres-package.js";
 
-/** How long one test may take before it fails, in milliseconds. */
-const testDeadlineMs = 60_000;
+/** How long one test may take before it fails, in milliseconds: several times the longest wait for a condition. */
+const testDeadlineMs = 240_000;
 
 /** Requirements of a suite besides Node: the build's Envoy, npm's PostgreSQL, a user, or a program in PATH. */
 function has(need: string): boolean {

@@ -1,4 +1,3 @@
-// deadline: 240 s
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
 import { bin } from "../support/executable.js";
