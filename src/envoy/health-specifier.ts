@@ -15,6 +15,17 @@ export function reportIntervalMs(checks: ReadonlyMap<number, ApplicationCheck>):
   return Math.max(fastestReportMs, shortest);
 }
 
+/** An operator who checks once an hour must not wait for hours until a recovered application is used. */
+const longestDetectionMs = 60_000;
+
+/**
+ * How long an Envoy that was just told to make a check may take to find the application down, in milliseconds, a minute
+ * at most. It reports the application as healthy until then.
+ */
+export function detectionMs({ interval, timeout, unhealthyThreshold }: ApplicationCheck): number {
+  return Math.min(longestDetectionMs, unhealthyThreshold * milliseconds(interval) + milliseconds(timeout));
+}
+
 /** Encodes the HDS message that makes an Envoy check the applications at these ports on 127.0.0.1. */
 export function encodeHealthSpecifier(checks: ReadonlyMap<number, ApplicationCheck>): Uint8Array {
   const message = create(HealthCheckSpecifierSchema, {

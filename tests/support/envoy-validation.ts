@@ -134,7 +134,7 @@ export function openValidator(): Validator {
     fs.writeFileSync(file, JSON.stringify(configuration));
     const args = ["--mode", "validate", "-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "warning"];
     return new Promise((resolve) => {
-      execFile(path.join(bin, "envoy"), args, { cwd: directory, timeout: 30_000 }, (error, stdout, stderr) => {
+      execFile(path.join(bin, "envoy"), args, { cwd: directory, timeout: 120_000 }, (error, stdout, stderr) => {
         const said = `${stdout}${stderr}`.replace(/^configuration '.*' OK$/m, "").trim();
         resolve(error === null ? said : `${said}\n${error.message.split("\n")[0]}`);
       });

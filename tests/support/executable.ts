@@ -118,7 +118,7 @@ export function runProgram(program: string, args: readonly string[], input = "")
     input,
     encoding: "utf8",
     env: cleanEnvironment({}),
-    timeout: 30_000,
+    timeout: 120_000,
   });
   return { status, stdout, stderr };
 }

@@ -35,14 +35,20 @@ export function openCheck() {
   return {
     findings,
     find,
-    /** Waits until a check has this result, and returns its outcome. */
+    /** Waits until a check has this result, and returns its outcome. A failure names what else is wrong. */
     until: (address: string, id: string, result: Finding["result"], deadlineMs?: number): Promise<Finding> =>
       eventually(
         `${id}: ${result}`,
         async () => {
-          const finding = await find(address, id);
-          if (finding?.result !== result) throw new Error(`${finding?.result}: ${finding?.reason ?? ""}`);
-          return finding;
+          const all = await findings(address);
+          const finding = all.find((one) => one.id === id);
+          if (finding?.result === result) return finding;
+          const others = all.filter((one) => one.id !== id && !["success", "skipped"].includes(one.result));
+          throw new Error(
+            [...(finding === undefined ? [] : [finding]), ...others]
+              .map((one) => `${one.id} ${one.result}: ${one.reason ?? ""}`)
+              .join("; "),
+          );
         },
         deadlineMs,
       ),

@@ -76,7 +76,7 @@ export async function startMachine({ setUp, shell }: { setUp: string; shell: rea
       must("nsenter", ...inside, "address", "add", address, "dev", device);
       must("nsenter", ...inside, "link", "set", device, "up");
     },
-    run(script, seconds = 50) {
+    run(script, seconds = 120) {
       const options = { encoding: "utf8", timeout: seconds * 1000, killSignal: "SIGKILL" } as const;
       const { status, stdout, stderr } = spawnSync("nsenter", [...words, script], options);
       return { status, stdout, stderr };

@@ -59,6 +59,8 @@ export interface MeshStage {
   /** Applies a TrafficPermission from sources to destinations, each a service or a set of tags. */
   permit(name: string, sources: readonly Tags[], destinations: readonly Tags[], mesh?: string): Promise<number>;
   remove(path: string): Promise<number>;
+  /** Waits until the Envoys of these dataplanes have acknowledged all that follows from what was applied. */
+  settled(...names: readonly string[]): Promise<void>;
   token(name: string, mesh?: string, more?: Readonly<Record<string, unknown>>): Promise<string>;
   sidecar(name: string, options?: SidecarOptions): Promise<Sidecar>;
   /** Runs `kumactl` against this control plane and returns its output. */
@@ -132,6 +134,18 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}, 
       await response.arrayBuffer();
       return response.status;
     },
+    async settled(...names) {
+      await Promise.all(
+        names.map((name) =>
+          eventually(`${name} has acknowledged everything`, async () => {
+            const response = await fetch(`${stage.cp.api}/meshes/default/dataplanes/${name}/xds?diff=true`);
+            const diff = (await response.json()) as { readonly settled?: boolean };
+            if (diff.settled !== true) throw new Error(JSON.stringify(diff));
+            return true;
+          }),
+        ),
+      );
+    },
     async token(name, mesh = "default", more = {}) {
       const body = JSON.stringify({ name, mesh, ...more });
       const response = await fetch(`${stage.cp.tokens}/tokens`, { method: "POST", body });
@@ -183,10 +197,14 @@ export async function openMeshStage(env: Readonly<Record<string, string>> = {}, 
   return stage;
 }
 
-/** Connects and returns the greeting; rejects when the connection fails or ends without one. */
+/** Long enough for a machine that is slow, and short enough for another attempt within a deadline. */
+const silentMs = 20_000;
+
+/** Connects and returns the greeting; rejects when the connection fails, ends without one, or nothing comes. */
 export function greeting(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, "127.0.0.1");
+    socket.setTimeout(silentMs, () => socket.destroy(new Error("neither greeted nor closed")));
     socket.once("data", (chunk) => {
       resolve(chunk.toString().trim());
       socket.destroy();
@@ -209,7 +227,7 @@ export function refusal(port: number): Promise<string> {
       // An application answered and keeps the connection open.
       if (received.includes("anybody")) socket.destroy();
     });
-    socket.setTimeout(10_000, () => socket.destroy(new Error("neither answered nor closed")));
+    socket.setTimeout(silentMs, () => socket.destroy(new Error("neither answered nor closed")));
     socket.on("error", (error: NodeJS.ErrnoException) => (error.code === "ECONNRESET" ? undefined : reject(error)));
     socket.on("close", () => resolve(/^[\n\x20-\x7e]*$/.test(received) ? received : ""));
   });
@@ -218,6 +236,16 @@ export function refusal(port: number): Promise<string> {
 /** Waits until connections get this greeting. */
 export const reaches = (port: number, name: string, deadlineMs?: number) =>
   eventually(`port ${port} leads to ${name}`, async () => (await greeting(port)) === name, deadlineMs);
+
+/** Waits until so many connections in a row get this greeting: Envoy's workers follow its main thread. */
+export const onlyReaches = (port: number, name: string, connections = 20) =>
+  eventually(`port ${port} leads to nothing but ${name}`, async () => {
+    for (let index = 0; index < connections; index++) {
+      const said = await greeting(port);
+      if (said !== name) throw new Error(`connection ${index + 1} got "${said}"`);
+    }
+    return true;
+  });
 
 /** Waits until connections are closed without a byte. */
 export const denies = (port: number, deadlineMs?: number) =>

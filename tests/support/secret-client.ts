@@ -177,6 +177,6 @@ export function greetingOverTls(
     // With TLS 1.3 a rejection only arrives after the client considers the handshake finished.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => resolve(received.trim()));
-    socket.setTimeout(10_000, () => socket.destroy());
+    socket.setTimeout(20_000, () => socket.destroy());
   });
 }

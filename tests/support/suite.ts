@@ -5,8 +5,8 @@ import { findHelm } from "../../scripts/kubernetes/helm.mjs";
 import { lackOfKubernetes, skippedForKubernetes } from "./kubernetes-need.js";
 import { hasPostgres } from "./postgres-package.js";
 
-/** How long one test may take before it fails, in milliseconds. */
-const testDeadlineMs = 60_000;
+/** How long one test may take before it fails, in milliseconds: several times the longest wait for a condition. */
+const testDeadlineMs = 240_000;
 
 /**
  * Requirements of a suite besides Node: the build's Envoy, npm's PostgreSQL, a Kubernetes cluster, Helm, a user, or a

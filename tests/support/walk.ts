@@ -46,7 +46,7 @@ export async function quickstart(machine: Machine): Promise<Walk> {
       for (const name of ["backend-1", "redis-1"]) assert.match(stdout, new RegExp(`\\b${name} .* Online `));
       return true;
     },
-    attempt: () => machine.run(last, 5).stdout,
+    attempt: () => machine.run(last, 20).stdout,
   };
   await walking(walk, async () => {
     for (const block of blocks) {
@@ -108,7 +108,7 @@ export async function secondMachine(
   const terminal = second.terminal(sidecar);
   const terminals = [...first.walk.terminals, { block: sidecar, terminal }];
   await walking({ terminals }, async () => {
-    const answered = () => second.run(ping, 5).stdout === "PING\n";
+    const answered = () => second.run(ping, 20).stdout === "PING\n";
     await eventually("an answer comes from the first machine", answered);
     await eventually("what runs there goes on", first.walk.passes);
     const online = () =>

@@ -78,7 +78,23 @@ test("it rejects with its own error message, and accepts what it knows", async (
 test("an Envoy that hangs is killed, and leaves no file", async () => {
   const file = path.join(scratch, "hanging-envoy");
   fs.writeFileSync(file, "#!/bin/sh\nexec /bin/sleep 60\n", { mode: 0o755 });
-  assert.is(await bundledEnvoy(file, 200).refusal({}), "Envoy gave no reason");
+  assert.is(await bundledEnvoy(file, 200).refusal({}), "it did not answer within 0.2 s");
+});
+
+test("an Envoy that is too slow to tell its version is asked again the next time", async () => {
+  const file = path.join(scratch, "slow-envoy");
+  const asked = path.join(scratch, "asked");
+  const version = "envoy  version: 68fe53a/1.39.0/Clean/RELEASE/BoringSSL";
+  fs.writeFileSync(
+    file,
+    `#!/bin/sh\n[ -e ${asked} ] && echo "${version}" && exit\n: > ${asked}\nexec /bin/sleep 60\n`,
+    {
+      mode: 0o755,
+    },
+  );
+  const envoy = bundledEnvoy(file, 3_000);
+  assert.is(await envoy.label(), undefined);
+  assert.is(await envoy.label(), "Envoy 1.39.0");
 });
 
 test("a field newer than our API is accepted over the HTTP API", async () => {

@@ -68,7 +68,7 @@ test("the disk has no room for a row: a failure with PostgreSQL's message until 
   await kumactl.until(cp.api, "store", "success");
   const ballast = path.join(disk, "ballast");
   fill(ballast);
-  const { reason = "" } = await kumactl.until(cp.api, "store", "error", 45_000);
+  const { reason = "" } = await kumactl.until(cp.api, "store", "error");
   assert.match(reason, /could not extend file .*No space left on device/);
   fs.rmSync(ballast);
   await kumactl.until(cp.api, "store", "success");

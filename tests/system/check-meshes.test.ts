@@ -2,7 +2,9 @@ import fs from "node:fs";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { createServerCertificate } from "../../src/identity/server-certificate.js";
+import { eventually } from "../support/eventually.js";
 import { put, startControlPlane } from "../support/executable.js";
+import { type Http2Proxy, startHttp2Proxy } from "../support/http2-proxy.js";
 import { openCheck } from "../support/kumactl-check.js";
 import { type MeshStage, openMeshStage, reaches } from "../support/mesh-stage.js";
 import { freePort } from "../support/ports.js";
@@ -13,13 +15,23 @@ const test = suite("kumactl check misses no problem", { needs: "envoy" });
 
 const kumactl = openCheck();
 let stage: MeshStage;
+let balancer: Http2Proxy;
 let out: number;
 
-const until = (id: string, result: "success" | "warning" | "error", deadlineMs = 30_000) =>
-  kumactl.until(stage.cp.api, id, result, deadlineMs);
+const until = (id: string, result: "success" | "warning" | "error") => kumactl.until(stage.cp.api, id, result);
+
+/** Waits until no check finds anything; what a test before left, or fails to leave, is named by the failure. */
+const healthy = () =>
+  eventually("no check finds anything", async () => {
+    const found = (await kumactl.findings(stage.cp.api)).filter(({ result }) => result !== "success");
+    if (found.length > 0) throw new Error(JSON.stringify(found));
+    return true;
+  });
 
 test.before(async () => {
-  stage = await openMeshStage();
+  balancer = await startHttp2Proxy();
+  stage = await openMeshStage({ KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT: String(balancer.port) });
+  balancer.target = stage.cp.xdsPort;
   const { port } = await stage.application("server");
   out = await freePort();
   application = port;
@@ -31,6 +43,7 @@ test.before(async () => {
 });
 test.after(async () => {
   await stage.close();
+  await balancer.close();
   kumactl.close();
 });
 
@@ -57,13 +70,8 @@ const apply = (collection: string, type: string, name: string, spec: object) =>
 const select = (service: string) => [{ match: { service } }];
 
 test("a healthy mesh passes, and checks that do not apply are omitted", async () => {
-  await until("online", "success");
-  const findings = await kumactl.findings(stage.cp.api);
-  assert.equal(
-    findings.filter(({ result }) => result !== "success"),
-    [],
-  );
-  const ids = findings.map(({ id }) => id);
+  await healthy();
+  const ids = (await kumactl.findings(stage.cp.api)).map(({ id }) => id);
   for (const id of [
     "api-exposure",
     "api-authentication",
@@ -89,7 +97,7 @@ test("a second sidecar under one name, as soon as it connects", async () => {
     /^one of 2 Envoys \(see above\) of "server-1" in mesh "default" refuses LDS .*cannot bind/,
   );
   await second.stop();
-  await until("duplicate", "success");
+  await healthy();
 });
 
 test("an outbound to a service without dataplanes", async () => {
@@ -97,7 +105,7 @@ test("an outbound to a service without dataplanes", async () => {
   const { reason } = await until("destinations", "error");
   assert.is(reason, 'mesh "default": no dataplane offers "sever"');
   await client("server");
-  await until("destinations", "success");
+  await healthy();
 });
 
 test("a policy that matches nothing, a log without a backend, and a template that removes listeners", async () => {
@@ -124,28 +132,30 @@ test("a policy that matches nothing, a log without a backend, and a template tha
     /a ProxyTemplate leaves client-1 without the listener/,
   );
   await stage.remove("/meshes/default/proxytemplates/bare");
-  await until("templates", "success");
+  await healthy();
   await reaches(out, "server");
 });
 
-test("an Envoy that is suspended and does not answer", async () => {
-  const [directory] = configDirs(stage.temporary).filter((one) => fs.existsSync(one));
-  const envoy = await envoyOf(directory ?? "");
+// Behind a load balancer it keeps its stream, however long it is suspended. Connected directly it would be offline as
+// soon as it left one of the control plane's pings unanswered.
+test("an Envoy that is suspended behind a load balancer and does not answer", async () => {
+  const [directory = ""] = configDirs(stage.temporary);
+  const envoy = await envoyOf(directory);
   process.kill(envoy, "SIGSTOP");
   try {
     // Either of the two has to receive this update.
     await client("elsewhere");
     await serverAt(await freePort());
-    const { reason } = await until("updates", "error", 40_000);
+    const { reason } = await until("updates", "error");
     assert.match(
       reason ?? "",
       /^Envoy of "(server|client)-1" in mesh "default" has not responded to the configuration sent at 20/,
     );
   } finally {
     process.kill(envoy, "SIGCONT");
+    await client("server");
   }
-  await client("server");
-  await until("updates", "success");
+  await healthy();
   await reaches(out, "server");
 });
 
@@ -154,9 +164,8 @@ test("with mTLS on, an outbound that no permission allows", async () => {
   const { reason } = await until("permissions", "warning");
   assert.is(reason, 'mesh "default": no TrafficPermission allows "client" to connect to "server"');
   await stage.permit("everybody", ["*"], ["*"]);
-  await until("permissions", "success");
   await until("certificate", "success");
-  await stage.mtls(false);
+  await healthy();
 });
 
 const year = 365 * 86_400_000;

@@ -30,7 +30,7 @@ test.after(async () => {
   kumactl.close();
 });
 
-const until = (result: "success" | "error") => kumactl.until(cp.api, "store", result, 30_000);
+const until = (result: "success" | "error") => kumactl.until(cp.api, "store", result);
 const mesh = (name: string) => put(cp.api, `/meshes/${name}`, { type: "Mesh", name });
 
 /** Breaks the store, runs the check, repairs the store, and expects the check to pass again. */

@@ -343,7 +343,8 @@ test("is not delayed at shutdown by connections that send nothing or half a requ
   }
   assert.is(await status(`${cp.api}/`), 200);
   cp.child.kill("SIGTERM");
-  await eventually("it ends", () => cp.child.exitCode !== null, 5_000);
+  // Each of these connections would be closed for its silence after ten seconds.
+  await eventually("it ends", () => cp.child.exitCode !== null, 9_000);
   assert.is(await cp.ended, 0, cp.output());
   for (const socket of sockets) socket.destroy();
 });

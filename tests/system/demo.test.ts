@@ -38,7 +38,7 @@ test("with --once shows traffic through both sidecars and exits successfully; a 
 
 test("stays up until it is interrupted, and leaves no process behind", async () => {
   const run = demo(`--port-base=${await freePort()}`);
-  await eventually("it is up", () => run.output().includes("Ctrl-C ends the demo"), 50_000);
+  await eventually("it is up", () => run.output().includes("Ctrl-C ends the demo"));
   const port = Number(/backend to redis +127\.0\.0\.1:(\d+)/.exec(run.output())?.[1]);
   run.child.kill("SIGINT");
   assert.is(await run.ended, 0, run.output());

@@ -149,7 +149,7 @@ test("in ten reloads no connection to the service or from it fails, while progra
         assert.is(await epochOf(sidecar), epoch - 1, "Envoy waits for the control plane");
         stage.cp.child.kill("SIGCONT");
       }
-      await eventually(`Envoy ${epoch} serves`, async () => (await epochOf(sidecar)) === epoch, 60_000);
+      await eventually(`Envoy ${epoch} serves`, async () => (await epochOf(sidecar)) === epoch);
     }
     const { envoy } = await eventually("the tenth Envoy is alone", () => {
       const record = recordOf(sidecar);

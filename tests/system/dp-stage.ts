@@ -63,9 +63,10 @@ function run(child: ChildProcess): Run {
   });
   const { pid } = child;
   if (pid === undefined) throw new Error(`${child.spawnfile} could not be started`);
-  // "exit" and not "close": an orphaned Envoy keeps the pipes of its kuma-dp open.
+  // The last output may arrive after the exit, but an orphaned Envoy keeps the pipes of its kuma-dp open.
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once("exit", (code, signal) => setImmediate(() => resolve({ code, signal })));
+    child.once("close", (code, signal) => resolve({ code, signal }));
+    child.once("exit", (code, signal) => setTimeout(resolve, 1000, { code, signal }).unref());
   });
   return { pid, output: () => text, signal: (name) => void child.kill(name), ended };
 }

@@ -63,7 +63,7 @@ test("bytes come back until the client has finished sending", () =>
     socket.write("hello\n");
     socket.end("and goodbye\n");
     assert.is(await answer, "hello\nand goodbye\n");
-    assert.match(log(), /TCP connection: /);
+    await eventually("it is logged", () => /TCP connection: /.test(log()));
   }));
 
 test("an HTTP request comes back as it was sent, is logged, and the connection closes", () =>
@@ -73,7 +73,7 @@ test("an HTTP request comes back as it was sent, is logged, and the connection c
     const answer = collect(socket);
     socket.write(request);
     assert.is(await answer, request);
-    assert.match(log(), /HTTP\/1\.1 connection: GET \/things\?x=1\n/);
+    await eventually("it is logged", () => /HTTP\/1\.1 connection: GET \/things\?x=1\n/.test(log()));
     socket.destroy();
   }));
 

@@ -56,7 +56,10 @@ test("each knows its own proxies by their streams, and the other's by their insi
   const { bootstrap } = stage.cp;
   assert.is.not(bootstrap, other.bootstrap);
   await denies(ports.out);
-  assert.is((await get<TrafficExplanation>(other, "explain?from=web&to=redis")).verdict, "denied");
+  await eventually("the other knows", async () => {
+    const { verdict } = await get<TrafficExplanation>(other, "explain?from=web&to=redis");
+    return verdict === "denied";
+  });
   await stage.permit("web-to-redis", ["web"], ["redis"]);
   await reaches(ports.out, "redis-1");
 
@@ -76,8 +79,11 @@ test("each knows its own proxies by their streams, and the other's by their insi
     assert.equal([from?.certificate?.state, to?.certificate?.state], ["live", "live"]);
   }
 
-  const own = await get<ConfigDiff>(other, "dataplanes/redis-1/xds?diff=true");
-  assert.equal([own.settled, own.streams.length, own.elsewhere], [true, 1, []]);
+  const own = await eventually("redis-1 has acknowledged everything", async () => {
+    const diff = await get<ConfigDiff>(other, "dataplanes/redis-1/xds?diff=true");
+    return diff.settled ? diff : undefined;
+  });
+  assert.equal([own.streams.length, own.elsewhere], [1, []]);
   const { status, stderr } = stage.kumactl("inspect", "dataplane", "redis-1", "--config-dump");
   assert.is(status, 1);
   assert.match(

@@ -1,5 +1,4 @@
 import * as assert from "uvu/assert";
-import type { ConfigDiff } from "../../src/cp/explain/diagnosis.js";
 import type { RouteExplanation, TrafficExplanation } from "../../src/policy/explain/explanation.js";
 import { eventually } from "../support/eventually.js";
 import { put } from "../support/executable.js";
@@ -102,16 +101,7 @@ async function renew(type: string, path: string, spec: () => object): Promise<vo
   }
 }
 
-const settled = () =>
-  Promise.all(
-    names.map((name) =>
-      eventually(`${name} has acknowledged everything`, async () => {
-        const diff = await get<ConfigDiff>(`dataplanes/${name}/xds?diff=true`);
-        if (!diff.settled) throw new Error(JSON.stringify(diff));
-        return true;
-      }),
-    ),
-  );
+const settled = () => stage.settled(...names);
 
 /** The application that a connection reached; empty if it was closed without data. */
 async function reached(port: number): Promise<string> {
@@ -165,7 +155,7 @@ test.before(async () => {
 test.after(() => stage.close());
 
 const mostRounds = 30;
-/** Of the sixty seconds that a test has; on a slow machine there are fewer rounds. */
+/** On a slow machine there are fewer rounds. */
 const budgetMs = 40_000;
 
 test("in every round for every dataplane and service", async () => {

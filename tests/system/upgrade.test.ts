@@ -1,4 +1,4 @@
-// deadline: 600 s
+// deadline: 1200 s
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import * as assert from "uvu/assert";
@@ -61,21 +61,17 @@ interface Overview {
 
 /** Waits until each sidecar has a stream to the running control plane, and no other stream counts as open. */
 async function allOnline(): Promise<void> {
-  await eventually(
-    "all sidecars are online",
-    async () => {
-      const response = await fetch(`${stage.cp.api}/meshes/default/dataplanes+insights`);
-      const { items } = (await response.json()) as { items: readonly Overview[] };
-      const online = items
-        .filter(({ dataplaneInsight }) => {
-          const open = (dataplaneInsight?.subscriptions ?? []).filter(({ disconnectTime }) => !disconnectTime);
-          return open.length === 1;
-        })
-        .map(({ name }) => name);
-      return online.sort().join() === [...sidecars.keys()].sort().join();
-    },
-    50_000,
-  );
+  await eventually("all sidecars are online", async () => {
+    const response = await fetch(`${stage.cp.api}/meshes/default/dataplanes+insights`);
+    const { items } = (await response.json()) as { items: readonly Overview[] };
+    const online = items
+      .filter(({ dataplaneInsight }) => {
+        const open = (dataplaneInsight?.subscriptions ?? []).filter(({ disconnectTime }) => !disconnectTime);
+        return open.length === 1;
+      })
+      .map(({ name }) => name);
+    return online.sort().join() === [...sidecars.keys()].sort().join();
+  });
 }
 
 interface Certificates {

@@ -41,6 +41,8 @@ async function readDescriptors(file: string): Promise<ReadonlyMap<string, FileDe
 
 interface Outcome {
   readonly failed: boolean;
+  /** Killed at its deadline, which says nothing about the binary or the configuration: the machine may be busy. */
+  readonly late: boolean;
   readonly output: string;
 }
 
@@ -49,17 +51,18 @@ function run(binary: string, args: readonly string[], cwd: string, timeoutMs: nu
   const options = { cwd, env: {}, timeout: timeoutMs, killSignal: "SIGKILL" as const };
   return new Promise((resolve) => {
     execFile(binary, args, options, (error, stdout, stderr) => {
-      resolve({ failed: error !== null, output: `${stdout}${stderr}` });
+      resolve({ failed: error !== null, late: error?.killed === true, output: `${stdout}${stderr}` });
     });
   });
 }
 
 const configurationFiles = /^(?:envoy|xds|udpa|validate)\//;
 
-async function readLabel(binary: string, timeoutMs: number): Promise<string | undefined> {
-  const { output } = await run(binary, ["--version"], tmpdir(), timeoutMs);
+/** The binary's release, and whether it was too slow to tell it. */
+async function readLabel(binary: string, timeoutMs: number): Promise<{ label: string | undefined; late: boolean }> {
+  const { output, late } = await run(binary, ["--version"], tmpdir(), timeoutMs);
   const release = /version: \w+\/([\d.]+)/.exec(output)?.[1];
-  return release === undefined ? undefined : `Envoy ${release}`;
+  return { label: release === undefined ? undefined : `Envoy ${release}`, late };
 }
 
 async function readApi(label: string, binary: string): Promise<EnvoyApi> {
@@ -90,15 +93,25 @@ interface Known {
   api: Promise<EnvoyApi | undefined> | undefined;
 }
 
-export function bundledEnvoy(binary: string, timeoutMs = 5000): BundledEnvoy {
+/** Envoy takes a third of a second, and several seconds when it is read from a slow disk or the machine is busy. */
+const patienceMs = 15_000;
+
+export function bundledEnvoy(binary: string, timeoutMs = patienceMs): BundledEnvoy {
   let last: Known | undefined;
 
   async function known(): Promise<Known | undefined> {
     const facts = await stat(binary).catch(() => undefined);
     if (facts === undefined) return undefined;
     const identity = `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeMs}`;
-    if (last?.identity !== identity) last = { identity, label: readLabel(binary, timeoutMs), api: undefined };
-    return last;
+    if (last?.identity === identity) return last;
+    const read = readLabel(binary, timeoutMs).then(({ label: name, late }) => {
+      // Asked again: otherwise one busy moment would hide Envoy's API until this program is restarted.
+      if (late && last === now) last = undefined;
+      return name;
+    });
+    const now: Known = { identity, label: read, api: undefined };
+    last = now;
+    return now;
   }
 
   async function label(): Promise<string | undefined> {
@@ -120,7 +133,8 @@ export function bundledEnvoy(binary: string, timeoutMs = 5000): BundledEnvoy {
       const file = path.join(directory, "question.json");
       await writeFile(file, JSON.stringify(configuration), { mode: 0o600 });
       const args = ["--mode", "validate", "-c", file, "--concurrency", "1", "--log-level", "critical"];
-      const { failed, output } = await run(binary, args, directory, timeoutMs);
+      const { failed, late, output } = await run(binary, args, directory, timeoutMs);
+      if (late) return `it did not answer within ${timeoutMs / 1000} s`;
       return failed ? reasonIn(output) : undefined;
     } finally {
       await rm(directory, { recursive: true, force: true });

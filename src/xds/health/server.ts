@@ -1,5 +1,5 @@
 import { localClusterName } from "../../envoy/clusters.js";
-import { encodeHealthSpecifier, reportIntervalMs } from "../../envoy/health-specifier.js";
+import { detectionMs, encodeHealthSpecifier, reportIntervalMs } from "../../envoy/health-specifier.js";
 import type { Logger } from "../../lib/logger.js";
 import { frame } from "../../net/grpc-frame.js";
 import { type CallError, callError, type GrpcCall, type GrpcListener } from "../../net/grpc-server.js";
@@ -85,6 +85,9 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
     let ports = new Map<string, number>();
     let sent: Uint8Array = nothingToCheck;
     let trustedFrom = 0;
+    /** By port: from when a report that the application accepts connections is more than Envoy's initial state. */
+    let testedFrom = new Map<number, number>();
+    let reported = false;
 
     const stream: HealthStream = {
       refresh() {
@@ -99,6 +102,8 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
         ports = new Map([...checks.keys()].map((port) => [localClusterName(port), port]));
         // A report that is already in flight has the results of the previous checks.
         trustedFrom = now() + reportIntervalMs(checks) / 2;
+        testedFrom = new Map([...checks].map(([port, check]) => [port, now() + detectionMs(check)]));
+        reported = false;
         call.write(frame(specifier));
       },
     };
@@ -133,9 +138,16 @@ export function createHealthServer({ view, observer, logger, incidents, now }: O
 
     function report(clusters: ReadonlyMap<string, boolean>): void {
       if (proxy === undefined || ports.size === 0 || now() < trustedFrom) return;
+      // A new Envoy reports every application as healthy until a check has failed; one that lags may report before its
+      // first check. What is known of an application outlasts that, or each reload of its sidecar would bring it back.
+      const known = view().get(proxy.mesh)?.down.get(proxy.name);
+      const untested = (port: number) => !reported || now() < (testedFrom.get(port) ?? 0);
       const down: number[] = [];
       // Clusters that were not to be checked are ignored, whatever the report holds.
-      for (const [name, port] of ports) if (clusters.get(name) === false) down.push(port);
+      for (const [name, port] of ports) {
+        if (clusters.get(name) === false || (known?.has(port) === true && untested(port))) down.push(port);
+      }
+      reported = true;
       notify(
         proxy,
         down.sort((a, b) => a - b),

@@ -13,7 +13,7 @@ const parts = { TEST_PART_SECONDS: "{}" };
 const suiteFile = path.resolve("tests/support/suite.ts");
 
 /** Runs the runner over one test file with this text. */
-function run(text: string, deadlineMs = 20_000, environment: Readonly<Record<string, string>> = {}) {
+function run(text: string, deadlineMs = 60_000, environment: Readonly<Record<string, string>> = {}) {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-runner-"));
   try {
     fs.mkdirSync(path.join(work, "unit"));
@@ -86,7 +86,7 @@ test("no test at all is a failure", () => {
 
 test("the time is printed by part, those before the tests included, with the slowest files, above the closing line", () => {
   const text = `${head}test("good", () => {});\ntest.run();\n`;
-  const { status, stdout, last } = run(text, 20_000, { TEST_PART_SECONDS: '{"check":9.14,"build":20}' });
+  const { status, stdout, last } = run(text, 60_000, { TEST_PART_SECONDS: '{"check":9.14,"build":20}' });
   assert.is(status, 0);
   const seconds = (name: string) => {
     const line = stdout.split("\n").find((each) => each.endsWith(`s  ${name}`)) ?? "";

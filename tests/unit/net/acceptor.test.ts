@@ -66,7 +66,7 @@ test("admits many connections that arrive together, each once, in the order of t
 });
 
 test("never admits a connection that ends before its first byte, or is silent for too long", async () => {
-  const { acceptor, admitted } = await open({ silentMs: 50 });
+  const { acceptor, admitted } = await open({ silentMs: 1_000 });
   const ended = await dial(acceptor.port);
   ended.end();
   const silent = await dial(acceptor.port);
@@ -76,7 +76,7 @@ test("never admits a connection that ends before its first byte, or is silent fo
 });
 
 test("does not close admitted connections for being silent", async () => {
-  const { acceptor, admitted } = await open({ silentMs: 50 });
+  const { acceptor, admitted } = await open({ silentMs: 1_000 });
   const client = await dial(acceptor.port);
   client.write("hello");
   await eventually("it is let in", () => admitted.length === 1);

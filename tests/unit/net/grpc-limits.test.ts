@@ -137,7 +137,7 @@ test("rejects a too long first message before it arrives, and accepts longer one
 });
 
 test("closes a connection that sends no valid request, whatever else it sends", async () => {
-  const { server, refused } = await open({ openingMs: 100 });
+  const { server, refused } = await open({ openingMs: 1_000 });
   const idle = dial(server);
   const busy = dial(server);
   await once(busy, "remoteSettings");
@@ -148,7 +148,7 @@ test("closes a connection that sends no valid request, whatever else it sends", 
 });
 
 test("leaves a connection that has sent a valid request alone", async () => {
-  const { server } = await open({ openingMs: 50, first_message_time: 50, settings_ack: 50 });
+  const { server } = await open({ openingMs: 1_000, first_message_time: 1_000, settings_ack: 1_000 });
   const session = dial(server);
   const { stream } = call(session);
   stream.write(hello);

@@ -266,7 +266,7 @@ test("answer 400 to input that is not HTTP", async () => {
 });
 
 test("end a request whose header or body does not arrive with 408", async () => {
-  const server = await serve({ headersMs: 100, requestMs: 200 });
+  const server = await serve({ headersMs: 500, requestMs: 1_000 });
   const header = dial(server);
   header.socket.write("GET /hello HTTP/1.1\r\nHost: a");
   const body = dial(server);
@@ -278,7 +278,7 @@ test("end a request whose header or body does not arrive with 408", async () => 
 });
 
 test("close idle connections", async () => {
-  const server = await serve({ idleMs: 100 });
+  const server = await serve({ idleMs: 1_000 });
   const used = dial(server);
   used.socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
   await used.until(/hello/);
@@ -313,7 +313,7 @@ test("close at once despite idle and silent connections, and finish running resp
   busy.socket.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
   await eventually("the slow request is being answered", () => slow.arrived === 1);
   const closed = server.close();
-  for (const client of [idle, silent]) await eventually("it is closed", () => client.seen.ended, 500);
+  for (const client of [idle, silent]) await eventually("it is closed", () => client.seen.ended);
   assert.not(busy.seen.ended);
   slow.finish();
   await closed;

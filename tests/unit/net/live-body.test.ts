@@ -182,7 +182,7 @@ test("are limited in total, and release their slots", () => {
 });
 
 test("stay open while idle, for longer than other connections", async () => {
-  const server = await serve(100);
+  const server = await serve(1_000);
   const client = open(server);
   const idle = connect(server.port, "127.0.0.1");
   sockets.add(idle);
