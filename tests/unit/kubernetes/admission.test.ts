@@ -90,7 +90,8 @@ test("an invalid Mesh is denied with the causes of the HTTP API", async () => {
 });
 
 test("valid objects pass, also without a spec, as updates, and from other namespaces", async () => {
-  const passes = async (kind: string, parts: Parts) => assert.equal(warningsOf(await validate(request(kind, parts))), []);
+  const passes = async (kind: string, parts: Parts) =>
+    assert.equal(warningsOf(await validate(request(kind, parts))), []);
   await passes("TrafficPermission", { object: { mesh: "default", spec: permission } });
   await passes("TrafficPermission", { object: { spec: permission } });
   await passes("Mesh", { object: {} });

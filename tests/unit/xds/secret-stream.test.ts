@@ -255,7 +255,10 @@ test("an authentication that fails late refuses the stream, and the reason is re
 });
 
 test("an authentication that ends after its stream has no effect", async () => {
-  for (const result of [{ kind: "accepted", until: undefined }, { kind: "refused", reason: "no" }] as const) {
+  for (const result of [
+    { kind: "accepted", until: undefined },
+    { kind: "refused", reason: "no" },
+  ] as const) {
     const { authenticate, resolve } = slowAuthentication();
     const { ask, end, heard, sent } = open({ authenticate });
     await ask("identity_cert");
