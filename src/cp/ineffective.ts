@@ -9,13 +9,10 @@ interface Ineffective {
   readonly reason: string;
 }
 
-const kubernetes = "Kubernetes mode is not in this version yet";
-
 const ineffective: readonly Ineffective[] = [
   { path: "guiServer", variables: "KUMA_GUI_SERVER_", reason: "there is no GUI server and nothing listens" },
   { path: "reports", variables: "KUMA_REPORTS_", reason: "usage is never reported to anyone" },
   { path: "adminServer", variables: "KUMA_ADMIN_SERVER_", reason: "there is no admin server" },
-  { path: "runtime.kubernetes", variables: "KUMA_KUBERNETES_", reason: kubernetes },
 ];
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -57,6 +57,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
       (ports.publicTokens === undefined
         ? ""
         : `             https://${hostPort(host, ports.publicTokens)} (client certificate)\n`) +
+      (ports.admission === undefined ? "" : `  webhooks   https://${hostPort(host, ports.admission)}\n`) +
       `Next, in another terminal:\n  ${nextCommand(host, ports.api)}\n`,
   );
   return stopped;

@@ -7,7 +7,7 @@ import type { Settings } from "./settings.js";
 
 /** Ports by server; undefined for servers that don't run, 0 for ports that are not bound yet. */
 export type Ports = Readonly<Record<"api" | "bootstrap" | "xds" | "sds" | "health", number>> &
-  Readonly<Record<"localTokens" | "publicTokens", number | undefined>>;
+  Readonly<Record<"localTokens" | "publicTokens" | "admission", number | undefined>>;
 
 const names: Readonly<Record<keyof Ports, string>> = {
   api: "the HTTP API",
@@ -17,6 +17,7 @@ const names: Readonly<Record<keyof Ports, string>> = {
   health: "the health server",
   localTokens: "the token server",
   publicTokens: "the public token server",
+  admission: "the server for admission webhooks",
 };
 
 /** Loopback names of common hosts files. */
@@ -79,6 +80,7 @@ export function createOwnServers(settings: Settings): KnownOwnServers {
     health: settings.diagnosticsPort,
     localTokens: settings.tokenServerEnabled ? settings.tokenLocalPort : undefined,
     publicTokens: settings.tokenServerEnabled && settings.tokenPublicEnabled ? settings.tokenPublicPort : undefined,
+    admission: settings.environment === "kubernetes" ? settings.admissionPort : undefined,
   };
   let known: { readonly text: string; readonly servers: OwnServers } | undefined;
   let readAt = Number.NEGATIVE_INFINITY;

@@ -16,7 +16,9 @@ import { storeKinds } from "../store/kinds.js";
 import type { Store } from "../store/store.js";
 import { emptyPolicies } from "../view/policies.js";
 import type { SecretObserver } from "../xds/observer.js";
+import type { Authenticate } from "../xds/secrets/identities.js";
 import { startApi } from "./api/server.js";
+import { authenticator } from "./authenticator.js";
 import { startBootstrap } from "./bootstrap/server.js";
 import { bundledEnvoy } from "./checks/bundled-envoy.js";
 import { createDefence } from "./defence.js";
@@ -25,6 +27,7 @@ import { exposureWarning } from "./exposure.js";
 import { healthHandler } from "./health/handler.js";
 import { startInsights } from "./insights/insights.js";
 import { ensureInstallation } from "./installation.js";
+import { startKubernetes } from "./kubernetes/start.js";
 import { startParts } from "./lifecycle.js";
 import { localChanges } from "./local-changes.js";
 import { measuredStore } from "./metrics/measured-store.js";
@@ -82,7 +85,7 @@ export async function startControlPlane(
     const context = { settings, logger, signal, lifecycle, metrics, defence };
 
     const health = await startHealth(context, readiness);
-    const { store, instances, leadership } = await startStore(context, kinds);
+    const { store, instances, leadership, kubernetes: access } = await startStore(context, kinds);
     const authorities = createAuthorities(store, authoritySettings(settings), logger.child("identity"));
     // On Kubernetes controllers see to it, once the webhooks that such writes pass through are served.
     const signingKey =
@@ -92,13 +95,15 @@ export async function startControlPlane(
     const insights = startInsights(context, { store, instances, leadership });
     const feed = await startView(context, { store, registry: kinds.registry });
     const tokens = signingKey && (await startTokens(context, { store, key: signingKey }));
-    const secrets = await startSecretServer(context, { store, feed, authorities, signingKey, observer: insights });
+    const authenticate = authenticator(settings, access, signingKey);
+    const secrets = await startSecretServer(context, { store, feed, authorities, authenticate, observer: insights });
     const xds = await startDiscovery(context, { store, feed, insights, secrets, own, envoy, generate });
     const rotations = startRotations(context, { store, feed, authorities });
     const bootstrap = await startBootstrap(context, { store, instances, insights, xds, tokens });
     const { catalogue } = bootstrap;
     const inspected = { store, instances, feed, authorities, rotations, secrets, xds, own, envoy, catalogue };
     const api = await startApi(context, { kinds, ...inspected });
+    const admission = await startKubernetes(context, { ...inspected, access, registry: kinds.registry, leadership });
 
     const warning = exposureWarning(settings);
     if (warning !== undefined) logger.info(`warning: ${warning}`);
@@ -110,6 +115,7 @@ export async function startControlPlane(
       health: health.port,
       localTokens: tokens?.localPort,
       publicTokens: tokens?.publicPort,
+      admission,
     };
     own.opened(ports);
     readiness.ready = () => store.available && feed.current();
@@ -197,7 +203,7 @@ interface Trust {
 
 async function startSecretServer(
   { settings, logger, signal, lifecycle, defence }: StartContext,
-  parts: Trust & { readonly signingKey: SigningKey | undefined; readonly observer: SecretObserver },
+  parts: Trust & { readonly authenticate: Authenticate; readonly observer: SecretObserver },
 ): Promise<StartedSecrets> {
   const options = { ...parts, settings, logger: logger.child("sds-server"), incidents: defence.grpc("sds") };
   const secrets = await patiently(() => startSecrets(options), logger, signal);

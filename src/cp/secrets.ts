@@ -3,8 +3,6 @@ import type { SecretServerAddress } from "../envoy/tls.js";
 import type { ViewFeed } from "../feed/feed.js";
 import type { Authorities } from "../identity/authorities.js";
 import { certificateNames, ensureSdsCertificate, firstName, type ServerPair } from "../identity/sds-certificate.js";
-import type { SigningKey } from "../identity/signing-key.js";
-import { verifyToken } from "../identity/tokens.js";
 import { hostPort } from "../lib/host.js";
 import type { Logger } from "../lib/logger.js";
 import type { Incidents } from "../net/incidents.js";
@@ -27,24 +25,6 @@ export const hostForEnvoy = ({ xdsHost, advertisedHostname }: Settings): string 
 export const isHostUnset = ({ xdsHost, advertisedHostname }: Settings): boolean =>
   xdsHost === "" && advertisedHostname === "localhost";
 
-/**
- * Authenticates proxies by their tokens; without a token server, accepts any dataplane name without authentication. On
- * Kubernetes nobody is accepted by that.
- */
-function authenticator({ environment }: Settings, key: SigningKey | undefined): Authenticate {
-  if (environment === "kubernetes") {
-    return () => ({ kind: "refused", reason: "the control plane can't review ServiceAccount tokens" });
-  }
-  if (key === undefined) return () => ({ kind: "accepted", until: undefined });
-  return (token, proxy) => {
-    const verified = verifyToken([key], token ?? "", new Date());
-    if (verified.kind === "refused") return { kind: "refused", reason: `the token proves nothing: ${verified.reason}` };
-    const { name, mesh, expires } = verified;
-    if (name === proxy.name && mesh === proxy.mesh) return { kind: "accepted", until: expires };
-    return { kind: "refused", reason: `the token is for dataplane "${name}" in mesh "${mesh}"` };
-  };
-}
-
 async function serverPair(settings: Settings, store: Store): Promise<ServerPair> {
   const { sdsTlsCertFile, sdsTlsKeyFile, advertisedHostname } = settings;
   if (sdsTlsCertFile === "") {
@@ -59,8 +39,7 @@ export interface SecretsOptions {
   readonly store: Store;
   readonly feed: ViewFeed;
   readonly authorities: Authorities;
-  /** Undefined if there is no token server. */
-  readonly signingKey: SigningKey | undefined;
+  readonly authenticate: Authenticate;
   readonly observer: SecretObserver;
   readonly logger: Logger;
   readonly incidents: Incidents;
@@ -102,7 +81,7 @@ export interface StartedSecrets {
  * @throws UserError for a port that can't be had and a certificate that can't be used
  */
 export async function startSecrets(options: SecretsOptions): Promise<StartedSecrets> {
-  const { settings, store, feed, authorities, signingKey, observer, logger, incidents } = options;
+  const { settings, store, feed, authorities, authenticate, observer, logger, incidents } = options;
   const tls = await serverPair(settings, store);
   const host = hostForEnvoy(settings);
   const { validFromDate: notBefore, validToDate: notAfter } = new X509Certificate(tls.cert);
@@ -124,7 +103,7 @@ export async function startSecrets(options: SecretsOptions): Promise<StartedSecr
     tls,
     feed,
     identities: authorities,
-    authenticate: authenticator(settings, signingKey),
+    authenticate,
     observer,
     logger,
     incidents,

@@ -45,6 +45,11 @@ type ChangesFrom = "localhost" | "none";
 
 type Environment = "universal" | "kubernetes";
 
+const ipAddressOrNone: Parser<string> = Object.assign(
+  (raw: unknown, name: string): string => (raw === "" ? "" : ipAddress(raw, name)),
+  { takesEmpty: true },
+);
+
 /** Non-empty text; an empty variable is an error. */
 const filled = (what: string): Parser<string> =>
   Object.assign(
@@ -126,6 +131,28 @@ const afterStores = {
     durationSetting(),
     "How long a dataplane that was connected may be offline before it is deleted; 0s means for ever.",
     asHours,
+  ),
+  admissionAddress: setting(
+    "runtime.kubernetes.admissionServer.address",
+    "KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS",
+    "",
+    ipAddressOrNone,
+    "Address that the server for admission webhooks listens on; empty means all.",
+  ),
+  admissionPort: setting(
+    "runtime.kubernetes.admissionServer.port",
+    "KUMA_KUBERNETES_ADMISSION_SERVER_PORT",
+    5443,
+    port,
+    "Port of the server for admission webhooks.",
+  ),
+  admissionCertDir: setting(
+    "runtime.kubernetes.admissionServer.certDir",
+    "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR",
+    "",
+    str,
+    "Directory with the certificate and the key of that server, in the files tls.crt and tls.key, which are read again " +
+      "when they change.",
   ),
   apiPort: setting("apiServer.port", "KUMA_API_SERVER_PORT", 5681, port, "Port of the HTTP API."),
   apiInterface: setting(
@@ -446,6 +473,12 @@ const neededByPublic = {
   tokenPublicClientCertsDir: "a directory with the certificates of clients",
 } as const;
 
+const neededOnKubernetes = {
+  admissionCertDir: "the directory with tls.crt and tls.key of the server for admission webhooks",
+  sdsTlsCertFile: "a file with the certificate of the SDS server",
+  sdsTlsKeyFile: "a file with the key of that certificate",
+} as const;
+
 /** Settings that are valid on their own and contradict each other. */
 function contradictions(settings: Settings, kinds: StoreKinds): string[] {
   const problems: string[] = [];
@@ -464,7 +497,16 @@ function contradictions(settings: Settings, kinds: StoreKinds): string[] {
     problems.push(`${variable("tokenLocalSecretsTokenFile")} needs ${variable("tokenServerEnabled")} to be true`);
   }
   problems.push(...chosenKind(kinds, settings).contradictions(settings));
-  if (!settings.tokenPublicEnabled || environment === kubernetes) return problems;
+  if (environment === kubernetes) {
+    for (const [key, what] of Object.entries(neededOnKubernetes) as [keyof typeof neededOnKubernetes, string][]) {
+      if (settings[key] !== "") continue;
+      problems.push(
+        `${variable(key)} is empty, but has to be ${what}, because ${variable("environment")} is kubernetes`,
+      );
+    }
+    return problems;
+  }
+  if (!settings.tokenPublicEnabled) return problems;
   const cause = `because ${variable("tokenPublicEnabled")} is true`;
   if (!settings.tokenServerEnabled) problems.push(`${variable("tokenServerEnabled")} has to be true, ${cause}`);
   for (const [key, what] of Object.entries(neededByPublic) as [keyof typeof neededByPublic, string][]) {

@@ -61,7 +61,7 @@ export function admissionEndpoint(
     async handle(call) {
       const request = await read(call.request);
       if ("status" in request) return request;
-      const body = JSON.stringify(admissionReview(request.uid, await verdictOn(request)));
+      const body = JSON.stringify(admissionReview(request, await verdictOn(request)));
       return { status: 200, headers: { "Content-Type": jsonType }, body };
     },
   };

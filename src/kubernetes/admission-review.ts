@@ -101,8 +101,11 @@ function fitting(warnings: readonly string[]): readonly string[] {
     });
 }
 
-/** The AdmissionReview that carries the verdict on the request with this uid. */
-export function admissionReview(uid: string, verdict: Verdict): unknown {
+/** The AdmissionReview that carries the verdict on the request. */
+export function admissionReview(
+  { uid, name, kind: reviewed }: Pick<AdmissionRequest, "uid" | "name" | "kind">,
+  verdict: Verdict,
+): unknown {
   const { allowed, warnings = [] } = verdict;
   const response: Record<string, unknown> = { uid, allowed };
   if (!verdict.allowed) {
@@ -113,7 +116,8 @@ export function admissionReview(uid: string, verdict: Verdict): unknown {
       message,
       reason: reasons.get(code) ?? "BadRequest",
       code,
-      ...(details.length > 0 ? { details: { causes: details } } : {}),
+      // kubectl prints these instead of the message.
+      ...(causes.length > 0 ? { details: { name, group: reviewed.group, kind: reviewed.kind, causes: details } } : {}),
     };
   } else if (verdict.patch !== undefined && verdict.patch.length > 0) {
     response.patchType = "JSONPatch";

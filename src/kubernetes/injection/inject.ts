@@ -1,3 +1,4 @@
+import type { Cause } from "../../lib/errors.js";
 import type { AdmissionRequest, Verdict } from "../admission-review.js";
 import {
   injectedAnnotation,
@@ -39,7 +40,7 @@ export type SkipReason = (typeof skipReasons)[number];
 
 export type Injection =
   | { readonly kind: "skipped"; readonly reason: SkipReason }
-  | { readonly kind: "refused"; readonly code: 400 | 422; readonly message: string; readonly field: string | undefined }
+  | { readonly kind: "refused"; readonly code: 400 | 422; readonly message: string; readonly causes: readonly Cause[] }
   | { readonly kind: "injected"; readonly patch: readonly AddOperation[]; readonly warnings: readonly string[] };
 
 /** kubelet puts it on the mirrors of static pods. */
@@ -127,15 +128,15 @@ function patchOf(pod: RawPod, facts: PodFacts, options: InjectionOptions): AddOp
 export function inject(object: unknown, options: InjectionOptions): Injection {
   const pod = readRawPod(object);
   if (typeof pod === "string") {
-    return { kind: "refused", code: 400, message: `this is no pod that can be read: ${pod}`, field: undefined };
+    return { kind: "refused", code: 400, message: `this is no pod that can be read: ${pod}`, causes: [] };
   }
   const reason = skipReason(pod);
   if (reason !== undefined) return { kind: "skipped", reason };
   const facts = readFacts(pod);
   if ("problem" in facts) {
     const { annotation, problem } = facts;
-    const field = `metadata.annotations["${annotation}"]`;
-    return { kind: "refused", code: 422, message: `the annotation ${annotation} is invalid: ${problem}`, field };
+    const causes = [{ field: `metadata.annotations["${annotation}"]`, message: problem }];
+    return { kind: "refused", code: 422, message: `the annotation ${annotation} is invalid: ${problem}`, causes };
   }
   return { kind: "injected", patch: patchOf(pod, facts, options), warnings: oddities(pod, options.sidecar) };
 }
@@ -154,8 +155,8 @@ export function verdictOf(injection: Injection): Verdict {
     case "injected":
       return { allowed: true, patch: injection.patch, warnings: injection.warnings };
     case "refused": {
-      const { code, message, field } = injection;
-      return { allowed: false, code, message, causes: field === undefined ? [] : [{ field, message }] };
+      const { code, message, causes } = injection;
+      return { allowed: false, code, message, causes };
     }
   }
 }

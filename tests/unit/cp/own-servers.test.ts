@@ -14,6 +14,7 @@ const ports: Ports = {
   health: 5680,
   localTokens: 5679,
   publicTokens: undefined,
+  admission: undefined,
 };
 const servers = ownServers(ports, ["cp.example", "192.0.2.1", "fe80::1%eth0", "2001:db8::1"]);
 

@@ -156,17 +156,35 @@ test("accept the initial Mesh of a new installation", () => {
 
 test("that have no effect cause warnings, and so do unknown variables", () => {
   const env = { KUMA_GUI_SERVER_PORT: "5683", KUMA_REPORTS_ENABLED: "true", KUMA_API_SERVR_PORT: "1", PATH: "/bin" };
-  const { warnings } = readSettings(file("adminServer: {local: {port: 1}}\nruntime: {kubernetes: {x: 1}}"), env);
-  assert.is(warnings.length, 5);
+  const { warnings } = readSettings(file("adminServer: {local: {port: 1}}"), env);
+  assert.is(warnings.length, 4);
   assert.match(warnings[0] ?? "", /^adminServer has no effect/);
-  assert.match(warnings[1] ?? "", /^runtime\.kubernetes has no effect/);
-  assert.match(warnings[2] ?? "", /^KUMA_GUI_SERVER_PORT has no effect: there is no GUI server/);
-  assert.match(warnings[3] ?? "", /^KUMA_REPORTS_ENABLED has no effect/);
-  assert.match(warnings[4] ?? "", /KUMA_API_SERVR_PORT .* did you mean KUMA_API_SERVER_PORT/);
+  assert.match(warnings[1] ?? "", /^KUMA_GUI_SERVER_PORT has no effect: there is no GUI server/);
+  assert.match(warnings[2] ?? "", /^KUMA_REPORTS_ENABLED has no effect/);
+  assert.match(warnings[3] ?? "", /KUMA_API_SERVR_PORT .* did you mean KUMA_API_SERVER_PORT/);
+});
+
+/** What Kubernetes mode can't do without. */
+const onKubernetes = {
+  KUMA_STORE_TYPE: "kubernetes",
+  KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR: "/certs",
+  KUMA_SDS_SERVER_TLS_CERT_FILE: "/certs/sds.crt",
+  KUMA_SDS_SERVER_TLS_KEY_FILE: "/certs/sds.key",
+};
+
+test("of certificates have to be given on Kubernetes", () => {
+  const message = refusal("", { KUMA_STORE_TYPE: "kubernetes" });
+  for (const name of Object.keys(onKubernetes).slice(1)) {
+    assert.match(message, new RegExp(`${name} is empty, but has to be .*, because KUMA_ENVIRONMENT is kubernetes`));
+  }
+  const odd = { ...onKubernetes, KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS: "eth0" };
+  assert.match(refusal("", odd), /KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS is "eth0", but has to be an IP address/);
+  const named = { ...onKubernetes, KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS: "::1" };
+  assert.is(readSettings(undefined, named).settings.admissionAddress, "::1");
 });
 
 test("follow the store: with that of Kubernetes the environment is Kubernetes, where nothing else may be", () => {
-  const env = { KUMA_STORE_TYPE: "kubernetes" };
+  const env = onKubernetes;
   const { settings, warnings } = readSettings(undefined, env);
   assert.is(settings.environment, "kubernetes");
   assert.equal([settings.apiReadOnly, settings.tokenServerEnabled, warnings], [true, false, []]);
@@ -188,7 +206,7 @@ test("follow the store: with that of Kubernetes the environment is Kubernetes, w
 
 test("of the token server and of writes have no effect on Kubernetes, which a warning says", () => {
   const { settings, warnings } = readSettings(undefined, {
-    KUMA_STORE_TYPE: "kubernetes",
+    ...onKubernetes,
     KUMA_API_SERVER_READ_ONLY: "false",
     KUMA_DATAPLANE_TOKEN_SERVER_ENABLED: "true",
     KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED: "true",
@@ -199,7 +217,7 @@ test("of the token server and of writes have no effect on Kubernetes, which a wa
 });
 
 test("name the system namespace, which can't be empty", () => {
-  const env = { KUMA_STORE_TYPE: "kubernetes" };
+  const env = onKubernetes;
   assert.is(readSettings(undefined, env).settings.kubernetesSystemNamespace, "kuma-system");
   for (const wrong of ["", "Kuma_System", "a.b"]) {
     assert.match(

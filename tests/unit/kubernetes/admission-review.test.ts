@@ -56,8 +56,9 @@ test("of other forms are rejected with what is wrong", () => {
   }
 });
 
+const reviewed = { uid: "u", name: "p", kind: { group: "", version: "v1", kind: "Pod" } };
 const response = (verdict: Verdict) =>
-  (admissionReview("u", verdict) as { readonly response: Record<string, unknown> }).response;
+  (admissionReview(reviewed, verdict) as { readonly response: Record<string, unknown> }).response;
 
 test("are answered without a patch where there is nothing to change", () => {
   assert.equal(response({ allowed: true, patch: [], warnings: [] }), { uid: "u", allowed: true });
@@ -82,7 +83,12 @@ test("deny with a code and causes", () => {
       message: "no",
       reason: "Invalid",
       code: 422,
-      details: { causes: [{ reason: "FieldValueInvalid", message: "wrong", field: "spec" }] },
+      details: {
+        name: "p",
+        group: "",
+        kind: "Pod",
+        causes: [{ reason: "FieldValueInvalid", message: "wrong", field: "spec" }],
+      },
     },
   });
 });
