@@ -1,4 +1,5 @@
-// npm run image [-- x64|arm64]: kuma-VERSION-image-linux-ARCHITECTURE.tar and SHA256SUMS, in dist/image.
+// npm run image [-- x64|arm64]: kuma-VERSION-image-linux-ARCHITECTURE.tar, the same with images for Kubernetes in place
+// of image, and SHA256SUMS, in dist/image.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,6 +7,9 @@ import { architectures, chosenArchitectures } from "./architectures.mjs";
 import { ensureInstalled, pinnedNode, root, runPinned, script, step } from "./pinned-node.mjs";
 
 const directory = path.join(root, "dist", "image");
+
+/** Each is an image of its own on Kubernetes, where manifests name an image and arguments, but no program. */
+const onKubernetes = ["kuma-cp", "kuma-dp", "kuma-injector", "kuma-init"];
 
 await script(async () => {
   const words = process.argv.slice(2);
@@ -15,7 +19,7 @@ await script(async () => {
     return runPinned([fileURLToPath(import.meta.url), ...words]);
   }
   const { makeContents } = await import("./release/contents.mjs");
-  const { writeImage } = await import("./release/image-archive.mjs");
+  const { writeImage, writeImages } = await import("./release/image-archive.mjs");
   const { imageLayers, user } = await import("./release/image-layers.mjs");
   const { sumsText } = await import("./release/sums.mjs");
 
@@ -25,36 +29,43 @@ await script(async () => {
   try {
     const contents = await makeContents(chosen, work);
     const { version, commit, time } = contents;
-    const config = {
-      User: `${user}:${user}`,
-      Env: ["PATH=/usr/local/bin"],
-      // Not a program name: the first argument selects the program.
-      Entrypoint: ["/usr/local/bin/kuma"],
-      WorkingDir: "/home/kuma",
-      Labels: {
-        "org.opencontainers.image.title": "kuma",
-        "org.opencontainers.image.version": version,
-        "org.opencontainers.image.revision": commit,
-        "org.opencontainers.image.licenses": "Apache-2.0",
+    const named = (title) => ({
+      name: `localhost/${title}:${version}`,
+      config: {
+        User: `${user}:${user}`,
+        Env: ["PATH=/usr/local/bin"],
+        // "kuma" is not a program name: the first argument selects the program.
+        Entrypoint: [`/usr/local/bin/${title}`],
+        WorkingDir: "/home/kuma",
+        Labels: {
+          "org.opencontainers.image.title": title,
+          "org.opencontainers.image.version": version,
+          "org.opencontainers.image.revision": commit,
+          "org.opencontainers.image.licenses": "Apache-2.0",
+        },
       },
-    };
+    });
     const images = [];
     for (const build of contents.builds) {
       const { arch } = build;
       const name = `kuma-${version}-image-linux-${arch}.tar`;
+      const kubernetesName = `kuma-${version}-kubernetes-images-linux-${arch}.tar`;
       const libraries = path.join(work, `libraries-${arch}`);
       const layers = await step(`Fetched shared libraries for ${arch}`, () => imageLayers(contents, build, libraries));
+      const shared = {
+        platform: architectures[arch].platform,
+        layers,
+        time,
+        directory: path.join(work, `layers-${arch}`),
+      };
       const written = await step(`Packed the image for ${arch}`, () =>
-        writeImage(path.join(directory, name), {
-          name: `localhost/kuma:${version}`,
-          platform: architectures[arch].platform,
-          config,
-          layers,
-          time,
-          directory: path.join(work, `layers-${arch}`),
-        }),
+        writeImage(path.join(directory, name), { ...named("kuma"), ...shared }),
       );
       images.push({ name, ...written });
+      const several = await step(`Packed the images for Kubernetes on ${arch}`, () =>
+        writeImages(path.join(directory, kubernetesName), { images: onKubernetes.map(named), ...shared }),
+      );
+      images.push({ name: kubernetesName, ...several });
     }
     fs.writeFileSync(path.join(directory, "SHA256SUMS"), sumsText(images));
     for (const { name, size } of images) console.log(`dist/image/${name}  ${(size / 1e6).toFixed(1)} MB`);

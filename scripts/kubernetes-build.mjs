@@ -8,6 +8,7 @@ await script(async () => {
   if (process.execPath !== fs.realpathSync(pinnedNode())) return runPinned([fileURLToPath(import.meta.url)]);
   const { findKit, kubernetesVersion } = await import("./kubernetes/kit.mjs");
   const { buildKit } = await import("./kubernetes/build-kit.mjs");
+  const { buildHelm } = await import("./kubernetes/helm.mjs");
   const { missing } = findKit();
   if (missing.length > 0) {
     const first = missing.includes("components")
@@ -17,4 +18,5 @@ await script(async () => {
   }
   const { kit } = await buildKit();
   console.log(`Kubernetes ${kubernetesVersion} for tests is in ${kit.components} and beside it`);
+  console.log(`Helm for tests is ${await buildHelm()}`);
 });

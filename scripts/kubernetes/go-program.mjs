@@ -32,16 +32,17 @@ function reason({ error, stderr }) {
 }
 
 /**
- * Builds the module in `directory` as a static program `file`. `flags` are linker flags. This machine's GOFLAGS, GOPROXY
+ * Builds the module in `directory`, or the package `target` that it depends on, as a static program `file`. `flags` are
+ * linker flags. This machine's GOFLAGS, GOPROXY
  * and so on apply. It runs at low priority, since the first build of Kubernetes takes half an hour of CPU time.
  */
-export function buildGoProgram(directory, file, flags = "") {
+export function buildGoProgram(directory, file, flags = "", target = ".") {
   checkGo(directory);
   const options = { cwd: directory, encoding: "utf8", env: { ...process.env, CGO_ENABLED: "0" }, maxBuffer: 64 << 20 };
   const modules = spawnSync("nice", ["-n", "10", "go", "mod", "download"], options);
   if (modules.status !== 0) throw new NoGo(`Go's modules could not be fetched: ${reason(modules)}`);
   // -trimpath makes the result independent of the place of the sources, so that worktrees share Go's build cache.
-  const words = ["build", "-trimpath", "-buildvcs=false", "-ldflags", `-s -w ${flags}`.trim(), "-o", file, "."];
+  const words = ["build", "-trimpath", "-buildvcs=false", "-ldflags", `-s -w ${flags}`.trim(), "-o", file, target];
   const built = spawnSync("nice", ["-n", "10", "go", ...words], options);
   if (built.status !== 0) throw new Error(`go build in ${directory} failed: ${reason(built)}`);
 }

@@ -29,8 +29,8 @@ export const goPrograms = { pause: "", components: versionFlags(), dns: "" };
  * Go's version is part of a program's name in the cache, so that a newer Go builds anew. Without Go, whatever was built
  * from the same sources is right.
  */
-function programPlace(name, cache) {
-  const hash = hashOf({ texts: [process.arch, goPrograms[name]], files: [path.join(sources, name)] });
+export function programPlace(name, cache, { directory = path.join(sources, name), flags = goPrograms[name] } = {}) {
+  const hash = hashOf({ texts: [process.arch, flags], files: [directory] });
   const version = goVersion()?.split(" ")[0];
   if (version !== undefined) return placeOf(name, `${hash}-${version}`, cache);
   const prefix = path.basename(placeOf(name, hash, cache));

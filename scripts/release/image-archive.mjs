@@ -1,4 +1,4 @@
-// An image as one tar: an OCI image layout that also has the manifest.json of `docker save`, so that every engine can
+// Images as one tar: an OCI image layout that also has the manifest.json of `docker save`, so that every engine can
 // load it.
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -34,43 +34,67 @@ async function layerBlobs(layers, directory) {
   return blobs;
 }
 
-/**
- * Writes the image to `file`. `layers` are lists of entries for writeTar, `platform` is architecture, os and variant,
- * `config` is OCI's object of that name (user, entrypoint, environment), `name` is the name and tag for an engine, and
- * `time` is the creation time. Layers are written to `directory` on the way.
- */
-export async function writeImage(file, { name, platform, config, layers, time, directory }) {
-  fs.mkdirSync(directory, { recursive: true });
-  const blobs = await layerBlobs(layers, directory);
-  const created = time.toISOString();
+/** The configuration and the manifest of an image with these layers. */
+function imageBlobs({ config, platform, created, layers }) {
   const configBlob = textBlob(mediaType("config.v1+json"), {
     created,
     ...platform,
     config,
-    rootfs: { type: "layers", diff_ids: blobs.map(({ descriptor }) => descriptor.digest) },
-    history: blobs.map(() => ({ created, created_by: "npm run image" })),
+    rootfs: { type: "layers", diff_ids: layers.map(({ descriptor }) => descriptor.digest) },
+    history: layers.map(() => ({ created, created_by: "npm run image" })),
   });
   const manifest = textBlob(mediaType("manifest.v1+json"), {
     schemaVersion: 2,
     mediaType: mediaType("manifest.v1+json"),
     config: configBlob.descriptor,
-    layers: blobs.map(({ descriptor }) => descriptor),
+    layers: layers.map(({ descriptor }) => descriptor),
   });
-  const annotations = {
-    "io.containerd.image.name": name,
-    "org.opencontainers.image.ref.name": name.replace(/^.*:/, ""),
-  };
+  return { configBlob, manifest };
+}
+
+/**
+ * Writes images that share their layers to `file`. `layers` are lists of entries for writeTar, `platform` is
+ * architecture, os and variant, and `time` is the creation time. Of each of `images`, `config` is OCI's object of that
+ * name (user, entrypoint, environment) and `name` is the name and tag for an engine. Layers are written to `directory`
+ * on the way.
+ */
+export async function writeImages(file, { images, platform, layers, time, directory }) {
+  fs.mkdirSync(directory, { recursive: true });
+  const blobs = await layerBlobs(layers, directory);
+  const created = time.toISOString();
+  const written = images.map(({ name, config }) => ({
+    name,
+    ...imageBlobs({ config, platform, created, layers: blobs }),
+  }));
+  // The reference in a layout is the tag; among several images it also has to say which.
+  const reference = (name) => name.replace(images.length > 1 ? /^.*\// : /^.*:/, "");
   const index = {
     schemaVersion: 2,
     mediaType: mediaType("index.v1+json"),
-    manifests: [{ ...manifest.descriptor, platform, annotations }],
+    manifests: written.map(({ name, manifest }) => ({
+      ...manifest.descriptor,
+      platform,
+      annotations: {
+        "io.containerd.image.name": name,
+        "org.opencontainers.image.ref.name": reference(name),
+      },
+    })),
   };
-  const saved = [{ Config: configBlob.entry.name, RepoTags: [name], Layers: blobs.map(({ entry }) => entry.name) }];
+  const saved = written.map(({ name, configBlob }) => ({
+    Config: configBlob.entry.name,
+    RepoTags: [name],
+    Layers: blobs.map(({ entry }) => entry.name),
+  }));
   const entries = [
     { name: "oci-layout", data: JSON.stringify({ imageLayoutVersion: "1.0.0" }) },
     { name: "index.json", data: JSON.stringify(index) },
     { name: "manifest.json", data: JSON.stringify(saved) },
-    ...[configBlob, manifest, ...blobs].map(({ entry }) => entry),
+    ...written.flatMap(({ configBlob, manifest }) => [configBlob.entry, manifest.entry]),
+    ...blobs.map(({ entry }) => entry),
   ];
   return writeTar(file, entries, { time });
 }
+
+/** `writeImages` for one image. */
+export const writeImage = (file, { name, config, ...shared }) =>
+  writeImages(file, { images: [{ name, config }], ...shared });

@@ -16,9 +16,12 @@ import { generateDataplaneToken } from "./commands/generate-dataplane-token.js";
 import { getCommands } from "./commands/get.js";
 import { inspectDataplane } from "./commands/inspect-dataplane.js";
 import { inspectDataplanes } from "./commands/inspect-dataplanes.js";
+import { installControlPlane } from "./commands/install-control-plane.js";
 import { installCrds } from "./commands/install-crds.js";
 import { installDatabaseSchema } from "./commands/install-database-schema.js";
+import { installHelmChart } from "./commands/install-helm-chart.js";
 import { manageCaRotate } from "./commands/manage-ca-rotate.js";
+import { uninstallControlPlane } from "./commands/uninstall-control-plane.js";
 import { globalFlags } from "./globals.js";
 
 /** Builds kumactl for these resource types: its commands, their names and the accepted documents derive from them. */
@@ -34,6 +37,7 @@ export function kumactl(registry: Registry): Program {
       { path: "completion", summary: "Print a completion script for a shell" },
       { path: "generate", summary: "Generate what dataplanes and the Control Plane need: tokens, certificates" },
       { path: "install", summary: "Print what prepares an installation" },
+      { path: "uninstall", summary: "Print what removes an installation" },
       { path: "get", summary: "Show Kuma resources" },
       { path: "inspect", summary: "Inspect Kuma resources" },
       { path: "explain", summary: "Explain why things are as they are" },
@@ -56,8 +60,11 @@ export function kumactl(registry: Registry): Program {
       explainTraffic(registry.policies),
       generateCertificate,
       generateDataplaneToken,
+      installControlPlane(registry),
       installCrds,
       installDatabaseSchema,
+      installHelmChart(registry),
+      uninstallControlPlane(registry),
       manageCaRotate,
       ...completionCommands(() => program),
     ],

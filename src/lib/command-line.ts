@@ -90,7 +90,7 @@ function unknownFlag(flags: Flags, rest: readonly string[]): UserError | undefin
     const kind = name.startsWith("--") ? "flag" : "shorthand flag";
     return UserError.of("flag.unknown", {
       kind,
-      flag: name,
+      flag: firstLine(name),
       hint: meant === undefined ? "" : `; did you mean ${meant}?`,
     });
   }
@@ -109,6 +109,18 @@ function detachShort(flags: Flags, rest: readonly string[]): string[] {
     const flag = Object.values(flags).find(({ short, kind }) => short === name && kind !== "toggle");
     return name !== undefined && value !== undefined && flag ? [`-${name}`, value] : [arg];
   });
+}
+
+/** Binds PEM texts to their flags: they start with dashes, and the parser would take them for flags. */
+function attachPem(flags: Flags, words: readonly string[]): string[] {
+  const takesValue = new Set(Object.values(flags).flatMap((flag) => (flag.kind === "toggle" ? [] : namesOf(flag))));
+  const attached: string[] = [];
+  for (const word of words) {
+    const flag = attached.at(-1);
+    if (!word.startsWith("-----BEGIN ") || flag === undefined || !takesValue.has(flag)) attached.push(word);
+    else attached[attached.length - 1] = `${flag}=${word}`;
+  }
+  return attached;
 }
 
 /** The parser for one command: each flag under its key, the positional arguments under `positionalKey`. */
@@ -144,7 +156,7 @@ export interface Parsed {
  * accepted. Throws UserErrors with `usage` set for an invalid command line.
  */
 export function parseWords(flags: Flags, rest: readonly string[], expected?: readonly string[]): Parsed {
-  const words = detachShort(flags, rest);
+  const words = attachPem(flags, detachShort(flags, rest));
   let found: Readonly<Record<string, unknown>>;
   try {
     found = Object.fromEntries(Object.entries(parserOf(flags).process(words)));
@@ -190,12 +202,15 @@ function explain(flags: Flags, words: readonly string[]): UserError | undefined 
   return undefined;
 }
 
+/** The first line of a value: a private key must not appear in an error message. */
+const firstLine = (value: string): string => value.replace(/\n[\s\S]*/, "…");
+
 /** The value of a single-value flag. */
 function onlyValue({ name }: Flag<unknown>, values: readonly string[]): string {
   const [first = "", ...others] = values;
   const other = others.find((value) => value !== first);
   if (other === undefined) return first;
-  throw UserError.of("flag.repeated", { flag: name, value: first, other });
+  throw UserError.of("flag.repeated", { flag: name, value: firstLine(first), other: firstLine(other) });
 }
 
 function resolveValue(flag: Flag<unknown>, found: unknown): unknown {

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { suite as uvuSuite } from "uvu";
+import { findHelm } from "../../scripts/kubernetes/helm.mjs";
 import { lackOfKubernetes, skippedForKubernetes } from "./kubernetes-need.js";
 import { hasPostgres } from "./postgres-package.js";
 
@@ -8,13 +9,14 @@ import { hasPostgres } from "./postgres-package.js";
 const testDeadlineMs = 60_000;
 
 /**
- * Requirements of a suite besides Node: the build's Envoy, npm's PostgreSQL, a Kubernetes cluster, a user, or a program
- * in PATH.
+ * Requirements of a suite besides Node: the build's Envoy, npm's PostgreSQL, a Kubernetes cluster, Helm, a user, or a
+ * program in PATH.
  */
 function has(need: string): boolean {
   if (need === "root") return process.getuid?.() === 0;
   if (need === "postgres") return hasPostgres;
   if (need === "kubernetes") return lackOfKubernetes() === undefined;
+  if (need === "helm") return findHelm() !== undefined;
   const places =
     need === "envoy" ? [process.env.KUMA_BIN ?? "dist/bin"] : (process.env.PATH ?? "").split(path.delimiter);
   return places.some((place) => fs.existsSync(path.join(place, need)));
@@ -31,8 +33,8 @@ export function suite(name: string, { needs = [] }: { readonly needs?: string | 
   const lacking = [needs].flat().filter((need) => !has(need));
   const skipped = lacking.length > 0;
   if (skipped) console.log(`skipped: "${name}" needs ${lacking.join(", ")}, which is not here`);
-  const onlyKubernetes = lacking.join() === "kubernetes";
-  if (onlyKubernetes) console.log(lackOfKubernetes());
+  const onlyKubernetes = skipped && lacking.every((need) => need === "kubernetes" || need === "helm");
+  if (onlyKubernetes) console.log(lackOfKubernetes() ?? "Helm was not built (npm run kubernetes:build)");
   const test = (title: string, body: () => unknown) => {
     if (onlyKubernetes) skippedForKubernetes.tests++;
     (skipped ? inner.skip : inner)(title, async () => {

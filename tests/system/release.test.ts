@@ -32,6 +32,8 @@ const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-release-"));
 const first = path.join(work, "a");
 const second = path.join(work, "another", "directory");
 const tarball = (arch: string) => path.join(first, "dist", "release", `kuma-${version}-linux-${arch}.tar.gz`);
+const kubernetesImages = (arch: string) =>
+  path.join(first, "dist", "image", `kuma-${version}-kubernetes-images-linux-${arch}.tar`);
 const image = (arch: string) => path.join(first, "dist", "image", `kuma-${version}-image-linux-${arch}.tar`);
 
 function run(program: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) {
@@ -96,9 +98,12 @@ test.after(() => fs.rmSync(work, { recursive: true, force: true }));
 const sum = (file: string) => createHash("sha256").update(fs.readFileSync(file)).digest("hex");
 
 test("is identical from two builds in two directories, and its checksums are right", () => {
-  for (const directory of ["dist/release", "dist/image"]) {
+  for (const [directory, count] of [
+    ["dist/release", 3],
+    ["dist/image", 5],
+  ] as const) {
     const names = fs.readdirSync(path.join(first, directory)).sort();
-    assert.is(names.length, 3);
+    assert.is(names.length, count);
     assert.equal(fs.readdirSync(path.join(second, directory)).sort(), names);
     for (const name of names) {
       assert.is(sum(path.join(first, directory, name)), sum(path.join(second, directory, name)), name);
@@ -447,6 +452,16 @@ test("is an image that engines can load, in docker save's format and as OCI layo
       must("skopeo", ["--insecure-policy", "copy", "--quiet", `${form}:${image(arch)}`, `dir:${copy}`]);
       const inspected = JSON.parse(must("skopeo", ["inspect", "--config", `dir:${copy}`])) as ImageConfig;
       assert.is(inspected.architecture, platform);
+    }
+    for (const program of ["kuma-cp", "kuma-dp", "kuma-injector", "kuma-init"]) {
+      for (const source of [
+        `docker-archive:${kubernetesImages(arch)}:localhost/${program}:${version}`,
+        `oci-archive:${kubernetesImages(arch)}:${program}:${version}`,
+      ]) {
+        const inspected = JSON.parse(must("skopeo", ["inspect", "--config", source])) as ImageConfig;
+        assert.is(inspected.architecture, platform);
+        assert.equal(inspected.config.Entrypoint, [`/usr/local/bin/${program}`]);
+      }
     }
   }
 });

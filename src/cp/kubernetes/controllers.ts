@@ -1,10 +1,13 @@
 import { hostname } from "node:os";
 import type { Authorities } from "../../identity/authorities.js";
+import { createServerCertificate } from "../../identity/server-certificate.js";
 import { createEventRecorder } from "../../kubernetes/controllers/events.js";
 import { runWhileLeading } from "../../kubernetes/controllers/leader.js";
 import { startMeshController } from "../../kubernetes/controllers/mesh-controller.js";
 import { startPodController } from "../../kubernetes/controllers/pod-controller.js";
 import { startSkippedObjects } from "../../kubernetes/controllers/skipped-objects.js";
+import { startWebhookCertificates } from "../../kubernetes/webhook-certificates.js";
+import { webhookServers } from "../../kubernetes/webhook-names.js";
 import type { Registry } from "../../resources/registry.js";
 import { authorityName } from "../../resources/secret.js";
 import type { KubernetesAccess } from "../../store/kind.js";
@@ -49,6 +52,13 @@ export function startControllers(context: StartContext, { access, registry, lead
         beside: plurals(ofMesh.filter(({ access }) => access !== "full")),
         logger: logger.child("pod"),
         signal,
+      }),
+      startWebhookCertificates({
+        client,
+        systemNamespace,
+        servers: webhookServers,
+        create: (hosts, now) => createServerCertificate({ commonName: hosts[0] ?? "kuma", hosts, now }),
+        logger: logger.child("webhook-certificates"),
       }),
       startSkippedObjects({ skipped, systemNamespace, events }),
     ],

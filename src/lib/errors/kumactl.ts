@@ -72,5 +72,10 @@ export const kumactlErrors = {
   "certificate.type": failure`--type has to be either "client" or "server"`,
   "certificate.hostname": failure`--cp-hostname belongs to a certificate of --type server`,
   "certificate.unwritable": failure`failed to write "${"file"}": ${"reason"}`,
+  "install.form": failure`has to be ${"expected"}`,
+  "install.half-pair": failure`${"server"}: both TLS Cert and TLS Key must be provided at the same time`,
+  "install.pair": failure`${"server"}: ${"problem"}`,
+  "install.secrets": failure`--tls-secrets ${"source"}: ${"problem"}`,
+  "install.unwritable": failure`failed to write the chart to "${"directory"}": ${"reason"}`,
   "schema.unknown": failure`unknown target type: ${"target"}`,
 } as const;

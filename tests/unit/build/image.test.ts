@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
 import { architectures } from "../../../scripts/architectures.mjs";
-import { writeImage } from "../../../scripts/release/image-archive.mjs";
+import { writeImage, writeImages } from "../../../scripts/release/image-archive.mjs";
 import { sharedLibraries } from "../../../scripts/release/shared-libraries.mjs";
 import { suite } from "../../support/suite.js";
 
@@ -66,6 +66,38 @@ test("is an OCI layout whose digests hold, and has the index of docker save", as
   ]);
   const [, last] = layers;
   assert.is(spawnSync("tar", ["-xOf", path.join(layout, last), "kuma"], { encoding: "utf8" }).stdout, "kuma");
+});
+
+test("is one of several in an archive that has their layers once, each with an entrypoint of its own", async () => {
+  const file = path.join(work, "several.tar");
+  const names = ["localhost/kuma-cp:1.2.3", "localhost/kuma-dp:1.2.3"];
+  await writeImages(file, {
+    images: names.map((name) => ({ name, config: { Entrypoint: [name] } })),
+    platform: { architecture: "amd64", os: "linux" },
+    layers: [[{ name: "kuma", data: "kuma" }]],
+    time: new Date(0),
+    directory: path.join(work, "several-layers"),
+  });
+  const content = (name: string) => spawnSync("tar", ["-xOf", file, name], { encoding: "utf8" }).stdout;
+  const { manifests } = JSON.parse(content("index.json"));
+  assert.equal(
+    manifests.map(({ annotations }: { annotations: Record<string, string> }) => Object.values(annotations)),
+    [
+      [names[0], "kuma-cp:1.2.3"],
+      [names[1], "kuma-dp:1.2.3"],
+    ],
+  );
+  const saved = JSON.parse(content("manifest.json"));
+  assert.equal(
+    saved.map(({ RepoTags }: { RepoTags: string[] }) => RepoTags),
+    [[names[0]], [names[1]]],
+  );
+  assert.equal(saved[0].Layers, saved[1].Layers);
+  const entrypoints = saved.map(({ Config }: { Config: string }) => JSON.parse(content(Config)).config.Entrypoint);
+  assert.equal(entrypoints, [[names[0]], [names[1]]]);
+  const { stdout } = spawnSync("tar", ["-tf", file], { encoding: "utf8" });
+  // A layer, and a configuration and a manifest for each.
+  assert.is(stdout.split("\n").filter((line) => /^blobs\/sha256\/./.test(line)).length, 5);
 });
 
 test("is reproducible, and from another commit has the same layers where their content is the same", async () => {

@@ -177,6 +177,15 @@ test("an unknown command names its place and the nearest command", async () => {
   assert.match((await invoke("help", "zzz")).err, /unknown command "zzz"/);
 });
 
+test("a PEM text is the value of the flag before it, although it starts with dashes", async () => {
+  const pem = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n";
+  const { code, out } = await invoke("run", "a", "--tag", pem);
+  assert.is(code, 0);
+  assert.match(out, "-----BEGIN PRIVATE KEY-----");
+  const { err } = await invoke("run", "a", pem);
+  assert.match(err, /^Error: unknown flag: -----BEGIN PRIVATE KEY-----…\n/);
+});
+
 test("an invalid command line is explained, with the usage after it", async () => {
   const cases: [string[], string][] = [
     [["run", "a", "--tga", "x"], "Error: unknown flag: --tga; did you mean --tag?"],
