@@ -153,6 +153,16 @@ test("the Dataplane of a pod that ended is deleted, and so is that of a deleted 
   await objects.gone(dataplanePath("demo", "job"));
   await objects.pod("demo", "short", { labels: { app: "web" }, ip: "10.1.0.41" });
   await objects.dataplane("is made", "demo", "short");
+  const token = await api.accountToken("kuma-system", "kuma-control-plane");
+  const insight = {
+    apiVersion: "kuma.io/v1alpha1",
+    kind: "DataplaneInsight",
+    mesh: "default",
+    metadata: { name: "short" },
+    status: { subscriptions: [{ id: "1" }] },
+  };
+  const { status } = await api.request("POST", kumaPath("dataplaneinsights", "demo"), insight, { token });
+  assert.is(status, 201);
   await objects.delete(podPath("demo", "short"));
   await objects.gone(dataplanePath("demo", "short"));
   await objects.gone(`${kumaPath("dataplaneinsights", "demo")}/short`);
