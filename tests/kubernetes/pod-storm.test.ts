@@ -57,10 +57,14 @@ interface Audited {
   readonly responseStatus?: { readonly code: number };
 }
 
-/** Every request that the control planes have made. */
+/** Events, which are written slowly on purpose: those about 200 pods take a while. */
+const isEvent = ({ objectRef }: Audited) => objectRef?.resource === "events";
+
+/** Every other request that the control planes have made. */
 function audited(): readonly Audited[] {
   const lines = fs.readFileSync(auditLog, "utf8").split("\n");
-  return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Audited);
+  const requests = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Audited);
+  return requests.filter((request) => !isEvent(request));
 }
 
 const writes = () =>
@@ -120,17 +124,15 @@ test("nothing is written and hardly anything asked once they are right, by two c
     const at = performance.now();
     await eventually("5 s pass", () => performance.now() - at > 5_000);
     return writes().length === before;
-  }, 60_000);
+  });
   const before = audited();
   const at = performance.now();
   await eventually("15 s pass", () => performance.now() - at > 15_000);
   const since = audited().slice(before.length);
   const perSecond = since.length / ((performance.now() - at) / 1_000);
-  if (process.env.SHOW_LOG !== undefined) {
-    const kinds = Map.groupBy(since, ({ verb, objectRef }) => `${verb} ${objectRef?.resource}`);
-    for (const [kind, requests] of kinds) console.log(kind, requests.length);
-  }
-  console.log(`two control planes at rest: ${perSecond.toFixed(2)} requests a second`);
+  const kinds = Map.groupBy(since, ({ verb, objectRef }) => `${verb} ${objectRef?.resource}`);
+  const counts = [...kinds].map(([kind, requests]) => `${kind}: ${requests.length}`).join(", ");
+  console.log(`two control planes at rest: ${perSecond.toFixed(2)} requests a second (${counts})`);
   assert.equal(
     since.filter(({ verb, objectRef }) => objectRef?.resource === "dataplanes" && verb !== "watch" && verb !== "get"),
     [],
@@ -142,10 +144,14 @@ test("a new Service costs one write a pod, and only then", async () => {
   const before = writes().length;
   await objects.service("storm", "late", { selector: { app: "late" }, ports: [{ port: 80, targetPort: 8080 }] });
   await objects.pod("storm", "late", { ip: "10.3.0.1" });
-  await eventually("every pod has the outbound", async () => {
-    const dataplanes = await objects.list<DataplaneObject>(kumaPath("dataplanes", "storm"));
-    return dataplanes.every((found) => outboundsOf(found).length === serviceCount + 1);
-  }, 60_000);
+  await eventually(
+    "every pod has the outbound",
+    async () => {
+      const dataplanes = await objects.list<DataplaneObject>(kumaPath("dataplanes", "storm"));
+      return dataplanes.every((found) => outboundsOf(found).length === serviceCount + 1);
+    },
+    60_000,
+  );
   const made = writes().length - before;
   assert.ok(made <= podCount + 2, `${made} writes`);
 });
@@ -155,8 +161,12 @@ test("the leader is killed while pods change: the other one takes over, and the 
   const leader = leads(kuma.kumaCp) ? kuma.kumaCp : second;
   // The webhooks are those of the first one, so that the second is the one to lose if it leads.
   if (leader === kuma.kumaCp) {
-    await objects.delete("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/kuma-validating-webhook-configuration");
-    await objects.delete("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kuma-admission-mutating-webhook-configuration");
+    await objects.delete(
+      "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/kuma-validating-webhook-configuration",
+    );
+    await objects.delete(
+      "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kuma-admission-mutating-webhook-configuration",
+    );
   }
   await leader.kill();
   for (let pod = 0; pod < 20; pod++) await objects.delete(`${corePath("pods", "storm")}/p${pod}`);

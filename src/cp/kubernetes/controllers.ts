@@ -1,10 +1,13 @@
 import { hostname } from "node:os";
 import type { Authorities } from "../../identity/authorities.js";
+import { createServerCertificate } from "../../identity/server-certificate.js";
 import { createEventRecorder } from "../../kubernetes/controllers/events.js";
 import { runWhileLeading } from "../../kubernetes/controllers/leader.js";
 import { startMeshController } from "../../kubernetes/controllers/mesh-controller.js";
 import { startPodController } from "../../kubernetes/controllers/pod-controller.js";
 import { startSkippedObjects } from "../../kubernetes/controllers/skipped-objects.js";
+import { startWebhookCertificates } from "../../kubernetes/webhook-certificates.js";
+import { webhookServers } from "../../kubernetes/webhook-names.js";
 import type { Registry } from "../../resources/registry.js";
 import { authorityName } from "../../resources/secret.js";
 import type { KubernetesAccess } from "../../store/kind.js";
@@ -20,7 +23,7 @@ interface Parts {
 
 /** Starts what makes Dataplanes of pods and keeps the meshes; it works while this control plane leads. */
 export function startControllers(context: StartContext, { access, registry, leadership, authorities }: Parts): void {
-  const { settings, lifecycle } = context;
+  const { settings, lifecycle, metrics } = context;
   const logger = context.logger.child("controllers");
   const { client, systemNamespace, skipped } = access;
   const ofMesh = registry.types.filter(({ scope, kubernetes }) => scope === "mesh" && kubernetes !== undefined);
@@ -47,8 +50,17 @@ export function startControllers(context: StartContext, { access, registry, lead
         events,
         // What the control plane records about Dataplanes.
         beside: plurals(ofMesh.filter(({ access }) => access !== "full")),
+        wrote: metrics.podDataplaneWritten,
+        couldNot: metrics.podDataplaneFailed,
         logger: logger.child("pod"),
         signal,
+      }),
+      startWebhookCertificates({
+        client,
+        systemNamespace,
+        servers: webhookServers,
+        create: (hosts, now) => createServerCertificate({ commonName: hosts[0] ?? "kuma", hosts, now }),
+        logger: logger.child("webhook-certificates"),
       }),
       startSkippedObjects({ skipped, systemNamespace, events }),
     ],

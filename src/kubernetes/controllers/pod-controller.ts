@@ -22,6 +22,8 @@ interface Options extends Pick<PodReconcilerOptions, "wrote"> {
   readonly events: EventRecorder;
   /** Plurals of what is recorded about a Dataplane under its own name, and goes with it. */
   readonly beside: readonly string[];
+  /** Counts failed attempts to write a Dataplane. */
+  readonly couldNot: () => void;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -45,7 +47,7 @@ const toldEveryMs = 10_000;
  * is written before pods, Services and Dataplanes were listed, nor while one of the watches is lost.
  */
 export function startPodController(options: Options): Controller {
-  const { client, events, beside, logger, signal, wrote } = options;
+  const { client, events, beside, couldNot, logger, signal, wrote } = options;
   const published = new Map<string, string>();
   const index = createPodIndex({
     due: (name) => queue.add(name),
@@ -71,6 +73,7 @@ export function startPodController(options: Options): Controller {
     },
     failed(name, error, failures) {
       index.setFailing(name, true);
+      couldNot();
       if (failures !== toldAfter) return;
       const { namespace, name: own } = partsOf(name);
       const reason = messageOf(error);
@@ -97,8 +100,10 @@ export function startPodController(options: Options): Controller {
   const leftovers = createWorkQueue<ObjectName>({
     async work(name) {
       const { namespace, name: own } = partsOf(name);
+      // The index may be a moment behind another control plane that has just made the Dataplane.
+      if (index.dataplane(name) !== undefined) return;
+      if ((await client.get(customObjects("dataplanes", namespace), own)) !== undefined) return;
       for (const plural of beside) {
-        if (index.dataplane(name) !== undefined) return;
         await client.delete(customObjects(plural, namespace), own).catch((error: unknown) => {
           if (!hasStatus(error, 404)) throw error;
         });
@@ -108,6 +113,14 @@ export function startPodController(options: Options): Controller {
       if (failures === toldAfter) logger.error("the status of a Dataplane can't be deleted", { name, error });
     },
   });
+
+  /** Finds what is left of Dataplanes that were deleted while nobody watched. */
+  async function findLeftovers(): Promise<void> {
+    for (const plural of beside) {
+      const { items } = await client.list(customObjects(plural), { signal });
+      for (const item of items) if (index.dataplane(nameOf(item)) === undefined) leftovers.add(nameOf(item));
+    }
+  }
 
   queue.pause();
   const watches = createWatches({
@@ -139,8 +152,12 @@ export function startPodController(options: Options): Controller {
       },
     ],
     current(isCurrent) {
-      if (isCurrent) queue.resume();
-      else queue.pause();
+      if (!isCurrent) {
+        queue.pause();
+        return;
+      }
+      queue.resume();
+      findLeftovers().catch((error: unknown) => logger.debug("could not look for leftovers of Dataplanes", { error }));
     },
   });
 

@@ -1,4 +1,5 @@
 import type { Registry } from "../../resources/registry.js";
+import { webhookServers } from "../webhook-names.js";
 import type { Manifest } from "./manifest.js";
 
 export const controlPlaneAccount = "kuma-control-plane";
@@ -10,8 +11,21 @@ const role = "kuma:control-plane";
 interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
 }
+
+/** Its certificates are renewed together with the trust in them: of its own webhooks, and of no others. */
+const webhookRules = (["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] as const).map(
+  (plural): Rule => ({
+    apiGroups: ["admissionregistration.k8s.io"],
+    resources: [plural],
+    resourceNames: webhookServers
+      .flatMap(({ configurations }) => configurations)
+      .flatMap((configuration) => (configuration.plural === plural ? [configuration.name] : [])),
+    verbs: ["get", "update"],
+  }),
+);
 
 const read = ["get", "list", "watch"];
 const write = ["create", "update", "patch", "delete"];
@@ -30,6 +44,7 @@ function clusterRules({ types, policies }: Registry): Rule[] {
     { apiGroups: ["kuma.io"], resources: ["meshes/finalizers", "dataplanes/finalizers"], verbs: ["update"] },
     { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] },
     { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
+    ...webhookRules,
   ];
 }
 

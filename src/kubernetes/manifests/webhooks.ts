@@ -1,4 +1,5 @@
 import type { Registry } from "../../resources/registry.js";
+import { defaulterConfiguration, injectorConfiguration, validatorConfiguration } from "../webhook-names.js";
 import type { Manifest } from "./manifest.js";
 import type { InstallOptions } from "./options.js";
 import type { Pairs } from "./pairs.js";
@@ -117,20 +118,8 @@ export function webhooks(registry: Registry, options: InstallOptions, pairs: Pai
     },
   };
   return [
-    configuration(
-      "MutatingWebhookConfiguration",
-      "kuma-admission-mutating-webhook-configuration",
-      [defaulter],
-      options,
-      pairs,
-    ),
-    configuration("MutatingWebhookConfiguration", "kuma-injector-webhook-configuration", [injector], options, pairs),
-    configuration(
-      "ValidatingWebhookConfiguration",
-      "kuma-validating-webhook-configuration",
-      [validator, guard],
-      options,
-      pairs,
-    ),
+    configuration("MutatingWebhookConfiguration", defaulterConfiguration, [defaulter], options, pairs),
+    configuration("MutatingWebhookConfiguration", injectorConfiguration, [injector], options, pairs),
+    configuration("ValidatingWebhookConfiguration", validatorConfiguration, [validator, guard], options, pairs),
   ];
 }
