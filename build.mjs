@@ -61,10 +61,10 @@ async function placePrograms() {
   }
   fs.mkdirSync(bin, { recursive: true });
   await step("Generated protobuf code", () => generate());
-  const { door, cp } = await step("Bundled", () => bundle(path.join(root, "dist")));
+  const { door, assets } = await step("Bundled", () => bundle(path.join(root, "dist")));
   await step("Made the executable", () => {
     const output = path.join(root, "dist", `kuma.${process.pid}`);
-    executable(door, output, { assets: { "kuma-cp.cjs": cp } });
+    executable(door, output, { assets });
     fs.renameSync(output, path.join(bin, "kuma"));
   });
   for (const name of programs) link(name, (file) => fs.symlinkSync("kuma", file));

@@ -2,7 +2,7 @@
 
 const light = ["src/ctl/main.ts", "src/dp/main.ts", "src/echo/main.ts", "src/injector/main.ts", "src/redirect/main.ts"];
 const heavy =
-  /node_modules\/(@grpc|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken|prom-client|re2js)\/|proto-gen\//;
+  /node_modules\/(@grpc|@kubernetes|google-protobuf|@bufbuild\/protobuf|immutable|jsonwebtoken|prom-client|re2js)\/|proto-gen\//;
 
 /** Every module that `entry` reaches by imports of these kinds, with the module that imports it. */
 function reached({ inputs }, entry, follow) {

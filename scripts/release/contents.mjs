@@ -51,7 +51,7 @@ export async function makeContents(architectures, directory) {
     Promise.all(architectures.map((arch) => fetchEnvoy({ target: `linux-${arch}`, environment: {} }))),
   );
   await step("Generated protobuf code", () => generate());
-  const { door, cp, sources } = await step("Bundled", () => bundle(directory));
+  const { door, assets, sources } = await step("Bundled", () => bundle(directory));
   const packages = bundledPackages(root, sources);
   const node = nodeFacts();
   const text = (...names) => fs.readFileSync(path.join(...names), "utf8");
@@ -60,9 +60,7 @@ export async function makeContents(architectures, directory) {
   const builds = [];
   for (const [index, arch] of architectures.entries()) {
     const kuma = path.join(directory, `kuma-${arch}`);
-    await step(`Made the executable for ${arch}`, () =>
-      executable(door, kuma, { assets: { "kuma-cp.cjs": cp }, arch, mustStrip: true }),
-    );
+    await step(`Made the executable for ${arch}`, () => executable(door, kuma, { assets, arch, mustStrip: true }));
     const said = output({ arch, kuma }, ["version"]).trim();
     if (said !== version) throw new Error(`the executable for ${arch} says it is version ${said}, not ${version}`);
     const parts = envoyParts(envoys[index]);

@@ -3,7 +3,7 @@ import { verifyToken } from "../identity/tokens.js";
 import { createTokenReviewer } from "../kubernetes/token-review.js";
 import type { KubernetesAccess } from "../store/kind.js";
 import type { Authenticate } from "../xds/secrets/identities.js";
-import type { Settings } from "./settings.js";
+import type { StartContext } from "./start-context.js";
 
 /** Authenticates proxies by dataplane tokens; without a token server, accepts any dataplane name without authentication. */
 function byDataplaneToken(key: SigningKey | undefined): Authenticate {
@@ -19,12 +19,12 @@ function byDataplaneToken(key: SigningKey | undefined): Authenticate {
 
 /** How proxies prove who they are: on Kubernetes by tokens of their ServiceAccounts, elsewhere by dataplane tokens. */
 export function authenticator(
-  { environment }: Settings,
+  { settings: { environment }, defence }: Pick<StartContext, "settings" | "defence">,
   access: KubernetesAccess | undefined,
   key: SigningKey | undefined,
 ): Authenticate {
   if (environment !== "kubernetes") return byDataplaneToken(key);
   // Falling back to dataplane tokens would accept every name, since there is no key for them.
   if (access === undefined) throw new Error("there is no API server to review tokens");
-  return createTokenReviewer({ client: access.client });
+  return createTokenReviewer({ client: access.client, incidents: defence.grpc("sds") });
 }

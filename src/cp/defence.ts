@@ -1,3 +1,4 @@
+import { reviewLimits } from "../kubernetes/token-review.js";
 import { createSiteGuard, knownHostsOnly, type SiteGuard } from "../net/cross-site.js";
 import type { Layer } from "../net/exchange.js";
 import { grpcLimits } from "../net/grpc-limits.js";
@@ -34,6 +35,6 @@ export async function createDefence(settings: Settings, metrics: Metrics): Promi
     knownHosts: knownHostsOnly(guard, metrics.requestRefused),
     refusals,
     http: (server) => incidents(server, httpLimitNames),
-    grpc: (server) => incidents(server, [...Object.keys(grpcLimits), ...Object.keys(xdsLimits)]),
+    grpc: (server) => incidents(server, Object.keys({ ...grpcLimits, ...xdsLimits, ...reviewLimits })),
   };
 }

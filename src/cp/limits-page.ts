@@ -1,3 +1,4 @@
+import { reviewLimits } from "../kubernetes/token-review.js";
 import { grpcLimits, type Limit } from "../net/grpc-limits.js";
 import { streamLimits } from "../net/limits.js";
 import { xdsLimits } from "../xds/limits.js";
@@ -13,7 +14,7 @@ function shown({ value, unit }: Limit): string {
 
 /** All limits of the xDS and SDS servers and of HTTP streams, as a Markdown table for README.md. */
 export function limitsMarkdown(): string {
-  const limits: Readonly<Record<string, Limit>> = { ...grpcLimits, ...xdsLimits, ...streamLimits };
+  const limits: Readonly<Record<string, Limit>> = { ...grpcLimits, ...xdsLimits, ...reviewLimits, ...streamLimits };
   const rows = Object.entries(limits).map(([name, limit]) => `| \`${name}\` | ${shown(limit)} | ${limit.sentence} |`);
   return ["| limit | value | what it bounds |", "|---|---|---|", ...rows].map((line) => `${line}\n`).join("");
 }

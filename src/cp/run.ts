@@ -95,7 +95,7 @@ export async function startControlPlane(
     const insights = startInsights(context, { store, instances, leadership });
     const feed = await startView(context, { store, registry: kinds.registry });
     const tokens = signingKey && (await startTokens(context, { store, key: signingKey }));
-    const authenticate = authenticator(settings, access, signingKey);
+    const authenticate = authenticator(context, access, signingKey);
     const secrets = await startSecretServer(context, { store, feed, authorities, authenticate, observer: insights });
     const xds = await startDiscovery(context, { store, feed, insights, secrets, own, envoy, generate });
     const rotations = startRotations(context, { store, feed, authorities });

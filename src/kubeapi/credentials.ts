@@ -3,7 +3,7 @@ import type { Agent } from "node:http";
 import os from "node:os";
 import path from "node:path";
 import type { SecureContextOptions } from "node:tls";
-import { UserError } from "../lib/errors.js";
+import { messageOf, UserError } from "../lib/errors.js";
 import { kubeLimits } from "./limits.js";
 
 export interface KubeTls extends Pick<SecureContextOptions, "ca" | "cert" | "key"> {
@@ -46,7 +46,7 @@ export interface CredentialsOptions {
 const mountedServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** Caches what `read` returns for a minute. */
-export function reread<T>(read: () => T, now: () => number = () => performance.now()) {
+function reread<T>(read: () => T, now: () => number = () => performance.now()) {
   let last: { readonly value: T; readonly at: number } | undefined;
   return {
     get(): T {
@@ -85,6 +85,54 @@ function inCluster(
   };
 }
 
+async function fromKubeconfig(
+  files: readonly string[],
+  source: string,
+  now: (() => number) | undefined,
+): Promise<Credentials> {
+  const file = files.join(path.delimiter);
+  const { loadKubeconfig } = await import("./kubeconfig.js");
+  const failed = (reason: unknown) =>
+    UserError.of("kubernetes.kubeconfig", { file, source, reason: messageOf(reason) });
+  const load = () => {
+    try {
+      return loadKubeconfig(files);
+    } catch (error) {
+      throw failed(error);
+    }
+  };
+  let current = load();
+  let refused = false;
+  const recent = reread(async (): Promise<Access> => {
+    // The file may have a new token by now, and an exec plugin's cached one was refused.
+    if (refused) current = load();
+    refused = false;
+    try {
+      return await current.access();
+    } catch (error) {
+      throw failed(error);
+    }
+  }, now);
+  const { server, namespace } = current;
+  return {
+    server,
+    namespace,
+    source: `the kubeconfig ${file}`,
+    async access() {
+      try {
+        return await recent.get();
+      } catch (error) {
+        recent.renew();
+        throw error;
+      }
+    },
+    renew() {
+      recent.renew();
+      refused = true;
+    },
+  };
+}
+
 /**
  * The credentials of this process, as kubectl and the clients of pods choose them: `kubeconfig`, KUBECONFIG, the pod's
  * ServiceAccount, `~/.kube/config`. client-node is loaded for kubeconfigs only.
@@ -92,10 +140,7 @@ function inCluster(
  */
 export async function loadCredentials(options: CredentialsOptions = {}): Promise<Credentials> {
   const { kubeconfig, env = process.env, serviceAccount = mountedServiceAccount, home = os.homedir(), now } = options;
-  const fromFiles = async (files: readonly string[], source: string) => {
-    const { kubeconfigCredentials } = await import("./kubeconfig.js");
-    return kubeconfigCredentials(files, source, now);
-  };
+  const fromFiles = (files: readonly string[], source: string) => fromKubeconfig(files, source, now);
   if (kubeconfig !== undefined) return fromFiles([kubeconfig], "--kubeconfig");
   // As kubectl does, take a list of files, of which some may be missing.
   const listed = (env.KUBECONFIG ?? "").split(path.delimiter).filter((file) => file !== "");

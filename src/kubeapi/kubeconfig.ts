@@ -3,9 +3,8 @@ import type { Agent, RequestOptions } from "node:https";
 import path from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { load } from "js-yaml";
-import { messageOf, UserError } from "../lib/errors.js";
 import { isJsonObject } from "../lib/json.js";
-import { type Access, type Credentials, reread } from "./credentials.js";
+import type { Access } from "./credentials.js";
 
 const loopback = new Set(["127.0.0.1", "[::1]", "localhost"]);
 
@@ -80,54 +79,20 @@ async function accessBy({ config, server, tokenFile }: Loaded): Promise<Access> 
   return { headers, tls: server.protocol === "http:" ? {} : tls, ...(agent === undefined ? {} : { agent }) };
 }
 
+export interface Kubeconfig {
+  readonly server: URL;
+  readonly namespace: string | undefined;
+  /** Reads certificates and token files, and runs an exec plugin unless its last token is still valid. */
+  access(): Promise<Access>;
+}
+
 /**
- * The credentials of the current context of kubeconfig files. Client certificates, tokens, exec plugins and OIDC are
- * client-node's. @param source how the files were chosen, for messages @throws UserError
+ * Loads the current context of kubeconfig files. Client certificates, tokens, exec plugins and OIDC are client-node's,
+ * which is large: this module is a bundle of its own in the executable, and shares no class with the rest.
+ * @throws Error, like `access`
  */
-export async function kubeconfigCredentials(
-  files: readonly string[],
-  source: string,
-  now?: () => number,
-): Promise<Credentials> {
-  const file = files.join(path.delimiter);
-  const failed = (reason: unknown) =>
-    UserError.of("kubernetes.kubeconfig", { file, source, reason: messageOf(reason) });
-  function loaded(): Loaded {
-    try {
-      return loadFiles(files);
-    } catch (error) {
-      throw failed(error);
-    }
-  }
-  let current = loaded();
-  let refused = false;
-  const read = async (): Promise<Access> => {
-    // The file may have a new token by now, and an exec plugin's cached one was refused.
-    if (refused) current = loaded();
-    refused = false;
-    try {
-      return await accessBy(current);
-    } catch (error) {
-      throw failed(error);
-    }
-  };
-  const recent = reread(read, now);
-  const { server, namespace } = current;
-  return {
-    server,
-    namespace,
-    source: `the kubeconfig ${file}`,
-    async access() {
-      try {
-        return await recent.get();
-      } catch (error) {
-        recent.renew();
-        throw error;
-      }
-    },
-    renew() {
-      recent.renew();
-      refused = true;
-    },
-  };
+export function loadKubeconfig(files: readonly string[]): Kubeconfig {
+  const loaded = loadFiles(files);
+  const { server, namespace } = loaded;
+  return { server, namespace, access: () => accessBy(loaded) };
 }

@@ -57,11 +57,16 @@ export function createTransport(credentials: Credentials): Transport {
   const closed = new AbortController();
   let agents: Agents | undefined;
 
+  /** After a connection failed, those that were opened with it are probably dead as well. */
+  function dropIdle(): void {
+    for (const idle of Object.values(agents?.requests.freeSockets ?? {}).flat()) idle?.destroy();
+  }
+
   /** New connections after a change of certificates: open ones keep the identity they began with. */
   function agentsFor({ tls }: Access): Agents {
     const key = shortHash(JSON.stringify(Object.entries(tls).map(([name, value]) => [name, String(value)])));
     if (agents?.key === key) return agents;
-    for (const idle of Object.values(agents?.requests.freeSockets ?? {}).flat()) idle?.destroy();
+    dropIdle();
     const connection = { keepAlive: true, keepAliveMsecs: kubeLimits.requestMs, timeout: 0 };
     agents = {
       key,
@@ -136,6 +141,7 @@ export function createTransport(credentials: Credentials): Transport {
   /** Any error as a KubeError, unless the caller gave up. */
   function failureOf(error: unknown, doing: string, signal: AbortSignal | undefined, timeout?: AbortSignal): unknown {
     if (signal?.aborted) return signal.reason;
+    if (!(error instanceof KubeError)) dropIdle();
     if (timeout?.aborted) return timedOut(doing, kubeLimits.requestMs);
     if (error instanceof KubeError) return error;
     return new KubeError(0, `${doing}: ${messageOf(error)}`, { cause: error });
@@ -177,6 +183,7 @@ export function createTransport(credentials: Credentials): Transport {
           const response = await begin(request, access, "watches", AbortSignal.any(signals));
           if (!isSuccess(response)) throw await refused(response, doing);
           response.setTimeout(silenceMs, () => {
+            dropIdle();
             response.destroy(new KubeError(0, `${doing}: silent for ${silenceMs / 1_000} s`));
           });
           return response;

@@ -4,6 +4,8 @@ import { KubeError } from "../kubeapi/error.js";
 import { messageOf } from "../lib/errors.js";
 import { isJsonObject, parseJsonObject } from "../lib/json.js";
 import { realTimers, type Timers } from "../lib/timers.js";
+import type { Limit } from "../net/grpc-limits.js";
+import type { Incidents } from "../net/incidents.js";
 import { createPace } from "../net/pace.js";
 import { dataplaneType } from "../resources/dataplane.js";
 import { placeOf } from "../store/kubernetes/naming.js";
@@ -13,12 +15,21 @@ import { objectIn, textIn } from "./fields.js";
 /** The audience of the tokens that sidecars present: other tokens of their pods are not for the control plane. */
 export const tokenAudience = "kuma";
 
-/** Limits on what proxies that connect may ask of the API server. */
+/** What proxies that connect may ask of the API server, by the name in the metric `refusals`. */
 export const reviewLimits = {
+  token_reviews: {
+    value: 150,
+    unit: "",
+    // Those that would wait longer than a call may last without a valid request.
+    sentence:
+      "On Kubernetes, proxies that wait for the API server to review their tokens, 20 a second; one more ends as " +
+      "UNAUTHENTICATED, and tries again.",
+  },
+} as const satisfies Readonly<Record<string, Limit>>;
+
+const bounds = {
   /** TokenReviews in a second. */
   perSecond: 20,
-  /** Proxies that wait for theirs: a proxy that would wait longer than its stream may be silent is refused at once. */
-  waiting: 150,
   /** For how long an accepted token is not reviewed again for the same proxy, in milliseconds. */
   acceptedMs: 10_000,
   /** Accepted tokens that are remembered. */
@@ -41,6 +52,8 @@ export type TokenReviewer = (token: string | undefined, proxy: ProxyName) => Pro
 
 interface Options {
   readonly client: Pick<KubeClient, "get" | "request">;
+  /** Counts proxies that are refused because too many others wait. */
+  readonly incidents: Pick<Incidents, "refused">;
   readonly timers?: Timers;
 }
 
@@ -89,8 +102,8 @@ function extraOf({ extra }: User, name: string): string | undefined {
  * Authenticates proxies by the tokens of their ServiceAccounts: the API server says whose token it is, and it has to be
  * that of the proxy's own pod. Whatever goes wrong refuses. Tokens are neither logged nor kept.
  */
-export function createTokenReviewer({ client, timers = realTimers }: Options): TokenReviewer {
-  const pace = createPace({ perSecond: reviewLimits.perSecond, waiting: reviewLimits.waiting, timers });
+export function createTokenReviewer({ client, incidents, timers = realTimers }: Options): TokenReviewer {
+  const pace = createPace({ perSecond: bounds.perSecond, waiting: reviewLimits.token_reviews.value, timers });
   /** Until when each token counts as accepted, by the hash of token and proxy. */
   const accepted = new Map<string, { readonly until: Date | undefined; readonly at: number }>();
   const running = new Map<string, Promise<Reviewed>>();
@@ -98,7 +111,7 @@ export function createTokenReviewer({ client, timers = realTimers }: Options): T
   function remembered(key: string): Reviewed | undefined {
     const known = accepted.get(key);
     if (known === undefined) return undefined;
-    if (timers.now() - known.at < reviewLimits.acceptedMs) return { kind: "accepted", until: known.until };
+    if (timers.now() - known.at < bounds.acceptedMs) return { kind: "accepted", until: known.until };
     accepted.delete(key);
     return undefined;
   }
@@ -106,7 +119,7 @@ export function createTokenReviewer({ client, timers = realTimers }: Options): T
   function remember(key: string, until: Date | undefined): void {
     accepted.delete(key);
     accepted.set(key, { until, at: timers.now() });
-    if (accepted.size <= reviewLimits.remembered) return;
+    if (accepted.size <= bounds.remembered) return;
     for (const oldest of accepted.keys()) {
       accepted.delete(oldest);
       return;
@@ -171,7 +184,10 @@ export function createTokenReviewer({ client, timers = realTimers }: Options): T
 
   async function turn(key: string, token: string, proxy: ProxyName): Promise<Reviewed> {
     const begun = pace(() => review(token, proxy));
-    if (begun === undefined) return refused("too many proxies are being authenticated; the proxy will try again");
+    if (begun === undefined) {
+      incidents.refused("token_reviews");
+      return refused("too many proxies are being authenticated; the proxy will try again");
+    }
     const result = await begun;
     if (result.kind === "accepted") remember(key, result.until);
     return result;
@@ -181,7 +197,7 @@ export function createTokenReviewer({ client, timers = realTimers }: Options): T
     const token = (written ?? "").replace(/^Bearer +/i, "").trim();
     if (token === "") return refused("k8s token is missing");
     // Not worth a request.
-    if (token.length > reviewLimits.tokenCharacters || !tokenPattern.test(token)) return refused(invalidUser);
+    if (token.length > bounds.tokenCharacters || !tokenPattern.test(token)) return refused(invalidUser);
     const key = createHash("sha256")
       .update(JSON.stringify([token, proxy.mesh, proxy.name]))
       .digest("base64");

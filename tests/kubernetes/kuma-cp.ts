@@ -2,12 +2,18 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { crds } from "../../src/kubernetes/crds.js";
+import { controlPlaneManifests } from "../../src/kubernetes/manifests/control-plane.js";
+import type { Manifest } from "../../src/kubernetes/manifests/manifest.js";
+import { completeOptions, optionTable } from "../../src/kubernetes/manifests/options.js";
+import { controlPlaneAccount as controlPlaneAccountName } from "../../src/kubernetes/manifests/rbac.js";
 import { registry } from "../../src/resources/registry.js";
 import { type IssuedCertificate, issueCertificate } from "../support/certificates.js";
 import { eventually } from "../support/eventually.js";
 import { anyPorts, type ControlPlane, startControlPlane, startProgram } from "../support/executable.js";
 import { freePort } from "../support/ports.js";
 import type { Cluster } from "./cluster.js";
+
+const systemNamespace = "kuma-system";
 
 /** Applies the CRDs of the registry and waits until they are served. */
 export async function installCrds(cluster: Cluster): Promise<void> {
@@ -36,49 +42,38 @@ export function webhookCertificate(): WebhookCertificate {
     return issued;
   }
   renew();
+  // Proxies are given this one, and verify it by itself.
+  const sds = issueCertificate({ name: "sds", hosts: ["127.0.0.1", "localhost"] });
+  fs.writeFileSync(path.join(directory, "sds.crt"), sds.cert);
+  fs.writeFileSync(path.join(directory, "sds.key"), sds.key);
   return { authority, directory, renew };
 }
 
-/** The configurations of the webhooks of a kuma-cp on this machine, which the API server calls by URL. */
+/** What `kumactl install control-plane` prints, of these kinds. */
+function printed(kinds: readonly string[], authority = ""): readonly Manifest[] {
+  const options = { ...completeOptions(optionTable("test"), {}), namespace: systemNamespace };
+  const pair = { cert: authority, key: "" };
+  const pairs = { admissionServer: pair, injector: pair, sds: pair };
+  return controlPlaneManifests({ registry, options, pairs }).filter(({ kind }) => kinds.includes(kind));
+}
+
+interface PrintedWebhook {
+  readonly name: string;
+  readonly clientConfig: { readonly service: { readonly path: string }; readonly caBundle: string };
+}
+
+/** The printed configurations of the webhooks, for a kuma-cp on this machine that the API server calls by URL. */
 export function webhookConfigurations(port: number, { authority }: WebhookCertificate): readonly object[] {
-  const rule = (resources: readonly string[]) => ({
-    apiGroups: ["kuma.io"],
-    apiVersions: ["v1alpha1"],
-    operations: ["CREATE", "UPDATE"],
-    resources,
-    scope: "*",
+  const configurations = printed(["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"], authority.cert);
+  return configurations.flatMap((configuration) => {
+    const webhooks = (configuration.webhooks as readonly PrintedWebhook[])
+      .filter(({ name }) => name !== "kuma-injector.kuma.io")
+      .map(({ clientConfig: { service, caBundle }, ...webhook }) => ({
+        ...webhook,
+        clientConfig: { url: `https://127.0.0.1:${port}${service.path}`, caBundle },
+      }));
+    return webhooks.length === 0 ? [] : [{ ...configuration, webhooks }];
   });
-  const webhook = (name: string, place: string, resources: readonly string[]) => ({
-    name,
-    clientConfig: {
-      url: `https://127.0.0.1:${port}${place}`,
-      caBundle: Buffer.from(authority.cert).toString("base64"),
-    },
-    rules: [rule(resources)],
-    failurePolicy: "Fail",
-    matchPolicy: "Equivalent",
-    sideEffects: "None",
-    admissionReviewVersions: ["v1"],
-    timeoutSeconds: 10,
-  });
-  const plurals = registry.types.flatMap(({ kubernetes, access }) =>
-    kubernetes === undefined || access === "internal" ? [] : [kubernetes.plural],
-  );
-  const group = "admissionregistration.k8s.io/v1";
-  return [
-    {
-      apiVersion: group,
-      kind: "MutatingWebhookConfiguration",
-      metadata: { name: "kuma-admission-mutating-webhook-configuration" },
-      webhooks: [webhook("mesh.defaulter.kuma-admission.kuma.io", "/default-kuma-io-v1alpha1-mesh", ["meshes"])],
-    },
-    {
-      apiVersion: group,
-      kind: "ValidatingWebhookConfiguration",
-      metadata: { name: "kuma-validating-webhook-configuration" },
-      webhooks: [webhook("validator.kuma-admission.kuma.io", "/validate-kuma-io-v1alpha1", plurals)],
-    },
-  ];
 }
 
 export interface KumaCpOptions {
@@ -95,8 +90,8 @@ function environmentOf(cluster: Cluster, { certificate, kubeconfig, admissionPor
     KUMA_STORE_TYPE: "kubernetes",
     KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR: certificate.directory,
     KUMA_KUBERNETES_ADMISSION_SERVER_PORT: String(admissionPort),
-    KUMA_SDS_SERVER_TLS_CERT_FILE: path.join(certificate.directory, "tls.crt"),
-    KUMA_SDS_SERVER_TLS_KEY_FILE: path.join(certificate.directory, "tls.key"),
+    KUMA_SDS_SERVER_TLS_CERT_FILE: path.join(certificate.directory, "sds.crt"),
+    KUMA_SDS_SERVER_TLS_KEY_FILE: path.join(certificate.directory, "sds.key"),
     ...env,
   };
 }
@@ -109,26 +104,14 @@ export const startKumaCp = (cluster: Cluster, options: KumaCpOptions): Promise<C
 export const launchKumaCp = (cluster: Cluster, options: KumaCpOptions) =>
   startProgram("kuma-cp", ["run"], { ...anyPorts, ...environmentOf(cluster, options) });
 
-const account = "kuma-control-plane";
-
 /**
- * Makes the system namespace with the ServiceAccount of the control plane, which may do everything.
+ * Makes the system namespace with the ServiceAccount of the control plane, which has the printed permissions.
  * @returns the path of its kubeconfig
  */
 export async function controlPlaneAccount(cluster: Cluster): Promise<string> {
-  const namespace = "kuma-system";
-  await cluster.apply([
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: account, namespace } },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRoleBinding",
-      metadata: { name: account },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
-      subjects: [{ kind: "ServiceAccount", name: account, namespace }],
-    },
-  ]);
-  return cluster.writeKubeconfig(await cluster.accountToken(namespace, account));
+  const roles = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+  await cluster.apply(printed(["Namespace", "ServiceAccount", ...roles]));
+  return cluster.writeKubeconfig(await cluster.accountToken(systemNamespace, controlPlaneAccountName));
 }
 
 /** A cluster with the CRDs, the system namespace, the webhooks and one kuma-cp. */

@@ -15,6 +15,8 @@ type Secret = ApiObject & { readonly type: string; readonly data: Readonly<Recor
 let api: ApiServer;
 let objects: ReturnType<typeof objectsOf>;
 let running: Running | undefined;
+/** Of the control plane's ServiceAccount; until its namespace exists, it runs as the administrator. */
+let kubeconfig = "";
 const certificate = webhookCertificate();
 
 test.before(async () => {
@@ -31,9 +33,10 @@ const mesh = (name: string) => `${kumaPath("meshes")}/${name}`;
 const authority = (name: string) => `${corePath("secrets", "kuma-system")}/builtinca.${name}`;
 const found = <T = ApiObject>(place: string) => eventually(place, () => objects.find<T>(place));
 const healthOf = ({ output }: Pick<ControlPlane, "output">) => /health +(\S+)\/ready/.exec(output())?.[1];
+/** From then on with the printed permissions. */
 const restart = async () => {
   await running?.stop();
-  running = launchKumaCp(api, { certificate });
+  running = launchKumaCp(api, { certificate, kubeconfig });
 };
 
 test("a control plane that starts before the system namespace waits for it, and makes the Mesh default then", async () => {
@@ -42,7 +45,7 @@ test("a control plane that starts before the system namespace waits for it, and 
   await eventually("it runs", () => running?.output().includes("The control plane is ready"));
   assert.is(await objects.find(mesh("default")), undefined);
   assert.is(running.child.exitCode, null);
-  await controlPlaneAccount(api);
+  kubeconfig = await controlPlaneAccount(api);
   const made = await found<ApiObject<{ mtls: { ca: { builtin: unknown } } }>>(mesh("default"));
   assert.equal(made.spec?.mtls.ca.builtin, {});
 });
@@ -77,6 +80,7 @@ test("a deleted Mesh default is made again", async () => {
     const secret = await objects.find(authority("default"));
     return secret?.metadata.ownerReferences?.[0]?.uid === again.metadata.uid;
   });
+  await restart();
 });
 
 test("a certificate authority that was deleted is made again, and the log says that the root is another one", async () => {

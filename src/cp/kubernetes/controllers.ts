@@ -23,7 +23,7 @@ interface Parts {
 
 /** Starts what makes Dataplanes of pods and keeps the meshes; it works while this control plane leads. */
 export function startControllers(context: StartContext, { access, registry, leadership, authorities }: Parts): void {
-  const { settings, lifecycle } = context;
+  const { settings, lifecycle, metrics } = context;
   const logger = context.logger.child("controllers");
   const { client, systemNamespace, skipped } = access;
   const ofMesh = registry.types.filter(({ scope, kubernetes }) => scope === "mesh" && kubernetes !== undefined);
@@ -50,6 +50,8 @@ export function startControllers(context: StartContext, { access, registry, lead
         events,
         // What the control plane records about Dataplanes.
         beside: plurals(ofMesh.filter(({ access }) => access !== "full")),
+        wrote: metrics.podDataplaneWritten,
+        couldNot: metrics.podDataplaneFailed,
         logger: logger.child("pod"),
         signal,
       }),

@@ -25,6 +25,10 @@ export interface Metrics {
   incidents(server: string, limits: readonly string[]): Incidents;
   /** Counts a failure of the store's change feed. */
   feedFailed(): void;
+  /** Counts a write of the Dataplane of a pod. */
+  podDataplaneWritten(operation: "create" | "update" | "delete"): void;
+  /** Counts a failed attempt to write one. */
+  podDataplaneFailed(): void;
   /** Counts a request that an HTTP server rejected. */
   requestRefused(reason: Refusal): void;
   /** Counts a kuma-dp's report of its Envoy's listeners. */
@@ -169,6 +173,18 @@ export function startMetrics(): Metrics {
     registers,
   });
 
+  const podDataplaneWrites = new Counter({
+    name: "kubernetes_dataplane_writes",
+    help: "Writes of Dataplanes of pods to the API server",
+    labelNames: ["operation"] as const,
+    registers,
+  });
+  const podDataplaneFailures = new Counter({
+    name: "kubernetes_dataplane_failures",
+    help: "Attempts to write the Dataplane of a pod that failed and are retried",
+    registers,
+  });
+
   const requestRefusals = new Counter({
     name: "http_requests_refused",
     help: "HTTP requests refused for their host, the address they came from, the proxy in between, or an old client",
@@ -269,6 +285,8 @@ export function startMetrics(): Metrics {
       }
     },
     storeOperation: (operation, type, took) => store.labels({ operation, resource_type: type }).observe(took),
+    podDataplaneWritten: (operation) => podDataplaneWrites.labels({ operation }).inc(),
+    podDataplaneFailed: () => podDataplaneFailures.inc(),
     storeConflict: (type) => conflicts.labels({ resource_type: type }).inc(),
     incidents(server, limits) {
       for (const limit of limits) refusals.labels({ server, limit }).inc(0);

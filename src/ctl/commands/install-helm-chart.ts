@@ -37,13 +37,22 @@ export const installHelmChart = (registry: Registry) =>
     },
   });
 
+/** Not `recursive`: that never returns for a path in which the system creates no directories, such as /proc. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+}
+
 async function writeFiles(directory: string, files: ReadonlyMap<string, string>): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     if ((await readdir(directory)).length > 0) throw new Error("the directory is not empty");
     for (const [name, content] of files) {
       const file = path.join(directory, name);
-      await mkdir(path.dirname(file), { recursive: true });
+      await makeDirectory(path.dirname(file));
       await writeFile(file, content, { flag: "wx" });
     }
   } catch (error) {

@@ -48,8 +48,8 @@ export function startMeshController(options: Options): Controller {
   const meshes = new Map<string, KubeObject>();
   /** Those that this process saw vanish. */
   const gone = new Set<string>();
-  /** Those whose authority this process has seen or made. */
-  const ready = new Set<string>();
+  /** Those that are new, until their authority is made: it may take several attempts. */
+  const fresh = new Set<string>();
   let active = false;
   let recorded: ReadonlySet<string> | undefined;
 
@@ -88,19 +88,21 @@ export function startMeshController(options: Options): Controller {
   async function ensure(mesh: KubeObject): Promise<void> {
     const { name, deletionTimestamp } = mesh.metadata;
     if (deletionTimestamp !== undefined) return;
-    if (recorded?.has(name) !== true) {
+    recorded ??= await known.read();
+    if (!recorded.has(name)) {
+      fresh.add(name);
       await known.record(name, true);
-      recorded = new Set([...(recorded ?? []), name]);
+      recorded = new Set([...recorded, name]);
     }
     if (!hasBuiltinAuthority(mesh)) return;
     const made = await ensureAuthority(name);
     await own(mesh);
-    if (made && ready.has(name)) {
+    if (made && !fresh.has(name)) {
       logger.error("the Secret of a mesh's certificate authority was deleted: the mesh has a new root certificate", {
         mesh: name,
       });
     }
-    ready.add(name);
+    fresh.delete(name);
   }
 
   async function forget(name: string): Promise<void> {
@@ -109,7 +111,6 @@ export function startMeshController(options: Options): Controller {
     if (deleted === undefined) return;
     logger.info("deleted what belonged to a mesh that is gone", { mesh: name, objects: deleted });
     gone.delete(name);
-    ready.delete(name);
     await known.record(name, false);
     recorded = new Set([...(recorded ?? [])].filter((mesh) => mesh !== name));
   }

@@ -22,6 +22,8 @@ interface Options extends Pick<PodReconcilerOptions, "wrote"> {
   readonly events: EventRecorder;
   /** Plurals of what is recorded about a Dataplane under its own name, and goes with it. */
   readonly beside: readonly string[];
+  /** Counts failed attempts to write a Dataplane. */
+  readonly couldNot: () => void;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -45,7 +47,7 @@ const toldEveryMs = 10_000;
  * is written before pods, Services and Dataplanes were listed, nor while one of the watches is lost.
  */
 export function startPodController(options: Options): Controller {
-  const { client, events, beside, logger, signal, wrote } = options;
+  const { client, events, beside, couldNot, logger, signal, wrote } = options;
   const published = new Map<string, string>();
   const index = createPodIndex({
     due: (name) => queue.add(name),
@@ -71,6 +73,7 @@ export function startPodController(options: Options): Controller {
     },
     failed(name, error, failures) {
       index.setFailing(name, true);
+      couldNot();
       if (failures !== toldAfter) return;
       const { namespace, name: own } = partsOf(name);
       const reason = messageOf(error);

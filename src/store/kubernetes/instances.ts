@@ -27,6 +27,7 @@ export function createInstances(
   const observers: InstanceObserver[] = [];
   const name = instancePrefix + own;
   const spec = { holderIdentity: own, leaseDurationSeconds: Math.ceil(deadMs / 1_000) };
+  let held: SeenLease | undefined;
   let known = false;
   let settled = false;
   let beatingSince: number | undefined;
@@ -34,16 +35,27 @@ export function createInstances(
 
   const isDead = ({ changedAt }: SeenLease) => now() - changedAt >= deadMs;
 
+  /** Without reading the Lease first, as long as nobody else changes it. */
+  async function renewHeld(): Promise<boolean> {
+    if (held === undefined) return false;
+    try {
+      held = await leases.renew(held, spec);
+      return true;
+    } catch (error) {
+      held = undefined;
+      if (hasStatus(error, 409) || hasStatus(error, 404)) return false;
+      throw error;
+    }
+  }
+
   async function renewNow(): Promise<void> {
-    const lease = await leases.get(name);
-    if (lease === undefined) {
-      await leases.create(name, spec, true);
-      if (known) for (const observer of observers) observer.returned();
-    } else {
-      // A conflict is another renewal of ours, or an edit by hand; either way the Lease has just changed.
-      await leases.renew(lease, spec).catch((error: unknown) => {
-        if (!hasStatus(error, 409)) throw error;
-      });
+    if (!(await renewHeld())) {
+      const lease = await leases.get(name);
+      if (lease !== undefined) held = await leases.renew(lease, spec);
+      else {
+        held = await leases.create(name, spec, true);
+        if (known) for (const observer of observers) observer.returned();
+      }
     }
     known = true;
     beatingSince ??= now();

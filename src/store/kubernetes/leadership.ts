@@ -37,6 +37,8 @@ export function createLeadership(
 ): LeaseLeadership {
   const stopping = new AbortController();
   const { durationMs, deadlineMs, retryMs } = timing;
+  /** As this instance last wrote it. */
+  let held: SeenLease | undefined;
   let renewedAt: number | undefined;
   let failure: KubeError | undefined;
   let running: Promise<void> = Promise.resolve();
@@ -54,19 +56,20 @@ export function createLeadership(
     // Before the request: it may be answered late.
     const at = now();
     try {
-      const lease = await leases.get(leaderLease);
+      // Without reading the Lease first, as long as nobody else changes it.
+      const lease = held ?? (await leases.get(leaderLease));
+      failure = undefined;
       if (lease !== undefined && !isFree(lease)) {
         renewedAt = undefined;
-        failure = undefined;
         return;
       }
-      if (lease === undefined) await leases.create(leaderLease, spec(undefined), false);
-      else await leases.renew(lease, spec(lease));
+      if (lease === undefined) held = await leases.create(leaderLease, spec(undefined), false);
+      else held = await leases.renew(lease, spec(lease));
       renewedAt = at;
-      failure = undefined;
     } catch (error) {
+      held = undefined;
       if (!(error instanceof KubeError)) throw error;
-      // 409: another instance was faster.
+      // Another instance was faster, or somebody deleted it: the next attempt reads what is there.
       if (error.status === 409) return;
       if (failure === undefined) logger.info("the Lease of the leader can't be renewed", { reason: error.message });
       failure = error;

@@ -28,9 +28,9 @@ export interface Leases {
   get(name: string): Promise<SeenLease | undefined>;
   /** Those of instances. */
   list(): Promise<readonly SeenLease[]>;
-  create(name: string, spec: LeaseSpec, ofInstance: boolean): Promise<void>;
-  /** Renews, or takes over; 409 if it changed meanwhile. */
-  renew(lease: SeenLease, spec: LeaseSpec): Promise<void>;
+  create(name: string, spec: LeaseSpec, ofInstance: boolean): Promise<SeenLease>;
+  /** Renews, or takes over; 409 if it changed meanwhile, 404 if it is gone. */
+  renew(lease: SeenLease, spec: LeaseSpec): Promise<SeenLease>;
   delete(name: string): Promise<void>;
 }
 
@@ -84,12 +84,12 @@ export function createLeases(
         metadata: { name, namespace, ...labels },
         spec: { ...spec, acquireTime: time, renewTime: time },
       });
-      see(object);
+      return see(object);
     },
     async renew({ object, holder }, spec) {
       const before = isJsonObject(object.spec) ? object.spec : {};
       const acquired = holder === spec.holderIdentity ? {} : { acquireTime: microTime() };
-      see(
+      return see(
         await client.replace(collection, {
           ...object,
           spec: { ...before, ...spec, ...acquired, renewTime: microTime() },

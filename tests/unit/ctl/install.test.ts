@@ -295,7 +295,7 @@ test("uninstall names what install printed, in the opposite order, and keeps the
 });
 
 test("the chart is written to a directory, never over what is there", async () => {
-  const directory = path.join(home.path, "chart", "kuma");
+  const directory = path.join(home.path, "kuma");
   const { code, out } = await home.run(["install", "helm-chart", "--directory", directory]);
   assert.equal({ code, out }, { code: 0, out: `Chart saved in: ${directory}\n` });
   assert.ok(fs.existsSync(path.join(directory, "Chart.yaml")));
