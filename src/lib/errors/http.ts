@@ -10,6 +10,7 @@ export const httpErrors = {
     503,
     "Could not process a resource",
   )`Too many clients have not completed their request bodies`,
+  "http.reviews": reply(503, "Could not review a request")`Too many large requests are being reviewed`,
   "http.path": reply(404, "Not found")`There is nothing at "${"path"}"${"hint"}`,
   "http.method": reply(405, "Method not allowed")`${"method"} is not supported here; supported: ${"methods"}`,
   "http.kubernetes": reply(405, "Method not allowed")`On Kubernetes the state of Kuma is changed with kubectl and CRDs;
