@@ -22,8 +22,8 @@ export const reviewLimits = {
     unit: "",
     // Those that would wait longer than a call may last without a valid request.
     sentence:
-      "On Kubernetes, proxies that wait for the API server to review their tokens, 20 a second; one more ends as " +
-      "UNAUTHENTICATED, and tries again.",
+      "Proxies on Kubernetes whose tokens wait for a TokenReview, of which there are 20 a second; further calls end with " +
+      "UNAUTHENTICATED, and are retried.",
   },
 } as const satisfies Readonly<Record<string, Limit>>;
 
