@@ -102,7 +102,7 @@ export async function startControlPlane(
     const bootstrap = await startBootstrap(context, { store, instances, insights, xds, tokens });
     const { catalogue } = bootstrap;
     const inspected = { store, instances, feed, authorities, rotations, secrets, xds, own, envoy, catalogue };
-    const api = await startApi(context, { kinds, ...inspected });
+    const api = await startApi(context, { kinds, ...inspected, access });
     const admission = await startKubernetes(context, { ...inspected, access, registry: kinds.registry, leadership });
 
     const warning = exposureWarning(settings);

@@ -1,5 +1,6 @@
 import { messageOf } from "../lib/errors.js";
 import { type Store, StoreError } from "../store/store.js";
+import type { KubernetesStatus } from "./kubernetes/status.js";
 import type { LimitRefusal, RecentRefusals } from "./recent-refusals.js";
 
 /** The status of a control plane, as in `/status`; times are in RFC 3339. */
@@ -19,6 +20,8 @@ export interface Status {
   };
   /** Recent rejections because of limits. */
   readonly refusals: readonly (Omit<LimitRefusal, "last"> & { readonly last: string })[];
+  /** Of a control plane on Kubernetes. */
+  readonly kubernetes?: KubernetesStatus;
 }
 
 export interface StatusOptions {
@@ -26,6 +29,8 @@ export interface StatusOptions {
   readonly storeType: string;
   readonly sdsCertificate: { readonly notBefore: Date; readonly notAfter: Date; readonly setting: string | undefined };
   readonly refusals: Pick<RecentRefusals, "list">;
+  /** Of a control plane on Kubernetes; never rejects. */
+  readonly kubernetes?: (() => Promise<KubernetesStatus>) | undefined;
   /** A monotonic clock, in milliseconds. */
   readonly clock?: () => number;
 }
@@ -49,7 +54,7 @@ async function writeProblem(store: Pick<Store, "tryWrite">): Promise<string | un
 
 /** Returns the status of the control plane. The store is checked by a real write that is rolled back. */
 export function createStatus(options: StatusOptions): () => Promise<Status> {
-  const { store, storeType, sdsCertificate, refusals, clock = () => performance.now() } = options;
+  const { store, storeType, sdsCertificate, refusals, kubernetes, clock = () => performance.now() } = options;
   let attempt: { readonly problem: Promise<string | undefined>; readonly ended: { at: number } } | undefined;
 
   /** The result of the running check, of a recent one, or of a new one. */
@@ -74,14 +79,16 @@ export function createStatus(options: StatusOptions): () => Promise<Status> {
 
   return async () => {
     const { notBefore, notAfter, setting } = sdsCertificate;
+    const [ofStore, ofKubernetes] = await Promise.all([storeStatus(), kubernetes?.()]);
     return {
-      store: await storeStatus(),
+      store: ofStore,
       sdsCertificate: {
         notBefore: notBefore.toISOString(),
         notAfter: notAfter.toISOString(),
         ...(setting === undefined ? {} : { setting }),
       },
       refusals: refusals.list(refusalsWithinMs).map((one) => ({ ...one, last: one.last.toISOString() })),
+      ...(ofKubernetes === undefined ? {} : { kubernetes: ofKubernetes }),
     };
   };
 }

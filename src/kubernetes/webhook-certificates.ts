@@ -60,7 +60,8 @@ const isDue = ({ validFromDate, validToDate }: X509Certificate, now: Date): bool
 const dnsNames = ({ subjectAltName = "" }: X509Certificate): string[] =>
   [...subjectAltName.matchAll(/DNS:([A-Za-z0-9*._-]+)/g)].map(([, name = ""]) => name);
 
-const pemBlocks = (text: string): string[] =>
+/** The certificates in a PEM text, one by one. */
+export const pemBlocks = (text: string): string[] =>
   text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
 
 const decoded = (value: unknown) => Buffer.from(textIn(value), "base64").toString("utf8");

@@ -5,11 +5,13 @@ import { errorReply } from "../../net/exchange.js";
 import { type HttpServer, startHttpServer } from "../../net/http-server.js";
 import type { Registry } from "../../resources/registry.js";
 import type { Instances } from "../../store/instances.js";
+import type { KubernetesAccess } from "../../store/kind.js";
 import type { Store } from "../../store/store.js";
 import type { XdsServer } from "../../xds/server.js";
 import type { BundledEnvoy } from "../checks/bundled-envoy.js";
 import { specChecks } from "../checks/spec-checks.js";
 import { createDiagnosis } from "../explain/diagnosis.js";
+import { createKubernetesStatus } from "../kubernetes/status.js";
 import { localChanges } from "../local-changes.js";
 import type { KnownOwnServers } from "../own-servers.js";
 import type { Rotations } from "../rotations.js";
@@ -32,6 +34,8 @@ interface Parts {
   readonly own: KnownOwnServers;
   readonly envoy: BundledEnvoy;
   readonly catalogue: unknown;
+  /** Undefined where the control plane does not run on Kubernetes. */
+  readonly access: KubernetesAccess | undefined;
 }
 
 const readOnlyOnKubernetes = () => errorReply("http.kubernetes", {}, { headers: { Allow: "GET, HEAD" } });
@@ -42,7 +46,7 @@ const readOnlyOnKubernetes = () => errorReply("http.kubernetes", {}, { headers: 
  */
 export async function startApi(
   { settings, logger: root, lifecycle, metrics, defence }: StartContext,
-  { kinds, store, instances, feed, authorities, rotations, secrets, xds, own, envoy, catalogue }: Parts,
+  { kinds, store, instances, feed, authorities, rotations, secrets, xds, own, envoy, catalogue, access }: Parts,
 ): Promise<HttpServer> {
   const logger = root.child("api-server");
   const { storeType } = settings;
@@ -61,7 +65,13 @@ export async function startApi(
     config: settingsDocument(settings, tableWith(kinds.stores)),
     authorities,
     rotations,
-    status: createStatus({ store, storeType, sdsCertificate, refusals: defence.refusals }),
+    status: createStatus({
+      store,
+      storeType,
+      sdsCertificate,
+      refusals: defence.refusals,
+      kubernetes: access && createKubernetesStatus({ access, registry: kinds.registry, instance: instances.own }),
+    }),
     unregistered: () => xds.unregistered(),
     diagnosis: createDiagnosis({
       view: feed.view,

@@ -8,7 +8,8 @@ export const injectorAccount = "kuma-injector";
 /** Name of the roles; a colon keeps it apart from names that people choose. */
 const role = "kuma:control-plane";
 
-interface Rule {
+/** A rule of a role, as RBAC has it. */
+export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly resourceNames?: readonly string[];
@@ -31,7 +32,7 @@ const read = ["get", "list", "watch"];
 const write = ["create", "update", "patch", "delete"];
 
 /** What the control plane may do everywhere. */
-function clusterRules({ types, policies }: Registry): Rule[] {
+export function clusterRules({ types, policies }: Registry): Rule[] {
   const plurals = (of: Registry["types"]) => of.flatMap(({ kubernetes }) => kubernetes?.plural ?? []);
   const policyTypes: Registry["types"] = policies;
   const own = types.filter((type) => !policyTypes.includes(type));
@@ -49,7 +50,7 @@ function clusterRules({ types, policies }: Registry): Rule[] {
 }
 
 /** What it may do in its own namespace: authorities are Secrets there, and so are the certificates of its servers. */
-const namespaceRules: readonly Rule[] = [
+export const namespaceRules: readonly Rule[] = [
   { apiGroups: [""], resources: ["secrets"], verbs: [...read, ...write] },
   // One for the leader, and one for each instance.
   {
