@@ -12,8 +12,11 @@ export interface Finding {
   readonly fix?: string;
 }
 
-/** Runs the build's `kumactl check` against one control plane after the other. `close` removes its files. */
-export function openCheck() {
+/**
+ * Runs the build's `kumactl check` against one control plane after the other. `close` removes its files.
+ * @param env of kumactl, besides this process's
+ */
+export function openCheck(env: Readonly<Record<string, string>> = {}) {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "kumactl-check-"));
 
   async function findings(address: string, args: readonly string[] = []): Promise<readonly Finding[]> {
@@ -22,15 +25,15 @@ export function openCheck() {
     const contexts = [{ name: "c", controlPlane: "c" }];
     fs.writeFileSync(config, JSON.stringify({ contexts, controlPlanes, currentContext: "c" }));
     // Asynchronous, because servers in this process may have to answer.
-    const running = startProgram("kumactl", ["--config-file", config, "check", "-o", "json", ...args]);
+    const running = startProgram("kumactl", ["--config-file", config, "check", "-o", "json", ...args], env);
     await running.ended;
     const document: { categories: { checks: Finding[] }[] } = JSON.parse(running.output());
     return document.categories.flatMap(({ checks }) => checks);
   }
 
   /** The result of one check; undefined when it does not apply. */
-  const find = async (address: string, id: string): Promise<Finding | undefined> =>
-    (await findings(address)).find((one) => one.id === id);
+  const find = async (address: string, id: string, args: readonly string[] = []): Promise<Finding | undefined> =>
+    (await findings(address, args)).find((one) => one.id === id);
 
   return {
     findings,

@@ -1,8 +1,11 @@
 import type { Category } from "./check.js";
 import type { Scope } from "./context.js";
 import { controlPlaneChecks } from "./control-plane-checks.js";
+import { installationChecks } from "./installation-checks.js";
+import { kubernetesChecks } from "./kubernetes-checks.js";
 import { machineChecks } from "./machine-checks.js";
 import { meshChecks } from "./mesh-checks.js";
+import { podChecks } from "./pod-checks.js";
 import { portChecks } from "./port-checks.js";
 import { proxyChecks } from "./proxy-checks.js";
 import { registrationChecks } from "./registration-checks.js";
@@ -17,6 +20,7 @@ const token: Category = { name: "dataplane token", checks: tokenChecks };
 export const categories: readonly Category[] = [
   machine,
   { name: "control plane", checks: [...controlPlaneChecks, ...statusChecks] },
+  { name: "Kubernetes", checks: [...kubernetesChecks, ...installationChecks, ...podChecks] },
   { name: "meshes", checks: meshChecks },
   { name: "dataplanes", checks: [...proxyChecks, ...registrationChecks] },
   { name: "traffic", checks: trafficChecks },

@@ -2,6 +2,7 @@ import type { UserError } from "../../lib/errors.js";
 import type { Binding } from "../../net/listen.js";
 import type { UnregisteredProxy } from "../api-client.js";
 import type { AuthorityStatus } from "../authority.js";
+import type { Cluster } from "./cluster.js";
 import type { MeshState, ProxyState } from "./proxy.js";
 import type { ControlPlaneStatus } from "./status.js";
 
@@ -101,4 +102,6 @@ export interface CheckContext {
   readonly scope: Scope;
   readonly machine: Machine;
   readonly controlPlane: ControlPlane;
+  /** The Kubernetes cluster that kumactl has credentials for. */
+  readonly cluster: Cluster;
 }

@@ -35,7 +35,7 @@ const longestNoticeMs = 30 * 24 * 3_600_000;
  * How long before its expiry a certificate with this validity should be replaced: a month, or a fifth of a shorter
  * validity.
  */
-const noticeFor = (validityMs: number) => Math.min(longestNoticeMs, validityMs / 5);
+export const noticeFor = (validityMs: number) => Math.min(longestNoticeMs, validityMs / 5);
 
 const renewFiles = "put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and ";
 const nameFiles =

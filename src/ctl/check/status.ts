@@ -1,4 +1,5 @@
 import { isJsonObject } from "../../lib/json.js";
+import { type KubernetesState, readKubernetes } from "./kubernetes-state.js";
 
 /** The status that a control plane reports. */
 export interface ControlPlaneStatus {
@@ -23,6 +24,8 @@ export interface ControlPlaneStatus {
     readonly times: number;
     readonly last: string;
   }[];
+  /** Undefined unless it runs on Kubernetes. */
+  readonly kubernetes: KubernetesState | undefined;
 }
 
 const word = (value: unknown): string => (typeof value === "string" ? value : "");
@@ -55,5 +58,6 @@ export function readStatus(document: unknown): ControlPlaneStatus | undefined {
       times: Number(times) || 0,
       last: word(last),
     })),
+    kubernetes: readKubernetes(at(document, "kubernetes")),
   };
 }

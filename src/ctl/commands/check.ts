@@ -3,6 +3,7 @@ import { UserError } from "../../lib/errors.js";
 import { build } from "../../lib/version.js";
 import { categoriesFor } from "../check/categories.js";
 import { type CheckResult, runChecks } from "../check/check.js";
+import { askCluster } from "../check/cluster.js";
 import type { Scope } from "../check/context.js";
 import { askControlPlane } from "../check/control-plane.js";
 import { thisMachine } from "../check/machine.js";
@@ -30,7 +31,8 @@ export const check = command({
   summary: "Find what is wrong with this machine, the Control Plane and the Dataplanes",
   details:
     "Each line is one check. A failed one is followed by the reason, the fix, and the section of README.md about it.\n" +
-    "All meshes are checked unless --mesh names one. The exit code is 1 when a check failed; warnings don't count.",
+    "All meshes are checked unless --mesh names one. The exit code is 1 when a check failed; warnings don't count.\n" +
+    "Where the Control Plane runs on Kubernetes, the cluster is checked with the credentials of KUBECONFIG.",
   examples: [
     "kumactl check",
     "kumactl check --pre",
@@ -48,6 +50,10 @@ export const check = command({
     pre: toggle("pre", { help: "check only what a Control Plane or a Dataplane on this machine will need" }),
     tokenFile: text("token-file", { placeholder: "FILE", help: "check the dataplane token in this file as well" }),
     name: text("name", { help: "name of the Dataplane that the token is for" }),
+    kubeconfig: text("kubeconfig", {
+      placeholder: "FILE",
+      help: "check the Kubernetes cluster of this kubeconfig (default KUBECONFIG)",
+    }),
   },
   async run({ flags, globals, given, io, logLevel }) {
     const scope: Scope = {
@@ -57,13 +63,15 @@ export const check = command({
     };
     const machine = thisMachine(io.env);
     const controlPlane = askControlPlane(() => connect({ globals, io, logLevel }), scope, Date.now);
-    const context = { version: build.version, scope, machine, controlPlane };
+    const cluster = askCluster(flags.kubeconfig, io.env);
+    const context = { version: build.version, scope, machine, controlPlane, cluster };
     const table = createTable(io);
     const results: CheckResult[] = [];
     for await (const result of runChecks(categoriesFor(scope), context)) {
       results.push(result);
       if (flags.output === "table") io.stdout.write(table.lines(result));
     }
+    cluster.close();
     io.stdout.write(flags.output === "table" ? table.end() : renderJson(results));
     return results.some(({ outcome }) => outcome.result === "error") ? 1 : 0;
   },

@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
 import { messageOf } from "../../lib/errors.js";
 import { pemBlocks } from "../webhook-certificates.js";
 
@@ -46,7 +47,7 @@ export interface JudgedCertificate {
  * Judges the certificate chain of a webhook's server as API servers do.
  * @param chain PEM, the server's certificate first
  * @param caBundle PEM
- * @param host the DNS name that the API server expects
+ * @param host the DNS name or the address that the API server expects
  */
 export function judgeCertificate(chain: string, caBundle: string, host: string): JudgedCertificate {
   const certificates = certificatesIn(chain);
@@ -58,7 +59,7 @@ export function judgeCertificate(chain: string, caBundle: string, host: string):
   if (typeof anchors === "string") return { ...validity, problem: `the caBundle is of no use: ${anchors}` };
   if (!isTrusted(certificates, anchors))
     return { ...validity, problem: "no certificate in the caBundle has issued it" };
-  if (own.checkHost(host, { subject: "never" }) === undefined) {
+  if ((isIP(host) === 0 ? own.checkHost(host, { subject: "never" }) : own.checkIP(host)) === undefined) {
     return { ...validity, problem: `it is for other names than ${host}: ${own.subjectAltName ?? "none"}` };
   }
   return validity;

@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import tls from "node:tls";
 import { messageOf } from "../../lib/errors.js";
 
-/** Where a server listens, and the name by which its client verifies it. */
+/** Where a server listens, and the DNS name by which its client asks for it; empty for none. */
 export interface TlsPlace {
   readonly host: string;
   readonly port: number;
@@ -34,7 +34,8 @@ export function presentedChain(
   timeoutMs: number,
 ): Promise<{ readonly chain: string } | { readonly chain: undefined; readonly reason: string }> {
   return new Promise((resolve) => {
-    const socket = tls.connect({ host, port, servername, rejectUnauthorized: false, minVersion: "TLSv1.2" });
+    const named = servername === "" ? {} : { servername };
+    const socket = tls.connect({ host, port, ...named, rejectUnauthorized: false, minVersion: "TLSv1.2" });
     const end = (result: { chain: string } | { chain: undefined; reason: string }) => {
       clearTimeout(timer);
       socket.destroy();

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { KubeClient } from "../../kubeapi/client.js";
 import { objectIn, objectsIn, textIn } from "../fields.js";
 import { webhookPort } from "../manifests/ports.js";
@@ -54,7 +55,8 @@ export async function readWebhooks({ client, systemNamespace, servers }: Options
     const url = URL.parse(textIn(clientConfig.url));
     if (url !== null) {
       const host = url.hostname.replace(/^\[|\]$/g, "");
-      return { text: url.origin, host, place: { host, port: Number(url.port) || 443, servername: host } };
+      const servername = isIP(host) === 0 ? host : "";
+      return { text: url.origin, host, place: { host, port: Number(url.port) || 443, servername } };
     }
     const { namespace, name, port } = objectIn(clientConfig.service);
     const at = { namespace: textIn(namespace), name: textIn(name) };

@@ -46,7 +46,8 @@ export type Injection =
 /** kubelet puts it on the mirrors of static pods. */
 const mirrorAnnotation = "kubernetes.io/config.mirror";
 
-function skipReason({ annotations = {}, labels = {}, spec, ...pod }: RawPod): SkipReason | undefined {
+/** Why the injector leaves the pod as it is; undefined if it would add a sidecar. */
+export function skipReason({ annotations = {}, labels = {}, spec, ...pod }: RawPod): SkipReason | undefined {
   if (optOutValues.has(annotations[injectionAnnotation]) || optOutValues.has(labels[injectionAnnotation])) {
     return "opted-out";
   }

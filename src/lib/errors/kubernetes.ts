@@ -8,6 +8,8 @@ export const kubernetesErrors = {
   "kubernetes.kubeconfig": failure`The kubeconfig ${"file"} (${"source"}) can't be used: ${"reason"}`,
   "kubernetes.service-account": failure`The ServiceAccount's file ${"file"} can't be read: ${"reason"}. A pod gets it
     unless automountServiceAccountToken is false`,
+  "kubernetes.request": failure`The API server can't answer a request: ${"reason"}`,
+  "kubernetes.forbidden": failure`The API server does not permit a request: ${"reason"}`,
   "native-sidecar.unsupported": failure`The API server has version ${"version"}, but native sidecars take 1.29 or newer:
     an older one drops what makes them keep running, and pods would never start. Set KUMA_INJECTOR_NATIVE_SIDECAR to
     auto or false`,

@@ -2,6 +2,7 @@ import * as assert from "uvu/assert";
 import { categoriesFor } from "../../../src/ctl/check/categories.js";
 import type { CheckResult } from "../../../src/ctl/check/check.js";
 import { runChecks } from "../../../src/ctl/check/check.js";
+import { askCluster, type Cluster } from "../../../src/ctl/check/cluster.js";
 import type { CheckContext, ControlPlane, Machine, Scope } from "../../../src/ctl/check/context.js";
 import type { ProxyState } from "../../../src/ctl/check/proxy.js";
 import type { ControlPlaneStatus } from "../../../src/ctl/check/status.js";
@@ -17,6 +18,7 @@ export function status(more: Partial<ControlPlaneStatus> = {}): ControlPlaneStat
     store: { type: "postgres", problem: undefined },
     sdsCertificate: { notBefore: ago(3600), notAfter: ago(-3600 * 24 * 3650), setting: undefined },
     refusals: [],
+    kubernetes: undefined,
     ...more,
   };
 }
@@ -27,11 +29,13 @@ export function contextWith({
   scope = {},
   machine = {},
   controlPlane = {},
+  cluster = {},
 }: {
   readonly version?: string;
   readonly scope?: Partial<Scope>;
   readonly machine?: Partial<Machine>;
   readonly controlPlane?: Partial<ControlPlane>;
+  readonly cluster?: Partial<Cluster>;
 } = {}): CheckContext {
   return {
     version,
@@ -59,6 +63,8 @@ export function contextWith({
       unregistered: async () => [],
       ...controlPlane,
     },
+    // Without credentials, unless something else is said.
+    cluster: { ...askCluster(undefined, {}), ...cluster },
   };
 }
 
