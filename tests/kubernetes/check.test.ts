@@ -148,7 +148,7 @@ test("a webhook whose caBundle does not fit, and one that is missing, are named"
   const { reason = "" } = await until("webhooks", "error");
   assert.match(
     reason,
-    /^webhook \S*validator\.kuma-admission\.kuma\.io \(kuma-validating-webhook-configuration\) of https:\/\/127\.0\.0\.1:\d+: its certificate is rejected: no certificate in the caBundle has issued it$/,
+    /^webhook \S*validator\.kuma-admission\.kuma\.io \(kuma-validating-webhook-configuration\) of https:\/\/127\.0\.0\.1:\d+: its certificate, as the server has it, is rejected: no certificate in the caBundle has issued it$/,
   );
   await objects.delete(validatorPath);
   const missing = await eventually("the missing one is named", async () => {

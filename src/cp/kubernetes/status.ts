@@ -35,6 +35,9 @@ const permissionsAgainMs = 60_000;
 const patienceMs = 8_000;
 export const mostSkipped = 200;
 
+/** kubelet tells every pod where the API server is. */
+const isInCluster = (): boolean => (process.env.KUBERNETES_SERVICE_HOST ?? "") !== "";
+
 /** The result of `work`, shared by all who ask within the time; a failure is not kept. */
 function shared<T>(work: () => Promise<T>, forMs: number, clock: () => number): () => Promise<T> {
   let last: { readonly result: Promise<T>; readonly at: number } | undefined;
@@ -86,7 +89,7 @@ export function createKubernetesStatus(options: KubernetesStatusOptions): () => 
     async () => {
       const { readWebhooks } = await import("../../kubernetes/diagnosis/webhooks.js");
       const { webhookServers } = await import("../../kubernetes/webhook-names.js");
-      return readWebhooks({ client, systemNamespace, servers: webhookServers });
+      return readWebhooks({ client, systemNamespace, servers: webhookServers, inCluster: isInCluster() });
     },
     againMs,
     clock,

@@ -43,6 +43,8 @@ interface Options {
   readonly client: Pick<KubeClient, "get">;
   readonly systemNamespace: string;
   readonly servers: readonly WebhookServer[];
+  /** Whether this process runs in the cluster. Elsewhere the address of a Service leads nowhere, or to a stranger. */
+  readonly inCluster: boolean;
 }
 
 /**
@@ -50,7 +52,9 @@ interface Options {
  * caBundle verifies the certificate that the server presents, or has in its Secret if it can't be reached from here.
  * @throws KubeError
  */
-export async function readWebhooks({ client, systemNamespace, servers }: Options): Promise<readonly WebhookStatus[]> {
+export async function readWebhooks(options: Options): Promise<readonly WebhookStatus[]> {
+  const { client, systemNamespace, servers, inCluster } = options;
+
   async function targetOf(clientConfig: Readonly<Record<string, unknown>>): Promise<Target> {
     const url = URL.parse(textIn(clientConfig.url));
     if (url !== null) {
@@ -69,11 +73,12 @@ export async function readWebhooks({ client, systemNamespace, servers }: Options
     if (service === undefined) return { text, host, place: undefined, reason: `${text} does not exist` };
     const address = textIn(objectIn(service.spec).clusterIP);
     if (address === "" || address === "None") return { text, host, place: undefined, reason: `${text} has no address` };
+    if (!inCluster) return { text, host, place: undefined };
     const place = { host: address, port: typeof port === "number" ? port : webhookPort, servername: host };
     return { text, host, place };
   }
 
-  async function chainOf({ place, reason = "" }: Target, secret: string) {
+  async function chainOf({ place, reason = "Services can't be reached from here" }: Target, secret: string) {
     const presented = place === undefined ? { chain: undefined, reason } : await presentedChain(place, handshakeMs);
     if (presented.chain !== undefined) return { source: "the server", chain: presented.chain };
     const stored = await client.get(
@@ -97,7 +102,8 @@ export async function readWebhooks({ client, systemNamespace, servers }: Options
     if (found.chain === undefined) return { ...known, problem: `its certificate is unknown: ${found.reason}` };
     const judged = judgeCertificate(found.chain, decoded(config.caBundle), target.host);
     const { problem } = judged;
-    const rejected = problem === undefined ? {} : { problem: `its certificate is rejected: ${problem}` };
+    const rejected =
+      problem === undefined ? {} : { problem: `its certificate, as ${found.source} has it, is rejected: ${problem}` };
     return { ...known, source: found.source, ...judged, ...rejected };
   }
 

@@ -3,22 +3,17 @@ import path from "node:path";
 import * as assert from "uvu/assert";
 import { categories } from "../../../src/ctl/check/categories.js";
 import { type Check, failure, runChecks, success } from "../../../src/ctl/check/check.js";
-import type { CheckContext } from "../../../src/ctl/check/context.js";
-import { createTable, renderJson } from "../../../src/ctl/check/report.js";
+import { renderJson } from "../../../src/ctl/check/report.js";
 import { explainLoaderFailure } from "../../../src/lib/envoy-binary.js";
 import { UserError } from "../../../src/lib/errors.js";
 import { suite } from "../../support/suite.js";
 import { ago, contextWith, now, proxy, resultsOf, status } from "./check-stage.js";
+import { tableOf } from "./check-table.js";
 import { golden } from "./stage.js";
 
 const test = suite("kumactl check: order, dependencies and output");
 
 const utf8 = { LANG: "C.UTF-8" };
-
-async function tableOf(context: CheckContext, io = { color: false, env: utf8 as Readonly<Record<string, string>> }) {
-  const table = createTable(io);
-  return (await resultsOf(context)).map((result) => table.lines(result)).join("") + table.end();
-}
 
 const well = contextWith({ controlPlane: { proxies: async () => [proxy("redis-1"), proxy("web-1")] } });
 
