@@ -31,18 +31,20 @@ export interface OpenedStore {
 export interface KubernetesAccess {
   readonly client: KubeClient;
   readonly systemNamespace: string;
-  /** The objects that can't be read at the moment, and have no effect. */
+  /** The objects that have no effect at the moment, or not all that they should have. */
   skipped(): readonly SkippedObject[];
 }
 
-/** An object that can't be read as a resource. */
+/** An object that can't be read as a resource, or that the webhook would have refused. */
 export interface SkippedObject {
   /** The type of resource that it would be. */
   readonly type: string;
   readonly name: string;
   readonly namespace: string | undefined;
   readonly uid: string | undefined;
-  /** Completes a sentence about it. */
+  /** `none`: it can't be read. `partial`: what is valid of it has effect. */
+  readonly effect: "none" | "partial";
+  /** Completes a sentence about it; names the field. */
   readonly reason: string;
 }
 

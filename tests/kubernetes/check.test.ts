@@ -181,6 +181,18 @@ test("an object that came while the webhook was away is named, as an event and i
         note.includes("sources"),
     );
   });
+  await objects.create(kumaPath("dataplanes", "demo"), {
+    apiVersion: "kuma.io/v1alpha1",
+    kind: "Dataplane",
+    mesh: "default",
+    metadata: { name: "half" },
+    spec: { networking: { inbound: [{ interface: "nonsense", tags: { service: "half" } }] } },
+  });
+  await eventually("what is only invalid is named, too", async () => {
+    const named = (await find("objects"))?.reason ?? "";
+    return /Dataplane demo\/half has effect only where it is valid: networking\.inbound\[0\]\.interface: /.test(named);
+  });
+  await objects.delete(`${kumaPath("dataplanes", "demo")}/half`);
   const lines = kuma.kumaCp
     .output()
     .split("\n")

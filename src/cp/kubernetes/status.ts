@@ -13,7 +13,7 @@ export interface KubernetesStatus {
   /** Permissions that it lacks. */
   readonly denied?: readonly string[];
   readonly webhooks?: readonly WebhookStatus[];
-  /** Objects without effect, at most `mostSkipped` of them. */
+  /** Objects that can't be read or are invalid, at most `mostSkipped` of them. */
   readonly skipped: { readonly total: number; readonly objects: readonly Omit<SkippedObject, "uid">[] };
   /** Why a part is absent. */
   readonly unknown: readonly string[];

@@ -159,15 +159,18 @@ const certificates = reported(
 
 const objects = reported(
   "kubernetes-objects",
-  "every custom resource of Kuma can be read",
+  "every custom resource of Kuma is valid",
   ({ skipped }) => skipped,
   ({ total, objects: shown }) => {
     const more = total - shown.length;
-    const named = shown.map(({ type, name, reason }) => `${type} ${name} has no effect: ${reason}`);
+    const named = shown.map(({ type, name, partial, reason }) => {
+      return `${type} ${name} has ${partial ? "effect only where it is valid" : "no effect"}: ${reason}`;
+    });
     return unless([...named, ...(more > 0 ? [`and ${more} more`] : [])], {
+      result: more <= 0 && shown.every(({ partial }) => partial) ? "warning" : "error",
       fix:
         "correct them with `kubectl edit` or in the files that they come from; they were stored while the webhook did not " +
-        "answer, and what was readable before them stays in effect until the control planes restart",
+        "answer. What was readable of an object before stays in effect until the control planes restart",
     });
   },
 );

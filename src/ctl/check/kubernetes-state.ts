@@ -12,11 +12,13 @@ export interface WebhookState {
   readonly problem: string | undefined;
 }
 
-/** An object that has no effect. */
+/** An object that can't be read, or is invalid. */
 export interface SkippedState {
   readonly type: string;
   /** `namespace/name`, or the name. */
   readonly name: string;
+  /** Whether what is valid of it has effect. */
+  readonly partial: boolean;
   readonly reason: string;
 }
 
@@ -64,9 +66,10 @@ const readWebhook = (webhook: JsonObject): WebhookState => ({
 
 function readSkipped(value: unknown): KubernetesState["skipped"] {
   if (!isJsonObject(value)) return { total: 0, objects: [] };
-  const shown = objects(value.objects).map(({ type, namespace, name, reason }) => ({
+  const shown = objects(value.objects).map(({ type, namespace, name, effect, reason }) => ({
     type: text(type),
     name: text(namespace) === "" ? text(name) : `${text(namespace)}/${text(name)}`,
+    partial: effect === "partial",
     reason: text(reason),
   }));
   return { total: Math.max(shown.length, size(value.total) ?? 0), objects: shown };

@@ -67,11 +67,14 @@ export const check = command({
     const context = { version: build.version, scope, machine, controlPlane, cluster };
     const table = createTable(io);
     const results: CheckResult[] = [];
-    for await (const result of runChecks(categoriesFor(scope), context)) {
-      results.push(result);
-      if (flags.output === "table") io.stdout.write(table.lines(result));
+    try {
+      for await (const result of runChecks(categoriesFor(scope), context)) {
+        results.push(result);
+        if (flags.output === "table") io.stdout.write(table.lines(result));
+      }
+    } finally {
+      cluster.close();
     }
-    cluster.close();
     io.stdout.write(flags.output === "table" ? table.end() : renderJson(results));
     return results.some(({ outcome }) => outcome.result === "error") ? 1 : 0;
   },

@@ -13,15 +13,19 @@ interface Options {
   readonly events: EventRecorder;
 }
 
-/** Tells by events which objects have no effect because they can't be read; they came while the webhook was away. */
+/** Tells by events which objects can't be read or are invalid; they came while the webhook was away. */
 export function startSkippedObjects({ skipped, systemNamespace, events }: Options): Controller {
   function tell(): void {
-    for (const { type, namespace, name, uid = "", reason } of skipped()) {
+    for (const { type, namespace, name, uid = "", effect, reason } of skipped()) {
       // Events about Secrets of ours would be no news to their users.
       if (type === "Secret") continue;
       const regarding = { apiVersion, kind: type, namespace: namespace ?? systemNamespace, name, uid };
-      const note = `This object has no effect: ${reason}`;
-      events.record({ regarding, type: "Warning", reason: "UnreadableKumaResource", action: "ReadResource", note });
+      const [word, what] =
+        effect === "none"
+          ? ["UnreadableKumaResource", "has no effect"]
+          : ["InvalidKumaResource", "has effect only where it is valid"];
+      const note = `This object ${what}: ${reason}`;
+      events.record({ regarding, type: "Warning", reason: word, action: "ReadResource", note });
     }
   }
 

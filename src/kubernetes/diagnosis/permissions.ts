@@ -55,7 +55,7 @@ export async function missingPermissions(
   permissions: readonly Permission[],
   signal: AbortSignal,
 ): Promise<readonly Permission[]> {
-  const missing: Permission[] = [];
+  const missing = new Set<Permission>();
   const waiting = permissions.values();
 
   async function ask(): Promise<void> {
@@ -70,10 +70,10 @@ export async function missingPermissions(
         },
         signal,
       );
-      if (objectIn(objectIn(answer).status).allowed !== true) missing.push(permission);
+      if (objectIn(objectIn(answer).status).allowed !== true) missing.add(permission);
     }
   }
 
   await Promise.all(Array.from({ length: atOnce }, ask));
-  return missing;
+  return permissions.filter((permission) => missing.has(permission));
 }

@@ -25,7 +25,7 @@ export interface Watches {
   listed(signal: AbortSignal): Promise<void>;
   /** Why the mirror is stale; undefined while it is current, or was a moment ago. */
   readonly lost: KubeError | undefined;
-  /** Reads an object; undefined if it can't be read, which is logged once for each of its versions. */
+  /** Reads an object; undefined if it can't be read. That, and what is invalid, is logged once for each version. */
   read(kind: ObjectKind, object: KubeObject): Stored | undefined;
   /** Resolves once the mirror has this version of an object, or a newer one; for own writes. Waits for a second at most. */
   seen(kind: ObjectKind, resource: Stored): Promise<void>;
@@ -61,6 +61,16 @@ function createPauses() {
       alarm = new AbortController();
     },
   };
+}
+
+/** More say little more. */
+const shownCauses = 3;
+
+/** Why the webhook would refuse the resource; it was down then, or is of another version. */
+function problemOf({ type }: ObjectKind, { spec }: Stored): string | undefined {
+  if (type.access !== "full") return undefined;
+  const causes = type.validate(spec).slice(0, shownCauses);
+  return causes.length === 0 ? undefined : causes.map(({ field, message }) => `${field}: ${message}`).join("; ");
 }
 
 export function startWatches({ client, kinds, mirror, logger, silenceMs }: WatchesOptions): Watches {
@@ -105,21 +115,29 @@ export function startWatches({ client, kinds, mirror, logger, silenceMs }: Watch
     settle(kind, name, stored);
   }
 
-  function read(kind: ObjectKind, object: KubeObject): Stored | undefined {
-    const result = kind.read(object);
+  /** Remembers the object, and logs it once for each of its versions. */
+  function tell(kind: ObjectKind, object: KubeObject, effect: SkippedObject["effect"], reason: string): void {
     const place = placeText(kind, kind.nameOf(object));
-    if (result.kind === "resource") {
-      skippedObjects.delete(place);
-      return result.resource;
-    }
     const { name, namespace, uid, resourceVersion } = object.metadata;
     const version = versionOfObject(object);
     const type = kind.type.name;
     if (skippedObjects.get(place)?.version !== version || version === undefined) {
-      logger.error("an object is skipped", { type, name, namespace, resourceVersion, reason: result.reason });
+      const event = effect === "none" ? "an object is skipped" : "an object is invalid, and has effect where it is not";
+      logger.error(event, { type, name, namespace, resourceVersion, reason });
     }
-    skippedObjects.set(place, { type, name, namespace, uid, reason: result.reason, version });
-    return undefined;
+    skippedObjects.set(place, { type, name, namespace, uid, effect, reason, version });
+  }
+
+  function read(kind: ObjectKind, object: KubeObject): Stored | undefined {
+    const result = kind.read(object);
+    if (result.kind === "unreadable") {
+      tell(kind, object, "none", result.reason);
+      return undefined;
+    }
+    const problem = problemOf(kind, result.resource);
+    if (problem === undefined) skippedObjects.delete(placeText(kind, kind.nameOf(object)));
+    else tell(kind, object, "partial", problem);
+    return result.resource;
   }
 
   /** An object that can't be read any more keeps its last readable state: what proxies have must not break by a typo. */

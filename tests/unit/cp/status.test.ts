@@ -103,12 +103,14 @@ test("kumactl reads back the status, and of anything else what it can", async ()
     store: { type: "postgres", problem: "full" },
     sdsCertificate,
     refusals: [{ server: "xds", limit: "messages", times: 1, last: "2026-06-01T12:00:00.000Z" }],
+    kubernetes: undefined,
   });
   for (const strange of [null, 5, [], {}, { store: 1 }]) assert.is(readStatus(strange), undefined);
   assert.equal(readStatus({ store: { writable: false }, sdsCertificate: { notAfter: "soon" }, refusals: [1, {}] }), {
     store: { type: "", problem: "the control plane gave no reason" },
     sdsCertificate: undefined,
     refusals: [{ server: "", limit: "", times: 0, last: "" }],
+    kubernetes: undefined,
   });
 });
 

@@ -186,8 +186,21 @@ const cases: readonly Case[] = [
   [
     "an object is skipped",
     "kubernetes-objects",
-    on({ skipped: { total: 3, objects: [{ type: "Mesh", name: "odd", reason: "mtls: expected an object" }] } }),
+    on({
+      skipped: {
+        total: 3,
+        objects: [{ type: "Mesh", name: "odd", partial: false, reason: "mtls: expected an object" }],
+      },
+    }),
     /^error: Mesh odd has no effect: mtls: expected an object\|and 2 more FIX/,
+  ],
+  [
+    "an object is invalid",
+    "kubernetes-objects",
+    on({
+      skipped: { total: 1, objects: [{ type: "Mesh", name: "odd", partial: true, reason: "mtls.ca: must be set" }] },
+    }),
+    /^warning: Mesh odd has effect only where it is valid: mtls\.ca: must be set FIX/,
   ],
   [
     "no credentials",
@@ -273,7 +286,7 @@ test("the table of one that is ill is as reviewed", async () => {
       ],
       skipped: {
         total: 1,
-        objects: [{ type: "TrafficPermission", name: "demo/odd", reason: "sources: expected a list" }],
+        objects: [{ type: "TrafficPermission", name: "demo/odd", partial: false, reason: "sources: expected a list" }],
       },
     },
     {
