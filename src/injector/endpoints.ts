@@ -51,7 +51,7 @@ export function injectorEndpoints({ injection, ready, metrics, logger }: Options
     handle,
   });
   return [
-    admissionEndpoint("/inject-sidecar", review, logger),
+    admissionEndpoint("/inject-sidecar", review, logger, metrics.incidents),
     page("/healthy", () => ({ status: 200 })),
     page("/ready", () => ({ status: ready() ? 200 : 503 })),
     page("/metrics", () => ({ status: 200, headers: { "Content-Type": metricsType }, body: metrics.text() })),

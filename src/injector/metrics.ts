@@ -1,3 +1,4 @@
+import { reviewsLimit } from "../kubernetes/admission-endpoint.js";
 import type { SkipReason } from "../kubernetes/injection/inject.js";
 import { skipReasons } from "../kubernetes/injection/inject.js";
 import type { Incidents } from "../net/incidents.js";
@@ -32,7 +33,7 @@ const head = (name: string, help: string) => `# HELP ${name} ${help}\n# TYPE ${n
 
 export function createMetrics(): Metrics {
   const outcomes = counters<Outcome>(["injected", "refused", ...skipReasons]);
-  const refusals = counters<string>(httpLimitNames);
+  const refusals = counters<string>([...httpLimitNames, reviewsLimit]);
   let caught = 0;
   return {
     incidents: {

@@ -178,6 +178,23 @@ test("answers requests that come together each with its own pod", async () => {
   }
 });
 
+test("answers 503 when large bodies come faster than it reads them, and serves small ones meanwhile", async () => {
+  const filler = `[${"[],".repeat(90_000)}[]]`;
+  const large = JSON.stringify(review({ ...fixture("plain.yaml"), status: { filler: "x".repeat(6 * 1024 * 1024) } }));
+  const body = large.replace('"status":{', `"status":{"values":${filler},`);
+  const flood = Array.from({ length: 24 }, () => injector.ask({ body }));
+  assert.ok((await asked(fixture("plain.yaml"))).patch);
+  const statuses = (await Promise.all(flood)).map(({ status }) => status);
+  assert.equal(new Set(statuses), new Set([200, 503]), statuses.join());
+  const { text } = await injector.ask({ method: "GET", path: "/metrics" });
+  const refused = statuses.filter((status) => status === 503).length;
+  const counted = [...text.matchAll(/^refusals\{server="injector",limit="(?:reviews|unfinished)"\} (\d+)$/gm)];
+  assert.is(
+    counted.reduce((sum, [, count]) => sum + Number(count), 0),
+    refused,
+  );
+});
+
 test("presents a replaced certificate to new connections, and keeps it when the next one is broken", async () => {
   const own = await startInjector();
   try {

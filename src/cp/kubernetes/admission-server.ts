@@ -54,9 +54,10 @@ export async function startAdmissionServer(context: StartContext, parts: Parts):
     meshExists: async (mesh) => feed.view().get(mesh)?.resource !== undefined,
     ownUser: createOwnUser(access.client),
   });
+  const incidents = defence.http("admission");
   const endpoints = [
-    admissionEndpoint(admissionPaths.defaultMesh, createDefaulter(meshType), logger),
-    admissionEndpoint(admissionPaths.validate, validate, logger),
+    admissionEndpoint(admissionPaths.defaultMesh, createDefaulter(meshType), logger, incidents),
+    admissionEndpoint(admissionPaths.validate, validate, logger, incidents),
   ];
   const server = await startHttpServer({
     port: settings.admissionPort,
@@ -65,7 +66,7 @@ export async function startAdmissionServer(context: StartContext, parts: Parts):
     layers: [],
     handler: serveEndpoints({ endpoints, layers: [] }),
     logger,
-    incidents: defence.http("admission"),
+    incidents,
     limits: admissionLimits,
     tls: initial,
   });

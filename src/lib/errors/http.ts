@@ -7,6 +7,7 @@ export const httpErrors = {
   "http.timeout": reply(408, "Request timeout")`The request did not arrive in time`,
   "http.body-size": reply(413, "Could not process a resource")`The body is larger than ${"limit"} bytes`,
   "http.unfinished": reply(503, "Could not process a resource")`Too many clients have not finished their bodies`,
+  "http.reviews": reply(503, "Could not review a request")`Too many large requests are being reviewed`,
   "http.path": reply(404, "Not found")`There is nothing at "${"path"}"${"hint"}`,
   "http.method": reply(405, "Method not allowed")`${"method"} is not possible here; possible: ${"methods"}`,
   "http.kubernetes": reply(405, "Method not allowed")`On Kubernetes the state of Kuma is changed with kubectl and CRDs;
