@@ -10,7 +10,7 @@ function byDataplaneToken(key: SigningKey | undefined): Authenticate {
   if (key === undefined) return () => ({ kind: "accepted", until: undefined });
   return (token, proxy) => {
     const verified = verifyToken([key], token ?? "", new Date());
-    if (verified.kind === "refused") return { kind: "refused", reason: `the token proves nothing: ${verified.reason}` };
+    if (verified.kind === "refused") return { kind: "refused", reason: `the token is invalid: ${verified.reason}` };
     const { name, mesh, expires } = verified;
     if (name === proxy.name && mesh === proxy.mesh) return { kind: "accepted", until: expires };
     return { kind: "refused", reason: `the token is for dataplane "${name}" in mesh "${mesh}"` };
