@@ -27,8 +27,8 @@ export const kumactlErrors = {
     address has to be that of the HTTP API, by default port 5681`,
   "api.proxy": failure`(${"status"}): ${"answer"}`,
   "api.refused": failure`${"title"} (${"details"})`,
-  "api.read-only": failure`the HTTP API of this Control Plane is read-only; on Kubernetes, resources are changed as custom
-    resources with \`kubectl apply\` and \`kubectl delete\``,
+  "api.read-only": failure`${"title"} (${"details"}): the API is read-only; on Kubernetes resources are changed with
+    \`kubectl apply\` and \`kubectl delete\``,
   "api.unexpected": failure`the Control Plane answered with something unexpected: ${"reason"}`,
   "api.status": failure`the Control Plane answered /${"path"} with status ${"status"}`,
   "api.no-authority": failure`${"address"} answered with something that is no certificate authority`,
