@@ -247,7 +247,11 @@ test("an object that can't be read is skipped and logged once; others of its kin
     .filter((line) => line.includes("an object is skipped"));
   assert.is(lines.length, 1, lines.join("\n"));
   assert.match(lines[0] ?? "", /"broken".*"demo".*networking/);
+  const skipped = async () =>
+    /^store_objects_skipped (\d+)$/m.exec(await (await fetch(`${cp.health}/metrics`)).text())?.[1];
+  assert.is(await skipped(), "1");
   await server.apply([dataplane("broken")]);
+  await eventually("none is skipped", async () => (await skipped()) === "0");
   await eventually("it is there once it can be read", async () =>
     (await namesAt("/meshes/default/dataplanes")).includes("broken.demo"),
   );

@@ -40,6 +40,7 @@ const invocations: Readonly<Record<string, readonly string[]>> = {
     (words) => `${words} --key-file ${home.path}/k --cert-file ${home.path}/c`,
   ),
   "generate dataplane-token": ["--name a"],
+  "install crds": [""],
   "install database-schema": [""],
   "manage ca rotate": ["", "--mesh default"],
   "completion bash": [""],
