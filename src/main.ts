@@ -43,7 +43,7 @@ async function start(): Promise<number> {
 }
 
 // By SIGUSR1 log rotation asks for log files to be reopened. Programs that have some listen to it as well; in all
-// others it must neither end the process nor open Node's debugger, which it does until somebody listens.
+// others it must neither end the process nor open Node's debugger, which it does without a listener.
 process.on("SIGUSR1", () => {});
 
 // A reader that has seen enough (`kumactl ... | head`) is not an error of ours.

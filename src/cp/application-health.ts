@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../lib/errors.js";
 import type { Logger } from "../lib/logger.js";
-import type { DataplaneHealth } from "../resources/dataplane-health.js";
-import type { DataplaneInsight } from "../resources/dataplane-insight.js";
+import { dataplaneHealthType } from "../resources/dataplane-health.js";
+import { dataplaneInsightType } from "../resources/dataplane-insight.js";
+import { readStored } from "../store/read.js";
 import { type Key, type Store, StoreError } from "../store/store.js";
 import type { View } from "../view/mesh-view.js";
 import type { HealthObserver } from "../xds/health/server.js";
@@ -22,8 +23,8 @@ interface Sweepable {
 
 export interface ApplicationHealth extends HealthObserver {
   /**
-   * Begins to forget, each time after sidecars have had time to come back, what is recorded of those that are connected
-   * here and report nothing, because an older release started them: nobody would ever correct it.
+   * Starts to delete, periodically and after sidecars had time to reconnect, the records of sidecars that are connected
+   * here but do not report, because an older release started them: their records would never be corrected.
    */
   start(proxies: Sweepable): void;
   close(): void;
@@ -33,9 +34,6 @@ interface Options {
   readonly store: Store;
   readonly logger: Logger;
 }
-
-const sameDown = (spec: unknown, down: readonly number[]): boolean =>
-  ((spec as DataplaneHealth | undefined)?.down ?? []).join() === down.join();
 
 const keyOf = ({ mesh, name }: ProxyId): Key => ({ type: "DataplaneHealth", mesh, name });
 
@@ -51,9 +49,12 @@ export function createApplicationHealth({ store, logger }: Options): Application
   /** Updates the record; a missing Dataplane has none. */
   async function record(proxy: ProxyId, down: readonly number[]): Promise<void> {
     const key = keyOf(proxy);
-    const stored = await store.get(key);
-    if (sameDown(stored?.spec, down)) return;
-    logger.info(down.length > 0 ? "applications are down" : "applications are well again", { ...proxy, ports: down });
+    const stored = await readStored(store, dataplaneHealthType, proxy);
+    if ((stored?.spec.down ?? []).join() === down.join()) return;
+    logger.info(down.length > 0 ? "applications are down" : "applications accept connections again", {
+      ...proxy,
+      ports: down,
+    });
     const exists = down.length > 0 && (await store.get({ ...key, type: "Dataplane" })) !== undefined;
     if (!exists) {
       if (stored !== undefined) await store.delete(key);
@@ -105,8 +106,8 @@ export function createApplicationHealth({ store, logger }: Options): Application
 
   /** Deletes a record, unless the sidecar is now connected to another control plane, which keeps it. */
   async function forget(proxy: ProxyId): Promise<void> {
-    const insight = await store.get({ ...keyOf(proxy), type: "DataplaneInsight" });
-    const { subscriptions = [] } = (insight?.spec ?? {}) as DataplaneInsight;
+    const insight = await readStored(store, dataplaneInsightType, proxy);
+    const { subscriptions = [] } = insight?.spec ?? {};
     if (subscriptions.every(({ disconnectTime }) => disconnectTime !== undefined)) set(proxy, []);
   }
 
@@ -127,7 +128,7 @@ export function createApplicationHealth({ store, logger }: Options): Application
       const timer = setTimeout(() => {
         endGrace(proxy);
         forget(proxy).catch((error: unknown) => {
-          logger.info("what was recorded of applications could not be forgotten", { ...proxy, error });
+          logger.info("a recorded state of applications could not be deleted", { ...proxy, error });
         });
       }, graceMs);
       graces.set(`${proxy.mesh}\n${proxy.name}`, timer.unref());

@@ -8,7 +8,7 @@ export function exposureWarning({
   if (apiAuthnType !== "none") return undefined;
   return (
     `KUMA_API_SERVER_AUTHN_TYPE is none: whoever reaches the HTTP API, which listens on ${apiInterface}, can change every ` +
-    "resource, and by that run programs on every sidecar's host; with localhost, the default, only programs on this " +
+    "resource, and thereby run programs on every sidecar's host; with localhost, the default, only programs on this " +
     "machine can"
   );
 }

@@ -22,7 +22,7 @@ export async function ensureInstallation(
   // Meshes of a store that an older version wrote, or whose creation was cut short, get theirs now.
   for (const { name } of await store.list(meshType)) {
     if (await authorities.ensure(name)) {
-      logger.info("made the certificate authority that was missing", { mesh: name });
+      logger.info("created the certificate authority that was missing", { mesh: name });
     }
   }
   return signingKey;

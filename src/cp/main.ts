@@ -35,7 +35,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
   const file = configFile === undefined ? undefined : await readFile(configFile);
   const { settings, warnings } = readSettings(file, io.env);
   const logger = createLogger({ name: "kuma-cp.run", level, format, write: (line) => void io.stderr.write(line) });
-  for (const warning of warnings) logger.info(`warning: ${warning}`);
+  for (const warning of warnings) logger.warn(warning);
   logger.info("effective configuration", settingsDocument(settings));
   const start = abortOnSignal();
   const controlPlane = await startControlPlane(settings, logger, start.signal).catch((error: unknown) => {
@@ -46,7 +46,7 @@ async function run(configFile: string | undefined, format: LogFormat, level: "of
     await controlPlane?.close();
     return 0;
   }
-  process.on("SIGUSR1", () => logger.info("nothing to reopen: the log goes to standard error"));
+  process.on("SIGUSR1", () => logger.info("there is no log file to reopen: the log goes to standard error"));
   // Before the output says that it runs: whoever reads it may send a signal at once.
   const stopped = stopOnSignal(controlPlane, (signal) => logger.info("stopping", { signal }));
   start.release();
@@ -105,7 +105,7 @@ const configCommand = command({
 const runCommand = command({
   path: "run",
   summary: "Launch the control plane",
-  details: "Settings come from the configuration file and, before that, from the environment.",
+  details: "Settings come from the environment and from the configuration file; the environment takes precedence.",
   examples: ["kuma-cp run", "KUMA_API_SERVER_PORT=0 kuma-cp run -c kuma-cp.conf.yaml"],
   flags: {
     configFile,

@@ -14,9 +14,9 @@ export interface NewerApi {
   readonly current: EnvoyApi | undefined;
   /** False while a template of the mesh needs it and it is not loaded: resources would be removed and added again. */
   ready(mesh: MeshView): boolean;
-  /** Follows the view from now on; resolves when no template that is in it now waits for that API any more. */
+  /** Follows the view from now on; resolves once no template that it has now waits for that API. */
   start(): Promise<void>;
-  /** Tells of a mesh that became ready, too, as of a policy for all of it. */
+  /** Also reports a mesh that became ready, like a policy that affects all of it. */
   readonly feed: Pick<ViewFeed, "view" | "listen">;
 }
 
@@ -28,7 +28,7 @@ interface Options {
 
 const allProxies = { ...untouched(), everyone: true };
 
-/** Loads that API when a template asks for it: it takes half a second and 30 MB, and most meshes never need it. */
+/** Loads that API when a template needs it: it takes half a second and 30 MB, and most meshes never need it. */
 export function createNewerApi({ feed, envoy, logger }: Options): NewerApi {
   const listeners = new Set<ViewListener>();
   /** Templates for which loading was tried, whether or not an Envoy was found. */
@@ -73,7 +73,7 @@ export function createNewerApi({ feed, envoy, logger }: Options): NewerApi {
     async start() {
       feed.listen((name) => {
         follow(name).catch((error: unknown) =>
-          logger.error("raw resources were not read again", { mesh: name, error }),
+          logger.error("raw resources were not validated again", { mesh: name, error }),
         );
       });
       for (const mesh of feed.view().values()) await settle(mesh);

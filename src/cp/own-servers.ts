@@ -66,7 +66,7 @@ const freshMs = 10_000;
 export interface KnownOwnServers {
   /** The same object for as long as ports and addresses are the same. */
   current(): OwnServers;
-  /** Says which ports were chosen. */
+  /** Sets the ports that were bound. */
   opened(chosen: Ports): void;
 }
 

@@ -169,7 +169,7 @@ export function createRotations(options: RotationOptions): Rotations {
     busy.add(name);
     step(mesh, state)
       .catch((error: unknown) => {
-        logger.error("a rotation could not go on; it is tried again", { mesh: name, error });
+        logger.error("a rotation failed; it will be retried", { mesh: name, error });
         look(name, lookMs);
       })
       .finally(() => {

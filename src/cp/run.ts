@@ -31,11 +31,11 @@ import { measuredStore } from "./metrics/measured-store.js";
 import { startMetrics } from "./metrics/metrics.js";
 import { openStore } from "./open-store.js";
 import { createOwnServers, type Ports } from "./own-servers.js";
-import { patiently } from "./patience.js";
 import { createRotations, type Rotations } from "./rotations.js";
 import { type StartedSecrets, startSecrets } from "./secrets.js";
 import type { Settings } from "./settings.js";
 import type { StartContext } from "./start-context.js";
+import { retryWhileUnavailable } from "./store-retry.js";
 import { chosenKind, type StoreKinds } from "./store-settings.js";
 import { startTokenServers, type TokenServers } from "./tokens/servers.js";
 
@@ -88,7 +88,7 @@ export async function startControlPlane(
     const signingKey =
       settings.environment === "kubernetes"
         ? undefined
-        : await patiently(() => ensureInstallation(context, { store, authorities }), logger, signal);
+        : await retryWhileUnavailable(() => ensureInstallation(context, { store, authorities }), logger, signal);
     const insights = startInsights(context, { store, instances, leadership });
     const feed = await startView(context, { store, registry: kinds.registry });
     const tokens = signingKey && (await startTokens(context, { store, key: signingKey }));
@@ -101,7 +101,7 @@ export async function startControlPlane(
     const api = await startApi(context, { kinds, ...inspected });
 
     const warning = exposureWarning(settings);
-    if (warning !== undefined) logger.info(`warning: ${warning}`);
+    if (warning !== undefined) logger.warn(warning);
     const ports: Ports = {
       api: api.port,
       bootstrap: bootstrap.port,
@@ -202,7 +202,7 @@ async function startSecretServer(
   parts: Trust & { readonly signingKey: SigningKey | undefined; readonly observer: SecretObserver },
 ): Promise<StartedSecrets> {
   const options = { ...parts, settings, logger: logger.child("sds-server"), incidents: defence.grpc("sds") };
-  const secrets = await patiently(() => startSecrets(options), logger, signal);
+  const secrets = await retryWhileUnavailable(() => startSecrets(options), logger, signal);
   lifecycle.serves("SDS server", secrets.server);
   return secrets;
 }

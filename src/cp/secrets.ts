@@ -38,7 +38,7 @@ function authenticator({ environment }: Settings, key: SigningKey | undefined): 
   if (key === undefined) return () => ({ kind: "accepted", until: undefined });
   return (token, proxy) => {
     const verified = verifyToken([key], token ?? "", new Date());
-    if (verified.kind === "refused") return { kind: "refused", reason: `the token proves nothing: ${verified.reason}` };
+    if (verified.kind === "refused") return { kind: "refused", reason: `the token is invalid: ${verified.reason}` };
     const { name, mesh, expires } = verified;
     if (name === proxy.name && mesh === proxy.mesh) return { kind: "accepted", until: expires };
     return { kind: "refused", reason: `the token is for dataplane "${name}" in mesh "${mesh}"` };
@@ -85,14 +85,14 @@ export function validityWarning({ notBefore, notAfter, setting }: PresentedCerti
       ? `name files with a new certificate and its key by ${certFile} and ${keyFile}`
       : `put a new certificate and its key into the files that ${certFile} and ${keyFile} name`;
   return (
-    `warning: the certificate of the SDS server ${what}. Sidecars refuse it: they get no certificates and, in meshes with ` +
+    `the certificate of the SDS server ${what}. Sidecars refuse it: they get no certificates and, in meshes with ` +
     `mTLS, can't be reached; ${remedy}, and restart kuma-cp`
   );
 }
 
 export interface StartedSecrets {
   readonly server: SecretServer;
-  /** How proxies are told to reach it. */
+  /** The address that proxies get. */
   readonly address: SecretServerAddress;
   readonly certificate: PresentedCertificate;
 }
@@ -108,14 +108,14 @@ export async function startSecrets(options: SecretsOptions): Promise<StartedSecr
   const { validFromDate: notBefore, validToDate: notAfter } = new X509Certificate(tls.cert);
   const certificate = { notBefore, notAfter, setting: settings.sdsTlsCertFile === "" ? undefined : certFile };
   const invalid = validityWarning(certificate, new Date());
-  if (invalid !== undefined) logger.info(invalid);
+  if (invalid !== undefined) logger.warn(invalid);
   if (!certificateNames(tls.cert, host)) {
     const remedy =
       settings.sdsTlsCertFile === ""
         ? `name files with a certificate for it and its key by ${certFile} and ${keyFile}, and restart, which drains every connection of meshes with mTLS`
         : `put another certificate into the file that ${certFile} names`;
-    logger.info(
-      `warning: the certificate of the SDS server does not name "${host}", so that Envoys that reach it by this name ` +
+    logger.warn(
+      `the certificate of the SDS server does not name "${host}", so that Envoys that reach it by this name ` +
         `refuse it and get no certificates; ${remedy}`,
     );
   }

@@ -104,8 +104,8 @@ const beforeStores = {
     "KUMA_GENERAL_ADVERTISED_HOSTNAME",
     "localhost",
     Object.assign(host, { takesEmpty: true }),
-    "Host name or IP address under which dataplanes and kumactl reach this control plane; with the default, other " +
-      "machines are given the address by which they asked for their bootstrap.",
+    "Host name or IP address by which dataplanes and kumactl reach this control plane; with the default, other " +
+      "machines get the address that they requested their bootstrap from.",
   ),
 } satisfies SettingsTable;
 
@@ -115,7 +115,7 @@ const afterStores = {
     "KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
     1000,
     durationSetting(10),
-    "How often the database is asked for changes where it can't announce them, behind a transaction pooler.",
+    "How often to poll the database for changes when its notifications do not arrive, as behind a transaction pooler.",
     asSeconds,
   ),
   dataplaneCleanupAge: setting(
@@ -123,7 +123,7 @@ const afterStores = {
     "KUMA_RUNTIME_UNIVERSAL_DATAPLANE_CLEANUP_AGE",
     0,
     durationSetting(),
-    "How long a dataplane that was connected may be offline before it is deleted; 0s means for ever.",
+    "How long a dataplane that was connected may be offline before it is deleted; 0s means forever.",
     asHours,
   ),
   apiPort: setting("apiServer.port", "KUMA_API_SERVER_PORT", 5681, port, "Port of the HTTP API."),
@@ -139,7 +139,7 @@ const afterStores = {
     "KUMA_API_SERVER_READ_ONLY",
     false,
     bool,
-    "Whether the HTTP API refuses to change anything.",
+    "Whether the HTTP API rejects all changes.",
   ),
   corsAllowedDomains: setting<readonly string[]>(
     "apiServer.corsAllowedDomains",
@@ -153,14 +153,14 @@ const afterStores = {
     "KUMA_API_SERVER_AUTHN_TYPE",
     "localhost",
     oneOf("localhost", "none"),
-    "Who may change resources: localhost, the control plane's own machine only, or none, whoever reaches the port.",
+    "Who may change resources: localhost (only the control plane's own machine) or none (whoever reaches the port).",
   ),
   bootstrapPort: setting(
     "bootstrapServer.port",
     "KUMA_BOOTSTRAP_SERVER_PORT",
     5682,
     port,
-    "Port of the server that gives kuma-dp its Envoy bootstrap.",
+    "Port of the server that kuma-dp gets its Envoy bootstrap from.",
   ),
   adminAddress: setting(
     "bootstrapServer.params.adminAddress",
@@ -174,7 +174,7 @@ const afterStores = {
     "KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_PORT",
     0,
     port,
-    "Port of Envoy's admin server when kuma-dp asks for none; 0 means no port.",
+    "Port of Envoy's admin server unless kuma-dp requests one; 0 means no port.",
   ),
   adminAccessLogPath: setting(
     "bootstrapServer.params.adminAccessLogPath",
@@ -211,14 +211,14 @@ const afterStores = {
     "KUMA_XDS_SERVER_MAX_FIRST_REQUEST_BYTES",
     grpcLimits.first_message.value as number,
     int(65_536, grpcLimits.message.value),
-    "Longest first request of a discovery stream; it names all clusters that a proxy has kept, some 70 bytes each.",
+    "Maximum size of the first request of a discovery stream, which lists all clusters that a proxy has, about 70 bytes each.",
   ),
   maxOpeningConnections: setting(
     "xdsServer.maxOpeningConnections",
     "KUMA_XDS_SERVER_MAX_OPENING_CONNECTIONS",
     grpcLimits.connections_per_address.value as number,
     int(1, 65_536),
-    "Connections of one address to the xDS or SDS server that have not sent a valid request; others wait for their turn.",
+    "Connections per address to the xDS or SDS server that have not sent a valid request; further ones are queued.",
   ),
   diagnosticsPort: setting(
     "xdsServer.diagnosticsPort",
@@ -232,7 +232,7 @@ const afterStores = {
     "KUMA_XDS_SERVER_DATAPLANE_CONFIGURATION_REFRESH_INTERVAL",
     1000,
     durationSetting(1),
-    "Bound on how long changes are gathered before proxies hear of them (never more than 100ms).",
+    "Maximum time that changes are collected before they are sent to proxies (never more than 100ms).",
     asSeconds,
   ),
   statusFlushInterval: setting(
@@ -248,14 +248,14 @@ const afterStores = {
     "KUMA_SDS_SERVER_GRPC_PORT",
     5677,
     port,
-    "Port of the SDS server, which gives dataplanes their certificates.",
+    "Port of the SDS server, which serves certificates to dataplanes.",
   ),
   sdsTlsCertFile: setting(
     "sdsServer.tlsCertFile",
     "KUMA_SDS_SERVER_TLS_CERT_FILE",
     "",
     str,
-    "Certificate of the SDS server, in PEM; empty means one that is made at the first start and kept in the store.",
+    "Certificate of the SDS server, in PEM; empty means one that is generated at the first start and kept in the store.",
   ),
   sdsTlsKeyFile: setting(
     "sdsServer.tlsKeyFile",
@@ -270,7 +270,8 @@ const afterStores = {
     env: ["KUMA_DATAPLANE_TOKEN_SERVER_ENABLED", "KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED"],
     default: true as boolean,
     parse: bool,
-    sentence: "Whether there is a token server; without it the SDS server believes every dataplane its name.",
+    sentence:
+      "Whether there is a token server; without it the SDS server accepts any dataplane name without authentication.",
   },
   tokenLocalPort: setting(
     "dataplaneTokenServer.local.port",
@@ -284,14 +285,14 @@ const afterStores = {
     "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE",
     "",
     str,
-    "File with the token that lets `kumactl export --secrets` read all keys on this machine, made at the first start; empty means nobody.",
+    "File with the token that allows `kumactl export --secrets` on this machine to read all keys, created at the first start; empty disables this.",
   ),
   tokenPublicEnabled: setting(
     "dataplaneTokenServer.public.enabled",
     "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_ENABLED",
     false,
     bool,
-    "Whether tokens are also given to other machines: over HTTPS, to known client certificates.",
+    "Whether tokens are also issued to other machines, over HTTPS, for known client certificates.",
   ),
   tokenPublicInterface: setting(
     "dataplaneTokenServer.public.interface",
@@ -326,14 +327,14 @@ const afterStores = {
     "KUMA_DATAPLANE_TOKEN_SERVER_PUBLIC_CLIENT_CERTS_DIR",
     "",
     str,
-    "Directory with the certificates of clients that may ask the public token server, in files that end in .pem.",
+    "Directory with the certificates of clients that may use the public token server, in files that end in .pem.",
   ),
   caKeyType: setting<KeyType>(
     "ca.builtin.keyType",
     "KUMA_CA_BUILTIN_KEY_TYPE",
     "ecdsa-p256",
     oneOf("ecdsa-p256", "rsa-2048"),
-    "Kind of the keys that new built-in certificate authorities and their workloads have: ecdsa-p256 or rsa-2048.",
+    "Key type of new built-in certificate authorities and their workloads: ecdsa-p256 or rsa-2048.",
   ),
   workloadCertValidity: setting(
     "ca.builtin.workloadCertValidity",
@@ -341,7 +342,7 @@ const afterStores = {
     720 * hour,
     // Certificates have whole seconds.
     durationSetting(1000),
-    "How long a workload's certificate is valid; it is renewed after four fifths of that.",
+    "Validity of a workload's certificate; it is renewed after four fifths of that.",
     asHours,
   ),
   defaultMesh: setting<Mesh>(

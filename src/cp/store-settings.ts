@@ -1,14 +1,11 @@
 import { UserError } from "../lib/errors.js";
+import type { Intersection } from "../lib/intersection.js";
 import type { Origin, Parser, Setting, SettingsTable } from "../lib/settings.js";
 import type { StoreKind } from "../store/kind.js";
 import type { storeKinds } from "../store/kinds.js";
 
 /** The available kinds of store: all real ones, and those that a test adds. */
 export type StoreKinds = readonly [...typeof storeKinds, ...StoreKind[]];
-
-type AllOf<Union> = (Union extends unknown ? (one: Union) => void : never) extends (all: infer All) => void
-  ? All
-  : never;
 
 const either = (names: readonly string[]): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
@@ -31,7 +28,7 @@ export function storeTypeSetting(kinds: StoreKinds): Setting<string> {
 }
 
 /** The settings of all kinds. */
-export function settingsOf(kinds: StoreKinds): AllOf<StoreKinds[number]["settings"]> {
+export function settingsOf(kinds: StoreKinds): Intersection<StoreKinds[number]["settings"]> {
   for (const { name, settings } of kinds) {
     const foreign = Object.keys(settings).find((key) => !key.startsWith(name));
     if (foreign !== undefined)

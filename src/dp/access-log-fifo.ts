@@ -32,7 +32,7 @@ function openFifo(file: string, data: (bytes: Buffer) => void): Opened {
   const facts = fstatSync(fd);
   if (!facts.isFIFO() || facts.uid !== process.getuid?.()) {
     closeSync(fd);
-    throw new Error("it was replaced by something that is no FIFO of ours");
+    throw new Error("it was replaced by something other than kuma-dp's FIFO");
   }
   const onread = {
     buffer: Buffer.alloc(readBytes),

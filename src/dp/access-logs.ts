@@ -56,7 +56,7 @@ function createDropReport(logger: Logger) {
     timer = undefined;
     quietUntil = Date.now() + reportPauseMs;
     for (const [address, { lines, reason }] of counts) {
-      logger.info("access log lines were dropped", { address, lines, reason });
+      logger.warn("access log lines were dropped", { address, lines, reason });
     }
     counts.clear();
   }
@@ -114,8 +114,8 @@ export async function forwardAccessLogs(options: AccessLogOptions): Promise<Acce
     if (bytes.equals(endMark)) ended?.();
     else if (collector !== undefined) {
       if (collector.offer(bytes.subarray(cut + 1))) fed.add(collector);
-      else drops.add(address, 1, "the collector takes lines more slowly than they come");
-    } else if (bytes.length > 0) drops.add("unknown", 1, "the line begins with no address that can be used");
+      else drops.add(address, 1, "the collector reads lines more slowly than they arrive");
+    } else if (bytes.length > 0) drops.add("unknown", 1, "the line does not begin with a usable address");
   }
 
   const events: FifoEvents = {
@@ -129,10 +129,10 @@ export async function forwardAccessLogs(options: AccessLogOptions): Promise<Acce
       };
     },
     replaced(closeOld) {
-      logger.error("the access-log FIFO was lost and has been made again", { directory });
+      logger.error("the access-log FIFO was lost and has been recreated", { directory });
       reopen().then(
         () => void setTimeout(closeOld, oldFifoMs).unref(),
-        (error: unknown) => logger.error("Envoy could not be told to open its access log again", { error }),
+        (error: unknown) => logger.error("Envoy could not be made to reopen its access log", { error }),
       );
     },
     failed: (error) => logger.error("the access-log FIFO failed", { error }),

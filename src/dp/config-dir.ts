@@ -133,7 +133,7 @@ type Unusable = "config-dir.unusable" | "config-dir.temporary" | "config-dir.pre
 
 function unusable(id: Unusable, directory: string, cause: unknown): UserError {
   const isLink = cause instanceof Error && "code" in cause && (cause.code === "ELOOP" || cause.code === "ENOTDIR");
-  const problem = isLink ? "it has to be a directory, and no link to one" : messageOf(cause);
+  const problem = isLink ? "it has to be a directory, not a link to one" : messageOf(cause);
   return UserError.of(id, { directory, problem }, { cause });
 }
 

@@ -107,6 +107,6 @@ export async function replaceEnvoy(replacement: Replacement): Promise<string | u
   }
   failed(child);
   return supervisor.state().name === "running"
-    ? "the new Envoy ended before it served; see its words above"
+    ? "the new Envoy exited before it was ready; see its output above"
     : undefined;
 }

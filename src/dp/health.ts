@@ -44,7 +44,7 @@ export async function serveHealth(port: number, health: Health): Promise<HealthS
   const bound = await bind(server, { port }).catch((error: unknown) => {
     throw UserError.of("port.health", { port, reason: error });
   });
-  // Without a free file descriptor a probe can't be accepted. It fails; kuma-dp goes on.
+  // Without a free file descriptor a probe can't be accepted. It fails; kuma-dp keeps running.
   server.on("error", () => undefined);
   return {
     port: bound,

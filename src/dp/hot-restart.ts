@@ -89,7 +89,8 @@ function run(binary: string, args: readonly string[]): Promise<string> {
 export async function hotRestartVersion(binary: string): Promise<string> {
   const printed = await run(binary, ["--hot-restart-version"]);
   const version = /^\d+(?:\.\d+)+$/m.exec(printed)?.[0];
-  if (version === undefined) throw new Error(`${binary} has no hot restart; it says "${printed.trim().slice(0, 200)}"`);
+  if (version === undefined)
+    throw new Error(`${binary} has no hot restart; it printed "${printed.trim().slice(0, 200)}"`);
   return version;
 }
 

@@ -16,7 +16,7 @@ function flag(key: keyof typeof table, name: string, placeholder = "string") {
 const run = command({
   path: "run",
   summary: "Run Envoy as the proxy of one Dataplane",
-  details: "Everything can be given by a flag or by the environment variable beside it; the flag wins.",
+  details: "Every setting has a flag and an environment variable; the flag takes precedence.",
   examples: ["kuma-dp run --name=backend-1 --mesh=default --cp-address=http://localhost:5682"],
   flags: {
     name: flag("name", "name"),
@@ -30,7 +30,7 @@ const run = command({
     configDir: flag("configDir", "config-dir"),
     dataplaneTokenFile: flag("dataplaneTokenFile", "dataplane-token-file"),
     check: toggle("check", {
-      help: "check settings, files and Envoy, say what was found as JSON, and start nothing",
+      help: "check settings, files and Envoy, print the result as JSON, and start nothing",
     }),
     logFormat: text("log-format", {
       help: "log format: one of text|json",
@@ -68,6 +68,6 @@ const run = command({
 
 /** kuma-dp; resolves with the exit code. */
 export function main(args: string[]): Promise<number> {
-  const description = "Runs beside a service: fetches the configuration of its proxy and keeps Envoy running with it";
+  const description = "Runs next to a service: fetches the configuration of its proxy and keeps Envoy running with it";
   return runProgram({ name: "kuma-dp", description, commands: [run], logLevel: "off" }, args);
 }

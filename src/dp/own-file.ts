@@ -7,7 +7,7 @@ import path from "node:path";
  * as a link to another file, is replaced and not written to.
  */
 export function writeOwnFile(directory: string, name: string, content: string): void {
-  // Random, because somebody may have created an entry under a predictable name.
+  // Random, because another user may have created an entry under a predictable name.
   const fresh = path.join(directory, `.${name}.${randomBytes(9).toString("base64url")}`);
   try {
     writeFileSync(fresh, content, { mode: 0o600, flag: "wx" });

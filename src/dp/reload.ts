@@ -77,16 +77,16 @@ export async function handoverObstacle(
   { envoy, hotRestartVersion: next }: CheckReport,
   unprepared: string | undefined,
 ): Promise<string | undefined> {
-  if (running.epoch === undefined) return unprepared ?? "the Envoy that runs was started without hot restart";
+  if (running.epoch === undefined) return unprepared ?? "the running Envoy was started without hot restart";
   // The running binary, even when its file was replaced or removed.
   const present = await hotRestartVersion(`/proc/${running.pid}/exe`);
   if (present === next) return undefined;
-  return `hot restart of the Envoy that runs has version ${present}, and that of ${envoy} has ${next}`;
+  return `the running Envoy has hot restart version ${present}, but ${envoy} has ${next}`;
 }
 
 /** Why this process can't execute itself; undefined when it can. */
 export function executionObstacle(): string | undefined {
-  if (!isSea()) return "kuma-dp does not run as an executable of its own";
+  if (!isSea()) return "kuma-dp does not run as a standalone executable";
   return process.execve === undefined ? "this runtime can't execute another program in its place" : undefined;
 }
 

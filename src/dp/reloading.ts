@@ -51,7 +51,7 @@ export function createReloading({ invocation, supervisor, configDir, logger, not
     const envoy = readPidRecord(".")?.envoy;
     const obstacle =
       envoy === undefined
-        ? "the Envoy that runs is not known by its process"
+        ? "the process of the running Envoy is unknown"
         : await handoverObstacle(envoy, report, hotRestartObstacle()).catch(messageOf);
     // A signal that arrived in the meantime takes precedence.
     if (running.state().name !== "running") return;
@@ -59,7 +59,7 @@ export function createReloading({ invocation, supervisor, configDir, logger, not
       logger.info("executing", { executable });
       becomeExecutable(executable, invocation, configDir());
     }
-    notice(`Envoy can't hand over, so it is stopped and started again: ${obstacle}`);
+    notice(`Envoy can't be hot restarted, so it is stopped and started again: ${obstacle}`);
     successor = executable;
     running.signal();
   }

@@ -16,7 +16,7 @@ export function createReopening(reopen: () => Promise<void>, logger: Logger): ()
         await reopen();
         logger.info("access logs reopened");
       } catch (error) {
-        logger.error("Envoy could not be told to reopen its access logs", { error });
+        logger.error("Envoy could not be made to reopen its access logs", { error });
       }
     } while (again);
     running = false;

@@ -9,7 +9,7 @@ import { followToken, usableToken } from "./token.js";
 /** Shows a sentence to the user regardless of the log level. */
 type Notice = (sentence: string) => void;
 
-const tokenStays = "Envoy goes on with the token that it has";
+const tokenStays = "Envoy keeps its current token";
 
 /** The configured token; undefined when none is configured. Throws UserError when it is not valid for this dataplane. */
 export const givenToken = ({ tokenFile, name, mesh }: Settings): string | undefined =>
@@ -53,7 +53,8 @@ export function keepToken(
     write: (fresh: string) => configDir.write(files.token, fresh),
     onProblem: (reason: string) => machine.notice(`the dataplane token was not renewed: ${reason}. ${tokenStays}`),
     replaced: () => logger.info("dataplane token replaced", { source }),
-    watchFailed: (error: unknown) => logger.error("a changed token is noticed once a minute only", { source, error }),
+    watchFailed: (error: unknown) =>
+      logger.error("the token file can't be watched; it is read once a minute", { source, error }),
   };
   followToken(copy, signal);
 }

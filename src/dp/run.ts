@@ -166,8 +166,8 @@ function reportLostListeners({ settings, machine, logger }: Context, held: Held,
       ),
     recovered: () => logger.info("Envoy has all listeners again"),
     unsupported: () =>
-      logger.info(
-        "Envoy could not create a listener, and the control plane is of a release that takes no report of that",
+      logger.warn(
+        "Envoy could not create a listener, and the release of the control plane is too old to accept a report of it",
       ),
     failed: (error) => logger.debug("the listeners of Envoy were not reported", { error }),
     signal,
@@ -211,7 +211,7 @@ function superviseEnvoy({ settings, logger }: Context, held: Held, { changed }: 
       logger.info(`Envoy: ${state.name}`);
       changed();
     },
-    drainFailed: (error) => logger.info("Envoy could not be drained", { error }),
+    drainFailed: (error) => logger.warn("Envoy could not be drained", { error }),
   });
 }
 
@@ -315,7 +315,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
     logger,
     async fetch() {
       // The connected proxy of this name is the one that runs, so these warnings do not matter to the user.
-      const warned = (warning: string) => logger.info("the control plane warns", { warning });
+      const warned = (warning: string) => logger.warn("the control plane warns", { warning });
       for (;;) {
         try {
           return await fetch(context, token !== undefined, warned, ends.over);
@@ -345,7 +345,7 @@ async function resume(context: Context, held: Held, ends: Ends, inherited: Inher
   });
   void replaced.then(
     (why) => {
-      if (why !== undefined) machine.notice(`Envoy was not replaced, and goes on as it was: ${why}`);
+      if (why !== undefined) machine.notice(`Envoy was not replaced and keeps running: ${why}`);
     },
     (error: unknown) => logger.error("Envoy was not replaced", { error }),
   );
@@ -431,7 +431,7 @@ export async function runDataplane(
 
   const inherited = start.handover === undefined ? undefined : inheritedRun(start.handover, machine.processes);
   if (start.handover !== undefined && inherited === undefined) {
-    machine.notice(`there is no Envoy in ${start.handover} to go on with, so a new one is started`);
+    machine.notice(`there is no running Envoy in ${start.handover} to take over, so a new one is started`);
   }
   const running = () => held.supervisor !== undefined && held.supervisor.state().name !== "ended";
   const ready = async () => {

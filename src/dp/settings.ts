@@ -79,28 +79,28 @@ export const table = {
     default: "",
     parse: httpUrl,
     sentence:
-      "URL of the control plane's API server, whose catalogue names the bootstrap server; used when that is not given.",
+      "URL of the control plane's API server, whose catalogue has the bootstrap server's URL; used when that URL is not set.",
   },
   caCertFile: {
     path: "controlPlane.caCertFile",
     env: ["KUMA_CONTROL_PLANE_CA_CERT_FILE"],
     default: "",
     parse: str,
-    sentence: "Certificates (PEM) to trust for an https control plane; empty for those of the system.",
+    sentence: "CA certificates (PEM) to trust for an https control plane; empty for those of the system.",
   },
   retryBackoff: {
     path: "controlPlane.retry.backoff",
     env: ["KUMA_CONTROL_PLANE_RETRY_BACKOFF"],
     default: 3000,
     parse: durationSetting(1),
-    sentence: "Longest pause between two attempts to reach the control plane.",
+    sentence: "Maximum pause between two attempts to reach the control plane.",
   },
   retryMaxDuration: {
     path: "controlPlane.retry.maxDuration",
     env: ["KUMA_CONTROL_PLANE_RETRY_MAX_DURATION"],
     default: 300_000,
     parse: durationSetting(1),
-    sentence: "After this time without a control plane kuma-dp gives up.",
+    sentence: "How long kuma-dp tries to reach a control plane before it gives up.",
   },
   adminPort: {
     path: "dataplane.adminPort",
@@ -108,21 +108,21 @@ export const table = {
     default: 0,
     parse: port,
     sentence:
-      "Port of Envoy's admin interface; 0 leaves it to the control plane, or else to a Unix socket in the config dir.",
+      "Port of Envoy's admin interface; 0 for the control plane's choice, which is a Unix socket in the config dir by default.",
   },
   healthPort: {
     path: "dataplane.healthPort",
     env: ["KUMA_DATAPLANE_HEALTH_PORT"],
     default: 0,
     parse: port,
-    sentence: "Port of /healthy and /ready on all interfaces; 0 for none.",
+    sentence: "Port of /healthy and /ready on all interfaces; 0 disables it.",
   },
   drainTime: {
     path: "dataplane.drainTime",
     env: ["KUMA_DATAPLANE_DRAIN_TIME"],
     default: 30_000,
     parse: durationSetting(1),
-    sentence: "Longest wait for open connections when a listener changes or kuma-dp is stopped.",
+    sentence: "Maximum time to wait for open connections when a listener changes or kuma-dp stops.",
   },
   statusInterval: {
     path: "dataplane.statusInterval",
@@ -130,16 +130,15 @@ export const table = {
     default: 60_000,
     parse: durationSetting(1),
     sentence:
-      "How often the control plane is asked whether it still knows the Dataplane and accepts its token, and is told the " +
-      "listeners of an Envoy that could not create one.",
+      "How often kuma-dp asks the control plane whether the Dataplane still exists and its token is accepted, and reports " +
+      "listeners that Envoy could not create.",
   },
   binaryPath: {
     path: "dataplaneRuntime.binaryPath",
     env: ["KUMA_DATAPLANE_RUNTIME_BINARY_PATH"],
     default: "envoy",
     parse: required,
-    sentence:
-      "Envoy's executable: a path, which has to be one, or a name to look up in PATH, beside kuma-dp and in the working directory.",
+    sentence: "Path of Envoy's executable, or a name to look up in PATH, next to kuma-dp and in the working directory.",
   },
   configDir: {
     path: "dataplaneRuntime.configDir",
@@ -153,7 +152,7 @@ export const table = {
     env: ["KUMA_DATAPLANE_RUNTIME_TOKEN_PATH"],
     default: "",
     parse: str,
-    sentence: "File with the token made by `kumactl generate dataplane-token`.",
+    sentence: "File with the token from `kumactl generate dataplane-token`.",
   },
   logDirectories: {
     path: "dataplaneRuntime.logDirectories",
@@ -161,7 +160,7 @@ export const table = {
     default: defaultLogDirectories,
     parse: directories,
     sentence:
-      "Absolute paths of directories, separated by commas, that the control plane may have Envoy write access logs to, besides its config dir; empty for none.",
+      "Comma-separated absolute paths of directories that Envoy may write access logs to, besides the config dir; empty for none.",
   },
   concurrency: {
     path: "dataplaneRuntime.concurrency",

@@ -36,20 +36,20 @@ function problemIn(
     return {
       key: "unknown",
       sentence:
-        `the control plane has no Dataplane "${name}" in mesh "${mesh}" any more: no other dataplane is sent here, and ` +
-        "Envoy has nothing to serve, or what it had before. Apply the Dataplane again, or stop this kuma-dp",
+        `the control plane has no Dataplane "${name}" in mesh "${mesh}" any more: no other dataplane connects to it, and ` +
+        "Envoy has no configuration, or only its last one. Apply the Dataplane again, or stop this kuma-dp",
     };
   }
   if (refusal === undefined) return undefined;
   const way =
     tokenFile === undefined
       ? "give it one with --dataplane-token-file"
-      : `write another one to ${tokenFile}, which is noticed by itself`;
+      : `write it to ${tokenFile}; kuma-dp notices the change by itself`;
   return {
     key: `refused: ${refusal.reason}`,
     sentence:
       `the control plane refused this dataplane a certificate at ${refusal.time}: ${refusal.reason}. Without ` +
-      `one its connections fail while its mesh has mTLS on. Make a token with \`kumactl generate dataplane-token --name=${name} --mesh=${mesh}\` and ${way}`,
+      `one, its connections fail while its mesh has mTLS on. Make a token with \`kumactl generate dataplane-token --name=${name} --mesh=${mesh}\` and ${way}`,
   };
 }
 
@@ -74,7 +74,7 @@ export async function followStatus(options: StatusOptions): Promise<void> {
     const problem = problemIn(status, dataplane);
     if (problem?.key === reported) continue;
     reported = problem?.key;
-    if (problem === undefined) options.recovered("the control plane finds nothing wrong with this dataplane any more");
+    if (problem === undefined) options.recovered("the control plane no longer finds a problem with this dataplane");
     else options.onProblem(problem.sentence);
   }
 }

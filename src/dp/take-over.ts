@@ -45,7 +45,7 @@ export async function takeOver({ mesh, name }: Dataplane, traces: Traces, logger
       return `the Envoy of dataplane ${record?.name} of mesh ${record?.mesh}, process id ${pid}, whose kuma-dp is gone`;
     }
     for (const envoy of verdict.envoys) {
-      logger.info("ending the Envoy that a killed kuma-dp left", { pid: envoy.pid, directory });
+      logger.info("stopping the Envoy that a killed kuma-dp left behind", { pid: envoy.pid, directory });
       await endOrphan(envoy, traces.processes);
     }
     removeSharedMemory(directory);

@@ -36,7 +36,7 @@ export function loopbackWarning({ host }: XdsServer, controlPlane: string): stri
   const asked = new URL(controlPlane).hostname;
   if (isLoopback(asked) || !isLoopback(host)) return undefined;
   return (
-    `the control plane at ${controlPlane} says that it is at "${host}", which is this machine: Envoy won't find it ` +
+    `the control plane at ${controlPlane} advertises the host "${host}", which is this machine: Envoy can't reach it ` +
     `there. Set ${setting} of kuma-cp to a name or address by which this machine reaches it`
   );
 }
@@ -49,8 +49,8 @@ export async function connectionWarning(server: XdsServer, signal: AbortSignal):
   const reason = await connectionError(server, signal);
   if (reason === undefined) return undefined;
   const why = server.hostFromRequest
-    ? ` The host is the one that kuma-dp was told to ask, as ${setting} of kuma-cp is its default, localhost: set it if ` +
-      "the xDS server is reached by another one"
+    ? ` The host is that of kuma-dp's control plane URL, because ${setting} of kuma-cp is its default, localhost: set it ` +
+      "if the xDS server has another host"
     : "";
-  return `the xDS server of the control plane can't be reached at ${hostPort(server.host, server.port)}: ${reason}. Envoy goes on trying.${why}`;
+  return `the xDS server of the control plane can't be reached at ${hostPort(server.host, server.port)}: ${reason}. Envoy keeps retrying.${why}`;
 }

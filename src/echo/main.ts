@@ -15,7 +15,7 @@ function stopSignal(): Promise<void> {
 
 const serve = command({
   path: "",
-  summary: "Sends back whatever it receives over TCP: a service to try a mesh with",
+  summary: "Sends back whatever it receives over TCP: a service for trying out a mesh",
   details:
     "An HTTP request is sent back as it came and the connection closed; any other bytes come back as they arrive.",
   examples: ["kuma-tcp-echo -port 8000"],

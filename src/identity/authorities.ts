@@ -67,7 +67,7 @@ export function createAuthorities(store: Store, settings: AuthoritySettings, log
       };
     } catch (error) {
       const reason = messageOf(error);
-      logger.error("a mesh's certificate authority can't be used: its proxies keep what they have", { mesh, reason });
+      logger.error("a mesh's certificate authority is unusable: its proxies keep their certificates", { mesh, reason });
       return { kind: "unusable", reason };
     }
   }

@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { UserError } from "../lib/errors.js";
-import type { Secret } from "../resources/secret.js";
+import { type Secret, secretType } from "../resources/secret.js";
+import { readStored } from "../store/read.js";
 import { type Store, StoreError } from "../store/store.js";
 import { createServerCertificate } from "./server-certificate.js";
 
@@ -52,8 +53,8 @@ function read({ value = "" }: Secret): ServerPair {
  * @throws UserError `sds-certificate.unusable` if the stored value is invalid
  */
 export async function ensureSdsCertificate(store: Store, hosts: readonly string[], now: Date): Promise<ServerPair> {
-  const stored = await store.get(key);
-  if (stored !== undefined) return read(stored.spec as Secret);
+  const stored = await readStored(store, secretType, key);
+  if (stored !== undefined) return read(stored.spec);
   const made = await createServerCertificate({ commonName: "kuma-sds", hosts, now });
   const value = Buffer.from(made.cert + made.key).toString("base64");
   try {

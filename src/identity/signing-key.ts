@@ -1,7 +1,8 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { UserError } from "../lib/errors.js";
-import type { Secret } from "../resources/secret.js";
+import { type Secret, secretType } from "../resources/secret.js";
+import { readStored } from "../store/read.js";
 import { type Store, StoreError } from "../store/store.js";
 
 /** A public key that verifies tokens. */
@@ -61,8 +62,8 @@ function read({ value = "" }: Secret): SigningKey {
  * @throws UserError `signing-key.unusable` if the stored value is invalid
  */
 export async function ensureSigningKey(store: Store): Promise<SigningKey> {
-  const stored = await store.get(key);
-  if (stored !== undefined) return read(stored.spec as Secret);
+  const stored = await readStored(store, secretType, key);
+  if (stored !== undefined) return read(stored.spec);
   const der = await generate();
   try {
     await store.create({ ...key, spec: { value: der.toString("base64") } satisfies Secret });

@@ -92,7 +92,7 @@ export interface Invocation<F extends Flags, G extends Flags> {
 export interface Definition<F extends Flags, G extends Flags> {
   /** The words after the program's name: "config control-planes add"; "" is the program itself. */
   readonly path: string;
-  /** Other last words for the same command. */
+  /** Aliases of the last word of the path. */
   readonly aliases?: readonly string[];
   /** One line, shown in the list of commands and at the top of the command's help. */
   readonly summary: string;

@@ -50,20 +50,21 @@ function obstacle(file: string): string | undefined {
 /**
  * The first executable candidate, with symbolic links resolved. A configured path is used or rejected, never replaced
  * by another.
+ * @param setting what configures it, for messages
  * @throws UserError `envoy.not-executable` naming the file and the problem, `envoy.not-found` listing the paths tried
  */
-export function findEnvoy(configured: string, place: LookupPlace): string {
+export function findEnvoy(configured: string, place: LookupPlace, setting = "--binary-path"): string {
   const tried = candidates(configured, place).map((file) => ({ file, problem: obstacle(file) }));
   const found = tried.find(({ problem }) => problem === undefined);
   if (found !== undefined) return realpathSync(found.file);
   const [only] = tried;
   if (isPath(configured) && only !== undefined) {
     const { file, problem = "" } = only;
-    throw UserError.of("envoy.not-executable", { configured, file, problem });
+    throw UserError.of("envoy.not-executable", { setting, configured, file, problem });
   }
   const places = tried.map(({ file, problem }) => `\n  ${file} ${problem}`).join("");
-  const what = configured === defaultEnvoy ? "an executable Envoy" : `an executable "${configured}" (--binary-path)`;
-  throw UserError.of("envoy.not-found", { what, places });
+  const what = configured === defaultEnvoy ? "an executable Envoy" : `an executable "${configured}"`;
+  throw UserError.of("envoy.not-found", { setting, what, places });
 }
 
 /** Envoy's builds need this version of glibc or a later one. */
@@ -73,7 +74,7 @@ const neededGlibc = "2.31";
 export function explainLoaderFailure(output: string): string | undefined {
   const wanted = /version [`']GLIBC_([\d.]+)' not found/.exec(output)?.[1];
   if (wanted !== undefined) {
-    return `this machine's C library is too old for it: it asks for glibc ${wanted}, and Envoy needs at least ${neededGlibc}`;
+    return `this machine's C library is too old for it: it needs glibc ${wanted}, and Envoy's builds need ${neededGlibc} or newer`;
   }
   const library = /error while loading shared libraries: ([^:]+):/.exec(output)?.[1];
   return library === undefined ? undefined : `the shared library ${library} is missing on this machine`;
@@ -86,7 +87,7 @@ const oldestMinor = 18;
 export function explainOldEnvoy(output: string): string | undefined {
   const [, version = "", major, minor] = /\bversion: [^/\s]+\/((\d+)\.(\d+)\.\d+)/.exec(output) ?? [];
   if (major !== "1" || Number(minor) >= oldestMinor) return undefined;
-  return `it is Envoy ${version}, which is too old: the v3 API takes 1.${oldestMinor} or newer; use the envoy that comes with kuma-dp`;
+  return `it is Envoy ${version}, which is too old: the v3 API needs 1.${oldestMinor} or newer; use the envoy that comes with kuma-dp`;
 }
 
 /**
@@ -99,8 +100,8 @@ export function diagnose(binary: string, timeoutMs: number): Promise<string | un
       if (error === null) resolve(explainOldEnvoy(stdout));
       // The file exists, so ENOENT means that its dynamic loader is missing: a system without glibc.
       else if (error.code === "ENOENT") resolve(`this machine has no glibc, and Envoy needs ${neededGlibc} or newer`);
-      else if (error.code === "EACCES") resolve("this user may not execute it");
-      else if (error.code === "ENOEXEC") resolve("it was built for another kind of machine, or is not a program");
+      else if (error.code === "EACCES") resolve("this user has no permission to execute it");
+      else if (error.code === "ENOEXEC") resolve("it was built for another architecture, or is not a program");
       else resolve(explainLoaderFailure(`${stdout}${stderr}`));
     });
   });

@@ -20,7 +20,7 @@ export function logDirectoryProblem(directory: string): string | undefined {
   if (directory.length > longestLogDirectory) return `is longer than ${longestLogDirectory} characters`;
   if (!directory.startsWith("/")) return "has to be an absolute path, such as /var/log/envoy";
   // A line break or a NUL would end the path for some readers.
-  if (/\p{Cc}/u.test(directory)) return "holds a control character";
+  if (/\p{Cc}/u.test(directory)) return "contains a control character";
   return directory === normalised(directory) ? undefined : `has to be written ${normalised(directory)}`;
 }
 

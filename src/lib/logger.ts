@@ -8,6 +8,8 @@ type Values = Record<string, unknown>;
 /** Writes one line per event. Logger names are dotted and nest by `child`: `xds-server.diagnostics`. */
 export interface Logger {
   info(message: string, values?: Values): void;
+  /** Nothing failed, but the user should act. */
+  warn(message: string, values?: Values): void;
   error(message: string, values?: Values): void;
   debug(message: string, values?: Values): void;
   child(name: string): Logger;
@@ -104,6 +106,7 @@ export function createLogger(options: Options): Logger {
     return {
       level,
       info: at("INFO", level !== "off"),
+      warn: at("WARN", level !== "off"),
       error: at("ERROR", level !== "off"),
       debug: at("DEBUG", level === "debug"),
       child: (child) => named(`${name}.${child}`),

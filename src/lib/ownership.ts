@@ -25,5 +25,5 @@ export function unsafeDirectory(facts: FileFacts, uid = process.getuid?.() ?? 0)
   if (foreign !== undefined) return foreign;
   const permissions = facts.mode & 0o7777;
   if ((permissions & writableByOthers) === 0 || (permissions & sticky) !== 0) return undefined;
-  return `others may write to (its mode is ${permissions.toString(8).padStart(4, "0")}; chmod go-w mends that)`;
+  return `others may write to (its mode is ${permissions.toString(8).padStart(4, "0")}; chmod go-w fixes that)`;
 }

@@ -71,8 +71,8 @@ function noteConnections(change: 1 | -1, limit: number, logger: Logger): void {
   if (connections < room * 0.6) warned = false;
   if (warned || connections < room * 0.8) return;
   warned = true;
-  logger.error(
-    "connections come near the number of files that may be open; beyond it proxies are turned away: raise LimitNOFILE (systemd) or ulimit -n",
+  logger.warn(
+    "the process is close to its limit of open files, beyond which it rejects connections: raise LimitNOFILE (systemd) or ulimit -n",
     { connections, openFiles: limit },
   );
 }

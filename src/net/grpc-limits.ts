@@ -11,55 +11,58 @@ export const grpcLimits = {
   opening_time: {
     value: 10_000,
     unit: "milliseconds",
-    sentence: "From a connection's first byte to its first valid request; later it is closed.",
+    sentence: "Time from a connection's first byte to its first valid request; then the connection is closed.",
   },
   settings_ack: {
     value: 10_000,
     unit: "milliseconds",
-    sentence: "From a connection's start to the acknowledgement of our HTTP/2 settings; later it is closed.",
+    sentence:
+      "Time from a connection's start to the acknowledgement of the HTTP/2 settings; then the connection is closed.",
   },
   first_message_time: {
     value: 10_000,
     unit: "milliseconds",
-    sentence: "From a call's start to its first valid request; later it ends as DEADLINE_EXCEEDED.",
+    sentence: "Time from a call's start to its first valid request; then the call ends with DEADLINE_EXCEEDED.",
   },
   first_message: {
     value: 256 * 1024,
     unit: "bytes",
-    sentence: "A call's messages up to its first valid request; a longer one ends it as RESOURCE_EXHAUSTED.",
+    sentence:
+      "Size of a message up to a call's first valid request; a larger one ends the call with RESOURCE_EXHAUSTED.",
   },
   message: {
     value: 4 * 1024 * 1024,
     unit: "bytes",
-    sentence: "A message after that; a longer one ends its call as RESOURCE_EXHAUSTED.",
+    sentence:
+      "Size of a message after a call's first valid request; a larger one ends the call with RESOURCE_EXHAUSTED.",
   },
   unfinished: {
     value: 64 * 1024 * 1024,
     unit: "bytes",
-    sentence: "Unfinished messages and bodies of all peers together; beyond it the oldest call or connection ends.",
+    sentence:
+      "Incomplete messages and bodies of all peers together; when it is exceeded, the oldest call or connection is closed.",
   },
   calls: {
     value: 65_536,
     unit: "",
-    sentence: "Open calls of a server; one more ends as RESOURCE_EXHAUSTED. A connection has at most 100.",
+    sentence: "Open calls of a server; further ones end with RESOURCE_EXHAUSTED. A connection has at most 100.",
   },
   connections_per_address: {
     value: 1_024,
     unit: "",
-    sentence:
-      "Connections of one address (IPv6: one /64) that have not sent a valid request; further ones wait for their turn.",
+    sentence: "Connections per address (IPv6: per /64) that have not sent a valid request; further ones are queued.",
   },
   opening_connections: {
     value: 2_048,
     unit: "",
-    sentence: "The same for all addresses together; further ones wait for their turn.",
+    sentence: "Connections of all addresses that have not sent a valid request; further ones are queued.",
   },
   waiting_connections: {
     value: 8_192,
     unit: "",
     sentence:
-      "Connections that have not sent a valid request, those that wait included, or half of the files that may be open; " +
-      "beyond it the oldest of the address that has most is closed.",
+      "Connections that have not sent a valid request, including queued ones, or half of the open-files limit if that is " +
+      "lower; when it is exceeded, the oldest connection of the address that has the most is closed.",
   },
 } as const satisfies Readonly<Record<string, Limit>>;
 

@@ -68,7 +68,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readBody(request, limits.bodyBytes);
     if (body.kind === "cut") return;
-    if (body.kind === "shredded") {
+    if (body.kind === "fragmented") {
       incidents.refused("chunks");
       request.socket.destroy();
       return;

@@ -1,6 +1,6 @@
 import type { Logger } from "../lib/logger.js";
 
-/** Counters that show an operator that somebody is attacking a server. */
+/** Counters that show an operator an attack on a server. */
 export interface Incidents {
   /** A peer exceeded the limit of this name and was rejected, or delayed where the limit delays. */
   refused(limit: string): void;
@@ -26,7 +26,7 @@ export type Guard = <Args extends unknown[]>(
 export function createGuard(logger: Logger, incidents: Incidents): Guard {
   function report(error: unknown): void {
     incidents.caught();
-    logger.error("a network callback failed; what its peer had open is closed", { error });
+    logger.error("a network callback failed; its peer's connection is closed", { error });
   }
 
   return (callback, failed) =>

@@ -33,19 +33,19 @@ export const streamLimits = {
   streams: {
     value: 512,
     unit: "",
-    sentence: "Answers of the HTTP servers that stay open; one more is refused with 503.",
+    sentence: "Open streaming responses of the HTTP servers; further ones are rejected with 503.",
   },
   streams_per_address: {
     value: 64,
     unit: "",
-    sentence: "The same of one address (IPv6: one /64); likewise.",
+    sentence: "Open streaming responses per client address (IPv6: per /64); further ones are rejected with 503.",
   },
   stream_queue: {
     value: 128 * 1024,
     unit: "bytes",
     sentence:
-      "What such an answer has ready and its client has not taken, 512 bytes a piece included; beyond it the connection " +
-      "is closed.",
+      "Unsent data of a streaming response, with 512 bytes of overhead per chunk; when it is exceeded, the connection is " +
+      "closed.",
   },
 } as const satisfies Readonly<Record<string, Limit>>;
 

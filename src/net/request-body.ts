@@ -7,7 +7,7 @@ export type Body =
   /** The budget for incomplete bodies is exceeded, and this is the oldest. */
   | { readonly kind: "no-room" }
   /** It has so many small chunks that it must be an attack. */
-  | { readonly kind: "shredded" }
+  | { readonly kind: "fragmented" }
   | { readonly kind: "cut" };
 
 const noBody = Buffer.alloc(0);
@@ -46,7 +46,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
       const wanted = size + chunk.length;
       chunks += 1;
       if (chunks > fewChunks && wanted < chunks * sizeOfMany) {
-        done({ kind: "shredded" });
+        done({ kind: "fragmented" });
         return;
       }
       if (wanted > limit) {

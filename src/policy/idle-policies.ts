@@ -94,7 +94,7 @@ export function* idlePolicies(mesh: MeshView): Steps<IdlePolicy[]> {
       if (missing === undefined) continue;
       const tags = [...new Set(missing.map(tagsText))].filter((text) => text !== "").slice(0, 3);
       const why = tags.length === 0 ? "it selects nothing" : `no dataplane has ${tags.join(" or ")}`;
-      idle.push({ type: type.name, name, reason: `concerns no dataplane: ${why}` });
+      idle.push({ type: type.name, name, reason: `matches no dataplane: ${why}` });
     }
   }
   return idle.sort((a, b) => (`${a.type} ${a.name}` < `${b.type} ${b.name}` ? -1 : 1));

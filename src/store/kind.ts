@@ -53,7 +53,7 @@ export interface StoreKind<Table extends SettingsTable = SettingsTable> {
   readonly settings: Table;
   /** Logged once the control plane runs. */
   readonly notice?: string;
-  /** What to check when writes fail; completes "mend what the reason names: ". */
+  /** What to check when writes fail; completes "fix what the reason names: ". */
   readonly repair?: string;
   /**
    * Checks before the control plane opens a port whether the store can be opened at all.

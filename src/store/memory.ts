@@ -70,7 +70,7 @@ export function createMemoryStore(registry: Registry): Store {
 export const memoryKind = storeKind({
   name: "memory",
   settings: {},
-  notice: "the memory store forgets everything when this process ends",
+  notice: "the memory store loses everything when this process ends",
   open: async (_settings, { registry, instanceId }) => ({
     store: createMemoryStore(registry),
     instances: aloneOnStore(instanceId),

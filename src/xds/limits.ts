@@ -7,41 +7,45 @@ export const xdsLimits = {
     value: 100,
     unit: "",
     sentence:
-      "Names of a type that a stream asks for, beyond the number of clusters that its proxy is sent or holds; one more " +
-      "ends it as RESOURCE_EXHAUSTED.",
+      "Resource names of one type that a stream subscribes to, beyond the number of clusters that its proxy is sent or " +
+      "has; further ones end the stream with RESOURCE_EXHAUSTED.",
   },
   names_in_request: {
     value: 20_000,
     unit: "",
-    sentence: "Names in one request, those that it brings along from an earlier stream included; likewise.",
+    sentence:
+      "Resource names in one request, including those from an earlier stream; more end the stream with RESOURCE_EXHAUSTED.",
   },
   name_length: {
     value: 1_024,
     unit: "bytes",
-    sentence: "A name that the control plane does not know; likewise.",
+    sentence:
+      "Length of a resource name that the control plane does not know; a longer one ends the stream with RESOURCE_EXHAUSTED.",
   },
   node_id_length: {
     value: 512,
     unit: "bytes",
-    sentence: "The node id of the first request, <mesh>.<name>; likewise.",
+    sentence:
+      "Length of the node ID in the first request, <mesh>.<name>; a longer one ends the stream with RESOURCE_EXHAUSTED.",
   },
   metadata_length: {
     value: 4_096,
     unit: "bytes",
-    sentence: "What is read of the node's metadata, each value; likewise.",
+    sentence:
+      "Length of each value that is read from the node's metadata; a longer one ends the stream with RESOURCE_EXHAUSTED.",
   },
   placements: {
     value: 4,
     unit: "",
     sentence:
-      "Different places of tokens, logs and the control plane, and revisions of bootstraps, that the streams of one " +
-      "proxy name at a time; one more ends as RESOURCE_EXHAUSTED. A proxy that is restarted with another bootstrap has " +
-      "two for a while.",
+      "Different combinations of token path, log directories, control plane host and bootstrap revision that the open " +
+      "streams of one proxy have; a stream with a further one ends with RESOURCE_EXHAUSTED. A proxy that is restarted " +
+      "with another bootstrap has two for a while.",
   },
   refusal_length: {
     value: 1_000,
     unit: "",
-    sentence: "Characters of a proxy's refusal that are kept, shown and logged; the rest is cut off.",
+    sentence: "Length of a proxy's error message (NACK) that is kept, shown and logged; the rest is cut off.",
   },
 } as const satisfies Readonly<Record<string, Limit>>;
 

@@ -15,7 +15,7 @@ export function createOldApi(logger: Logger, now: () => Date): (path: string) =>
     const at = now().getTime();
     if (at - logged >= silentMs || at < logged) {
       logged = at;
-      logger.error("an Envoy is too old: it asks for xDS v2, and this control plane serves v3 only", { method: path });
+      logger.error("an Envoy is too old: it requests xDS v2, and this control plane serves v3 only", { method: path });
     }
     return callError("xds.old-api");
   };

@@ -136,7 +136,10 @@ test("that are rejected are counted by reason", async () => {
 });
 
 test("from everyone cause a warning at each start that says what it means", () => {
-  assert.match(open.output(), /warning: KUMA_API_SERVER_AUTHN_TYPE is none: .*run programs on every sidecar's host/);
+  assert.match(
+    open.output(),
+    /\tWARN\t\S+\tKUMA_API_SERVER_AUTHN_TYPE is none: .*run programs on every sidecar's host/,
+  );
   assert.not.match(cp.output(), /AUTHN_TYPE is none/);
 });
 

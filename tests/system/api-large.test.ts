@@ -14,7 +14,7 @@ test.after(async () => {
   await cp.stop();
 });
 
-/** The bound that an operator is promised while somebody floods the API. */
+/** The documented bound on latency while a client floods the API. */
 const readyWithinMs = 2_000;
 
 const many = <T>(count: number, make: (index: number) => T): T[] =>

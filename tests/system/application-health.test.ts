@@ -221,7 +221,7 @@ test("a reload, with two reporting Envoys for a while, changes no health state",
   assert.match(await flags(ports.db2), "/failed_eds_health");
   await app("db2").start();
   await eventually("db-2 is well again", async () => (await flags(ports.db2)) === "healthy");
-  assert.equal(changes(), ["applications are down", "applications are well again"]);
+  assert.equal(changes(), ["applications are down", "applications accept connections again"]);
 });
 
 test("deleting a HealthCheck drops its results", async () => {

@@ -82,7 +82,7 @@ test("a second sidecar under one name, as soon as it connects", async () => {
   const second = await stage.sidecar("server-1");
   const { reason = "", fix = "" } = await until("duplicate", "warning");
   assert.match(reason, /^2 proxies are connected as "server-1" in mesh "default", since 20/);
-  assert.match(fix, /leave the Dataplane itself in place/);
+  assert.match(fix, /keep this Dataplane/);
   const refused = await until("configuration", "error");
   assert.match(
     refused.reason ?? "",
@@ -108,7 +108,7 @@ test("a policy that matches nothing, a log without a backend, and a template tha
   });
   assert.is(
     (await until("policies", "warning")).reason,
-    'mesh "default": HealthCheck "typo" concerns no dataplane: no dataplane has service=sever',
+    'mesh "default": HealthCheck "typo" matches no dataplane: no dataplane has service=sever',
   );
   await stage.remove("/meshes/default/health-checks/typo");
   await until("policies", "success");
@@ -133,13 +133,13 @@ test("an Envoy that is suspended and does not answer", async () => {
   const envoy = await envoyOf(directory ?? "");
   process.kill(envoy, "SIGSTOP");
   try {
-    // Whichever of the two it is, it has to hear of this.
+    // Either of the two has to receive this update.
     await client("elsewhere");
     await serverAt(await freePort());
     const { reason } = await until("updates", "error", 40_000);
     assert.match(
       reason ?? "",
-      /^Envoy of "(server|client)-1" in mesh "default" has not answered what it was sent at 20/,
+      /^Envoy of "(server|client)-1" in mesh "default" has not responded to the configuration sent at 20/,
     );
   } finally {
     process.kill(envoy, "SIGCONT");
@@ -180,7 +180,7 @@ async function certificate(age: number): Promise<Readonly<Record<string, string>
 test("an expired certificate of the SDS server: kuma-cp logs it, and only that check fails", async () => {
   const cp = await startControlPlane(await certificate(11 * year));
   try {
-    assert.match(cp.output(), /warning: the certificate of the SDS server expired at 20\S+Z\. .*restart kuma-cp/);
+    assert.match(cp.output(), /\tWARN\t\S+\tthe certificate of the SDS server expired at 20\S+Z\. .*restart kuma-cp/);
     const unneeded = await kumactl.find(cp.api, "sds-certificate");
     assert.is(unneeded?.result, "warning", "while no mesh has mTLS nobody asks for certificates");
     await put(cp.api, "/meshes/default", {

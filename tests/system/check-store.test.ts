@@ -33,12 +33,12 @@ test.after(async () => {
 const until = (result: "success" | "error") => kumactl.until(cp.api, "store", result, 30_000);
 const mesh = (name: string) => put(cp.api, `/meshes/${name}`, { type: "Mesh", name });
 
-/** Breaks the store, looks, mends it, and makes sure that it is well again. */
+/** Breaks the store, runs the check, repairs the store, and expects the check to pass again. */
 async function broken(how: { readonly break: string; readonly mend: string }, expected: RegExp): Promise<void> {
   const root = server.superuser(address.database);
   await root.unsafe(how.break);
   const { reason = "", fix = "" } = await until("error");
-  assert.match(reason, /^no change can be stored, and what dataplanes report is lost meanwhile: /);
+  assert.match(reason, /^no change can be stored, and the state of dataplanes is not recorded meanwhile: /);
   assert.match(reason, expected);
   assert.match(fix, /disk space/);
   await root.unsafe(how.mend);

@@ -136,7 +136,7 @@ test("without a collector, traffic continues, drops are counted, and a collector
     writeLines(await fifo(), lines);
     await carry("meanwhile");
     await eventually("a word about drops", () => kumaDp.output().includes("access log lines were dropped"));
-    assert.match(kumaDp.output(), /"lines":\d+,"reason":"the collector takes lines more slowly than they come"/);
+    assert.match(kumaDp.output(), /"lines":\d+,"reason":"the collector reads lines more slowly than they arrive"/);
     const collector = await receiver(port);
     await eventually("what waited", () => collector.text().includes("xxx1\n"));
     await carry("and after");
@@ -164,7 +164,7 @@ test("a hundred thousand lines arrive, each whole and in order", () =>
     await quiet(collector);
     const count = 100_000;
     const file = await fifo();
-    // In steps, so that no more is on the way than may wait for a collector.
+    // In steps, so that the pending lines never exceed a collector's queue.
     for (let from = 0; from < count; from += 5000) {
       const lines = Array.from({ length: 5000 }, (_, index) => `127.0.0.1:${collector.port};line ${from + index}`);
       writeLines(file, lines);
@@ -242,7 +242,7 @@ test("a FIFO that is lost is made again, and Envoy writes to it", () =>
         return collector.text().endsWith(lineOf("again"));
       });
     }
-    assert.match(kumaDp.output(), "the access-log FIFO was lost and has been made again");
+    assert.match(kumaDp.output(), "the access-log FIFO was lost and has been recreated");
     // Not Envoy's old one: a line that is put into the new one arrives as well.
     const fd = openSync(file, "a");
     writeSync(fd, `127.0.0.1:${collector.port};by hand\n`);

@@ -235,7 +235,7 @@ test("a kuma-dp of the Kuma project's 0.3 gets a bootstrap that it can't read an
     });
     assert.is(answer.status, 200);
     const text = await answer.text();
-    assert.match(text, "this kuma-dp is too old: its Envoy speaks xDS v2");
+    assert.match(text, "this kuma-dp is too old: its Envoy supports xDS v2");
     assert.match(output(), /a kuma-dp is too old: .*"mesh":"default","name":"redis-1"/);
     const health = /health +http:\/\/localhost:(\d+)/.exec(output())?.[1];
     const metrics = await (await fetch(`http://127.0.0.1:${health}/metrics`)).text();
@@ -286,7 +286,7 @@ test("a Dataplane that is deleted while its kuma-dp runs: kuma-dp, kuma-cp's log
     await apply(cp, service);
     await eventually("kuma-cp's log says that it is back", () => output().includes("exists again"));
     await eventually("kuma-dp says that all is well", () =>
-      kumaDp.output().includes("the control plane finds nothing wrong with this dataplane any more"),
+      kumaDp.output().includes("the control plane no longer finds a problem with this dataplane"),
     );
     assert.is(await through(stage, service.inbound, "hello again"), "hello again");
     assert.is((await check()).registered, undefined);

@@ -143,12 +143,12 @@ test("a configured Envoy that can't be executed is an error at once, even with o
       { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: binary },
     ];
     for (const [how, binary, reason] of [
-      [arguments_, missing, `--binary-path ${missing} is no Envoy: ${missing} does not exist`],
+      [arguments_, missing, `--binary-path ${missing} is not an Envoy: ${missing} does not exist`],
       [variable, missing, `${missing} does not exist`],
-      [arguments_, "./missing", `--binary-path ./missing is no Envoy: ${missing} does not exist`],
+      [arguments_, "./missing", `--binary-path ./missing is not an Envoy: ${missing} does not exist`],
       [arguments_, stage.temporary, `${stage.temporary} is a directory`],
       [arguments_, plain, `${plain} can't be executed by this user`],
-      [arguments_, "no-such-envoy", 'could not find an executable "no-such-envoy" (--binary-path)'],
+      [arguments_, "no-such-envoy", 'could not find an executable "no-such-envoy"; set --binary-path'],
     ] as const) {
       const [args, env] = how(binary) as [string[], Record<string, string>];
       const kumaDp = stage.start("kuma-dp", args, env);
@@ -222,7 +222,7 @@ test("the token is copied without white space, sent as a relative path, and foll
     assert.not.match(kumaDp.output(), "was not renewed");
     writeFileSync(source, "garbage");
     await eventually("it to be said", () =>
-      /Warning: the dataplane token was not renewed: .* it is no JWT; .*Envoy goes on with the token that it has/.test(
+      /Warning: the dataplane token was not renewed: .* it is no JWT; .*Envoy keeps its current token/.test(
         kumaDp.output(),
       ),
     );

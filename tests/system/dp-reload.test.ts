@@ -243,7 +243,7 @@ test("an Envoy with another hot restart version is started after the running one
   );
   hangUp(sidecar);
   await eventually("it says why", () =>
-    /stopped and started again: hot restart of the Envoy that runs has version [\d.]+, and that of .* has 99\.1/.test(
+    /stopped and started again: the running Envoy has hot restart version [\d.]+, but .* has 99\.1/.test(
       sidecar.output(),
     ),
   );

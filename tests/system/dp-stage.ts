@@ -24,7 +24,7 @@ export interface Stage {
   /** TMPDIR of every process that is started here; empty again when they have cleaned up. */
   readonly temporary: string;
   start(program: string, args: readonly string[], env?: Record<string, string>): Run;
-  /** A control plane that answers POST /bootstrap as told, on `port` or any free one. */
+  /** A control plane with the given response to POST /bootstrap, on `port` or any free one. */
   controlPlane(answer: () => { status: number; body: string }, port?: number): Promise<ControlPlane>;
   /** An application that sends back what it gets. */
   echo(): Promise<number>;

@@ -159,7 +159,9 @@ test("SIGUSR1 neither ends a program nor opens Node's debugger", async () => {
     for (const { child } of all) {
       for (let count = 0; count < 3; count++) child.kill("SIGUSR1");
     }
-    await eventually("a word", () => all[0]?.output().includes("nothing to reopen: the log goes to standard error"));
+    await eventually("a word", () =>
+      all[0]?.output().includes("there is no log file to reopen: the log goes to standard error"),
+    );
     for (const running of all) {
       assert.is(running.child.exitCode, null);
       assert.is(await running.stop(), 0, running.output());

@@ -113,7 +113,7 @@ const settled = () =>
     ),
   );
 
-/** The application that a connection reached; empty when it was closed without a word. */
+/** The application that a connection reached; empty if it was closed without data. */
 async function reached(port: number): Promise<string> {
   try {
     return await greeting(port);

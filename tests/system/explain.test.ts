@@ -44,7 +44,7 @@ const everybody = ["redis-1", "redis-2", "mysql-1", "web-1"] as const;
 const explain = () => get<TrafficExplanation>("explain?from=web&to=redis");
 const codes = ({ problems }: TrafficExplanation) => problems.map(({ code }) => code);
 
-/** Runs a piece of what kumactl says under "What to type" in a shell, as somebody who pastes it. */
+/** Runs commands that kumactl prints under "What to type" in a shell, as a user who pastes them. */
 function type(block: string): void {
   const home = path.join(stage.temporary, "home");
   if (!fs.existsSync(home)) {

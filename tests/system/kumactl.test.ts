@@ -107,7 +107,7 @@ test("a Mesh without mtls, while it is on, is applied with a loud warning, which
   const loud = /^Warning: Mesh "m4": mTLS is SWITCHED OFF for mesh "m4", where it was on: .*\n$/;
   assert.match(kumactl(["apply", "--dry-run"], off).stderr, loud);
   assert.match(kumactl(["apply"], off).stderr, loud);
-  await eventually("the log has it", () => /warning: mTLS is SWITCHED OFF/.test(cp.output()));
+  await eventually("the log has it", () => /\tWARN\t\S+\tmTLS is SWITCHED OFF/.test(cp.output()));
   kumactl(["apply"], on);
   const answer = await fetch(`${cp.api}/meshes/m4`, {
     method: "PUT",

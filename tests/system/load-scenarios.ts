@@ -15,7 +15,7 @@ import { suite } from "../support/suite.js";
 const size = { dataplanes: 50, services: 10, outbounds: 3, policies: 10, mtls: true };
 const halted = 5;
 
-/** The scenarios of bench:xds with 50 proxies, as tests of who hears what. */
+/** The scenarios of bench:xds with 50 proxies, as tests of which proxies get which updates. */
 export function loadScenarios(mode: Mode): void {
   const test = suite(`50 proxies that speak ${mode} on one control plane`);
   const mesh = createLoadMesh(size);
@@ -26,7 +26,7 @@ export function loadScenarios(mode: Mode): void {
   let cp: LoadedControlPlane;
   let fleet: Fleet;
 
-  /** How many responses of each kind came while something was done; the last ones may need a moment to be told. */
+  /** How many responses of each kind came while something was done; the last ones may arrive a moment later. */
   async function heardDuring(action: () => Promise<unknown>): Promise<Partial<Record<Wanted, number>>> {
     const before = (await fleet.count()).traffic;
     await action();

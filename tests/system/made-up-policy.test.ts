@@ -113,7 +113,7 @@ test("is named where traffic is explained, and where it concerns nothing", async
   const text = await mesh.kumactl("explain", "traffic", "--from", "web", "--to", "web");
   assert.match(text, /^closed when nothing is sent for as long as IdleTimeout exact says$/m);
   const problems = await (await fetch(`${mesh.api}/meshes/default/problems`)).text();
-  assert.match(problems, /IdleTimeout \\"lost\\" concerns no dataplane: no dataplane has service=nobody/);
+  assert.match(problems, /IdleTimeout \\"lost\\" matches no dataplane: no dataplane has service=nobody/);
 });
 
 test("has no effect any more once it is deleted", async () => {

@@ -33,7 +33,7 @@ test.before(async () => {
 
 test.after(() => stage.close());
 
-/** New connections one after the other until told to stop; every failure is kept. */
+/** Opens connections one after the other until stopped; keeps every failure. */
 function traffic() {
   const failures: string[] = [];
   let connections = 0;
@@ -132,7 +132,7 @@ test("a rotation of the CA passes through its states, shows them, and no connect
     return /new root is not trusted yet by slow-1\n/.test(stage.kumactl("get", "meshes").stdout);
   });
   assert.is((await authority()).state, "distributing");
-  assert.match(stage.kumactl("manage", "ca", "rotate").stdout, /^a rotation is already under way/);
+  assert.match(stage.kumactl("manage", "ca", "rotate").stdout, /^a rotation is already in progress/);
   const signing = await fetchCredentials(stage.cp.sdsPort, "default.backend-1", await stage.token("backend-1"));
   const issuedBefore = new X509Certificate(signing.cert);
 

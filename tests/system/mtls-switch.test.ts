@@ -119,7 +119,7 @@ test("a sidecar without a token passes nothing after a second, one with a token 
     const [newest = 0] = toDb.passed.slice(-1);
     return inDb.failed.length > 5 && newest > last && newest > (inDb.failed[5] ?? 0);
   });
-  // Long enough for whatever goes on in plaintext to be seen: it went on for 15 s once.
+  // Long enough to notice remaining plaintext traffic: it once continued for 15 s.
   await later(4_000);
   await Promise.all(all.map((one) => one.stop()));
 
@@ -139,7 +139,7 @@ test("a sidecar without a token passes nothing after a second, one with a token 
 
 test("explain shows that nothing passes a sidecar without a token, and why", async () => {
   const { stdout } = stage.kumactl("explain", "traffic", "--from", "backend", "--to", "redis");
-  assert.match(stdout, /no certificate for redis-1.*no connection is made or taken there/);
+  assert.match(stdout, /no certificate for redis-1.*it neither opens nor accepts connections/);
   const { stdout: out } = stage.kumactl("explain", "traffic", "--from", "web", "--to", "legacy");
   assert.match(out, /no certificate for .*web-1/);
 });

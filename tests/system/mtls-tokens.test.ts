@@ -131,7 +131,7 @@ test("the roots are public; other secrets, other types and unknown dataplanes ar
   }
 });
 
-/** A token that says the right things and is signed by nobody whom the control plane knows: kuma-dp can't tell. */
+/** A token with the right claims, signed by a key unknown to the control plane: kuma-dp can't detect that. */
 const forged = (name: string) => jwt.sign({ Name: name, Mesh: "default" }, stranger.privateKey, { algorithm: "RS256" });
 
 test("an Envoy without a usable token: its traffic fails, never as plaintext; others go on, and xDS is unaffected", async () => {

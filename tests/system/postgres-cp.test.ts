@@ -197,7 +197,7 @@ test("without a database it waits, says so, and serves nothing; it can be stoppe
   const waiting = startProgram("kuma-cp", ["run"], health);
   const url = `http://127.0.0.1:${server.port + 50}`;
   try {
-    await eventually("it says so", () => /not there yet; trying again.*nothing listens there/.test(waiting.output()));
+    await eventually("it says so", () => /not available yet; retrying.*nothing listens there/.test(waiting.output()));
     assert.equal([await status(`${url}/healthy`), await status(`${url}/ready`)], [200, 503]);
     assert.not.match(waiting.output(), /Next, in another terminal/);
     assert.is(await waiting.stop(), 0, waiting.output());

@@ -162,7 +162,7 @@ test("a write that has to give way to somebody's transaction, lest both wait for
   for (const name of ["x", "y"]) await store.create(dataplane(name));
   const theirs = await sql.reserve();
   await theirs`BEGIN`;
-  // Theirs is to be the one that goes on: ours looks for a deadlock first.
+  // Their transaction should win: ours checks for a deadlock first.
   await theirs`SET LOCAL deadlock_timeout = '30s'`;
   await theirs`UPDATE resources SET version = version + 1 WHERE name = 'x'`;
   const ours = store.update(dataplane("y", "ours"), versionOf(0));
@@ -272,7 +272,7 @@ test("old changes are deleted, by age and by number; a reader who is up to date 
 test("where announcements do not get through, changes are polled for, and that is said", async () => {
   const { through } = await proxied(withoutNotifications);
   const [a, b] = [await openStore(through), await openStore(address)];
-  assert.match(a.log(), /announcements of changes do not arrive .*KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL/);
+  assert.match(a.log(), /\tWARN\t.*notifications of changes do not arrive .*KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL/);
   assert.not.match(b.log(), /announcements/);
   const follower = following(a.store);
   for (let index = 0; index < 20; index++) await b.store.create(dataplane(`d-${index}`));

@@ -26,7 +26,7 @@ test.before.each(async () => {
 test.after.each(closeStores);
 test.after(() => server.close());
 
-/** What the user is told when the store can't be opened. */
+/** The error message when the store can't be opened. */
 async function refusal(...args: Parameters<typeof openStore>): Promise<string> {
   try {
     await openStore(...args);
@@ -225,8 +225,8 @@ test("TLS: encrypted without a check, by the authority, and by the name", async 
   );
   await server.stop();
   await server.start({ ssl: "on", ssl_ca_file: "root.crt" });
-  assert.match(await refusal(byName, tls({ ca: authority.cert })), /not let in: .*certificate/);
-  assert.match(await refusal(address), /not let in: .*no encryption.*KUMA_STORE_POSTGRES_TLS_MODE/);
+  assert.match(await refusal(byName, tls({ ca: authority.cert })), /the server rejects user .*certificate/);
+  assert.match(await refusal(address), /the server rejects user .*no encryption.*KUMA_STORE_POSTGRES_TLS_MODE/);
   await openStore(byName, tls({ ca: authority.cert, cert: client.cert, key: client.key }));
   await closeStores();
   fs.writeFileSync(hba, before);

@@ -79,7 +79,7 @@ test("four are served, the fifth is rejected with the limit, and served once ano
   const fifth = open("d");
   const status = await eventually("an end", () => fifth.ended());
   assert.is(status.code, 8);
-  assert.match(status.details, /^streams of default\.redis-1 that are open name 4 different places/);
+  assert.match(status.details, /^the open streams of default\.redis-1 already have 4 different combinations/);
   four[1]?.cancel();
   await eventually("an answer in its place", async () => {
     const again = open("d");

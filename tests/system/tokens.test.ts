@@ -174,7 +174,7 @@ function issueOverTls(url: string, credentials?: { readonly cert: string; readon
   const files = credentials && { cert: fs.readFileSync(credentials.cert), key: fs.readFileSync(credentials.key) };
   return new Promise((resolve) => {
     const options = { method: "POST", agent: false, ca: fs.readFileSync(inDirectory("server")), ...files };
-    // kumactl's server certificates are for localhost unless told otherwise.
+    // kumactl's server certificates are for localhost by default.
     const outgoing = request(`${url}/tokens`, { ...options, checkServerIdentity: () => undefined }, (response) => {
       let text = "";
       response.on("data", (chunk: Buffer) => {

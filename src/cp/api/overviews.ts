@@ -9,6 +9,7 @@ import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dat
 import { dataplaneOverviewType, overviewOf } from "../../resources/dataplane-overview.js";
 import { toJson } from "../../resources/envelope.js";
 import type { Tags } from "../../resources/tags.js";
+import { readStored } from "../../store/read.js";
 import type { Stored } from "../../store/store.js";
 import { type ReadContext, type ReadEndpoint, reads } from "./endpoint.js";
 import { errors, titles } from "./errors.js";
@@ -43,14 +44,8 @@ export function tagFilter(query: string): Tags {
   return Object.fromEntries(tags.map((tag) => [tag.slice(0, tag.indexOf(":")), tag.slice(tag.indexOf(":") + 1)]));
 }
 
-const overview = (dataplane: Stored, insight: unknown, health: unknown) =>
-  toJson(
-    overviewOf(
-      dataplane as Stored<Dataplane>,
-      insight as DataplaneInsight | undefined,
-      health as DataplaneHealth | undefined,
-    ),
-  );
+const overview = (dataplane: Stored<Dataplane>, insight?: DataplaneInsight, health?: DataplaneHealth) =>
+  toJson(overviewOf(dataplane, insight, health));
 
 const byName = <Spec>(resources: readonly Stored<Spec>[]) => new Map(resources.map(({ name, spec }) => [name, spec]));
 
@@ -91,9 +86,9 @@ async function listOverviews(store: ReadContext["store"], mesh: string, request:
 /** One Dataplane with its insight, which is `{}` if its proxy never connected. */
 async function getOverview(store: ReadContext["store"], mesh: string, name: string): Promise<HttpReply> {
   const [dataplane, insight, health] = await Promise.all([
-    store.get({ type: "Dataplane", mesh, name }),
-    store.get({ type: "DataplaneInsight", mesh, name }),
-    store.get({ type: "DataplaneHealth", mesh, name }),
+    readStored(store, dataplaneType, { mesh, name }),
+    readStored(store, dataplaneInsightType, { mesh, name }),
+    readStored(store, dataplaneHealthType, { mesh, name }),
   ]);
   if (dataplane === undefined) return errors.notFound(titles.retrieveOverview);
   return jsonReply(200, overview(dataplane, insight?.spec ?? {}, health?.spec));

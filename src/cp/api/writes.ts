@@ -1,8 +1,9 @@
 import type { Steps } from "../../lib/steps.js";
 import type { HttpReply, HttpRequest } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
-import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
+import { dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import type { Resource, ResourceType } from "../../resources/resource.js";
+import { readStored } from "../../store/read.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import { changeWarnings } from "../warnings/warnings.js";
 import { readResource, workOn } from "./body.js";
@@ -65,7 +66,7 @@ export async function put(
   const warnings = [...type.warnings(spec), ...effects];
   const warned = (reply: HttpReply): HttpReply => {
     // For users whose client does not show headers.
-    for (const warning of effects) if (!dryRun) logger.info(`warning: ${warning}`, { ...key });
+    for (const warning of effects) if (!dryRun) logger.warn(warning, { ...key });
     return withWarnings(reply, warnings);
   };
   try {
@@ -108,9 +109,8 @@ function* isSame(renderer: Renderer, resource: Resource, stored: Stored): Steps<
  */
 async function refusesSomething(store: Store, { type, mesh, name }: Key): Promise<boolean> {
   if (type !== "Dataplane") return false;
-  const insight = await store.get({ type: dataplaneInsightType.name, mesh, name });
-  if (insight === undefined) return false;
-  const { subscriptions = [] } = insight.spec as DataplaneInsight;
+  const insight = await readStored(store, dataplaneInsightType, { mesh, name });
+  const { subscriptions = [] } = insight?.spec ?? {};
   return subscriptions.some(
     ({ disconnectTime, status }) => disconnectTime === undefined && (status?.refused ?? []).length > 0,
   );

@@ -34,7 +34,7 @@ export function createDuplicates({ presence, logger, now = Date.now }: Duplicate
       if (logged.size <= mostRemembered) break;
       logged.delete(oldest);
     }
-    logger.info("a kuma-dp starts under the name of a dataplane whose proxy is connected", { mesh, name, since });
+    logger.warn("a kuma-dp starts under the name of a dataplane whose proxy is connected", { mesh, name, since });
   }
 
   return async (proxy) => {

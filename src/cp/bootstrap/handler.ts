@@ -11,13 +11,14 @@ import {
   type Refusal,
 } from "../../net/exchange.js";
 import { warningHeader } from "../../net/warning-header.js";
-import { type Dataplane, identifyingService } from "../../resources/dataplane.js";
+import { dataplaneType, identifyingService } from "../../resources/dataplane.js";
+import { readStored } from "../../store/read.js";
 import type { Store } from "../../store/store.js";
 import { type BootstrapParameters, bootstrapDocument } from "./document.js";
 import type { FindDuplicate } from "./duplicates.js";
 import { hostAsked } from "./host-asked.js";
 import { type ListenerReportOptions, listenerReport, reportTitle } from "./listener-report.js";
-import { createOldLog, isOldKumaDp, type NoteOld, tooOldDocument } from "./old-kuma-dp.js";
+import { createOldLog, isOldKumaDp, type NoteOld, tooOldBootstrap } from "./old-kuma-dp.js";
 import { parseBootstrapRequest } from "./request.js";
 import { dataplaneStatus } from "./status.js";
 
@@ -39,7 +40,7 @@ export interface BootstrapOptions {
 }
 
 const notGenerated = "Could not generate a bootstrap";
-const noStatus = "Could not tell the status of a dataplane";
+const noStatus = "Could not determine the status of a dataplane";
 
 /** `POST /bootstrap`: the Envoy bootstrap, as YAML, of a registered Dataplane. */
 export function bootstrapHandler(options: BootstrapOptions): HttpHandler {
@@ -87,10 +88,10 @@ function createRemoteWarning({ logger, xds }: BootstrapOptions): (host: string) 
   return (host) => {
     if (warned) return;
     warned = true;
-    logger.info(
-      `warning: dataplanes on other machines come, and KUMA_GENERAL_ADVERTISED_HOSTNAME is ${xds.host}: each of them is ` +
-        `sent to the host that it asked for its bootstrap, the first one to ${host}. Set it to a name or address by ` +
-        "which all of them reach this control plane",
+    logger.warn(
+      `dataplanes connect from other machines, but KUMA_GENERAL_ADVERTISED_HOSTNAME is ${xds.host}: the bootstrap of ` +
+        `each names the host that it was requested from, ${host} for the first one. Set the variable to a name or an ` +
+        "address by which all of them reach this control plane",
     );
   };
 }
@@ -99,7 +100,7 @@ async function status({ store, logger }: BootstrapOptions, query: string): Promi
   try {
     return await dataplaneStatus(store, query);
   } catch (error) {
-    logger.error("could not tell the status of a dataplane", { error });
+    logger.error("could not determine the status of a dataplane", { error });
     return errorReply("http.internal", { title: noStatus });
   }
 }
@@ -125,10 +126,10 @@ async function bootstrap(
   if (isOldKumaDp(request.headers)) {
     noteOld({ mesh, name, peer: request.peer });
     options.refused?.("old");
-    return yamlReply(tooOldDocument);
+    return yamlReply(tooOldBootstrap);
   }
   try {
-    const stored = await options.store.get({ type: "Dataplane", mesh, name });
+    const stored = await readStored(options.store, dataplaneType, { mesh, name });
     if (stored === undefined) {
       const causes = [{ field: "name", message: "create the Dataplane before its kuma-dp starts" }];
       return errorReply("request.dataplane", { name, mesh }, { causes });
@@ -138,7 +139,7 @@ async function bootstrap(
     const document = bootstrapDocument({
       mesh,
       name,
-      service: identifyingService(stored.spec as Dataplane),
+      service: identifyingService(stored.spec),
       ...(dataplaneTokenPath === undefined ? {} : { dataplaneTokenPath }),
       ...(logDirectories === undefined ? {} : { logDirectories }),
       admin: { ...options.admin, port: adminPort ?? options.admin.port },

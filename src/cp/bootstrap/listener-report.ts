@@ -1,4 +1,5 @@
 import type { Cause } from "../../lib/errors.js";
+import { parseJsonObject } from "../../lib/json.js";
 import { errorReply, type HttpReply, type HttpRequest, jsonReply } from "../../net/exchange.js";
 import type { XdsServer } from "../../xds/server.js";
 
@@ -17,7 +18,7 @@ const mostListeners = 20_000;
 /** Maximum missing listeners named in the response, which is for a log. */
 const mostNamed = 20;
 
-export const reportTitle = "Could not take the report of a dataplane";
+export const reportTitle = "Could not process the report of a dataplane";
 
 interface ListenerReport {
   readonly mesh: string;
@@ -26,16 +27,11 @@ interface ListenerReport {
 }
 
 function parse(body: Buffer): ListenerReport | readonly Cause[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString());
-  } catch {
-    value = undefined;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  const value = parseJsonObject(body.toString());
+  if (value === undefined) {
     return [{ field: "", message: 'expected an object such as {"mesh": "default", "name": "web-1", "listeners": []}' }];
   }
-  const { mesh, name, listeners } = value as Readonly<Record<string, unknown>>;
+  const { mesh, name, listeners } = value;
   const filled = (text: unknown): text is string => typeof text === "string" && text !== "";
   const names = (list: unknown): list is readonly string[] =>
     Array.isArray(list) && list.length <= mostListeners && list.every((one) => typeof one === "string");

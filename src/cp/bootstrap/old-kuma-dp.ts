@@ -10,14 +10,14 @@ export function isOldKumaDp(headers: IncomingHttpHeaders): boolean {
 }
 
 const sentence =
-  "this kuma-dp is too old: its Envoy speaks xDS v2, and this control plane serves v3 only; use the kuma-dp and the " +
+  "this kuma-dp is too old: its Envoy supports xDS v2, and this control plane serves v3 only; use the kuma-dp and the " +
   "envoy that come with kuma-cp";
 
 /**
  * The response to such a kuma-dp. It prints only the status of an error response, so it gets an invalid bootstrap
  * instead: before it exits, it prints the unknown enum value, which is our message.
  */
-export const tooOldDocument = { dynamicResources: { adsConfig: { apiType: sentence } } };
+export const tooOldBootstrap = { dynamicResources: { adsConfig: { apiType: sentence } } };
 
 /** Logs a request of a too old kuma-dp. */
 export type NoteOld = (who: { readonly mesh: string; readonly name: string; readonly peer: string }) => void;
@@ -32,6 +32,6 @@ export function createOldLog(logger: Logger, now: () => number = Date.now): Note
     const at = now();
     if (at - logged < silentMs && at >= logged) return;
     logged = at;
-    logger.error("a kuma-dp is too old: its Envoy speaks xDS v2, and this control plane serves v3 only", { ...who });
+    logger.error("a kuma-dp is too old: its Envoy supports xDS v2, and this control plane serves v3 only", { ...who });
   };
 }

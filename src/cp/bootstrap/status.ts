@@ -1,7 +1,7 @@
 import { errorReply, type HttpReply, jsonReply } from "../../net/exchange.js";
-import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
-import type { Mesh } from "../../resources/mesh.js";
-import { mtlsEnabled } from "../../resources/mesh.js";
+import { dataplaneInsightType } from "../../resources/dataplane-insight.js";
+import { meshType, mtlsEnabled } from "../../resources/mesh.js";
+import { readStored } from "../../store/read.js";
 import type { Store } from "../../store/store.js";
 
 /**
@@ -14,16 +14,16 @@ export async function dataplaneStatus(store: Pick<Store, "get">, query: string):
   const [mesh, name] = [parameters.get("mesh") ?? "", parameters.get("name") ?? ""];
   if (mesh === "" || name === "") {
     const causes = [{ field: mesh === "" ? "mesh" : "name", message: "has to be given as a parameter of the query" }];
-    return errorReply("request.invalid", { title: "Could not tell the status of a dataplane" }, { causes });
+    return errorReply("request.invalid", { title: "Could not determine the status of a dataplane" }, { causes });
   }
   const [dataplane, stored, insight] = await Promise.all([
     store.get({ type: "Dataplane", mesh, name }),
-    store.get({ type: "Mesh", mesh, name: mesh }),
-    store.get({ type: "DataplaneInsight", mesh, name }),
+    readStored(store, meshType, { mesh, name: mesh }),
+    readStored(store, dataplaneInsightType, { mesh, name }),
   ]);
   // A rejection from when mTLS was enabled is irrelevant while it is disabled.
-  const guarded = mtlsEnabled(stored?.spec as Mesh | undefined);
-  const { refusal } = (insight?.spec as DataplaneInsight | undefined)?.mTLS ?? {};
+  const guarded = mtlsEnabled(stored?.spec);
+  const { refusal } = insight?.spec.mTLS ?? {};
   const refused = dataplane !== undefined && guarded && refusal !== undefined;
   return jsonReply(200, { known: dataplane !== undefined, ...(refused ? { refusal } : {}) });
 }

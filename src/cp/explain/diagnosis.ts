@@ -8,6 +8,7 @@ import type { Observations } from "../../policy/explain/observations.js";
 import { explainTraffic } from "../../policy/explain/traffic.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import { mtlsEnabled } from "../../resources/mesh.js";
+import { readStored } from "../../store/read.js";
 import type { Store } from "../../store/store.js";
 import type { MeshView, ProxyView, View } from "../../view/mesh-view.js";
 import { servicesOf } from "../../view/proxy.js";
@@ -133,8 +134,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   }
 
   async function insightOf(mesh: string, name: string): Promise<DataplaneInsight> {
-    const stored = await store.get({ type: "DataplaneInsight", mesh, name });
-    return (stored?.spec ?? {}) as DataplaneInsight;
+    const stored = await readStored(store, dataplaneInsightType, { mesh, name });
+    return stored?.spec ?? {};
   }
 
   async function observationsOf(mesh: string): Promise<Observations> {

@@ -75,7 +75,7 @@ function certificateProblem(proxy: ProxyView, { observations, settled }: MeshPro
   const certificate = certificateOf(observed, servicesOf(proxy), observations.now);
   // A rejected token is reported by the insight.
   if (certificate.state !== "missing" || certificate.reason !== undefined) return undefined;
-  const message = `${name} is connected, and its Envoy has not taken a certificate since it started`;
+  const message = `${name} is connected, but its Envoy has not received a certificate since it started`;
   return { code: "certificate-missing", message, dataplanes: [name] };
 }
 

@@ -55,18 +55,20 @@ export function startAbandonedCleanup(options: AbandonedOptions & { readonly rew
         .then(async (closed) => {
           await instances.forget(dead);
           if (dead.length > 0 || closed > 0)
-            logger.info("control planes are gone; their streams count as closed", {
+            logger.info("control planes are gone; their streams are recorded as closed", {
               instances: dead,
               dataplanes: closed,
             });
         })
-        .catch((error: unknown) => logger.error("could not close what other control planes left open", { error }))
+        .catch((error: unknown) =>
+          logger.error("could not close the streams of control planes that are gone", { error }),
+        )
         .finally(() => {
           cleaning = false;
         });
     },
     returned() {
-      logger.info("other control planes took this one for dead; its streams are recorded anew");
+      logger.info("other control planes considered this one dead; its streams are recorded again");
       rewrite();
     },
   });

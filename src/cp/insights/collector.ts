@@ -1,6 +1,7 @@
 import type { Logger } from "../../lib/logger.js";
 import { type DataplaneInsight, dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import type { Leadership } from "../../store/leadership.js";
+import { readStored } from "../../store/read.js";
 import { type Key, type Store, type Stored, StoreError } from "../../store/store.js";
 import type { ProxyId } from "../../xds/node.js";
 
@@ -48,7 +49,7 @@ export async function collectOffline({
     const { mesh, name } = insight;
     if (isOpenHere({ mesh, name })) continue;
     // Read again just before: a proxy may have reconnected since the list was read.
-    const present = (await store.get(insight)) as typeof insight | undefined;
+    const present = await readStored(store, dataplaneInsightType, insight);
     if (present === undefined || offlineSince(present) !== since || isOpenHere({ mesh, name })) continue;
     const dataplane: Key = { type: "Dataplane", mesh, name };
     await store.delete(dataplane).catch(ignoreAbsence);

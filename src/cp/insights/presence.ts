@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { DataplaneInsight } from "../../resources/dataplane-insight.js";
+import { dataplaneInsightType } from "../../resources/dataplane-insight.js";
 import type { Instances } from "../../store/instances.js";
+import { readStored } from "../../store/read.js";
 import type { Store } from "../../store/store.js";
 import type { ProxyId } from "../../xds/node.js";
 
@@ -22,8 +23,8 @@ export interface Presence {
 export function createPresence({ store, instances, openSince, lagMs }: PresenceOptions): Presence {
   /** The start of the oldest stream with another live instance, as far as it is recorded. */
   async function elsewhere({ mesh, name }: ProxyId): Promise<Date | undefined> {
-    const stored = await store.get({ type: "DataplaneInsight", mesh, name });
-    const { subscriptions = [] } = (stored?.spec ?? {}) as DataplaneInsight;
+    const stored = await readStored(store, dataplaneInsightType, { mesh, name });
+    const { subscriptions = [] } = stored?.spec ?? {};
     const open = subscriptions.filter(
       ({ connectTime, disconnectTime, controlPlaneInstanceId = instances.own }) =>
         connectTime !== undefined && disconnectTime === undefined && controlPlaneInstanceId !== instances.own,

@@ -62,8 +62,8 @@ export function eventLoopLags(looks: Recorded, pauseMs: number): Readonly<Record
 }
 
 /**
- * Delays of the event loop since the last scrape, measured until the returned function is called. What prom-client has
- * under these names holds the pause between two looks, too, which would be all that is seen of a loop at rest.
+ * Delays of the event loop since the last scrape, measured until the returned function is called. The
+ * metrics of these names in prom-client include the sampling interval, which would hide the delays of an idle loop.
  */
 function startEventLoopDelays(registry: Registry): () => void {
   for (const what of ["min", "max", "mean", "stddev", "p50", "p90", "p99"]) {
@@ -109,7 +109,7 @@ function sizeOf(config: ProxyConfig): { readonly resources: number; readonly byt
   return { resources, bytes };
 }
 
-/** Starts to measure the process and its event loop; everything else is counted as it is told. */
+/** Starts to measure the process and its event loop; all other metrics are updated by their callers. */
 export function startMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -124,7 +124,7 @@ export function startMetrics(): Metrics {
   });
   const generationErrors = new Counter({
     name: "xds_generation_errors",
-    help: "Configurations that could not be generated; the proxies keep their last ones",
+    help: "Configurations that could not be generated; the proxies keep their last configuration",
     registers,
   });
   const resources = new Histogram({
@@ -141,13 +141,13 @@ export function startMetrics(): Metrics {
   });
   const delivery = new Histogram({
     name: "xds_delivery",
-    help: "Time from a response to the answer of the proxy, be it an acknowledgement or a refusal, in milliseconds",
+    help: "Time from a response to the ACK or NACK of the proxy, in milliseconds",
     buckets: milliseconds,
     registers,
   });
   const received = new Counter({
     name: "xds_requests_received",
-    help: "Answers of proxies to responses: confirmation is ACK, or NACK for a refusal",
+    help: "ACKs and NACKs of proxies, by the label confirmation",
     labelNames: ["type_url", "confirmation"] as const,
     registers,
   });
@@ -166,14 +166,14 @@ export function startMetrics(): Metrics {
   });
   const conflicts = new Counter({
     name: "store_conflicts",
-    help: "Writes to the store that another one was faster than",
+    help: "Writes to the store that failed because of a concurrent write",
     labelNames: ["resource_type"] as const,
     registers,
   });
 
   const requestRefusals = new Counter({
     name: "http_requests_refused",
-    help: "HTTP requests refused for their host, the address they came from, the proxy in between, or an old client",
+    help: "HTTP requests rejected because of their host, source address, proxy, or old client",
     labelNames: ["reason"] as const,
     registers,
   });
@@ -181,7 +181,7 @@ export function startMetrics(): Metrics {
 
   const listenerReports = new Counter({
     name: "listener_reports",
-    help: "Reports of the listeners of an Envoy that could not create one; missing: it lacks some that it acknowledged",
+    help: "Reports of Envoys that could not create a listener; missing: the Envoy lacks listeners that it acknowledged",
     labelNames: ["result"] as const,
     registers,
   });
@@ -189,7 +189,7 @@ export function startMetrics(): Metrics {
 
   const feedFailures = new Counter({
     name: "change_feed_failures",
-    help: "Failures of the store's change feed; proxies keep what they have until it is listed again",
+    help: "Failures of the store's change feed; proxies keep their configuration until the store is listed again",
     registers,
   });
   let making: Promise<string> | undefined;
@@ -212,13 +212,13 @@ export function startMetrics(): Metrics {
 
   const refusals = new Counter({
     name: "refusals",
-    help: "Connections, calls and requests that went beyond a limit and were refused, or delayed where the limit delays",
+    help: "Connections, calls and requests that exceeded a limit and were rejected or delayed",
     labelNames: ["server", "limit"] as const,
     registers,
   });
   const caught = new Counter({
     name: "caught_exceptions",
-    help: "Exceptions of network callbacks; each is a bug, and cost its peer the connection",
+    help: "Exceptions in network callbacks; each is a bug that closed its peer's connection",
     labelNames: ["server"] as const,
     registers,
   });

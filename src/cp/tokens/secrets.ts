@@ -38,7 +38,7 @@ export function secretsEndpoints(options: SecretsOptions): readonly Endpoint[] {
     return async ({ request }) => {
       if (guard.refuses(request.headers)) return errorReply("http.cross-site", { title });
       if (!knows(request.headers)) {
-        logger.info("somebody asked for secrets without their token", { method: request.method });
+        logger.info("a client requested secrets without the secrets token", { method: request.method });
         const headers = { "WWW-Authenticate": "Bearer" };
         return errorReply("request.secrets-token", { title }, { headers });
       }
@@ -74,7 +74,7 @@ export function secretsEndpoints(options: SecretsOptions): readonly Endpoint[] {
 
 async function list({ store, logger }: SecretsOptions): Promise<HttpReply> {
   const secrets = await store.list(secretType);
-  logger.info("gave all secrets to a client that knows their token", { count: secrets.length });
+  logger.info("sent all secrets to a client with the secrets token", { count: secrets.length });
   return jsonReply(200, { items: secrets.map(toJson) });
 }
 
@@ -87,7 +87,7 @@ async function put({ store, logger }: SecretsOptions, { body }: HttpRequest): Pr
     const stored = await store.get(key);
     try {
       await (stored === undefined ? store.create(resource) : store.update(resource, stored.version));
-      logger.info("a client that knows their token wrote a secret", { mesh: key.mesh, name: key.name });
+      logger.info("a client with the secrets token wrote a secret", { mesh: key.mesh, name: key.name });
       return { status: stored === undefined ? 201 : 200 };
     } catch (error) {
       if (!(error instanceof StoreError) || error.kind === "unavailable" || tries === mostTries) throw error;

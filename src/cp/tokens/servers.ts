@@ -133,9 +133,9 @@ async function readPublicTls(settings: Settings, logger: Logger): Promise<Server
   const { certificates, ignored } = await readClientCertificates(directory, variables.clientCertsDir);
   logger.info("client certificates read", { directory, certificates: certificates.length, ignored });
   if (settings.advertisedHostname === "localhost") {
-    logger.info(
-      "warning: other machines are sent to https://localhost for tokens: set KUMA_GENERAL_ADVERTISED_HOSTNAME to the " +
-        "name by which they reach this one",
+    logger.warn(
+      "the control plane advertises https://localhost to other machines as its token server: set " +
+        "KUMA_GENERAL_ADVERTISED_HOSTNAME to a name or an address by which they reach this machine",
     );
   }
   return { ...pair, clients: createClientCheck(certificates) };

@@ -52,8 +52,8 @@ export const meshWarnings: ChangeWarnings<Mesh> = async (change, store) => {
     const { names, backends } = await inSlices(silenced(logs, spec, before));
     if (names.length > 0) {
       warnings.push(
-        `what TrafficLog ${quotedNames(names)} logged to backend ${quotedNames(backends)} is logged no more: the mesh no ` +
-          "longer has it, or not as its default",
+        `the logs of TrafficLog ${quotedNames(names)} are no longer sent to backend ${quotedNames(backends)}: the mesh no longer has it, ` +
+          "or not as its default",
       );
     }
   }

@@ -1,13 +1,14 @@
 import { backendOf } from "../../resources/logging.js";
-import type { Mesh } from "../../resources/mesh.js";
+import { meshType } from "../../resources/mesh.js";
 import { rulesOf } from "../../resources/rules.js";
 import type { TrafficLog } from "../../resources/traffic-log.js";
+import { readStored } from "../../store/read.js";
 import { type ChangeWarnings, quotedNames } from "./change.js";
 
 /** Warns about backends that the mesh does not have. */
 export const logWarnings: ChangeWarnings<TrafficLog> = async ({ key, spec }, store) => {
-  const stored = await store.get({ type: "Mesh", mesh: key.mesh, name: key.mesh });
-  const mesh = (stored?.spec ?? {}) as Mesh;
+  const stored = await readStored(store, meshType, { mesh: key.mesh, name: key.mesh });
+  const mesh = stored?.spec ?? {};
   const wanted = new Set(rulesOf(spec).map(({ conf }) => conf?.backend ?? ""));
   const missing = [...wanted].filter((backend) => backendOf(backend, mesh) === undefined);
   const named = missing.filter((backend) => backend !== "");

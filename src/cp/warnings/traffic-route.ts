@@ -47,7 +47,7 @@ function* nowhere(spec: TrafficRoute, dataplanes: readonly Stored<Dataplane>[]):
 /** Warns about connections that a route closes, because its destinations have no endpoints. */
 export const routeWarnings: ChangeWarnings<TrafficRoute> = async ({ key, spec }, store) => {
   const total = (spec.conf ?? []).reduce((sum, { weight = 0 }) => sum + weight, 0);
-  if (total === 0) return ["it gives no destination any weight: the connections that it is about are closed"];
+  if (total === 0) return ["no destination has any weight: the connections that it matches are closed"];
   const missing = await inSlices(nowhere(spec, await store.list(dataplaneType, key.mesh)));
   const more = missing.length - mostWarned;
   return [

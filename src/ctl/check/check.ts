@@ -55,7 +55,7 @@ async function outcomeOf(check: Check, context: CheckContext): Promise<Outcome |
     return await check.run(context);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return failure(error.message, "run the check again with `--log-level debug` to see what was asked and answered");
+    return failure(error.message, "run the check again with `--log-level debug` to see the requests and responses");
   }
 }
 

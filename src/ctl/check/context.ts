@@ -30,6 +30,9 @@ export interface PortRefusal {
   readonly holder: PortHolder | undefined;
 }
 
+/** Environment variable that configures kuma-dp's Envoy. */
+export const binaryPath = "KUMA_DATAPLANE_RUNTIME_BINARY_PATH";
+
 /** The machine that kumactl runs on. */
 export interface Machine {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -16,7 +16,7 @@ const configured: Check = {
       return success((await controlPlane.address()).origin);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      return failure(error.message, `add the control plane by ${addAddress}; --config-file names another file`);
+      return failure(error.message, `add the control plane with ${addAddress}; --config-file names another file`);
     }
   },
 };
@@ -33,8 +33,8 @@ const reachable: Check = {
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const here = await controlPlane.isLocal();
-      const start = here ? "start it with `kuma-cp run`, whose last words say why it ends" : "see that it runs";
-      const open = here ? "" : ", that its host name is right and that no firewall closes its port";
+      const start = here ? "start it with `kuma-cp run`, which logs why it exits" : "check that it runs";
+      const open = here ? "" : ", that its host name is right and that no firewall blocks its port";
       return failure(messageOf(error), `${start}${open}; if it is elsewhere, ${addAddress}`);
     }
   },
@@ -43,7 +43,7 @@ const reachable: Check = {
 const kuma: Check = {
   id: "kuma",
   anchor: "check-kuma",
-  description: "what answers is a control plane of Kuma",
+  description: "the server is a Kuma control plane",
   needs: ["reachable"],
   async run({ controlPlane }) {
     const index = await controlPlane.index();
@@ -51,7 +51,7 @@ const kuma: Check = {
     const { origin } = await controlPlane.address();
     return failure(
       `something else answers at ${origin} (status ${index.status}): the port is another server's`,
-      `end that server or move the control plane by KUMA_API_SERVER_PORT; if it is elsewhere, ${addAddress}`,
+      `stop that server, or give the control plane another port with KUMA_API_SERVER_PORT; if it is elsewhere, ${addAddress}`,
     );
   },
 };
@@ -72,7 +72,7 @@ function versionOutcome(own: string, theirs: string): Outcome {
 const version: Check = {
   id: "version",
   anchor: "check-version",
-  description: "kumactl and the control plane are of the same version",
+  description: "kumactl and the control plane have the same version",
   needs: ["kuma"],
   run: async (context) => versionOutcome(context.version, (await context.controlPlane.index()).version),
 };
@@ -84,19 +84,19 @@ const backdatingMs = 60_000;
 
 /** `ahead`: the least by which the control plane's clock is ahead, in milliseconds. */
 function clockOutcome(ahead: number | undefined): Outcome {
-  if (ahead === undefined) return success("the control plane does not tell the time");
+  if (ahead === undefined) return success("the control plane does not report its time");
   const difference = Math.abs(ahead);
   if (difference < notableMs) return success();
   const direction = ahead > 0 ? "ahead of" : "behind";
   const reason = `the control plane's clock is ${formatDuration(difference)} ${direction} this machine's`;
   const meaning =
     ahead > 0
-      ? "certificates count as not valid yet where clocks are more than a minute late"
-      : "certificates and tokens end early where clocks are ahead";
+      ? "machines whose clocks are more than a minute behind consider certificates not valid yet"
+      : "machines whose clocks are ahead consider certificates and tokens expired too early";
   return {
     result: difference >= backdatingMs ? "error" : "warning",
     reasons: [`${reason}: ${meaning}`],
-    fix: "keep the clocks of both machines right by NTP: `timedatectl set-ntp true`, or chrony",
+    fix: "synchronize the clocks of both machines with NTP: `timedatectl set-ntp true`, or chrony",
   };
 }
 
@@ -117,7 +117,7 @@ const tellsInterface = async ({ controlPlane }: CheckContext): Promise<boolean> 
 const exposure: Check = {
   id: "api-exposure",
   anchor: "check-api-exposure",
-  description: "the HTTP API is closed to other machines while mTLS is on",
+  description: "other machines can't change resources while mTLS is on",
   needs: ["kuma"],
   applies: async (context) => (await tellsInterface(context)) && (await withMtls(context)).length > 0,
   async run(context) {
@@ -130,7 +130,7 @@ const exposure: Check = {
     const reason =
       `the HTTP API listens on ${address} without authentication while mTLS is on in mesh ${meshes.join(", ")}: ` +
       "anyone who reaches it can write a TrafficPermission";
-    const narrow = "narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1, or let a firewall close its port to others";
+    const narrow = "restrict it with KUMA_API_SERVER_INTERFACE=127.0.0.1, or block its port with a firewall";
     const fix = set === undefined ? narrow : `set KUMA_API_SERVER_AUTHN_TYPE=localhost, ${narrow}`;
     return unless(open ? [reason] : [], { result: "warning", fix });
   },
@@ -143,7 +143,7 @@ const exposure: Check = {
 const authentication: Check = {
   id: "api-authentication",
   anchor: "check-api-authentication",
-  description: "not everybody can change resources",
+  description: "other machines can't change resources",
   needs: ["kuma"],
   // With mTLS the previous check reports this.
   applies: async (context) =>
@@ -153,11 +153,11 @@ const authentication: Check = {
   async run({ controlPlane }) {
     const address = String(settingAt(await controlPlane.settings(), "apiServer.interface"));
     const reason =
-      `the HTTP API listens on ${address} without authentication: whoever reaches it can change every resource, and by ` +
-      "that run programs on every sidecar's host";
+      `the HTTP API listens on ${address} without authentication: whoever reaches it can change every resource, and thereby ` +
+      "run programs on every sidecar's host";
     return unless((await resolvesToLoopback(address)) ? [] : [reason], {
       result: "warning",
-      fix: "set KUMA_API_SERVER_AUTHN_TYPE=localhost, or narrow it by KUMA_API_SERVER_INTERFACE=127.0.0.1",
+      fix: "set KUMA_API_SERVER_AUTHN_TYPE=localhost, or restrict it with KUMA_API_SERVER_INTERFACE=127.0.0.1",
     });
   },
 };

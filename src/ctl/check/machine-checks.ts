@@ -1,5 +1,6 @@
 import { UserError } from "../../lib/errors.js";
 import { type Check, failure, type Outcome, success } from "./check.js";
+import { binaryPath } from "./context.js";
 
 /** The oldest versions of glibc that Envoy's builds and the runtime in our executable support. */
 const needed = [
@@ -8,7 +9,7 @@ const needed = [
 ] as const;
 
 const otherSystem =
-  "use a newer system: Debian 11, Ubuntu 20.04, RHEL 9 and later ones are; Alpine is not, as it has musl instead of glibc";
+  "use a newer system, such as Debian 11, Ubuntu 20.04, RHEL 9 or later; not Alpine, which has musl instead of glibc";
 
 /** Which of the programs can run with this version of glibc. */
 function libcOutcome(version: string | undefined): Outcome {
@@ -37,21 +38,20 @@ const envoy: Check = {
       binary = machine.findEnvoy();
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      if (machine.env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH) {
-        const reason = `KUMA_DATAPLANE_RUNTIME_BINARY_PATH: ${error.message}`;
-        return failure(reason, "set it to an Envoy of the same release, or unset it: kuma-dp would not start");
+      if (machine.env[binaryPath]) {
+        return failure(error.message, "set it to an Envoy of the same release, or unset it: kuma-dp would not start");
       }
       // Not an error on a machine that only has a control plane or kumactl.
       const fix =
-        "to run dataplanes here, put `envoy` of the same release beside kuma-dp, or set --binary-path of kuma-dp";
-      const reason = "no Envoy that can be executed is in PATH, beside kuma-dp or in the working directory";
+        "to run dataplanes here, put the `envoy` of the same release next to kuma-dp, or set --binary-path of kuma-dp";
+      const reason = "there is no executable Envoy in PATH, next to kuma-dp or in the working directory";
       return { result: "warning", reasons: [reason], fix };
     }
     const reason = await machine.diagnoseEnvoy(binary);
     if (reason === undefined) return success(binary);
     return failure(
       `${binary} cannot run here: ${reason}`,
-      "put the `envoy` of this release and of this kind of machine there",
+      "put the `envoy` of this release, built for this architecture, there",
     );
   },
 };

@@ -5,7 +5,7 @@ import { defaultEnvoy, diagnose, findEnvoy } from "../../lib/envoy-binary.js";
 import { UserError } from "../../lib/errors.js";
 import { isJsonObject } from "../../lib/json.js";
 import { listen } from "../../net/listen.js";
-import type { Machine } from "./context.js";
+import { binaryPath, type Machine } from "./context.js";
 import { findHolder } from "./port-holder.js";
 
 /** The process only prints its version, but a loaded machine may be slow. */
@@ -30,7 +30,7 @@ export function thisMachine(env: Machine["env"]): Machine {
         self: realpathSync(process.execPath),
         workingDirectory: process.cwd(),
       };
-      return findEnvoy(env.KUMA_DATAPLANE_RUNTIME_BINARY_PATH || defaultEnvoy, place);
+      return findEnvoy(env[binaryPath] || defaultEnvoy, place, binaryPath);
     },
     diagnoseEnvoy: (binary) => diagnose(binary, diagnosisMs),
     async tryPort(binding) {

@@ -21,7 +21,7 @@ const mesh: Check = {
     }
     const name = scope.mesh ?? "default";
     const reason = scope.mesh === undefined ? "there is no mesh" : `there is no mesh "${name}"`;
-    const fix = `make it: \`printf 'type: Mesh\\nname: ${name}\\n' | kumactl apply -f -\`; \`kumactl get meshes\` shows those that exist`;
+    const fix = `create it: \`printf 'type: Mesh\\nname: ${name}\\n' | kumactl apply -f -\`; \`kumactl get meshes\` shows those that exist`;
     return failure(reason, fix);
   },
 };
@@ -46,8 +46,8 @@ const authority: Check = {
       result: unusable.some((status) => withMtls.has(status.mesh)) ? "error" : "warning",
       reasons: unusable.map((status) => `mesh "${status.mesh}" issues no certificates, ${describeAuthority(status)}`),
       fix:
-        "restart the control plane if the authority is missing, as it then makes one; one that can't be read has to " +
-        "come back from a backup of the store, or its dataplanes have to move to a new mesh",
+        "if the authority is missing, restart the control plane, which then creates one; if it can't be read, restore it " +
+        "from a backup of the store, or move its dataplanes to a new mesh",
     };
   },
 };
@@ -65,14 +65,14 @@ const root: Check = {
     const now = await timeAt({ machine, controlPlane });
     const roots = await signingRoots(controlPlane);
     const broken = roots.flatMap(({ mesh: name, notBefore, notAfter }) => {
-      const meaning = "peers refuse every certificate that it signed";
+      const meaning = "peers reject every certificate that it signed";
       if (notAfter <= now) return [`the root of mesh "${name}" expired at ${notAfter.toISOString()}: ${meaning}`];
       if (notBefore <= now) return [];
       return [`the root of mesh "${name}" is not valid before ${notBefore.toISOString()}: ${meaning}`];
     });
     const fix =
-      "`kumactl manage ca rotate --mesh MESH` makes a new root, which takes over as soon as all connected dataplanes " +
-      "trust it; where a root is not valid yet, see that the clock of the control plane is right";
+      "`kumactl manage ca rotate --mesh MESH` creates a new root, which signs as soon as all connected dataplanes " +
+      "trust it; if a root is not valid yet, check the clock of the control plane";
     if (broken.length > 0) return unless(broken, { fix });
     const ending = roots
       .filter(({ notAfter }) => notAfter.getTime() - now.getTime() < rootNoticeMs)

@@ -77,14 +77,14 @@ async function isOurs({ controlPlane }: CheckContext, { path }: Server, wanted: 
 }
 
 function refused({ error, taken, holder }: PortRefusal, { variable }: Server, wanted: number): Outcome {
-  const elsewhere = `give the control plane another port by ${variable}`;
+  const elsewhere = `give the control plane another port with ${variable}`;
   if (holder !== undefined) {
     const who = `${holder.program} (process ${holder.pid})`;
-    return failure(`port ${wanted} is taken by ${who}`, `end ${who}, or ${elsewhere}`);
+    return failure(`port ${wanted} is taken by ${who}`, `stop ${who}, or ${elsewhere}`);
   }
   if (!taken) return failure(error.message, elsewhere);
   const look = `\`ss -ltnp 'sport = :${wanted}'\`, as root, shows who has the port`;
-  return failure(`port ${wanted} is taken`, `${look}; end that program, or ${elsewhere}`);
+  return failure(`port ${wanted} is taken`, `${look}; stop that program, or ${elsewhere}`);
 }
 
 /**

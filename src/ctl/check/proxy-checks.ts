@@ -37,8 +37,8 @@ const connected: Check = {
       {
         detail: String(proxies.length),
         fix:
-          `start \`kuma-dp run --name=${name} --mesh=${mesh} --cp-address=URL\` beside its service; where it runs, its ` +
-          "log says why, and Envoy has to reach the xDS server (KUMA_XDS_SERVER_GRPC_PORT)",
+          `start \`kuma-dp run --name=${name} --mesh=${mesh} --cp-address=URL\` next to its service; if it already runs, ` +
+          "its log says why it can't connect: Envoy has to reach the xDS server (KUMA_XDS_SERVER_GRPC_PORT)",
       },
     );
   },
@@ -59,9 +59,9 @@ const present: Check = {
       {
         detail: String(online(proxies).length),
         fix:
-          `see whether \`kuma-dp run --name=${name} --mesh=${mesh}\` still runs beside its service, and start it if not; where ` +
-          "it runs, it goes on serving by what it has, and its log says why it can't reach the control plane. Others go on " +
-          "sending to it as long as its Dataplane is there",
+          `check whether \`kuma-dp run --name=${name} --mesh=${mesh}\` still runs next to its service, and start it if not; if ` +
+          "it runs, it keeps its last configuration, and its log says why it can't reach the control plane. Other " +
+          "dataplanes keep sending to it as long as its Dataplane exists",
       },
     );
   },
@@ -89,15 +89,15 @@ const single: Check = {
       const shown = times.length > shownStreams ? [...times.slice(0, shownStreams), "later"] : times;
       const passing =
         now.getTime() - second.getTime() < noticedMs
-          ? "; when it is only one, its connection was lost or it was reloaded, and this passes within two minutes"
+          ? "; if there is only one, its connection was lost or it was reloaded, and this warning disappears within two minutes"
           : "";
       return [`${times.length} proxies are connected as ${label(proxy)}, since ${shown.join(" and ")}${passing}`];
     });
     return unless(reasons, {
       result: "warning",
       fix:
-        "find the machines on which a kuma-dp of that name runs (`pgrep -af kuma-dp` shows its --name), and give each " +
-        "but one a Dataplane and a name of its own; leave the Dataplane itself in place, because one of them serves it",
+        "find the machines on which a kuma-dp of that name runs (`pgrep -af kuma-dp` shows its --name), and give all " +
+        "but one a name and a Dataplane of their own; keep this Dataplane, because one of them still needs it",
     });
   },
 };
@@ -122,8 +122,9 @@ const configuration: Check = {
     return unless(refusing, {
       fix:
         'change what Envoy names: for "cannot bind" or "cannot listen" free the port or change the Dataplane\'s interface; for a ' +
-        "resource of a ProxyTemplate, the template. The proxy keeps what it had and takes a changed resource at once. It " +
-        "is asked again about ports, addresses and files within a minute, or at once when its Dataplane is applied again",
+        "resource of a ProxyTemplate, change the template. The proxy keeps its last configuration and gets a changed " +
+        "resource at once. What failed because of a port, an address or a file is sent again within a minute, or at " +
+        "once when its Dataplane is applied again",
     });
   },
 };
@@ -141,9 +142,9 @@ const application: Check = {
     );
     return unless(reasons, {
       fix:
-        "start the application, or see in its log why it accepts none. Its sidecar connects to 127.0.0.1 and the port " +
-        "that the Dataplane's interface ends with: the application has to listen there. While it doesn't, dataplanes " +
-        "that have a HealthCheck send to other instances",
+        "start the application, or find in its log why it accepts no connections. Its sidecar connects to 127.0.0.1 and the port " +
+        "that the Dataplane's interface ends with: the application has to listen there. Until it does, dataplanes " +
+        "with a HealthCheck connect to other instances",
     });
   },
 };
@@ -154,7 +155,7 @@ const answeredMs = 15_000;
 const updates: Check = {
   id: "updates",
   anchor: "check-updates",
-  description: "every Envoy answers what it is sent",
+  description: "every Envoy responds to its configuration",
   needs: ["mesh"],
   applies: async ({ controlPlane }) => online(await controlPlane.proxies()).length > 0,
   async run({ controlPlane, machine }) {
@@ -166,13 +167,13 @@ const updates: Check = {
     return unless(
       unresponsive.map(
         (proxy) =>
-          `Envoy of ${label(proxy)} has not answered what it was sent at ${proxy.unanswered?.toISOString()}: it works by ` +
-          "its configuration of before",
+          `Envoy of ${label(proxy)} has not responded to the configuration sent at ${proxy.unanswered?.toISOString()}: ` +
+          "it uses its previous one",
       ),
       {
         fix:
-          "see on its machine whether Envoy has been stopped or lacks CPU or memory: its kuma-dp starts one that hangs " +
-          `anew when it is restarted. \`kumactl inspect dataplane ${name} --mesh ${mesh} --diff\` shows what is missing there`,
+          "check on its machine whether Envoy is suspended or lacks CPU or memory; if it hangs, restart its kuma-dp. " +
+          `\`kumactl inspect dataplane ${name} --mesh ${mesh} --diff\` shows what it has not acknowledged`,
       },
     );
   },
@@ -181,7 +182,7 @@ const updates: Check = {
 const token: Check = {
   id: "token",
   anchor: "check-token",
-  description: "every dataplane proves its identity by its token",
+  description: "every dataplane proves its identity with its token",
   needs: ["mesh"],
   applies: anyWithMtls,
   async run({ controlPlane }) {
@@ -191,13 +192,13 @@ const token: Check = {
       refused.map((proxy) => {
         const { at, reason } = proxy.refusal ?? { at: "", reason: "" };
         const until = proxy.certificate;
-        const left = until === undefined ? "and has none" : `its last one ends at ${until.expires.toISOString()}`;
+        const left = until === undefined ? "and has none" : `its last one expires at ${until.expires.toISOString()}`;
         return `${label(proxy)} was refused a certificate at ${at}, ${left}: ${reason}`;
       }),
       {
         fix:
           `make a token with \`kumactl generate dataplane-token --name=${name} --mesh=${mesh}\` into the file that ` +
-          "--dataplane-token-file of its kuma-dp names; kuma-dp takes a changed file by itself",
+          "--dataplane-token-file of its kuma-dp names; kuma-dp notices a change by itself",
       },
     );
   },
@@ -209,7 +210,7 @@ const settlingMs = 30_000;
 const certificate: Check = {
   id: "certificate",
   anchor: "check-certificate",
-  description: "every dataplane with a good token has got a certificate",
+  description: "every dataplane with a valid token has a certificate",
   // No Envoy accepts a certificate from a server whose own certificate has expired.
   needs: ["mesh", "sds-certificate"],
   applies: anyWithMtls,
@@ -229,13 +230,13 @@ const certificate: Check = {
     );
     return unless(
       [
-        ...uncertified.map((proxy) => `${label(proxy)} is connected and has never taken a certificate`),
+        ...uncertified.map((proxy) => `${label(proxy)} is connected, but has never received a certificate`),
         ...restarted.map(({ mesh, message }) => `mesh "${mesh}": ${message}`),
       ],
       {
         fix:
-          "see the log of its kuma-dp: Envoy has to reach the SDS server (KUMA_SDS_SERVER_GRPC_PORT) by the name that " +
-          "KUMA_GENERAL_ADVERTISED_HOSTNAME gives, and the SDS server's certificate has to hold that name",
+          "check the log of its kuma-dp: Envoy has to reach the SDS server (KUMA_SDS_SERVER_GRPC_PORT) by the name in " +
+          "KUMA_GENERAL_ADVERTISED_HOSTNAME, and the SDS server's certificate has to contain that name",
       },
     );
   },
@@ -244,7 +245,7 @@ const certificate: Check = {
 const secretStream: Check = {
   id: "sds-stream",
   anchor: "check-sds-stream",
-  description: "every dataplane with a certificate can have it renewed",
+  description: "every dataplane can renew its certificate",
   needs: ["mesh", "sds-certificate"],
   applies: async (context) => (await anyCertified(context)) && (await context.controlPlane.problems()) !== undefined,
   async run({ controlPlane }) {
@@ -254,8 +255,8 @@ const secretStream: Check = {
       {
         result: "warning",
         fix:
-          "see that Envoy reaches the SDS server (KUMA_SDS_SERVER_GRPC_PORT), and the log of its kuma-dp; one that has just " +
-          "lost its connection is back within half a minute",
+          "check that Envoy can reach the SDS server (KUMA_SDS_SERVER_GRPC_PORT), and read the log of its kuma-dp; after a " +
+          "lost connection, Envoy reconnects within half a minute",
       },
     );
   },
@@ -279,8 +280,8 @@ const expiry: Check = {
 };
 
 const renewalFix =
-  "see above whether its token is refused or the SDS server's certificate has ended; otherwise kuma-cp's log says why it " +
-  "issues none, and that of its kuma-dp why Envoy takes none: restarting the kuma-dp makes it ask anew";
+  "check above whether its token is rejected or the SDS server's certificate has expired; otherwise kuma-cp's log says " +
+  "why it issues none, and the log of its kuma-dp why Envoy requests none: restart the kuma-dp to request it again";
 
 /**
  * The control plane renews at 80 % of a certificate's lifetime, give or take 5 %, and Envoy applies the new one at
@@ -299,7 +300,7 @@ export function renewalDue({ taken, expires }: NonNullable<ProxyState["certifica
 const renewal: Check = {
   id: "certificate-renewal",
   anchor: "check-certificate-renewal",
-  description: "certificates are renewed before they end",
+  description: "certificates are renewed before they expire",
   needs: ["mesh"],
   applies: anyCertified,
   async run({ controlPlane, machine }) {
@@ -309,11 +310,11 @@ const renewal: Check = {
       const { certificate: has } = proxy;
       if (has === undefined || has.expires <= now || renewalDue(has) > now) return [];
       const left = formatDuration(has.expires.getTime() - now.getTime());
-      return [`the certificate of ${label(proxy)} ends in ${left}, and should have been renewed before now`];
+      return [`the certificate of ${label(proxy)} expires in ${left}, and should have been renewed already`];
     });
     const ends = proxies.flatMap(({ certificate: has }) => (has === undefined ? [] : [has.expires.getTime()]));
     const detail =
-      ends.length === 0 ? {} : { detail: `the first ends at ${new Date(Math.min(...ends)).toISOString()}` };
+      ends.length === 0 ? {} : { detail: `the first expires at ${new Date(Math.min(...ends)).toISOString()}` };
     return unless(reasons, { result: "warning", fix: renewalFix, ...detail });
   },
 };

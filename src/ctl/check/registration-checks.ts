@@ -14,11 +14,11 @@ const registered: Check = {
       proxies.map(
         ({ mesh, name, connectTime }) =>
           `a proxy is connected as "${name}" in mesh "${mesh}", since ${connectTime}, and there is no such Dataplane: ` +
-          "it serves nothing, or only what it had before, and no other dataplane is sent there",
+          "it has no configuration, or only its last one, and no other dataplane connects to it",
       ),
       {
         fix:
-          "apply its Dataplane again (and its Mesh, if that is gone), after which it goes on by itself; or stop its " +
+          "apply its Dataplane again (and its Mesh, if that is gone), and the proxy recovers by itself; or stop its " +
           "kuma-dp, if its service is no longer part of the mesh",
       },
     );

@@ -21,8 +21,8 @@ const store: Check = {
     if (problem === undefined) return success(type);
     return {
       result: "error",
-      reasons: [`no change can be stored, and what dataplanes report is lost meanwhile: ${problem}`],
-      fix: `mend what the reason names${await repairOf(type)}; kuma-cp goes on by itself once it can write`,
+      reasons: [`no change can be stored, and the state of dataplanes is not recorded meanwhile: ${problem}`],
+      fix: `fix what the reason names${await repairOf(type)}; kuma-cp recovers by itself once it can write`,
     };
   },
 };
@@ -57,8 +57,8 @@ const sdsCertificate: Check = {
     const what = `the certificate that the SDS server presents${named}`;
     const fix =
       `${setting === undefined ? nameFiles : renewFiles}KUMA_SDS_SERVER_TLS_KEY_FILE${setting === undefined ? "" : " name"}, ` +
-      "and restart kuma-cp; dataplanes keep the certificates they have until those end";
-    const meaning = "Envoys refuse it, so that no dataplane gets a certificate";
+      "and restart kuma-cp; dataplanes keep their certificates until they expire";
+    const meaning = "Envoy rejects it, so that no dataplane gets a certificate";
     if (notAfter <= now || notBefore > now) {
       const reason =
         notAfter <= now
@@ -78,7 +78,7 @@ const sdsCertificate: Check = {
 const identity: Check = {
   id: "token-server",
   anchor: "check-token-server",
-  description: "dataplanes have to prove who they are",
+  description: "dataplanes authenticate with tokens",
   needs: ["kuma"],
   applies: async (context) =>
     typeof settingAt(await context.controlPlane.settings(), "dataplaneTokenServer.enabled") === "boolean" &&
@@ -86,8 +86,8 @@ const identity: Check = {
   async run({ controlPlane }) {
     const open = settingAt(await controlPlane.settings(), "dataplaneTokenServer.enabled") === false;
     const reason =
-      "the token server is off, so that the SDS server takes every dataplane for the one that it says it is: whoever " +
-      "reaches it gets a certificate of any service";
+      "the token server is off, so that the SDS server accepts any dataplane name without authentication: whoever " +
+      "reaches it can get a certificate for any service";
     return unless(open ? [reason] : [], {
       result: "warning",
       fix: "give each kuma-dp a token, and then set KUMA_DATAPLANE_TOKEN_SERVER_ENABLED=true: see README.md#dataplane-tokens",
@@ -98,7 +98,7 @@ const identity: Check = {
 const limits: Check = {
   id: "limits",
   anchor: "check-limits",
-  description: "nobody was refused because of a limit lately",
+  description: "no limit was exceeded recently",
   needs: ["kuma"],
   applies: async ({ controlPlane }) => (await controlPlane.status()) !== undefined,
   async run({ controlPlane }) {
@@ -106,13 +106,13 @@ const limits: Check = {
     return unless(
       refusals.map(
         ({ server, limit, times, last }) =>
-          `the ${server} server has refused what went beyond its limit "${limit}", last at ${last} (${times} since it started)`,
+          `the ${server} server rejected what exceeded its limit "${limit}", last at ${last} (${times} since it started)`,
       ),
       {
         result: "warning",
         fix:
-          "README.md#limits says what the limit bounds; kuma-cp's log names the peer where it knows it. A dataplane that " +
-          "is refused keeps what it has: look for its name in `kumactl inspect dataplanes`",
+          "README.md#limits describes the limit; kuma-cp's log names the peer if it is known. A dataplane that was " +
+          "rejected keeps its last configuration: look for its name in `kumactl inspect dataplanes`",
       },
     );
   },

@@ -46,7 +46,7 @@ export function readStatus(document: unknown): ControlPlaneStatus | undefined {
   return {
     store: {
       type: word(store.type),
-      problem: store.writable === false ? word(store.reason) || "it does not say why" : undefined,
+      problem: store.writable === false ? word(store.reason) || "the control plane gave no reason" : undefined,
     },
     sdsCertificate: readCertificate(at(document, "sdsCertificate")),
     refusals: (Array.isArray(refusals) ? refusals : []).filter(isJsonObject).map(({ server, limit, times, last }) => ({

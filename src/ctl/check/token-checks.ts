@@ -5,7 +5,7 @@ import { type Check, failure, success } from "./check.js";
 const tokenFile: Check = {
   id: "token-file",
   anchor: "check-token-file",
-  description: "the token in the file is one for the dataplane",
+  description: "the token in the file belongs to the dataplane",
   applies: ({ scope }) => scope.token !== undefined,
   run({ scope, machine }) {
     const { file = "", name = "", mesh = "" } = scope.token ?? {};

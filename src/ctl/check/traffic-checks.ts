@@ -14,7 +14,7 @@ interface Kind {
 const kinds: readonly Kind[] = [
   {
     id: "destinations",
-    description: "every outbound leads to a service that is offered",
+    description: "every outbound leads to a service with instances",
     codes: ["no-endpoint", "nowhere", "unusable", "unreachable"],
     result: "error",
     fix:
@@ -23,18 +23,18 @@ const kinds: readonly Kind[] = [
   },
   {
     id: "permissions",
-    description: "every outbound leads where a TrafficPermission lets it",
+    description: "a TrafficPermission allows every outbound",
     codes: ["not-permitted"],
     result: "warning",
-    fix: "`kumactl explain traffic --from=A --to=B` prints the permission to apply; one that is meant to be missing is fine",
+    fix: "`kumactl explain traffic --from=A --to=B` prints the permission to apply; ignore the warning if it is missing on purpose",
   },
   {
     id: "templates",
-    description: "no ProxyTemplate leaves a listener out",
+    description: "no ProxyTemplate omits a listener",
     codes: ["no-listener"],
     result: "warning",
     fix:
-      "add `default-proxy` to the imports of the ProxyTemplate, which keeps what is generated; " +
+      "add `default-proxy` to the imports of the ProxyTemplate, which keeps the generated resources; " +
       "`kumactl inspect dataplane NAME --policies` shows which one it is",
   },
   {
@@ -48,12 +48,12 @@ const kinds: readonly Kind[] = [
   },
   {
     id: "policies",
-    description: "every policy concerns some dataplane",
+    description: "every policy matches a dataplane",
     codes: ["idle-policy"],
     result: "warning",
     fix:
-      "compare the tags in its selectors with what `kumactl inspect dataplanes` shows; a policy for dataplanes that are " +
-      "yet to come is fine as it is",
+      "compare the tags in its selectors with what `kumactl inspect dataplanes` shows; ignore the warning for a " +
+      "policy whose dataplanes don't exist yet",
   },
 ];
 

@@ -45,7 +45,7 @@ export function applyCommand(registry: Registry): Command {
       }),
       variables: list("var", { short: "v", placeholder: "key=value", help: "variable of the template" }),
       dryRun: toggle("dry-run", {
-        help: "have the control plane check everything and say what would change, without changing it",
+        help: "have the control plane validate everything and show what would change, without changing it",
       }),
       secrets: secretsFlag,
     },

@@ -29,7 +29,7 @@ export const check = command({
   path: "check",
   summary: "Find what is wrong with this machine, the Control Plane and the Dataplanes",
   details:
-    "Each line is one check. Below one that fails stand the reason, what to do, and where README.md tells more.\n" +
+    "Each line is one check. A failed one is followed by the reason, the fix, and the section of README.md about it.\n" +
     "All meshes are checked unless --mesh names one. The exit code is 1 when a check failed; warnings don't count.",
   examples: [
     "kumactl check",

@@ -66,7 +66,7 @@ function scriptCommand(shell: string, { script, load }: { readonly script: strin
   return command({
     path: `completion ${shell}`,
     summary: `Print the completion script for ${shell}`,
-    details: `To have it in this shell: ${load}`,
+    details: `To load it in this shell: ${load}`,
     async run({ io }) {
       io.stdout.write(script);
     },
@@ -79,7 +79,7 @@ export function completionCommands(program: () => Program): Command[] {
     ...Object.entries(scripts).map(([shell, script]) => scriptCommand(shell, script)),
     command({
       path: "__complete",
-      summary: "Print what may follow the given words, one candidate a line",
+      summary: "Print the completions of the given words, one per line",
       args: "any",
       async run({ args, io }) {
         const { tree, globalFlags } = completeProgram(program());

@@ -11,10 +11,10 @@ import { outputFlag, parseFormat, renderValue } from "../output.js";
 export const explainTraffic = (types: readonly PolicyType[]) =>
   command({
     path: "explain traffic",
-    summary: "Say whether one service may connect to another, why, and whether it works",
+    summary: "Show whether one service may connect to another, why, and whether it works",
     details:
-      "Decided by the same code that configures Envoy: which permission allows it, or which is missing; which route and\n" +
-      "which instances it takes; whether both sides are connected and hold certificates; and what to type to change it.",
+      "Uses the same code that configures Envoy: which permission allows it, or which is missing; which route and\n" +
+      "instances it uses; whether both sides are connected and have certificates; and which commands change it.",
     examples: [
       "kumactl explain traffic --from web --to backend",
       "kumactl explain traffic --from web --to backend -o json",

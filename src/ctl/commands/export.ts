@@ -21,7 +21,7 @@ KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE names, on its own machine. 
 
 export const secretsFlag = text("secrets", {
   placeholder: "FILE",
-  help: "take secrets along, by the token that the Control Plane keeps in this file",
+  help: "include secrets, with the token that the Control Plane keeps in this file",
 });
 
 export function exportCommand(registry: Registry): Command {

@@ -12,7 +12,7 @@ const configTimeoutMs = 10_000;
 
 export const generateDataplaneToken = command({
   path: "generate dataplane-token",
-  summary: "Generate the token by which a dataplane proves its identity",
+  summary: "Generate the token with which a dataplane proves its identity",
   details: "Prints the token without a line break. Without --valid-for it never expires.",
   examples: ["kumactl generate dataplane-token --name redis-1 --mesh demo > /tmp/redis-1-token"],
   flags: {

@@ -54,10 +54,10 @@ function aspectOf({ policies, configDump, diff }: Flags): Aspect {
 export const inspectDataplane = (types: readonly PolicyType[]) =>
   command({
     path: "inspect dataplane",
-    summary: "Show which policies touch a Dataplane and why, or what its Envoy was told",
+    summary: "Show which policies affect a Dataplane and why, or the configuration sent to its Envoy",
     details:
-      "--config-dump prints what Envoy was sent last in the form of its own configuration, and beside it, on standard\n" +
-      "error, what it refuses. Private keys are never shown. With -o json or yaml the answer of the API is printed.",
+      "--config-dump prints the configuration last sent to Envoy, in the format of Envoy's own configuration, and on\n" +
+      "standard error what Envoy rejects. Private keys are never shown. With -o json or yaml the API's response is printed.",
     examples: [
       "kumactl inspect dataplane backend-1 --policies",
       "kumactl inspect dataplane backend-1 --config-dump | jq .listeners",
@@ -67,9 +67,9 @@ export const inspectDataplane = (types: readonly PolicyType[]) =>
     flags: {
       output: outputFlag,
       policies: toggle("policies", {
-        help: "every policy that touches it, by inbound and outbound, and why it applies",
+        help: "every policy that affects it, by inbound and outbound, and why it applies",
       }),
-      configDump: toggle("config-dump", { help: "what the Control Plane sent last, as Envoy JSON" }),
+      configDump: toggle("config-dump", { help: "the configuration last sent by the Control Plane, as Envoy JSON" }),
       diff: toggle("diff", { help: "what Envoy has not acknowledged" }),
     },
     async run({ args: [name = ""], flags, globals, io, logLevel }) {

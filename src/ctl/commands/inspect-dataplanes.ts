@@ -19,11 +19,14 @@ import { listFailure } from "./get.js";
 
 export const inspectDataplanes = command({
   path: "inspect dataplanes",
-  summary: "Inspect Dataplanes: are they connected, and do they accept their configuration?",
+  summary: "Inspect Dataplanes: whether they are connected and accept their configuration",
   examples: ["kumactl inspect dataplanes --tag service=backend --tag version=2"],
   flags: {
     output: outputFlag,
-    tags: list("tag", { placeholder: "key=value", help: "show only Dataplanes with this tag; several must all hold" }),
+    tags: list("tag", {
+      placeholder: "key=value",
+      help: "show only Dataplanes with this tag; if repeated, with all of them",
+    }),
   },
   async run({ flags, globals, io, logLevel }) {
     const format = parseFormat(flags.output);

@@ -7,9 +7,9 @@ export const manageCaRotate = command({
   path: "manage ca rotate",
   summary: "Replace the root certificate of a mesh's CA without breaking a connection",
   details:
-    "Adds a new root, which signs as soon as every connected dataplane trusts it; the old one goes when no certificate\n" +
-    "of it can be alive any more. The Control Plane does all this by itself: `kumactl get meshes` shows how far it is.\n" +
-    "While a rotation is under way this command only shows its state.",
+    "Adds a new root, which signs as soon as every connected dataplane trusts it; the old one is removed when all of its\n" +
+    "certificates have expired. The Control Plane does all this by itself: `kumactl get meshes` shows its progress.\n" +
+    "While a rotation is in progress, this command only shows its state.",
   examples: ["kumactl manage ca rotate --mesh demo"],
   flags: {},
   async run({ globals: { mesh, ...globals }, io, logLevel }) {
@@ -18,7 +18,7 @@ export const manageCaRotate = command({
     if (rotated === undefined) throw UserError.of("resource.missing", { type: "Mesh", name: mesh });
     const { begun, status } = rotated;
     io.stdout.write(
-      `${begun ? "the rotation has begun" : "a rotation is already under way"} in mesh "${mesh}"\n` +
+      `${begun ? "the rotation has begun" : "a rotation is already in progress"} in mesh "${mesh}"\n` +
         `${describeAuthority(status)}\n`,
     );
   },

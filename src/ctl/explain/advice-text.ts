@@ -14,7 +14,7 @@ const quoted = (word: string) => (plain.test(word) ? word : `'${word.replaceAll(
 const effects: Readonly<Record<string, string>> = {
   allow: "allow it",
   deny: "deny it",
-  enforce: "have permissions enforced: whatever none of them allows is then denied",
+  enforce: "enforce permissions: traffic that no permission allows is then denied",
 };
 
 /** kumactl's name for each type that advice can be about. */

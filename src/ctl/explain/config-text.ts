@@ -29,7 +29,7 @@ function several({ streams = [], elsewhere = [] }: { streams?: readonly unknown[
   const count = streams.length + elsewhere.length;
   if (count < 2) return [];
   const place = elsewhere.length === 0 ? "" : ` to this control plane and not to instance ${elsewhere.join(", ")}`;
-  return [`${count} Envoys are connected under this name; this is about the one that came last${place}`];
+  return [`${count} Envoys are connected under this name; this is the last one that connected${place}`];
 }
 
 const label = (type = "", name = "") => `${type.toUpperCase()} resource "${name}"`;
@@ -63,20 +63,20 @@ export function configDumpText(dump: ConfigDump): { readonly json: string; reado
 
 const states: Readonly<Record<string, string>> = {
   sent: "sent, not acknowledged yet",
-  waiting: "about to be sent",
-  unrequested: "Envoy has not asked for it",
+  waiting: "not sent yet",
+  unrequested: "Envoy has not requested it",
 };
 
 function differenceLines({ type, name, state = "", reason = "", wanted, acknowledged }: Difference): string[] {
   const how = state === "refused" ? `refused: ${reason}` : (own(states, state) ?? state);
   const head = `${label(type, name)}: ${how}`;
-  if (wanted === undefined) return [head, "  - Envoy still has it, and is to drop it"];
+  if (wanted === undefined) return [head, "  - Envoy still has it, and should remove it"];
   if (acknowledged === undefined) return [head, "  + Envoy has none yet"];
   if (acknowledged.resource === undefined || wanted.resource === undefined) {
-    return [head, "  ~ Envoy has another one, of an earlier stream or another control plane"];
+    return [head, "  ~ Envoy has another version, from an earlier stream or another control plane"];
   }
   const changes = differences(acknowledged.resource, wanted.resource).map((one) => `  ${describeDifference(one)}`);
-  return [head, ...(changes.length === 0 ? ["  ~ Envoy is sent the same again"] : changes)];
+  return [head, ...(changes.length === 0 ? ["  ~ the same resource is sent to Envoy again"] : changes)];
 }
 
 /**
@@ -89,7 +89,7 @@ export function configDiffText(diff: ConfigDiff): string {
   const lines = [
     ...several(diff),
     ...all.flatMap(differenceLines),
-    ...missingSecrets.map((name) => `${label("sds", name)}: Envoy does not have the present one`),
+    ...missingSecrets.map((name) => `${label("sds", name)}: Envoy does not have the current one`),
   ];
   if (lines.length === 0) return `Envoy of Dataplane "${dataplane}" has acknowledged all of its configuration\n`;
   return lines.map((line) => `${line}\n`).join("");

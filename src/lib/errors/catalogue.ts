@@ -1,3 +1,4 @@
+import type { Intersection } from "../intersection.js";
 import { commandLineErrors } from "./command-line.js";
 import type { Parameters, Template } from "./entry.js";
 import { grpcErrors } from "./grpc.js";
@@ -35,20 +36,10 @@ export type Repeated<Areas, Seen = never> = Areas extends readonly [infer First,
 type None<Ids extends never> = Ids;
 export type Unambiguous = None<Repeated<[...typeof failing, ...typeof replying, ...typeof ending]>>;
 
-type Merged<Areas extends readonly object[]> = (
-  Areas[number] extends infer Area
-    ? Area extends unknown
-      ? (area: Area) => void
-      : never
-    : never
-) extends (area: infer All) => void
-  ? All
-  : never;
-
 /** Every user-facing error by its id. Ids are stable: tests and callers compare them, never the wording. */
-export const failures: Merged<typeof failing> = Object.assign({}, ...failing);
-export const replies: Merged<typeof replying> = Object.assign({}, ...replying);
-export const endings: Merged<typeof ending> = Object.assign({}, ...ending);
+export const failures: Intersection<(typeof failing)[number]> = Object.assign({}, ...failing);
+export const replies: Intersection<(typeof replying)[number]> = Object.assign({}, ...replying);
+export const endings: Intersection<(typeof ending)[number]> = Object.assign({}, ...ending);
 
 export type FailureId = keyof typeof failures;
 export type ReplyId = keyof typeof replies;

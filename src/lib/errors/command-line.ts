@@ -7,7 +7,7 @@ export const commandLineErrors = {
   "arguments.count": misuse`accepts ${"expected"} arg(s), received ${"received"}`,
   "flag.unknown": misuse`unknown ${"kind"}: ${"flag"}${"hint"}`,
   "flag.required": misuse`required flag(s) ${"flags"} not set`,
-  "flag.repeated": misuse`flag --${"flag"} takes one value, but is given as "${"value"}" and as "${"other"}"`,
+  "flag.repeated": misuse`flag --${"flag"} takes one value, but is set to "${"value"}" and to "${"other"}"`,
   "flag.takes-none": misuse`flag ${"flag"} takes no value`,
   "flag.takes-one": misuse`flag needs an argument: ${"flag"}${"hint"}`,
   "flag.value": misuse`invalid argument "${"value"}" for "${"flag"}" flag: ${"reason"}`,
@@ -19,5 +19,5 @@ export const commandLineErrors = {
   "log-level.unknown": failure`unknown log level "${"level"}"`,
   "log-format.unknown": failure`unknown log format "${"format"}"; known ones are ${"formats"}`,
   "duration.invalid": failure`"${"duration"}" is not a duration; write for example 300ms, 45s, 1m30s or 720h`,
-  "duration.not-positive": failure`has to be longer than nothing`,
+  "duration.not-positive": failure`has to be longer than 0s`,
 } as const;

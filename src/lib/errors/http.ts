@@ -6,19 +6,22 @@ export const httpErrors = {
   "http.head-size": reply(431, "Request header too large")`Send fewer or shorter header lines`,
   "http.timeout": reply(408, "Request timeout")`The request did not arrive in time`,
   "http.body-size": reply(413, "Could not process a resource")`The body is larger than ${"limit"} bytes`,
-  "http.unfinished": reply(503, "Could not process a resource")`Too many clients have not finished their bodies`,
+  "http.unfinished": reply(
+    503,
+    "Could not process a resource",
+  )`Too many clients have not completed their request bodies`,
   "http.path": reply(404, "Not found")`There is nothing at "${"path"}"${"hint"}`,
-  "http.method": reply(405, "Method not allowed")`${"method"} is not possible here; possible: ${"methods"}`,
+  "http.method": reply(405, "Method not allowed")`${"method"} is not supported here; supported: ${"methods"}`,
   "http.kubernetes": reply(405, "Method not allowed")`On Kubernetes the state of Kuma is changed with kubectl and CRDs;
     the HTTP API is read-only`,
-  "http.host": reply(403, "Host refused")`${"host"} is not a host that browsers may use: it has to be localhost, an IP
-    address or the name in KUMA_GENERAL_ADVERTISED_HOSTNAME of the control plane`,
-  "http.remote": reply(403, "Not allowed")`Changes are taken from the control plane's own machine only; ${"problem"}.
+  "http.host": reply(403, "Host refused")`browsers may not use the host ${"host"}: it has to be localhost, an IP address
+    or the name in KUMA_GENERAL_ADVERTISED_HOSTNAME of the control plane`,
+  "http.remote": reply(403, "Not allowed")`Changes are accepted only from the control plane's own machine; ${"problem"}.
     ${"remedy"}`,
   "http.cross-site": reply(403)`Cross-site request refused`,
-  "http.not-acceptable": reply(406, "Not acceptable")`Answers are ${"produced"}`,
+  "http.not-acceptable": reply(406, "Not acceptable")`Responses are ${"produced"}`,
   "http.media-type": reply(415, "Unsupported media type")`Send the resource as application/json, not as ${"type"}`,
-  "http.streams": reply(503, "Too many open streams")`Close some of those that are open, or try again later`,
+  "http.streams": reply(503, "Too many open streams")`Close some open streams, or try again later`,
   /** Anything unexpected is a bug: its cause is logged, never sent. */
   "http.internal": reply(500)`Internal Server Error`,
 
@@ -36,7 +39,7 @@ export const httpErrors = {
   "request.authority": reply(409)`${"reason"}`,
   "request.store": reply(503)`Store is not available`,
   "request.secret": reply(400)`${"problem"}`,
-  "request.secrets-token": reply(401)`The token of the secrets is missing or wrong`,
+  "request.secrets-token": reply(401)`The secrets token is missing or wrong`,
 } as const;
 
 /** Errors in request bodies of the token server, whose responses are the message alone, in plain text. */
@@ -47,6 +50,6 @@ export const tokenRequestErrors = {
   "token-request.no-text": reply(400)`${"field"} has to be text`,
   "token-request.empty": reply(400)`${"field"} cannot be empty`,
   "token-request.invalid": reply(400)`${"field"}: ${"problem"}`,
-  "token-request.duration": reply(400)`validFor has to be a duration longer than nothing, such as 30m or 720h`,
-  "token-request.too-long": reply(400)`validFor is too long; leave it out for a token without an end`,
+  "token-request.duration": reply(400)`validFor has to be a duration longer than 0s, such as 30m or 720h`,
+  "token-request.too-long": reply(400)`validFor is too long; omit it for a token that never expires`,
 } as const;

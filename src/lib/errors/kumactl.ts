@@ -7,7 +7,7 @@ export const kumactlErrors = {
   "config-file.invalid": failure`Configuration file "${"file"}" is invalid: ${"problem"}`,
   "config-file.unwritable": failure`Failed to write configuration file "${"file"}": ${"reason"}`,
   "config.inactive": failure`active Control Plane is not set. ${"hint"}`,
-  "config.broken": failure`apparently, configuration is broken: the active context "${"context"}" leads to no Control
+  "config.broken": failure`apparently, configuration is broken: the active context "${"context"}" refers to no Control
     Plane. ${"hint"}`,
   "control-plane.unnamed": failure`the name of a Control Plane cannot be empty`,
   "control-plane.address": failure`"${"address"}" is not a URL such as http://localhost:5681`,
@@ -22,22 +22,22 @@ export const kumactlErrors = {
 
   "http.unreachable": failure`${"reason"}`,
   "api.unreachable": failure`could not reach the Control Plane at ${"address"}: ${"reason"}`,
-  "api.protocol": failure`${"address"} answers, but is no control plane: ${"problem"}`,
-  "api.foreign": failure`${"address"} answers, but is no control plane: it sent ${"what"} with status ${"status"}. The
+  "api.protocol": failure`${"address"} responds, but is not a control plane: ${"problem"}`,
+  "api.foreign": failure`${"address"} responds, but is not a control plane: it sent ${"what"} with status ${"status"}. The
     address has to be that of the HTTP API, by default port 5681`,
   "api.proxy": failure`(${"status"}): ${"answer"}`,
   "api.refused": failure`${"title"} (${"details"})`,
   "api.read-only": failure`${"title"} (${"details"}): the API is read-only; on Kubernetes resources are changed with
     \`kubectl apply\` and \`kubectl delete\``,
-  "api.unexpected": failure`the Control Plane answered with something unexpected: ${"reason"}`,
-  "api.status": failure`the Control Plane answered /${"path"} with status ${"status"}`,
-  "api.no-authority": failure`${"address"} answered with something that is no certificate authority`,
-  "api.older": failure`this Control Plane (version ${"version"}) has nothing at /${"path"}: it is older than this kumactl`,
-  "api.no-dry-run": failure`this Control Plane can't do dry runs; nothing was changed`,
+  "api.unexpected": failure`the Control Plane sent an unexpected response: ${"reason"}`,
+  "api.status": failure`the Control Plane responded to /${"path"} with status ${"status"}`,
+  "api.no-authority": failure`the response of ${"address"} is not a certificate authority`,
+  "api.older": failure`this Control Plane (version ${"version"}) does not support /${"path"}: it is older than this kumactl`,
+  "api.no-dry-run": failure`this Control Plane does not support dry runs; nothing was changed`,
   "api.no-rotation": failure`this Control Plane can't rotate certificate authorities`,
   "dataplane.offline": failure`no Envoy of Dataplane "${"dataplane"}" is connected`,
   "dataplane.elsewhere": failure`Envoy of Dataplane "${"dataplane"}" is connected to another control plane (instance
-    ${"instances"}): ask that one`,
+    ${"instances"}): send the request there`,
 
   "token-client.unavailable": failure`failed to create dataplane token client: ${"reason"}`,
   "token-client.address": failure`failed to create dataplane token client: the Control Plane's catalogue gives
@@ -53,24 +53,24 @@ export const kumactlErrors = {
   "token-client.mismatch": failure`failed to create dataplane token client: "${"certFile"}" and "${"keyFile"}" are not a
     certificate and its key, both in PEM`,
   "token-server.unreachable": failure`failed to generate a dataplane token: could not reach ${"server"}: ${"reason"}${"hint"}`,
-  "token-server.endless": failure`failed to generate a dataplane token: ${"server"} takes no --valid-for, as Kuma 0.3 does
-    not: its token never expires and is not shown; leave --valid-for out to get such a token`,
-  "token-server.unexpected": failure`failed to generate a dataplane token: ${"server"} answered with something that is not
-    a token`,
+  "token-server.endless": failure`failed to generate a dataplane token: ${"server"} does not support --valid-for, like Kuma 0.3:
+    its token would never expire, so it is not shown; omit --valid-for to get such a token`,
+  "token-server.unexpected": failure`failed to generate a dataplane token: the response of ${"server"} is not a
+    token`,
   "token-server.refused": failure`failed to generate a dataplane token: unexpected status code ${"status"}${"answer"}.
     Expected 200`,
 
-  "secrets.unavailable": failure`the secrets are out of reach: ${"reason"}`,
-  "secrets.token-unreadable": failure`the secrets are out of reach: "${"file"}" can't be read: ${"reason"}`,
-  "secrets.token-empty": failure`the secrets are out of reach: "${"file"}" is empty`,
-  "secrets.remote": failure`the secrets are out of reach: run this on the machine of the Control Plane`,
-  "secrets.unreachable": failure`the secrets are out of reach: could not reach ${"server"}: ${"reason"}`,
-  "secrets.disabled": failure`the secrets are out of reach: set
+  "secrets.unavailable": failure`the secrets are not available: ${"reason"}`,
+  "secrets.token-unreadable": failure`the secrets are not available: "${"file"}" can't be read: ${"reason"}`,
+  "secrets.token-empty": failure`the secrets are not available: "${"file"}" is empty`,
+  "secrets.remote": failure`the secrets are not available: run this command on the machine of the Control Plane`,
+  "secrets.unreachable": failure`the secrets are not available: could not reach ${"server"}: ${"reason"}`,
+  "secrets.disabled": failure`the secrets are not available: set
     KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_SECRETS_TOKEN_FILE of the Control Plane to this file`,
-  "secrets.unexpected": failure`the secrets are out of reach: the answer is no list`,
+  "secrets.unexpected": failure`the secrets are not available: the response is not a list`,
 
   "certificate.type": failure`--type has to be either "client" or "server"`,
-  "certificate.hostname": failure`--cp-hostname belongs to a certificate of --type server`,
+  "certificate.hostname": failure`--cp-hostname is only for a certificate of --type server`,
   "certificate.unwritable": failure`failed to write "${"file"}": ${"reason"}`,
   "schema.unknown": failure`unknown target type: ${"target"}`,
 } as const;

@@ -9,10 +9,10 @@ export const serverErrors = {
   "port.health": failure`could not listen on --health-port ${"port"}: ${"reason"}`,
   "port.echo": failure`could not listen on port ${"port"}: ${"reason"}`,
   "store.unusable": failure`${"reason"}`,
-  "sds-certificate.unusable": failure`The Secret "${"secret"}" (of no mesh), which the SDS server presents, can't be
-    used: ${"reason"}. Put it back from a backup of the store; or delete it there, and the next start makes a new one,
-    which drains every connection of meshes with mTLS`,
-  "signing-key.unusable": failure`The Secret "${"secret"}" (of no mesh), by which dataplane tokens are signed, holds no
-    RSA private key in PKCS#1 DER: ${"reason"}. Put it back from a backup of the store; or delete it there, and the next
-    start makes a new one, which makes every token issued so far worthless`,
+  "sds-certificate.unusable": failure`The Secret "${"secret"}" (of no mesh), which the SDS server presents, is
+    unusable: ${"reason"}. Restore it from a backup of the store; or delete it there, and the next start creates a new
+    one, which drains every connection of meshes with mTLS`,
+  "signing-key.unusable": failure`The Secret "${"secret"}" (of no mesh), which signs dataplane tokens, contains no RSA
+    private key in PKCS#1 DER: ${"reason"}. Restore it from a backup of the store; or delete it there, and the next start
+    creates a new one, which invalidates every token issued so far`,
 } as const;

@@ -63,7 +63,7 @@ function ofCertificate(certificate: Certificate): Finding | undefined {
         return finding(
           "certificate-outdated",
           "the certificate of ",
-          ` names other services than it offers by now${why}`,
+          ` names other services than the dataplane has now${why}`,
         );
       }
       return reason === undefined ? undefined : finding("certificate-refused", "no new certificate for ", why);
@@ -73,7 +73,7 @@ function ofCertificate(certificate: Certificate): Finding | undefined {
       return finding(
         "certificate-missing",
         "there is no certificate for ",
-        `${why}; until there is one, no connection is made or taken there`,
+        `${why}; until there is one, it neither opens nor accepts connections`,
       );
   }
 }
@@ -83,11 +83,11 @@ function ofListener({ state, reason = "", raw }: Delivered): Finding | undefined
     case "refused":
       return finding(state, "Envoy of ", ` refuses its configuration: ${reason.replaceAll(/\s+/g, " ").trim()}`);
     case "absent":
-      return finding("no-listener", "a ProxyTemplate leaves ", " without the listener");
+      return finding("no-listener", "a ProxyTemplate removes the listener of ", "");
     default:
-      if (raw === true) return finding("raw", "a ProxyTemplate has its own listener for ", ", which is not read here");
+      if (raw === true) return finding("raw", "a ProxyTemplate has its own listener for ", ", which is not analyzed");
       if (state !== "pending") return undefined;
-      return finding(state, "Envoy of ", " has yet to acknowledge its present configuration");
+      return finding(state, "Envoy of ", " has not acknowledged its current configuration");
   }
 }
 
@@ -147,7 +147,7 @@ function ofDestination(mesh: MeshView, { destination, endpoints }: DestinationEx
     if (fields.length === 0) return [];
     const message =
       `${proxy.name} is left out, because the address in ${fields.join(", ")} is 0.0.0.0: ` +
-      "apply it with the IP address by which other dataplanes reach it";
+      "apply it with the IP address at which other dataplanes reach it";
     return [{ code: "unreachable" as const, message, dataplanes: [proxy.name] }];
   });
   const left = [...broken, ...unreachable];

@@ -21,9 +21,9 @@ import type {
   Verdict,
 } from "./explanation.js";
 import type { Observations } from "./observations.js";
-import { proxiesWith } from "./offering.js";
 import { combineOutcomes } from "./outcome.js";
 import { problemsOf } from "./problems.js";
+import { proxiesWith } from "./proxies-by-service.js";
 
 /** Sources that share services, route and policies. */
 interface Group {

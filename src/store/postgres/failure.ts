@@ -48,7 +48,7 @@ const bySqlState: Readonly<Record<string, Explanation>> = {
   "28000": [
     "misconfigured",
     ({ user }, said) =>
-      `user "${user}" is not let in: ${said} (KUMA_STORE_POSTGRES_USER, KUMA_STORE_POSTGRES_TLS_MODE)`,
+      `the server rejects user "${user}": ${said} (KUMA_STORE_POSTGRES_USER, KUMA_STORE_POSTGRES_TLS_MODE)`,
   ],
   "3D000": [
     "misconfigured",
@@ -65,7 +65,10 @@ const bySqlState: Readonly<Record<string, Explanation>> = {
     () =>
       "it is a read-only replica, or read-only by its settings; kuma-cp needs the primary (KUMA_STORE_POSTGRES_HOST)",
   ],
-  "42P01": ["misconfigured", (_, said) => `${said}; \`kumactl install database-schema | psql\` makes what is missing`],
+  "42P01": [
+    "misconfigured",
+    (_, said) => `${said}; \`kumactl install database-schema | psql\` creates what is missing`,
+  ],
   "57014": tooSlow,
   "40001": ["lost-race", (_, said) => said],
   "40P01": ["lost-race", (_, said) => said],
@@ -83,12 +86,12 @@ const byCode: Readonly<Record<string, Explanation>> = {
   EHOSTUNREACH: plain("the host can't be reached"),
   ENETUNREACH: plain("the network can't be reached"),
   EAI_AGAIN: plain("the host's name can't be resolved at the moment"),
-  ENOENT: ["unavailable", () => "there is no such socket: the server doesn't run, or has it elsewhere"],
+  ENOENT: ["unavailable", () => "there is no such socket: the server is not running, or its socket is elsewhere"],
   EACCES: ["misconfigured", () => "this user may not use the socket"],
   ENOTFOUND: ["unavailable", ({ host }) => `the host name "${host}" is unknown (KUMA_STORE_POSTGRES_HOST)`],
   CONNECT_TIMEOUT: plain("no connection within KUMA_STORE_POSTGRES_CONNECTION_TIMEOUT"),
   CONNECTION_CLOSED: plain("the connection was closed"),
-  CONNECTION_DESTROYED: plain("the connection was given up"),
+  CONNECTION_DESTROYED: plain("the connection was aborted"),
   CONNECTION_ENDED: plain("the connection was ended"),
   NO_ANSWER: tooSlow,
 };

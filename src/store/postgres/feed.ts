@@ -130,9 +130,9 @@ export async function startFeed(options: FeedOptions): Promise<Feed> {
   function warnOnce(): void {
     if (warned) return;
     warned = true;
-    logger.info(
-      "warning: announcements of changes do not arrive (is there a transaction pooler in between?); " +
-        "changes are polled for instead, see KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
+    logger.warn(
+      "PostgreSQL's notifications of changes do not arrive (is there a transaction pooler in between?): the control " +
+        "plane polls for changes instead, see KUMA_DISCOVERY_UNIVERSAL_POLLING_INTERVAL",
       { intervalMs: pollingIntervalMs },
     );
   }

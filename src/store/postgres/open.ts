@@ -61,12 +61,14 @@ export async function openPostgresStore(options: OpenOptions): Promise<OpenedSto
       if (!(error instanceof DatabaseFailure)) throw error;
       if (serverTimeout && refusesSettings(error)) {
         serverTimeout = false;
-        logger.info("warning: a pooler takes no statement_timeout, so that only kuma-cp gives up what takes too long");
+        logger.warn(
+          "a connection pooler rejects statement_timeout: only kuma-cp itself cancels statements that take too long",
+        );
         continue;
       }
       if (error.kind !== "unavailable") throw UserError.of("store.unusable", { reason: error });
       const wait = waits.next();
-      logger.error("the database is not there yet; trying again", { reason: error.message, inMs: Math.round(wait) });
+      logger.error("the database is not available yet; retrying", { reason: error.message, inMs: Math.round(wait) });
       await sleep(wait, signal);
     }
   }

@@ -42,9 +42,9 @@ export async function prepareDatabase(connections: Connections, place: Place, mi
   const fail = (sentence: string) =>
     new DatabaseFailure("misconfigured", `PostgreSQL at ${place.host}:${place.port}: ${sentence}`);
   const [found] = await connections.run(look);
-  if (found === undefined) throw fail("it says nothing about itself");
+  if (found === undefined) throw fail("it does not return its version and settings");
   const server = Math.trunc(found.server / 10_000);
-  if (server < oldestServer) throw fail(`it is of version ${server}; kuma-cp needs ${oldestServer} or newer`);
+  if (server < oldestServer) throw fail(`its version is ${server}; kuma-cp needs ${oldestServer} or newer`);
   if (found.readOnly) {
     throw fail(
       "it is a read-only replica, or read-only by its settings; kuma-cp needs the primary (KUMA_STORE_POSTGRES_HOST)",
@@ -55,13 +55,13 @@ export async function prepareDatabase(connections: Connections, place: Place, mi
   const version = await versionOf(connections, found.missing);
   if (version > schemaVersion) {
     throw fail(
-      `the schema of database "${place.database}" is of version ${version}, made by a newer Kuma; ` +
-        `this one's is ${schemaVersion}: run the newer one, or another database`,
+      `the schema of database "${place.database}" has version ${version}, from a newer Kuma; ` +
+        `this one supports ${schemaVersion}: run the newer one, or use another database`,
     );
   }
   if (version === schemaVersion && found.missing === null) return;
   if (!migrate) {
-    const lack = found.missing === null ? `is of version ${version}, not ${schemaVersion}` : `lacks ${found.missing}`;
+    const lack = found.missing === null ? `has version ${version}, not ${schemaVersion}` : `lacks ${found.missing}`;
     throw fail(
       `the schema of database "${place.database}" ${lack}; run \`kumactl install database-schema | psql\`, ` +
         "or set KUMA_STORE_POSTGRES_MIGRATE_SCHEMA=true",

@@ -88,7 +88,13 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
     if (read.kind === "resource") return read.resource;
     if (read.kind === "foreign") return undefined;
     const { type, mesh, name, version } = row;
-    logger.error("a row of the table resources is skipped", { type, mesh, name, version, reason: read.reason });
+    logger.error("an invalid row of the table resources is skipped", {
+      type,
+      mesh,
+      name,
+      version,
+      reason: read.reason,
+    });
     return mirror.get(row);
   }
 
@@ -114,7 +120,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
       return list();
     }
     if (foreign.size > 0)
-      logger.info("the database has types that this version does not know", { types: [...foreign] });
+      logger.info("the database has resources of types that this version does not know", { types: [...foreign] });
     anchor = newest;
     mirror.apply({ kind: "listing", sequence: newest.sequence, resources: [...resources.values()] });
   }
@@ -145,7 +151,7 @@ export function createReader({ connections, registry, mirror, logger }: ReaderOp
     while (anchor !== undefined) {
       const rows = await changesAfter(anchor);
       if (rows === undefined) {
-        logger.info("the changes since the last read are not kept any more; everything is read again");
+        logger.info("the changes since the last read are no longer stored; all resources are read again");
         anchor = undefined;
         break;
       }

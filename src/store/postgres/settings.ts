@@ -77,10 +77,10 @@ export const postgresTable = {
     "CONNECTION_TIMEOUT",
     5,
     int(1, 3600),
-    "How long a connection to the database may take to be made, in seconds.",
+    "Timeout for connecting to the database, in seconds.",
   ),
   postgresStatementTimeout: {
-    ...setting("statementTimeout", "STATEMENT_TIMEOUT", 10_000, durationSetting(100), "How long a statement may take."),
+    ...setting("statementTimeout", "STATEMENT_TIMEOUT", 10_000, durationSetting(100), "Timeout of a statement."),
     show: asSeconds,
   },
   postgresMaxConnections: setting(
@@ -88,21 +88,21 @@ export const postgresTable = {
     "MAX_OPEN_CONNECTIONS",
     10,
     int(1, 1000),
-    "How many connections to the database there are at most, besides the one that hears of changes.",
+    "Maximum number of connections to the database, besides the one that listens for changes.",
   ),
   postgresMigrate: setting(
     "migrateSchema",
     "MIGRATE_SCHEMA",
     true,
     bool,
-    "Whether kuma-cp makes the schema, and brings it up to date, by itself; otherwise `kumactl install database-schema` has to.",
+    "Whether kuma-cp creates and upgrades the schema; otherwise use `kumactl install database-schema`.",
   ),
   postgresTlsMode: setting<TlsMode>(
     "tls.mode",
     "TLS_MODE",
     "disable",
     tlsMode,
-    "TLS to the database: disable, verifyNone, verifyCa (who signed its certificate) or verifyFull (its host name, too).",
+    "TLS to the database: disable, verifyNone, verifyCa (verifies the issuer of its certificate) or verifyFull (also its host name).",
   ),
   postgresTlsCertPath: setting(
     "tls.certPath",

@@ -116,7 +116,7 @@ export function createStore(parts: StoreParts): Store {
           if (result.kind === "resource") found.set(keyText(row), result.resource);
           else if (result.kind === "junk") {
             const { type, mesh, name, version } = row;
-            logger.error("a row of the table resources is skipped", {
+            logger.error("an invalid row of the table resources is skipped", {
               type,
               mesh,
               name,

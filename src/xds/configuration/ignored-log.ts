@@ -20,7 +20,7 @@ export function createIgnoredLog(logger: Logger): (ignored: readonly Ignored[]) 
       if (texts.has(text)) continue;
       texts.add(text);
       const { type, mesh, name } = policy;
-      logger.info("warning: a part of a policy has no effect", { type, mesh, name, field, reason });
+      logger.warn("a part of a policy has no effect", { type, mesh, name, field, reason });
     }
   };
 }

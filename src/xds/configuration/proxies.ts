@@ -144,7 +144,7 @@ export function createProxies({ view, generate, logger }: Options): Proxies {
       if (before?.basis.proxy !== proxy) noteProblems(entry.id, proxy);
       return generated.config;
     } catch (error) {
-      logger.error("no configuration could be made; the dataplane keeps its last one", { ...entry.id, error });
+      logger.error("no configuration could be generated; the dataplane keeps its last one", { ...entry.id, error });
       return undefined;
     }
   }

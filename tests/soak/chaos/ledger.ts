@@ -82,7 +82,7 @@ interface Window {
   /** How many failures each allowance has covered. */
   readonly used: Map<Allowance, number>;
   readonly moments: Moment[];
-  /** Failures that wait for moments which are told later. */
+  /** Failures whose explaining events are recorded later. */
   readonly waiting: Connection[];
 }
 

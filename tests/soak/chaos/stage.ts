@@ -151,7 +151,7 @@ export async function openChaosStage({ certificateSeconds, perSecond, reloads }:
   const mesh = await openMeshStage(settings);
   const present = new Map<string, Member>();
   const envoys = new Set<number>();
-  /** Control planes that are no more: a killed one leaves its streams open in the store until others notice. */
+  /** Former control planes: a killed one leaves its streams open in the store until others notice. */
   const former = new Set<string>();
 
   const ports = new Map<string, number>();

@@ -32,7 +32,7 @@ export interface Flow {
 export interface Traffic {
   /** How many long-lived connections are open and have echoed. */
   readonly longLived: () => number;
-  /** Starts no more connections, waits for those under way, and closes the long-lived ones. */
+  /** Stops opening connections, waits for those in progress, and closes the long-lived ones. */
   stop(): Promise<void>;
 }
 
@@ -131,7 +131,7 @@ function long({ port, serves }: Flow, stop: AbortSignal, established: (socket: n
 
 /**
  * Opens connections of each flow at its steady rate, whether earlier ones are done or not, and keeps its long-lived
- * ones open; every end of a connection is told to `record`.
+ * ones open; `record` is called for every end of a connection.
  */
 export function startTraffic(flows: readonly Flow[], record: (connection: Connection) => void): Traffic {
   const stop = new AbortController();

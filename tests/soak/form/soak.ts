@@ -23,7 +23,7 @@ export interface Stage<Input> {
 export interface Soak<Input> {
   /** As in `npm run soak:NAME`. */
   readonly name: string;
-  /** How long a run lasts that was not told. */
+  /** The default duration of a run. */
   readonly extent: Extent;
   /** Makes the input of a step from nothing but its random numbers, as JSON: a failing one is written to a file. */
   input(random: Random, number: number): Input;

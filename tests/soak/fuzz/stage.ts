@@ -120,7 +120,7 @@ export async function openFuzzStage(tally: Tally): Promise<Stage<Flood>> {
         await step(flood);
         floods.push(vitals.memory());
       } catch (error) {
-        // Its last words may still be on their way.
+        // Its last output may not have arrived yet.
         await Promise.race([cp.ended, new Promise((resolve) => setTimeout(resolve, 300))]);
         const said = cp.child.exitCode === null && cp.child.signalCode === null ? "" : ended();
         throw new Error(`${nameOf(flood)}: ${said || (error as Error).message}`);

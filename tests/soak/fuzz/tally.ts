@@ -7,7 +7,7 @@ export interface Tally {
   /** How often the bare server did not survive a flood. */
   bareEnds: number;
   add(flood: FloodFigures, ready: readonly number[], bareReady: readonly number[]): void;
-  /** Resident memory at rest, 0 when it never came to rest, and at its peak, in bytes. */
+  /** Resident memory when idle, 0 if it never became idle, and at its peak, in bytes. */
   rest(memory: number, peak: number): void;
   figures(): Figures;
 }

@@ -51,7 +51,7 @@ const signsOfABug: readonly RegExp[] = [
   /request failed/,
   /server failed/,
   /could not generate a bootstrap/,
-  /no configuration could be made/,
+  /no configuration could be generated/,
   /a change was not taken in everywhere/,
   /the change feed failed/,
   /could not (write|collect|close)/,
@@ -91,7 +91,7 @@ export function followVitals({ child, output }: Running): Vitals {
     peak: () => peak,
     check() {
       if (child.exitCode !== null || child.signalCode !== null) {
-        // What an earlier look has read may be the beginning of its last words.
+        // An earlier read may have got only the beginning of its last output.
         const words = output().slice(-3000).trim().split("\n").slice(-15).join("\n");
         throw new Error(`kuma-cp ended (exit code ${child.exitCode}, signal ${child.signalCode}): ${words}`);
       }

@@ -7,7 +7,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("the test runner");
 
-/** The suite itself may run below a runner that was told what came before it. */
+/** The suite itself may run below a runner that set the variable for earlier results. */
 const parts = { TEST_PART_SECONDS: "{}" };
 
 const suiteFile = path.resolve("tests/support/suite.ts");

@@ -79,7 +79,7 @@ test("20,000 bodies in process: accepted ones read back equal, refused ones chan
     if (random.chance(0.1)) await api.delete(one.path);
   }
   assert.equal(
-    api.logged.filter((line) => !line.includes("\twarning: ")),
+    api.logged.filter((line) => !line.includes("\tWARN\t")),
     [],
     `seed ${runSeed}`,
   );

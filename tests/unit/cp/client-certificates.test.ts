@@ -71,11 +71,11 @@ test("of clients that are invalid are named", async () => {
   write("a.pem", pair(0).cert);
   const broken = pair(1).cert.replace(/\n.{20}/, "\n####################");
   const cases: [string, RegExp][] = [
-    ["", /holds no certificate in PEM: take it out/],
-    ["junk", /holds no certificate in PEM: take it out/],
-    [pair(1).key, /holds no certificate in PEM, but a private key, which belongs to the client alone: take it out/],
-    [broken, /holds a certificate that can't be parsed/],
-    ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", /holds a certificate that can't be parsed/],
+    ["", /contains no certificate in PEM: remove it/],
+    ["junk", /contains no certificate in PEM: remove it/],
+    [pair(1).key, /contains no certificate in PEM, but a private key, which belongs to the client alone: remove it/],
+    [broken, /contains a certificate that can't be parsed/],
+    ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", /contains a certificate that can't be parsed/],
   ];
   for (const [content, expected] of cases) {
     const file = write("b.pem", content);
@@ -94,11 +94,11 @@ test("of a server are a certificate and its key", async () => {
   assert.equal(await readKeyPair(cert, key), pair(0));
   const other = { path: write("other", pair(1).key), setting: "THE_KEY" };
   assert.match(await refusal(readKeyPair(cert, other)), /^THE_KEY names ".*other", which is not the key of .*THE_CERT/);
-  assert.match(await refusal(readKeyPair(key, key)), /^THE_KEY names ".*key", which holds no certificate in PEM$/);
+  assert.match(await refusal(readKeyPair(key, key)), /^THE_KEY names ".*key", which contains no certificate in PEM$/);
   const swapped = { ...cert, setting: "THE_KEY" };
   assert.match(
     await refusal(readKeyPair(cert, swapped)),
-    /^THE_KEY names ".*cert", which holds no private key without/,
+    /^THE_KEY names ".*cert", which contains no private key without/,
   );
   const missing = { path: "/missing/cert", setting: "THE_CERT" };
   assert.match(

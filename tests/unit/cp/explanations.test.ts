@@ -419,17 +419,14 @@ test("only the streams of this control plane count, not its records", async () =
   const mesh = await open();
   await mesh.insight("web-1", { subscriptions: [subscription({ controlPlaneInstanceId: "here" })] });
   await mesh.insight("redis-1", {
-    mTLS: { refusal: { time: "2026-10-01T09:00:00Z", reason: "the token proves nothing" } },
+    mTLS: { refusal: { time: "2026-10-01T09:00:00Z", reason: "the token is invalid" } },
     subscriptions: [subscription({ status: { total: { responsesSent: "2", responsesAcknowledged: "1" } } })],
   });
   const { sources, routes, problems } = await explain(mesh);
   assert.is(sources[0]?.online, false);
   assert.equal((await dumpOf(mesh, "web-1")).elsewhere, []);
   assert.equal(routes[0]?.destinations[0]?.endpoints[0]?.listener, { state: "pending" });
-  assert.match(
-    problems.map(({ message }) => message).join("\n"),
-    "no certificate for redis-1: the token proves nothing",
-  );
+  assert.match(problems.map(({ message }) => message).join("\n"), "no certificate for redis-1: the token is invalid");
 });
 
 test.run();

@@ -102,7 +102,7 @@ test("an Envoy that has not acknowledged a certificate since it started, after a
   assert.equal(problems, [
     {
       code: "certificate-missing",
-      message: "redis-1 is connected, and its Envoy has not taken a certificate since it started",
+      message: "redis-1 is connected, but its Envoy has not received a certificate since it started",
       dataplanes: ["redis-1"],
     },
   ]);
@@ -149,7 +149,7 @@ test("a TrafficLog whose backend is missing, or not allowed on the machine", () 
 
 test("a policy that matches nothing", () => {
   assert.equal(told([meshRecord(), web, redis, allowed, permit("typo", "wep", "redis")]), [
-    'idle-policy: TrafficPermission "typo" concerns no dataplane: no dataplane has service=wep',
+    'idle-policy: TrafficPermission "typo" matches no dataplane: no dataplane has service=wep',
   ]);
 });
 

@@ -426,7 +426,7 @@ test("waits for the proxies of every instance, and one instance takes each step"
   assert.is((await stage.store.get(key))?.version, 4);
   const told = [...stage.logged, ...other.logged].join("");
   for (const step of ["which signs from now on", "the old root is gone"]) assert.is(told.split(step).length, 2, step);
-  assert.not.match(told, "could not go on");
+  assert.not.match(told, "a rotation failed");
 });
 
 test("a mesh that doesn't exist has no status, and nothing to rotate", async () => {
@@ -558,7 +558,7 @@ test("a step that can't be written is retried after a second, and logged unless 
     });
     await stage.begin();
     assert.is(await stage.state(), "distributing", failure.message);
-    assert.is(stage.logged.join("").includes("a rotation could not go on"), told);
+    assert.is(stage.logged.join("").includes("a rotation failed"), told);
     stage.time.pass(second - 1);
     await settle();
     assert.is(writes, 2);
@@ -583,7 +583,7 @@ test("unreadable insights delay a rotation, and are read again after a second", 
   await stage.forgotten("p");
   await stage.pass(3 * second);
   assert.is(await stage.state(), "distributing");
-  assert.match(stage.logged.join(""), "a rotation could not go on; it is tried again");
+  assert.match(stage.logged.join(""), "a rotation failed; it will be retried");
   for (const ask of [stage.rotations.status("m"), stage.rotations.list()]) {
     const error = await ask.then(
       () => undefined,

@@ -51,8 +51,8 @@ test("is created neither through a link nor where others could replace it", asyn
   fs.chmodSync(scratch, 0o777);
   assert.is(
     await refusal(file),
-    `THE_FILE names "${file}", which can't be made safely: "${scratch}" is a directory that others may write to ` +
-      "(its mode is 0777; chmod go-w mends that)",
+    `THE_FILE names "${file}", which can't be created safely: "${scratch}" is a directory that others may write to ` +
+      "(its mode is 0777; chmod go-w fixes that)",
   );
   fs.chmodSync(scratch, 0o1777);
   assert.ok(await secretsToken(file, "THE_FILE"));
@@ -61,14 +61,14 @@ test("is created neither through a link nor where others could replace it", asyn
 test("is rejected if others can read it, and if it is not a file", async () => {
   const file = path.join(scratch, "token");
   fs.writeFileSync(file, token, { mode: 0o640 });
-  assert.match(await refusal(file), /which others than its owner have access to: .* chmod it to 0600/);
-  assert.match(await refusal(scratch), "which is no file");
+  assert.match(await refusal(file), /which other users than its owner can access: .* chmod it to 0600/);
+  assert.match(await refusal(scratch), "which is not a file");
   const fifo = path.join(scratch, "fifo");
   execFileSync("mkfifo", ["-m", "600", fifo]);
-  assert.match(await refusal(fifo), "which is no file");
+  assert.match(await refusal(fifo), "which is not a file");
   fs.writeFileSync(file, "short");
   fs.chmodSync(file, 0o600);
-  assert.match(await refusal(file), "which holds no token of at least 32 visible characters");
+  assert.match(await refusal(file), "which contains no token of at least 32 visible characters");
 });
 
 asRoot("is refused when another user owns it or the directory that it would be made in", async () => {

@@ -144,15 +144,15 @@ test("are not accessible with a token that others can read, that is invalid, or 
     );
   const file = path.join(directory, "token");
   fs.writeFileSync(file, token, { mode: 0o644 });
-  assert.match(await refusal(file), /^SETTING names ".*token", which others than its owner have access to/);
+  assert.match(await refusal(file), /^SETTING names ".*token", which other users than its owner can access/);
   fs.chmodSync(file, 0o600);
   assert.is(await refusal(file), "taken");
   for (const content of ["", "short", `${token}\nand more`, "ü".repeat(40)]) {
     fs.writeFileSync(file, content);
-    assert.match(await refusal(file), /holds no token of at least 32 visible characters/);
+    assert.match(await refusal(file), /contains no token of at least 32 visible characters/);
   }
-  assert.match(await refusal(directory), /can be neither read nor made|is no file|others than its owner/);
-  assert.match(await refusal("/nowhere/token"), /can be neither read nor made: ENOENT/);
+  assert.match(await refusal(directory), /can be neither read nor created|is not a file|other users than its owner/);
+  assert.match(await refusal("/nowhere/token"), /can be neither read nor created: ENOENT/);
 });
 
 test.run();

@@ -106,7 +106,7 @@ test("kumactl reads back the status, and of anything else what it can", async ()
   });
   for (const strange of [null, 5, [], {}, { store: 1 }]) assert.is(readStatus(strange), undefined);
   assert.equal(readStatus({ store: { writable: false }, sdsCertificate: { notAfter: "soon" }, refusals: [1, {}] }), {
-    store: { type: "", problem: "it does not say why" },
+    store: { type: "", problem: "the control plane gave no reason" },
     sdsCertificate: undefined,
     refusals: [{ server: "", limit: "", times: 0, last: "" }],
   });
@@ -118,7 +118,7 @@ test("kuma-cp warns of an expired or not yet valid certificate of the SDS server
   assert.is(at("2035-12-31T23:59:59Z"), undefined);
   assert.match(
     at("2036-01-01T00:00:00Z", "KUMA_SDS_SERVER_TLS_CERT_FILE") ?? "",
-    /^warning: the certificate of the SDS server expired at 2036-01-01T00:00:00\.000Z\. .*put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and KUMA_SDS_SERVER_TLS_KEY_FILE name, and restart kuma-cp$/,
+    /^the certificate of the SDS server expired at 2036-01-01T00:00:00\.000Z\. .*put a new certificate and its key into the files that KUMA_SDS_SERVER_TLS_CERT_FILE and KUMA_SDS_SERVER_TLS_KEY_FILE name, and restart kuma-cp$/,
   );
   assert.match(
     at("2025-12-31T23:59:59Z") ?? "",

@@ -69,7 +69,7 @@ test("explains what is wrong with a bad request, the name first", async () => {
     ['{"name":"a","mesh":"m","__proto__":{}}', /^unknown field "__proto__"$/],
   ];
   for (const validFor of ["", "0", "0s", "-1h", "soon", "1", 3600, {}, true]) {
-    cases.push([{ name: "a", mesh: "m", validFor }, /^validFor has to be a duration longer than nothing, such as/]);
+    cases.push([{ name: "a", mesh: "m", validFor }, /^validFor has to be a duration longer than 0s, such as/]);
   }
   cases.push([{ name: "a", mesh: "m", validFor: "9999999999h" }, /^validFor is too long/]);
   for (const [body, expected] of cases) {

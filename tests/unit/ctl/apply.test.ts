@@ -327,7 +327,7 @@ test("a control plane without dry runs never gets the resource", async () => {
   home.pointTo(older.url);
   const { code, err } = await home.run(["apply", "--dry-run"], { stdin: redis });
   assert.is(code, 1);
-  assert.is(err, "Error: this Control Plane can't do dry runs; nothing was changed\n");
+  assert.is(err, "Error: this Control Plane does not support dry runs; nothing was changed\n");
   assert.equal(bodies, ["{}"]);
   await older.close();
 });
@@ -337,7 +337,7 @@ test("a read-only control plane's answer is passed on", async () => {
   home.pointTo(reader.url);
   const { code, err } = await home.run(["apply"], { stdin: redis });
   assert.is(code, 1);
-  assert.match(err, /^Error: Method not allowed \(PUT is not possible here/);
+  assert.match(err, /^Error: Method not allowed \(PUT is not supported here/);
   await reader.close();
 });
 

@@ -58,7 +58,7 @@ const rotations: readonly (readonly [title: string, told: Told, code: number, ou
     "while one is under way",
     { body: { mesh: "demo", state: "retiring", retiresAt: "2026-01-31T00:01:00.000Z", more: { x: 1 } } },
     0,
-    'a rotation is already under way in mesh "demo"\n' +
+    'a rotation is already in progress in mesh "demo"\n' +
       "rotating: the new root signs, the old one retires at 2026-01-31T00:01:00.000Z\n",
     "",
   ],
@@ -66,7 +66,7 @@ const rotations: readonly (readonly [title: string, told: Told, code: number, ou
     "in a state that only a newer control plane knows",
     { body: { mesh: "demo", state: "pondering" } },
     0,
-    'a rotation is already under way in mesh "demo"\npondering\n',
+    'a rotation is already in progress in mesh "demo"\npondering\n',
     "",
   ],
   [
@@ -105,7 +105,7 @@ test("a rotation with an unexpected response is not a success", async () => {
   for (const body of [{}, [], "x", { mesh: "demo" }, { state: "active" }, { mesh: 1, state: "active" }]) {
     const { code, out, err } = await run(["manage", "ca", "rotate", "--mesh", "demo"], { [rotatePath]: { body } });
     assert.equal([code, out], [1, ""]);
-    assert.match(err, /^Error: .* answered with something that is no certificate authority\n$/);
+    assert.match(err, /^Error: the response of .* is not a certificate authority\n$/);
   }
 });
 
@@ -116,7 +116,7 @@ test("a rotation uses the mesh in --mesh, or default", async () => {
   });
   assert.match(out, 'in mesh "default"');
   const { err, asked } = await run(["manage", "ca", "rotate", "--mesh", ".."], {});
-  assert.is(err, 'Error: ".." can\'t be a name\n');
+  assert.is(err, 'Error: ".." is not a valid name\n');
   assert.equal(asked, []);
 });
 

@@ -48,11 +48,15 @@ const machine: readonly Case[] = [
     contextWith({
       machine: {
         findEnvoy() {
-          throw UserError.of("envoy.not-found", { what: "an executable Envoy", places: " nowhere" });
+          throw UserError.of("envoy.not-found", {
+            setting: "",
+            what: "an executable Envoy",
+            places: " nowhere",
+          });
         },
       },
     }),
-    /^warning: no Envoy that can be executed is in PATH, beside kuma-dp .* FIX .*--binary-path/,
+    /^warning: there is no executable Envoy in PATH, next to kuma-dp .* FIX .*--binary-path/,
   ],
   [
     "an Envoy that the environment names and that is none",
@@ -61,11 +65,16 @@ const machine: readonly Case[] = [
       machine: {
         env: { KUMA_DATAPLANE_RUNTIME_BINARY_PATH: "/x" },
         findEnvoy() {
-          throw UserError.of("envoy.not-executable", { configured: "/x", file: "/x", problem: "does not exist" });
+          throw UserError.of("envoy.not-executable", {
+            setting: "KUMA_DATAPLANE_RUNTIME_BINARY_PATH",
+            configured: "/x",
+            file: "/x",
+            problem: "does not exist",
+          });
         },
       },
     }),
-    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH: --binary-path \/x is no Envoy: \/x does not exist FIX .*unset it/,
+    /^error: KUMA_DATAPLANE_RUNTIME_BINARY_PATH \/x is not an Envoy: \/x does not exist FIX .*unset it/,
   ],
   [
     "an Envoy that can't run",
@@ -88,7 +97,7 @@ const ports: readonly Case[] = [
     "a port taken by a program that can be seen",
     "port-xds",
     contextWith({ scope: { pre: true }, machine: { tryPort: refusal({ holder: { program: "python3", pid: 12 } }) } }),
-    /^error: port 5678 is taken by python3 \(process 12\) FIX end python3 \(process 12\), or .* by KUMA_XDS_SERVER_GRPC_PORT$/,
+    /^error: port 5678 is taken by python3 \(process 12\) FIX stop python3 \(process 12\), or .* with KUMA_XDS_SERVER_GRPC_PORT$/,
   ],
   [
     "a port taken by a stranger",
@@ -171,7 +180,7 @@ const controlPlane: readonly Case[] = [
     "nobody answers elsewhere",
     "reachable",
     contextWith({ controlPlane: { ...remote, index: unreachable } }),
-    /^error: .* FIX see that it runs, .*firewall/,
+    /^error: .* FIX check that it runs, .*firewall/,
   ],
   [
     "another server",
@@ -199,7 +208,12 @@ const controlPlane: readonly Case[] = [
     /^error: .*unknown version/,
   ],
   ["a few seconds", "clock", contextWith({ controlPlane: { index: index({ ahead: 9_999 }) } }), /^success/],
-  ["no time", "clock", contextWith({ controlPlane: { index: index({ ahead: undefined }) } }), /^success: .*not tell/],
+  [
+    "no time",
+    "clock",
+    contextWith({ controlPlane: { index: index({ ahead: undefined }) } }),
+    /^success: .*does not report its time/,
+  ],
   [
     "a clock that is late",
     "clock",
@@ -216,7 +230,7 @@ const controlPlane: readonly Case[] = [
     "a clock that is ahead",
     "clock",
     contextWith({ controlPlane: { index: index({ ahead: -3_600_000 }) } }),
-    /^error: .*1h0m0s behind this machine's: .*end early/,
+    /^error: .*1h0m0s behind this machine's: .*expired too early/,
   ],
   ["an API for this machine only", "api-exposure", contextWith(), /^success/],
   [
@@ -368,7 +382,7 @@ const meshes: readonly Case[] = [
 
 const bare = { certificate: undefined };
 const plaintext = { mtls: false, ...bare };
-const certificateRefusal = { at: "2026-01-01T11:00:00Z", reason: "the token proves nothing: there is no token" };
+const certificateRefusal = { at: "2026-01-01T11:00:00Z", reason: "the token is invalid: there is no token" };
 
 const dataplanes: readonly Case[] = [
   ["none", "connected", contextWith(), /^success: none is registered$/],
@@ -406,14 +420,14 @@ const dataplanes: readonly Case[] = [
     "a second proxy that has just come, or a connection whose loss was not noticed yet",
     "duplicate",
     contextWith(proxies(proxy("a", { streams: [ago(3600), ago(1)] }))),
-    /^warning: 2 proxies are connected as "a" .*; when it is only one, its connection was lost or it was reloaded, .* FIX /,
+    /^warning: 2 proxies are connected as "a" .*; if there is only one, its connection was lost or it was reloaded, .* FIX /,
   ],
   ["one proxy of each name", "duplicate", contextWith(proxies(proxy("a"), proxy("b"))), /^success/],
   [
     "an Envoy that does not answer",
     "updates",
     contextWith(proxies(proxy("a", { unanswered: ago(15) }), proxy("b"))),
-    /^error: Envoy of "a" in mesh "default" has not answered what it was sent at 2026-01-01T11:59:45\.000Z: .* FIX .*inspect dataplane a --mesh default --diff/,
+    /^error: Envoy of "a" in mesh "default" has not responded to the configuration sent at 2026-01-01T11:59:45\.000Z: .* FIX .*inspect dataplane a --mesh default --diff/,
   ],
   [
     "an Envoy that has just been sent something",
@@ -464,13 +478,13 @@ const dataplanes: readonly Case[] = [
     "a token that is missing",
     "token",
     contextWith(proxies(proxy("a", { ...bare, refusal: certificateRefusal }))),
-    /^error: "a" in mesh "default" was refused a certificate at 2026-01-01T11:00:00Z, and has none: the token proves nothing: there is no token FIX .*generate dataplane-token --name=a --mesh=default/,
+    /^error: "a" in mesh "default" was refused a certificate at 2026-01-01T11:00:00Z, and has none: the token is invalid: there is no token FIX .*generate dataplane-token --name=a --mesh=default/,
   ],
   [
     "a token that is refused while the certificate lives",
     "token",
     contextWith(proxies(proxy("a", { refusal: certificateRefusal }))),
-    /its last one ends at 2026-01-02T12:00:00\.000Z: /,
+    /its last one expires at 2026-01-02T12:00:00\.000Z: /,
   ],
   [
     "whose token is refused needs no certificate",
@@ -488,7 +502,7 @@ const dataplanes: readonly Case[] = [
     "no certificate",
     "certificate",
     contextWith(proxies(proxy("a", bare))),
-    /^error: "a" in mesh "default" is connected and has never taken a certificate FIX .*KUMA_SDS_SERVER_GRPC_PORT/,
+    /^error: "a" in mesh "default" is connected, but has never received a certificate FIX .*KUMA_SDS_SERVER_GRPC_PORT/,
   ],
   [
     "no certificate since Envoy started anew, though the one before it is recorded",
@@ -507,7 +521,7 @@ const dataplanes: readonly Case[] = [
         problems: problem("certificate-missing", "a is bare", "a"),
       },
     }),
-    /^error: "a" in mesh "default" is connected and has never taken a certificate FIX/,
+    /^error: "a" in mesh "default" is connected, but has never received a certificate FIX/,
   ],
   [
     "an expired certificate of the SDS server explains all that is missing",
@@ -564,13 +578,13 @@ const dataplanes: readonly Case[] = [
     "one that is overdue",
     "certificate-renewal",
     contextWith(proxies(proxy("a", { certificate: { taken: ago(90), expires: ago(-10) } }))),
-    /^warning: the certificate of "a" in mesh "default" ends in 10s, and should have been renewed/,
+    /^warning: the certificate of "a" in mesh "default" expires in 10s, and should have been renewed/,
   ],
   [
     "one that is about to be renewed",
     "certificate-renewal",
     contextWith(proxies(proxy("a", { certificate: { taken: ago(89), expires: ago(-11) } }))),
-    /^success: the first ends at 2026-01-01T12:00:11\.000Z$/,
+    /^success: the first expires at 2026-01-01T12:00:11\.000Z$/,
   ],
   [
     "an expired one is not overdue as well",

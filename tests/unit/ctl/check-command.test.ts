@@ -198,7 +198,7 @@ test("a mesh that is deleted meanwhile is skipped, and one that can't be checked
   gone = 500;
   assert.match(
     (await check()).reason("destinations"),
-    "the Control Plane answered /meshes/other/problems with status 500",
+    "the Control Plane responded to /meshes/other/problems with status 500",
   );
   await server.close();
   await cp.close();
@@ -230,7 +230,7 @@ test("an unusable configuration is a failed check, and the run continues", async
   const file = home.file("config", "currentContext: nowhere");
   const { code, reason, checks } = await check("--config-file", file);
   assert.is(code, 1);
-  assert.match(reason("kumactl-config"), 'the active context "nowhere" leads to no Control Plane');
+  assert.match(reason("kumactl-config"), 'the active context "nowhere" refers to no Control Plane');
   assert.is(checks.filter(({ result }) => result === "error").length, 1);
 });
 

@@ -20,7 +20,7 @@ const statuses: readonly Case[] = [
     "a store that takes none",
     "store",
     withStatus({ store: { type: "postgres", problem: reason } }),
-    /^error: no change can be stored, .*: PostgreSQL at db:5432: it is a read-only replica FIX mend what the reason names/,
+    /^error: no change can be stored, .*: PostgreSQL at db:5432: it is a read-only replica FIX fix what the reason names/,
   ],
   [
     "a control plane that does not tell",
@@ -82,7 +82,7 @@ const statuses: readonly Case[] = [
     "somebody refused",
     "limits",
     withStatus({ refusals: [flood] }),
-    /^warning: the xds server has refused what went beyond its limit "messages", last at 2026-01-01T11:59:00\.000Z \(3 since it started\) FIX .*README\.md#limits/,
+    /^warning: the xds server rejected what exceeded its limit "messages", last at 2026-01-01T11:59:00\.000Z \(3 since it started\) FIX .*README\.md#limits/,
   ],
 ];
 

@@ -5,6 +5,7 @@ import { categories } from "../../../src/ctl/check/categories.js";
 import { type Check, failure, runChecks, success } from "../../../src/ctl/check/check.js";
 import type { CheckContext } from "../../../src/ctl/check/context.js";
 import { createTable, renderJson } from "../../../src/ctl/check/report.js";
+import { explainLoaderFailure } from "../../../src/lib/envoy-binary.js";
 import { UserError } from "../../../src/lib/errors.js";
 import { suite } from "../../support/suite.js";
 import { ago, contextWith, now, proxy, resultsOf, status } from "./check-stage.js";
@@ -31,13 +32,13 @@ const taken = UserError.of("port.unavailable", {
 const down = contextWith({
   machine: {
     glibc: () => "2.28",
-    diagnoseEnvoy: async () => "this machine's C library is too old for it",
+    diagnoseEnvoy: async () => explainLoaderFailure("/lib/libc.so.6: version `GLIBC_2.30' not found"),
     tryPort: async ({ port }) =>
       port === 5678 ? { error: taken, taken: true, holder: { program: "python3", pid: 4711 } } : undefined,
   },
   controlPlane: {
     async index() {
-      throw UserError.of("http.unreachable", { reason: "could not reach the Control Plane: connect ECONNREFUSED" });
+      throw UserError.of("api.unreachable", { address: "http://localhost:5681", reason: "connect ECONNREFUSED" });
     },
   },
 });
@@ -75,7 +76,7 @@ const ill = contextWith({
       proxy("greedy-1", { refused: [refused("inbound:127.0.0.1:80"), refused("inbound:127.0.0.1:81")] }),
       proxy("poor-1", {
         certificate: undefined,
-        refusal: { at: "2026-01-01T11:59:00Z", reason: "the token proves nothing: there is no token" },
+        refusal: { at: "2026-01-01T11:59:00Z", reason: "the token is invalid: there is no token" },
       }),
       proxy("deaf-1", { certificate: undefined, unanswered: ago(40) }),
       proxy("dead-1", { certificate: { taken: ago(100), expires: now } }),

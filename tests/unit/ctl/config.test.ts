@@ -208,7 +208,7 @@ test("an invalid configuration is explained", async () => {
     ["contexts: [{controlPlane: a}]", /is invalid: contexts\[0\]\.name cannot be empty/],
     [
       "currentContext: gone",
-      /^Error: apparently, configuration is broken: the active context "gone" leads to no Control Plane\. Use `kumactl/,
+      /^Error: apparently, configuration is broken: the active context "gone" refers to no Control Plane\. Use `kumactl/,
     ],
     ["contexts: [{name: a, controlPlane: gone}]\ncurrentContext: a", /apparently, configuration is broken/],
     ["", /^Error: active Control Plane is not set\./],

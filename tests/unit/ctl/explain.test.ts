@@ -107,7 +107,7 @@ const situations: Readonly<Record<string, readonly [resources: readonly Stored[]
       listeners: { "redis-2": { state: "refused", reason: "cannot bind\n'10.0.1.2:9000'" } },
       certificates: {
         "redis-3": { notAfter: new Date("2026-09-30T10:00:00Z") },
-        "web-2": { refusal: "the token proves nothing: it has expired" },
+        "web-2": { refusal: "the token is invalid: it has expired" },
         "web-1": { notAfter: new Date("2026-10-01T14:30:00Z") },
       },
     },
@@ -207,7 +207,7 @@ test("a configuration dump is Envoy JSON, with remarks", () => {
   const { json, remarks } = configDumpText(readAnswer(configDumpSchema, dump));
   assert.equal(JSON.parse(json), { listeners: [listener(1), listener(2)] });
   assert.equal(remarks, [
-    "2 Envoys are connected under this name; this is about the one that came last",
+    "2 Envoys are connected under this name; this is the last one that connected",
     'CDS resource "redis" came from an earlier stream or another control plane',
     'Envoy refuses LDS resource "in": no such port',
     'LDS resource "out" is not acknowledged yet',
@@ -315,9 +315,12 @@ test("wrong flags and unexpected responses are errors that say what is expected"
   );
   assert.match(await err("explain", "traffic", "--from", "web"), /^Error: required flag\(s\) "to" not set\n/);
   for (const flag of ["--policies", "--diff", "--config-dump"]) {
-    assert.match(await err(...inspect, flag), /^Error: the Control Plane answered with something unexpected: /);
+    assert.match(await err(...inspect, flag), /^Error: the Control Plane sent an unexpected response: /);
   }
-  assert.match(await err("explain", "traffic", "--from", "a", "--to", "b"), /^Error: the Control Plane answered with /);
+  assert.match(
+    await err("explain", "traffic", "--from", "a", "--to", "b"),
+    /^Error: the Control Plane sent an unexpected response: /,
+  );
   await server.close();
 });
 

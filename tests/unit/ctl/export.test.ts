@@ -136,9 +136,9 @@ test("says why secrets can't be read", async () => {
   const cp = await controlPlane();
   home.pointTo(cp.url);
   const said = async (file: string) => (await home.run(["export", "--secrets", file])).err;
-  assert.match(await said("/missing"), /the secrets are out of reach: "\/missing" can't be read/);
+  assert.match(await said("/missing"), /the secrets are not available: "\/missing" can't be read/);
   assert.match(await said(home.file("empty", "\n")), /is empty/);
-  assert.match(await said(home.file("wrong", "guess")), /The token of the secrets is missing or wrong/);
+  assert.match(await said(home.file("wrong", "guess")), /The secrets token is missing or wrong/);
   const other = await startControlPlane({
     catalogue: { apis: { dataplaneToken: { localUrl: cp.url, publicUrl: "" } } },
   });

@@ -54,7 +54,7 @@ test("flags of a token are checked before anything is asked", async () => {
   assert.match((await home.run(["generate", "dataplane-token"])).err, /^Error: required flag\(s\) "name" not set\n/);
   for (const [value, expected] of [
     ["soon", '"soon" is not a duration'],
-    ["0", "has to be longer than nothing"],
+    ["0", "has to be longer than 0s"],
     ["-1h", "--valid-for"],
   ]) {
     const { code, err } = await home.run(["generate", "dataplane-token", "--name=a", `--valid-for=${value}`]);
@@ -228,7 +228,7 @@ test("a certificate's flags are checked", async () => {
   assert.equal(wrong, { code: 1, out: "", err: 'Error: --type has to be either "client" or "server"\n' });
   assert.match((await home.run(["generate", "certificate"])).err, /^Error: required flag\(s\) "type" not set\n/);
   const hosts = await home.run(["generate", "certificate", "--type=client", "--cp-hostname=a"]);
-  assert.is(hosts.err, "Error: --cp-hostname belongs to a certificate of --type server\n");
+  assert.is(hosts.err, "Error: --cp-hostname is only for a certificate of --type server\n");
   const typo = await home.run(["generate", "certificate", "--cert=c", "--key/path/to/key", "--type=client"]);
   assert.match(typo.err, /^Error: unknown flag: --key\/path\/to\/key/);
   const nowhere = await home.run(["generate", "certificate", "--type=client", "--key=/missing/k", "--cert=/missing/c"]);

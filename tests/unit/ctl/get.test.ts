@@ -243,7 +243,7 @@ test("delete prints what it deleted, or that it does not exist", async () => {
   const again = await home.run(["delete", "trafficlogs", "all"]);
   assert.equal(again, { code: 1, out: "", err: 'Error: there is no TrafficLog with name "all"\n' });
   assert.is((await home.run(["delete", "mesh", "nope"])).err, 'Error: there is no Mesh with name "nope"\n');
-  assert.is((await home.run(["delete", "mesh", ".."])).err, 'Error: ".." can\'t be a name\n');
+  assert.is((await home.run(["delete", "mesh", ".."])).err, 'Error: ".." is not a valid name\n');
 });
 
 test("delete takes the mesh from --mesh, but not for a mesh", async () => {
@@ -358,7 +358,7 @@ for (const [what, status, type, body, said] of strangers) {
     try {
       const { code, out, err } = await elsewhere.run(["get", "dataplanes"]);
       assert.equal([code, out], [1, ""]);
-      assert.match(err, `${stranger.url} answers, but is no control plane: `);
+      assert.match(err, `${stranger.url} responds, but is not a control plane: `);
       assert.match(err, said);
       assert.is(err.trimEnd().split("\n").length, 1);
     } finally {
@@ -368,7 +368,7 @@ for (const [what, status, type, body, said] of strangers) {
   });
 }
 
-/** What is said to a client of this scheme by a server that sends these bytes when it hears something. */
+/** The error message for a server that sends these bytes in response to anything, by the scheme of its address. */
 async function saidOf(scheme: string, bytes: Buffer): Promise<string> {
   const server = net.createServer((socket) => {
     socket.on("error", () => {});
@@ -388,10 +388,10 @@ async function saidOf(scheme: string, bytes: Buffer): Promise<string> {
 test("a server with another protocol is reported as not being a control plane", async () => {
   const alert = Buffer.from([0x15, 3, 3, 0, 2, 2, 50]);
   const text = Buffer.from("SSH-2.0-OpenSSH_9.2\r\n");
-  assert.match(await saidOf("http", text), /answers, but is no control plane: it doesn't speak HTTP/);
+  assert.match(await saidOf("http", text), /responds, but is not a control plane: it doesn't speak HTTP/);
   assert.match(
     await saidOf("http", alert),
-    /answers, but is no control plane: it speaks TLS, so that its address begins/,
+    /responds, but is not a control plane: it speaks TLS, so that its address begins/,
   );
   assert.match(
     await saidOf("https", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")),

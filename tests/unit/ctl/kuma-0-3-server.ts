@@ -3,7 +3,7 @@ import { bodyOf, startServer } from "./stage.js";
 
 type Document = Record<string, unknown>;
 
-/** What Kuma 0.3.0 knows of each type besides type, mesh and name; it drops everything else without a word. */
+/** What Kuma 0.3.0 knows of each type besides type, mesh and name; it silently drops everything else. */
 const known: Readonly<Record<string, { readonly type: string; readonly fields: readonly string[] }>> = {
   dataplanes: { type: "Dataplane", fields: ["networking"] },
   proxytemplates: { type: "ProxyTemplate", fields: ["selectors", "conf"] },

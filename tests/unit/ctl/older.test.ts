@@ -49,7 +49,10 @@ test("a token is generated, but not one with an expiry, which it would ignore", 
   assert.match(out, /^\S+\.\S+\.\S+$/);
   const ending = await home.run([...words, "--valid-for=720h"]);
   assert.equal([ending.code, ending.out], [1, ""]);
-  assert.match(ending.err, /takes no --valid-for, as Kuma 0\.3 does not: its token never expires and is not shown/);
+  assert.match(
+    ending.err,
+    /does not support --valid-for, like Kuma 0\.3: its token would never expire, so it is not shown/,
+  );
 });
 
 test("deleting what is not there says so, though it answers 200 in either case", async () => {
@@ -98,14 +101,14 @@ test("an API that it lacks is reported as missing, with its version", async () =
   ] as const) {
     const { code, err } = await home.run(words, { stdin: healthCheck });
     assert.is(code, 1);
-    assert.match(err, `this Control Plane (version 0.3.0) has nothing at /${path}: it is older than this kumactl`);
+    assert.match(err, `this Control Plane (version 0.3.0) does not support /${path}: it is older than this kumactl`);
   }
 });
 
 test("a dry run is never taken for the real thing", async () => {
   const { code, err } = await home.run(["apply", "--dry-run"], { stdin: dataplane("redis-1", "redis") });
   assert.is(code, 1);
-  assert.match(err, "this Control Plane can't do dry runs; nothing was changed");
+  assert.match(err, "this Control Plane does not support dry runs; nothing was changed");
   assert.is(older.resources.size, 1);
 });
 

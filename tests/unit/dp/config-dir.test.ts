@@ -64,8 +64,8 @@ test("is rejected when it is a link or not a directory, or when others can write
   const file = path.join(scratch, "file");
   fs.writeFileSync(file, "");
   for (const [place, reason] of [
-    [link, "it has to be a directory, and no link to one"],
-    [file, "it has to be a directory, and no link to one"],
+    [link, "it has to be a directory, not a link to one"],
+    [file, "it has to be a directory, not a link to one"],
   ] as const) {
     assert.is(
       refusal(() => examineGiven(place)),
@@ -74,11 +74,11 @@ test("is rejected when it is a link or not a directory, or when others can write
   }
   assert.match(
     refusal(() => openGiven(link)),
-    "no link to one",
+    "not a link to one",
   );
   for (const mode of [0o770, 0o757]) {
     fs.chmodSync(directory, mode);
-    const expected = `it is a directory that others may write to (its mode is 0${mode.toString(8)}; chmod go-w mends that)`;
+    const expected = `it is a directory that others may write to (its mode is 0${mode.toString(8)}; chmod go-w fixes that)`;
     assert.match(
       refusal(() => examineGiven(directory)),
       expected,

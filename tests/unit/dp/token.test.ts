@@ -36,7 +36,7 @@ test("a missing, an empty and a far too long file are named", () =>
     writeFileSync(file, " \n");
     assert.throws(() => readToken(file), `token under file ${file} is empty`);
     writeFileSync(file, "x".repeat(2 ** 20));
-    assert.throws(() => readToken(file), `file ${file} is no token: it is longer than 8192 characters`);
+    assert.throws(() => readToken(file), `file ${file} is not a token: it is longer than 8192 characters`);
   }));
 
 test("only we may read the copy", () =>
@@ -94,14 +94,14 @@ test("only a token for this dataplane is accepted; any other content is reported
 test("a directory and an endless device are not token files", () =>
   inDirectory((directory) => {
     assert.throws(() => readToken(directory), `could not read file ${directory}: it is a directory`);
-    assert.throws(() => readToken("/dev/zero"), "file /dev/zero is no token: it is longer than 8192 characters");
+    assert.throws(() => readToken("/dev/zero"), "file /dev/zero is not a token: it is longer than 8192 characters");
   }));
 
 test("a FIFO is read once, and never waited for later", () =>
   inDirectory(async (directory) => {
     const fifo = path.join(directory, "fifo");
     await promisify(execFile)("mkfifo", [fifo]);
-    assert.throws(() => rereadToken(fifo), `file ${fifo} is a FIFO, which can't be read again`);
+    assert.throws(() => rereadToken(fifo), `file ${fifo} is a FIFO, which can be read only once`);
   }));
 
 test("the copy follows a replaced source and survives an invalid one, which is reported once per reason", () =>

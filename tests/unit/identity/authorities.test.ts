@@ -106,7 +106,7 @@ test("a missing authority and an unusable one have a reason; the latter is logge
       assert.equal(authorities.authority({ name: "demo", authority }), { kind: "unusable", reason: prefix + reason });
     }
     assert.is(logged.length, 1);
-    assert.match(logged[0] ?? "", "proxies keep what they have");
+    assert.match(logged[0] ?? "", "proxies keep their certificates");
     assert.not.match(logged.splice(0).join(), root.key.slice(40, 60));
   }
   assert.is(authorities.authority({ name: "demo", authority: withValue({ roots: [root] }) }).kind, "ready");

@@ -72,12 +72,9 @@ test("is never replaced if it is unusable: the error has the reason and a remedy
     const store = await withValue(text);
     const { id, message } = await refusal(() => ensureSdsCertificate(store, hosts, now));
     assert.is(id, "sds-certificate.unusable");
-    assert.match(
-      message,
-      /^The Secret "sds-server-cert" \(of no mesh\), which the SDS server presents, can't be used: /,
-    );
+    assert.match(message, /^The Secret "sds-server-cert" \(of no mesh\), which the SDS server presents, is unusable: /);
     assert.match(message, reason);
-    assert.match(message, /the next start makes a new one, which drains every connection/);
+    assert.match(message, /the next start creates a new one, which drains every connection/);
     assert.not.match(message, one.key.slice(60, 90));
     assert.is((await store.get(key))?.version, 1);
   }

@@ -125,7 +125,7 @@ test("a flag with one value that is given two is rejected, by any of its names; 
   ]) {
     const { code, out, err } = await invoke("run", "x", ...words);
     assert.equal([code, out], [1, ""]);
-    assert.match(err, /^Error: flag --config-file takes one value, but is given as "a" and as "b"\nUsage:/);
+    assert.match(err, /^Error: flag --config-file takes one value, but is set to "a" and to "b"\nUsage:/);
   }
   const { code, out } = await invoke("run", "x", "-c", "a", "-c", "a", "--tag", "b,c", "--label", "d");
   assert.is(code, 0);

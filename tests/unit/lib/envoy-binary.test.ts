@@ -48,7 +48,7 @@ test("a configured path that can't be executed is rejected with the reason, what
     writeFileSync(path.join(root, "plain"), "text", { mode: 0o644 });
     const here = { searchPath: root, self: path.join(root, "kuma"), workingDirectory: root };
     for (const [configured, reason] of [
-      ["./missing", `--binary-path ./missing is no Envoy: ${root}/missing does not exist`],
+      ["./missing", `--binary-path ./missing is not an Envoy: ${root}/missing does not exist`],
       [`${root}/envoy/x`, "does not exist"],
       [root, `${root} is a directory`],
       ["./plain", `${root}/plain can't be executed by this user`],
@@ -60,7 +60,7 @@ test("a configured path that can't be executed is rejected with the reason, what
         configured,
       );
     }
-    assert.throws(() => findEnvoy("no-such", here), /could not find an executable "no-such" \(--binary-path\)/);
+    assert.throws(() => findEnvoy("no-such", here), /could not find an executable "no-such"; set --binary-path, or/);
   } finally {
     rmSync(root, { recursive: true });
   }

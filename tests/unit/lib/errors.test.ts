@@ -71,7 +71,7 @@ test("the type checker rejects an id that occurs in two areas", () => {
 test("a message is one text, however its entry is broken into lines", () => {
   assert.is(
     UserError.of("config.broken", { context: "local", hint: "Add one" }).message,
-    'apparently, configuration is broken: the active context "local" leads to no Control Plane. Add one',
+    'apparently, configuration is broken: the active context "local" refers to no Control Plane. Add one',
   );
   for (const [id, { message }] of Object.entries(all)) {
     const text = filled(message, Object.fromEntries(message.names.map((name) => [name, `<${name}>`])));

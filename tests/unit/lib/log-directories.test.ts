@@ -54,7 +54,7 @@ test("a directory must be an absolute path in its shortest form", () => {
   assert.is(logDirectoryProblem("logs"), "has to be an absolute path, such as /var/log/envoy");
   assert.is(logDirectoryProblem("/var/../log"), "has to be written /log");
   assert.is(logDirectoryProblem("/tmp/"), "has to be written /tmp");
-  assert.is(logDirectoryProblem("/tmp\n"), "holds a control character");
+  assert.is(logDirectoryProblem("/tmp\n"), "contains a control character");
   assert.is(logDirectoryProblem(`/${"a".repeat(1024)}`), "is longer than 1024 characters");
 });
 

@@ -31,6 +31,18 @@ test("a line has time, level, name, message and values, with tabs between", () =
   assert.equal(columns.slice(1), ["INFO", "kuma-cp.run", "starting", '{"port":5681}\n']);
 });
 
+test("a warning is logged as WARN wherever information is", () => {
+  const off = capture("off");
+  off.logger.warn("x");
+  assert.equal(off.lines, []);
+  const text = capture("info");
+  text.logger.warn("beware", { port: 5681 });
+  assert.equal(text.lines[0]?.split("\t").slice(1), ["WARN", "kuma-cp", "beware", '{"port":5681}\n']);
+  const json = capture("info", "json");
+  json.logger.warn("beware");
+  assert.is(JSON.parse(json.lines[0] ?? "").level, "WARN");
+});
+
 test("off is silent, info leaves debug out", () => {
   const off = capture("off");
   off.logger.error("x");

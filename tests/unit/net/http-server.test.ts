@@ -135,7 +135,7 @@ test("drop the oldest incomplete body when all of them exceed the budget, and ac
     socket.write("POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n");
     socket.write(part);
   }
-  await slow[0]?.until(/^HTTP\/1\.1 503 [\s\S]*not finished their bodies/);
+  await slow[0]?.until(/^HTTP\/1\.1 503 [\s\S]*not completed their request bodies/);
   assert.ok(unfinishedBytes.held() <= 64 * 1024 * 1024);
   const post = await fetch(`http://127.0.0.1:${server.port}/length`, { method: "POST", body: part });
   assert.is(post.status, 200);

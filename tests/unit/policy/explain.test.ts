@@ -172,7 +172,7 @@ const cases: readonly (readonly [
     "never",
     "certificate-missing",
     "web-to-redis",
-    { certificates: { "web-1": { refusal: "the token proves nothing" } } },
+    { certificates: { "web-1": { refusal: "the token is invalid" } } },
   ],
   [
     "an expired certificate",

@@ -42,7 +42,7 @@ for (const type of types) {
 
   test(`a ${type} with a misspelt source or destination is idle`, () => {
     const nothing = (service: string) => [
-      { type, name: "p", reason: `concerns no dataplane: no dataplane has service=${service}` },
+      { type, name: "p", reason: `matches no dataplane: no dataplane has service=${service}` },
     ];
     assert.equal(idle(stored(type, "p", spec(type, between("wep", "redis")))), nothing("wep"));
     assert.equal(idle(stored(type, "p", spec(type, between("web", "redsi")))), nothing("redsi"));
@@ -62,7 +62,7 @@ test("one rule or selector that matches is enough", () => {
     [],
   );
   assert.equal(reasons(stored("TrafficPermission", "p", { rules: [between("a", "redis"), between("web", "b")] })), [
-    "concerns no dataplane: no dataplane has service=a or service=b",
+    "matches no dataplane: no dataplane has service=a or service=b",
   ]);
 });
 
@@ -81,13 +81,13 @@ test("tags must be on one inbound; of a permission's source only the service cou
 test("a ProxyTemplate without selectors matches all, and `*` in one is an ordinary value", () => {
   const template = (...all: readonly Tags[]) => stored("ProxyTemplate", "t", { selectors: select(...all) });
   assert.equal(idle(stored("ProxyTemplate", "t", {}), template({}), template({ service: "web" })), []);
-  assert.equal(reasons(template({ service: "*" })), ["concerns no dataplane: no dataplane has service=*"]);
+  assert.equal(reasons(template({ service: "*" })), ["matches no dataplane: no dataplane has service=*"]);
   assert.is(reasons(template({ service: "web", version: "2" })).length, 1);
 });
 
 test("a policy without any rule selects nothing", () => {
-  assert.equal(reasons(stored("TrafficPermission", "p", {})), ["concerns no dataplane: it selects nothing"]);
-  assert.equal(reasons(stored("TrafficRoute", "p", {})), ["concerns no dataplane: it selects nothing"]);
+  assert.equal(reasons(stored("TrafficPermission", "p", {})), ["matches no dataplane: it selects nothing"]);
+  assert.equal(reasons(stored("TrafficRoute", "p", {})), ["matches no dataplane: it selects nothing"]);
 });
 
 test("policies of a mesh without dataplanes are not idle", () => {

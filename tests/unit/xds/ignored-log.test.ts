@@ -22,7 +22,7 @@ test("are written once, however many proxies the policy matches", () => {
   const { note, lines } = open();
   for (let proxy = 0; proxy < 10; proxy++) note(ignored(policy));
   assert.is(lines.length, 1);
-  for (const part of ["warning: ", '"TrafficLog"', '"t"', '"m"', "rules[0].conf.backend", "there is none"]) {
+  for (const part of ["\tWARN\t", '"TrafficLog"', '"t"', '"m"', "rules[0].conf.backend", "there is none"]) {
     assert.ok(lines[0]?.includes(part), `${lines[0]} has ${part}`);
   }
 });

@@ -17,7 +17,7 @@ import { downstreamTls, readListener } from "../../support/tls-decoding.js";
 
 const test = suite("connected proxies");
 
-const offering = (name: string, services: readonly string[], consumed: readonly string[] = []) =>
+const dataplaneOf = (name: string, services: readonly string[], consumed: readonly string[] = []) =>
   dataplane(name, {
     inbound: services.map((service, index) => ({ interface: `127.0.0.1:${8000 + index}:80`, tags: { service } })),
     outbound: consumed.map((service, index) => ({ interface: `:${10_000 + index}`, service })),
@@ -105,9 +105,9 @@ function open(resources: readonly Stored[], how: Generate = sourcesOnly) {
   };
 }
 
-const web = offering("web-1", ["web"], ["redis"]);
-const redis = offering("redis-1", ["redis"]);
-const both = offering("both-1", ["web", "redis"], ["web", "redis"]);
+const web = dataplaneOf("web-1", ["web"], ["redis"]);
+const redis = dataplaneOf("redis-1", ["redis"]);
+const both = dataplaneOf("both-1", ["web", "redis"], ["web", "redis"]);
 const all = [meshRecord(false), web, redis, both];
 
 const cases: readonly (readonly [title: string, touched: Partial<Touched>, mesh: string, heard: string])[] = [
@@ -166,7 +166,7 @@ for (const [title, touched, mesh, configured] of cases) {
 test("the changes that concern a proxy follow its current inbounds and outbounds", () => {
   const stage = open(all);
   stage.join("web-1");
-  stage.becomes(meshRecord(false), offering("web-1", ["shop"], ["mysql"]));
+  stage.becomes(meshRecord(false), dataplaneOf("web-1", ["shop"], ["mysql"]));
   stage.touch({ proxies: new Set(["web-1"]) });
   stage.heard();
   stage.touch({ upstreams: new Set(["redis"]), inboundServices: new Set(["web"]) });
@@ -208,7 +208,7 @@ test("deleting a Dataplane removes its streams' configuration, and creating it a
   stage.heard();
   stage.touch({ upstreams: new Set(["redis"]) });
   assert.is(stage.heard(), "", "it consumes nothing any more");
-  stage.becomes(meshRecord(false), web, offering("nobody", ["x"]));
+  stage.becomes(meshRecord(false), web, dataplaneOf("nobody", ["x"]));
   stage.touch({ proxies: new Set(["web-1", "nobody"]) });
   assert.is(stage.heard(), "nobody,web-1");
 });
@@ -230,7 +230,7 @@ test("a proxy whose generation fails keeps its configuration, and affects no oth
   for (const name of ["redis-1", "web-1"]) stage.join(name);
   stage.touch({ mesh: true });
   assert.is(stage.heard(), "web-1,web-1");
-  assert.match(stage.errors.join(""), "no configuration could be made");
+  assert.match(stage.errors.join(""), "no configuration could be generated");
 });
 
 test("streams of one proxy get TLS contexts with their own token paths, generated once per path", () => {
@@ -287,7 +287,7 @@ test("a proxy's streams may have a few different placements at a time, and all o
   }
   assert.match(
     refusal(id, fifth),
-    /^streams of m\.web-1 that are open name 4 different places for its token, its logs/,
+    /^the open streams of m\.web-1 already have 4 different combinations of dataplaneTokenPath, logDirectories/,
   );
   for (const { placement } of clients) assert.is(refusal(id, placement), "none");
   assert.is(refusal({ mesh: "m", name: "redis-1" }, fifth), "none");
@@ -386,7 +386,7 @@ test("many proxies are configured in slices that yield to the event loop, each p
     while (performance.now() < until);
     return sourcesOnly(...about);
   };
-  const stage = open([meshRecord(false), ...names.map((name) => offering(name, ["web"]))], slow);
+  const stage = open([meshRecord(false), ...names.map((name) => dataplaneOf(name, ["web"]))], slow);
   for (const name of names) stage.join(name);
   stage.heard();
   stage.touch({ mesh: true });

@@ -62,7 +62,7 @@ async function rotate(stage: ChaosStage, meanwhile: () => Promise<void>): Promis
   const { status, stdout, stderr } = stage.mesh.kumactl("manage", "ca", "rotate");
   if (status !== 0) throw new Error(`kumactl manage ca rotate: ${stderr}`);
   await meanwhile();
-  if (stdout.includes("already under way") && before.state !== "active") return;
+  if (stdout.includes("already in progress") && before.state !== "active") return;
   await eventually(
     "another root signs",
     async () => {

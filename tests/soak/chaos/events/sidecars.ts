@@ -61,7 +61,7 @@ async function killBoth(stage: ChaosStage, name: string): Promise<void> {
 
 const eventsOf = (name: string): readonly ChaosEvent[] => [
   {
-    // Its Envoy goes on until the next kuma-dp of the same name ends it.
+    // Its Envoy keeps running until the next kuma-dp of the same name stops it.
     name: `kuma-dp of ${name} killed and started`,
     weight: 1,
     mayFail: whileGone(name, takeOverSeconds + restartSeconds),

@@ -7,14 +7,18 @@ import { StoreError } from "../store/store.js";
  * Runs work that is required to start, and retries it while the store is unavailable.
  * @throws whatever else `work` throws; an AbortError when the signal ends the wait
  */
-export async function patiently<T>(work: () => Promise<T>, logger: Logger, signal: AbortSignal): Promise<T> {
+export async function retryWhileUnavailable<T>(
+  work: () => Promise<T>,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<T> {
   const waits = backoff({ first: 250, max: 5_000 });
   for (;;) {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof StoreError) || error.kind !== "unavailable") throw error;
-      logger.error("the store is away while it is needed to start; trying again", { reason: messageOf(error.cause) });
+      logger.error("the store is unavailable during startup; retrying", { reason: messageOf(error.cause) });
       await sleep(waits.next(), signal);
     }
   }
