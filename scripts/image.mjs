@@ -16,7 +16,7 @@ await script(async () => {
   }
   const { makeContents } = await import("./release/contents.mjs");
   const { writeImage } = await import("./release/image-archive.mjs");
-  const { imageLayers, user } = await import("./release/image-layers.mjs");
+  const { imageConfig, imageLayers } = await import("./release/image-layers.mjs");
   const { sumsText } = await import("./release/sums.mjs");
 
   fs.rmSync(directory, { recursive: true, force: true });
@@ -26,11 +26,7 @@ await script(async () => {
     const contents = await makeContents(chosen, work);
     const { version, commit, time } = contents;
     const config = {
-      User: `${user}:${user}`,
-      Env: ["PATH=/usr/local/bin"],
-      // Not a program name: the first argument selects the program.
-      Entrypoint: ["/usr/local/bin/kuma"],
-      WorkingDir: "/home/kuma",
+      ...imageConfig,
       Labels: {
         "org.opencontainers.image.title": "kuma",
         "org.opencontainers.image.version": version,

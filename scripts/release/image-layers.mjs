@@ -10,6 +10,15 @@ import { sharedLibraries } from "./shared-libraries.mjs";
 export const user = 5678;
 
 const home = "/home/kuma";
+/** The image's configuration, without labels. */
+export const imageConfig = {
+  User: `${user}:${user}`,
+  Env: ["PATH=/usr/local/bin"],
+  // Not a program name: the first argument selects the program.
+  Entrypoint: ["/usr/local/bin/kuma"],
+  WorkingDir: home,
+};
+
 /** Mount points of container engines, which can't create directories in a read-only image. */
 const mountPoints = ["dev", "proc", "sys", "run"].map((name) => ({ name, directory: true }));
 

@@ -46,7 +46,7 @@ export interface OwnNode {
 export interface Node extends Cluster {
   /** Throws on an existing cluster, which has none of this. */
   readonly own: OwnNode;
-  /** Loads an image archive, such as docker or `npm run image` writes. */
+  /** Loads an image archive, such as `kumaImage` or docker writes. */
   importImage(file: string): Promise<void>;
   /** Runs a program inside the node: its file system, network and processes. */
   exec(command: readonly string[], input?: string): Promise<ProgramResult>;

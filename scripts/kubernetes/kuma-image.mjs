@@ -1,0 +1,46 @@
+// The image of our own programs for tests: the layers of the release's image around the executable in dist/bin.
+import fs from "node:fs";
+import path from "node:path";
+import { architectures } from "../architectures.mjs";
+import { sha256 } from "../fetch-envoy.mjs";
+import { root } from "../pinned-node.mjs";
+import { writeImage } from "../release/image-archive.mjs";
+import { imageConfig, imageLayers } from "../release/image-layers.mjs";
+import { cached, hashOf } from "./cached.mjs";
+
+const directory = path.join(root, "dist", "kubernetes");
+const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+
+/** Older images, of executables that have been built anew since. */
+function removeOthers(file) {
+  for (const other of fs.readdirSync(directory)) {
+    if (other.endsWith(".tar") && other !== path.basename(file))
+      fs.rmSync(path.join(directory, other), { force: true });
+  }
+}
+
+/**
+ * The name of the image and the path of its archive, which is made when the executable has changed. Debian's packages
+ * are fetched for it.
+ */
+export async function kumaImage(bin = path.join(root, "dist", "bin")) {
+  const build = { arch: process.arch, kuma: path.join(bin, "kuma"), envoy: path.join(bin, "envoy") };
+  const scripts = ["image-archive", "image-layers", "debian-packages"].map((name) =>
+    path.join(root, "scripts", "release", `${name}.mjs`),
+  );
+  const hash = hashOf({ texts: [sha256(build.kuma), sha256(build.envoy)], files: scripts });
+  const file = await cached(path.join(directory, `kuma-${hash}.tar`), async (place) => {
+    const contents = { licence: fs.readFileSync(path.join(root, "LICENSE"), "utf8") };
+    const documents = { notice: fs.readFileSync(path.join(root, "NOTICE"), "utf8"), billOfMaterials: () => "{}" };
+    await writeImage(place, {
+      name: `localhost/kuma:${version}`,
+      platform: architectures[process.arch].platform,
+      config: imageConfig,
+      layers: imageLayers(contents, { ...build, ...documents }, `${place}.libraries`),
+      time: new Date(0),
+      directory: `${place}.layers`,
+    });
+  });
+  removeOthers(file);
+  return { name: `localhost/kuma:${version}`, file };
+}
