@@ -1,9 +1,10 @@
-// The image of our own programs for tests: the layers of the release's image around the executable in dist/bin.
+// The image of our own programs for tests: the layers of the release's image around the executable in dist/bin. Prints its
+// name and the path of its archive as JSON.
 import fs from "node:fs";
 import path from "node:path";
 import { architectures } from "../architectures.mjs";
 import { sha256 } from "../fetch-envoy.mjs";
-import { root } from "../pinned-node.mjs";
+import { root, script } from "../pinned-node.mjs";
 import { writeImage } from "../release/image-archive.mjs";
 import { imageConfig, imageLayers } from "../release/image-layers.mjs";
 import { cached, hashOf } from "./cached.mjs";
@@ -19,11 +20,8 @@ function removeOthers(file) {
   }
 }
 
-/**
- * The name of the image and the path of its archive, which is made when the executable has changed. Debian's packages
- * are fetched for it.
- */
-export async function kumaImage(bin = path.join(root, "dist", "bin")) {
+await script(async () => {
+  const bin = path.join(root, "dist", "bin");
   const build = { arch: process.arch, kuma: path.join(bin, "kuma"), envoy: path.join(bin, "envoy") };
   const scripts = ["image-archive", "image-layers", "debian-packages"].map((name) =>
     path.join(root, "scripts", "release", `${name}.mjs`),
@@ -42,5 +40,5 @@ export async function kumaImage(bin = path.join(root, "dist", "bin")) {
     });
   });
   removeOthers(file);
-  return { name: `localhost/kuma:${version}`, file };
-}
+  console.log(JSON.stringify({ name: `localhost/kuma:${version}`, file }));
+});

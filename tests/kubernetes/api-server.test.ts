@@ -11,7 +11,7 @@ let server: ApiServer;
 test.before(async () => {
   server = await startApiServer();
 });
-test.after(() => server.stop());
+test.after(() => server?.stop());
 
 const configMaps = "/api/v1/namespaces/default/configmaps";
 const configMap = (name: string, rest: object = {}) => ({

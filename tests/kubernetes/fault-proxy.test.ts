@@ -24,8 +24,8 @@ test.before.each(() => {
   proxy.resetCounts();
 });
 test.after(async () => {
-  await proxy.close();
-  await server.stop();
+  await proxy?.close();
+  await server?.stop();
 });
 
 const configMaps = "/api/v1/namespaces/default/configmaps";

@@ -5,12 +5,12 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import * as assert from "uvu/assert";
-import { kumaImage } from "../../scripts/kubernetes/kuma-image.mjs";
 import { issueCertificate } from "../support/certificates.js";
 import { eventually } from "../support/eventually.js";
 import { runProgram } from "../support/executable.js";
 import { suite } from "../support/suite.js";
 import { usesExistingCluster } from "./existing-cluster.js";
+import { type ImageArchive, kumaImage } from "./kuma-image.js";
 import { type Node, startNode } from "./node.js";
 import { machineSettings, type NodeTraces, networkDevices, tracesOf } from "./traces.js";
 
@@ -23,11 +23,11 @@ const testOfOwnNode: typeof test = Object.assign((title: string, body: () => unk
 
 let node: Node;
 const before = { devices: networkDevices(), settings: machineSettings() };
-let image: { name: string; file: string };
+let image: ImageArchive;
 test.before(async () => {
   [node, image] = await Promise.all([startNode(), kumaImage()]);
 });
-test.after(() => node.stop());
+test.after(() => node?.stop());
 
 /** A web server that answers with its pod's name. */
 const web = (namespace: string, replicas: number) => `

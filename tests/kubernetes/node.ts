@@ -76,7 +76,12 @@ async function startMachine(directory: string, cgroup: string): Promise<{ machin
     });
   }
   const up = () => /^up (\d+)$/m.exec(text)?.[1];
-  await eventually("the node's namespaces are there", () => up() !== undefined || machine.exitCode !== null);
+  await eventually("the node's namespaces are there", () => up() !== undefined || machine.exitCode !== null).catch(
+    (error: Error) => {
+      machine.stdin.end();
+      throw error;
+    },
+  );
   const pid = up();
   if (pid === undefined) throw new Error(`the node's namespaces could not be made: ${text.trim()}`);
   return { machine, pid: Number(pid) };
