@@ -22,7 +22,7 @@ const collectionVerbs: Readonly<Record<string, string>> = { ...objectVerbs, GET:
 export function apiRequest(method: string, place: string): ApiRequest {
   const { pathname, searchParams } = new URL(place, "https://api");
   const match =
-    /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?=[^/]+))?([^/]+)(?:\/([^/]+))?(?:\/(.+))?$/.exec(
+    /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?!(?:finalize|status)$)(?=[^/]))?([^/]+)(?:\/([^/]+))?(?:\/(.+))?$/.exec(
       pathname,
     );
   if (match === null) {
