@@ -21,6 +21,8 @@ interface FaultAnswer extends Fault {
   readonly status: number;
   readonly reason?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** In place of a Status object. */
+  readonly body?: string;
 }
 
 /** A TLS proxy in front of an API server that adds faults, and counts requests. */
@@ -33,6 +35,8 @@ export interface FaultProxy {
   counts(): Readonly<Record<string, number>>;
   /** Forgets the requests so far. */
   resetCounts(): void;
+  /** How many requests were answered with this status, by the API server or by a fault. */
+  answered(status: number): number;
   /** Open connections of clients. */
   readonly connections: number;
   /** Open watches that match. */
@@ -54,6 +58,10 @@ export interface FaultProxy {
    * firewall that has forgotten them. Ends with `heal`, when the bytes arrive after all.
    */
   stall(match?: RequestMatch): void;
+  /** Connections that are open now get no more bytes and stay open, for good; new ones work. */
+  abandon(): void;
+  /** Resets all connections; new ones work. */
+  cut(): void;
   /** Resets all connections, and new ones until `heal`. */
   disconnect(): void;
   /** Ends all faults. */
@@ -100,8 +108,14 @@ const statusObject = (code: number, reason = reasons[code] ?? "Unknown") => ({
   code,
 });
 
-function sendStatus(response: http.ServerResponse, { status, reason, headers = {} }: FaultAnswer): void {
-  const text = JSON.stringify(statusObject(status, reason));
+/** The end of a watch whose version is too old, as the API server sends it. */
+export const expired: FaultAnswer = {
+  status: 200,
+  body: `${JSON.stringify({ type: "ERROR", object: statusObject(410) })}\n`,
+};
+
+function sendStatus(response: http.ServerResponse, { status, reason, headers = {}, body }: FaultAnswer): void {
+  const text = body ?? JSON.stringify(statusObject(status, reason));
   response.writeHead(status, { "content-type": "application/json", ...headers });
   response.end(text);
 }
@@ -118,13 +132,20 @@ const forwarded = (headers: http.IncomingHttpHeaders) =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !ofConnection.includes(name)));
 
 /** @param issuer issues the proxy's certificate; that of the cluster, so that clients need no other CA */
-export async function startFaultProxy(cluster: Cluster, issuer: IssuedCertificate): Promise<FaultProxy> {
+export async function startFaultProxy(
+  cluster: Pick<Cluster, "url" | "authority">,
+  issuer: IssuedCertificate,
+): Promise<FaultProxy> {
   const { cert, key } = issueCertificate({ name: "fault-proxy", by: issuer, hosts: ["localhost", "127.0.0.1"] });
   const target = new URL(cluster.url);
   const agent = new https.Agent({ keepAlive: true, ca: cluster.authority });
   const seen = new Map<string, { readonly request: ApiRequest; count: number }>();
   const rules = new Set<Rule>();
   const refused = new Set<string>();
+  const statuses = new Map<number, number>();
+  /** How many times connections had been abandoned when each was made. */
+  const born = new WeakMap<Duplex, number>();
+  let abandonments = 0;
   const sockets = new Set<Duplex>();
   const open = new Set<OpenWatch>();
   /** Requests that wait for `heal`. */
@@ -136,6 +157,17 @@ export async function startFaultProxy(cluster: Cluster, issuer: IssuedCertificat
     const entry = seen.get(key) ?? { request, count: 0 };
     entry.count++;
     seen.set(key, entry);
+  }
+
+  const isAbandoned = (socket: Duplex) => (born.get(socket) ?? 0) < abandonments;
+
+  function answered(status: number): void {
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  }
+
+  function refuse(response: http.ServerResponse, answer: FaultAnswer): void {
+    answered(answer.status);
+    sendStatus(response, answer);
   }
 
   /** The first rule that meets this request; it is used up by it. */
@@ -150,6 +182,8 @@ export async function startFaultProxy(cluster: Cluster, issuer: IssuedCertificat
     const headers = { ...forwarded(incoming.headers), host: target.host };
     const { method = "GET", url: place = "/" } = incoming;
     const outgoing = https.request({ hostname, port, method, path: place, headers, agent }, (upstream) => {
+      if (isAbandoned(incoming.socket)) return;
+      answered(upstream.statusCode ?? 502);
       response.writeHead(upstream.statusCode ?? 502, forwarded(upstream.headers));
       response.flushHeaders();
       upstream.on("error", () => response.destroy());
@@ -168,16 +202,17 @@ export async function startFaultProxy(cluster: Cluster, issuer: IssuedCertificat
   function handle(incoming: http.IncomingMessage, response: http.ServerResponse): void {
     const request = apiRequest(incoming.method ?? "GET", incoming.url ?? "/");
     note(request);
+    if (isAbandoned(incoming.socket)) return;
     response.on("error", () => response.destroy());
     if (refused.has((incoming.headers.authorization ?? "").replace(/^Bearer /i, ""))) {
-      sendStatus(response, { status: 401 });
+      refuse(response, { status: 401 });
       return;
     }
     const rule = ruleFor(request);
     if (rule === undefined) pass(incoming, response, request);
     else if (rule.act === "answer" && rule.answer !== undefined) {
       incoming.resume();
-      sendStatus(response, rule.answer);
+      refuse(response, rule.answer);
     } else if (rule.act === "delay") {
       const timer = setTimeout(pass, rule.ms, incoming, response, request);
       response.on("close", () => clearTimeout(timer));
@@ -197,6 +232,7 @@ export async function startFaultProxy(cluster: Cluster, issuer: IssuedCertificat
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
+  server.on("secureConnection", (socket) => void born.set(socket, abandonments));
   // A client that gives up during the handshake.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -220,6 +256,7 @@ export async function startFaultProxy(cluster: Cluster, issuer: IssuedCertificat
       [...seen.values()].reduce((sum, { request, count }) => sum + (matches(match, request) ? count : 0), 0),
     counts: () => Object.fromEntries([...seen].map(([key, { count }]) => [key, count])),
     resetCounts: () => seen.clear(),
+    answered: (status) => statuses.get(status) ?? 0,
     get connections() {
       return sockets.size;
     },
@@ -248,6 +285,16 @@ export async function startFaultProxy(cluster: Cluster, issuer: IssuedCertificat
         upstream.unpipe(response);
         upstream.pause();
       }
+    },
+    abandon() {
+      abandonments++;
+      for (const { upstream, response } of open) {
+        upstream.unpipe(response);
+        upstream.resume();
+      }
+    },
+    cut() {
+      for (const socket of sockets) reset(socket);
     },
     disconnect() {
       disconnected = true;

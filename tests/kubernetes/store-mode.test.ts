@@ -62,7 +62,7 @@ const dataplane = (name: string, more: object = {}) => ({
 test.before(async () => {
   home = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-store-mode-"));
   server = await startApiServer({ controllers: "none" });
-  proxy = await startFaultProxy(server);
+  proxy = await startFaultProxy(server, server.issuer);
   tokenFile = path.join(home, "token");
   fs.writeFileSync(tokenFile, server.token);
   kubeconfig = writeKubeconfig(proxy.url);
@@ -273,7 +273,7 @@ test("a token that is replaced and then refused is read again from its file", as
   const old = server.token;
   try {
     fs.writeFileSync(tokenFile, next);
-    proxy.fail(({ authorization }) => (authorization === `Bearer ${old}` ? { status: 401 } : undefined));
+    proxy.refuseToken(old);
     proxy.cut();
     await server.apply([dataplane("rotated")]);
     await eventually("what was made since is seen", async () =>

@@ -47,12 +47,12 @@ async function open(id: string, kubeconfig = stage.kubeconfig): Promise<OpenedSt
 
 /** An instance whose process is killed: it can't say goodbye. */
 async function openDoomed(id: string) {
-  const proxy = await startFaultProxy(stage);
+  const proxy = await startFaultProxy(stage, stage.issuer);
   const one = await open(id, stage.writeKubeconfig(stage.token, proxy.url));
   return {
     one,
     async die() {
-      proxy.fail(() => ({ status: 503 }));
+      proxy.answer({}, { status: 503 });
       proxy.cut();
     },
     revive: () => proxy.heal(),
