@@ -115,12 +115,16 @@ test("200 pods and 20 Services at once: all Dataplanes are right within a minute
 });
 
 test("nothing is written and hardly anything asked once they are right, by two control planes together", async () => {
-  await eventually("no write for 5 s", async () => {
-    const before = writes().length;
-    const at = performance.now();
-    await eventually("5 s pass", () => performance.now() - at > 5_000);
-    return writes().length === before;
-  }, 60_000);
+  await eventually(
+    "no write for 5 s",
+    async () => {
+      const before = writes().length;
+      const at = performance.now();
+      await eventually("5 s pass", () => performance.now() - at > 5_000);
+      return writes().length === before;
+    },
+    60_000,
+  );
   const before = audited();
   const at = performance.now();
   await eventually("15 s pass", () => performance.now() - at > 15_000);
@@ -142,10 +146,14 @@ test("a new Service costs one write a pod, and only then", async () => {
   const before = writes().length;
   await objects.service("storm", "late", { selector: { app: "late" }, ports: [{ port: 80, targetPort: 8080 }] });
   await objects.pod("storm", "late", { ip: "10.3.0.1" });
-  await eventually("every pod has the outbound", async () => {
-    const dataplanes = await objects.list<DataplaneObject>(kumaPath("dataplanes", "storm"));
-    return dataplanes.every((found) => outboundsOf(found).length === serviceCount + 1);
-  }, 60_000);
+  await eventually(
+    "every pod has the outbound",
+    async () => {
+      const dataplanes = await objects.list<DataplaneObject>(kumaPath("dataplanes", "storm"));
+      return dataplanes.every((found) => outboundsOf(found).length === serviceCount + 1);
+    },
+    60_000,
+  );
   const made = writes().length - before;
   assert.ok(made <= podCount + 2, `${made} writes`);
 });
@@ -155,8 +163,12 @@ test("the leader is killed while pods change: the other one takes over, and the 
   const leader = leads(kuma.kumaCp) ? kuma.kumaCp : second;
   // The webhooks are those of the first one, so that the second is the one to lose if it leads.
   if (leader === kuma.kumaCp) {
-    await objects.delete("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/kuma-validating-webhook-configuration");
-    await objects.delete("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kuma-admission-mutating-webhook-configuration");
+    await objects.delete(
+      "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/kuma-validating-webhook-configuration",
+    );
+    await objects.delete(
+      "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kuma-admission-mutating-webhook-configuration",
+    );
   }
   await leader.kill();
   for (let pod = 0; pod < 20; pod++) await objects.delete(`${corePath("pods", "storm")}/p${pod}`);

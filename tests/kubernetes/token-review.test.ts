@@ -103,7 +103,11 @@ test("no token, garbage, and a token that was tampered with are refused", async 
   await refused("default.p1.demo", undefined, "authentication failed: k8s token is missing");
   await refused("default.p1.demo", "let me in", "authentication failed: token doesn't belong to a valid user");
   const [head, body] = (await tokenOf("demo", "p1")).split(".");
-  await refused("default.p1.demo", `${head}.${body}.AAAA`, "authentication failed: token doesn't belong to a valid user");
+  await refused(
+    "default.p1.demo",
+    `${head}.${body}.AAAA`,
+    "authentication failed: token doesn't belong to a valid user",
+  );
 });
 
 test("a token of another namespace is refused, whatever the pod is called", async () => {
