@@ -12,6 +12,15 @@ import { cached, hashOf } from "./cached.mjs";
 const directory = path.join(root, "dist", "kubernetes");
 const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
 
+const images = [
+  ...["kuma", ...kubernetesPrograms].map((program) => ({ program, config: imageConfigOf(program) })),
+  // Redirects nothing: shows the program's usage, whatever its arguments are, and exits with 0.
+  {
+    program: "kuma-init-without-redirection",
+    config: { ...imageConfigOf("kuma-init"), Entrypoint: ["/usr/local/bin/kuma-init", "--help"] },
+  },
+];
+
 /** Older images, of executables that have been built anew since. */
 function removeOthers(file) {
   for (const other of fs.readdirSync(directory)) {
@@ -26,15 +35,13 @@ await script(async () => {
   const scripts = ["image-archive", "image-layers", "debian-packages"].map((name) =>
     path.join(root, "scripts", "release", `${name}.mjs`),
   );
-  const hash = hashOf({ texts: [sha256(build.kuma), sha256(build.envoy)], files: scripts });
+  const texts = [sha256(build.kuma), sha256(build.envoy), JSON.stringify(images)];
+  const hash = hashOf({ texts, files: scripts });
   const file = await cached(path.join(directory, `kuma-${hash}.tar`), async (place) => {
     const contents = { licence: fs.readFileSync(path.join(root, "LICENSE"), "utf8") };
     const documents = { notice: fs.readFileSync(path.join(root, "NOTICE"), "utf8"), billOfMaterials: () => "{}" };
     await writeImages(place, {
-      images: ["kuma", ...kubernetesPrograms].map((program) => ({
-        name: `localhost/${program}:${version}`,
-        config: imageConfigOf(program),
-      })),
+      images: images.map(({ program, config }) => ({ name: `localhost/${program}:${version}`, config })),
       platform: architectures[process.arch].platform,
       layers: imageLayers(contents, { ...build, ...documents }, `${place}.libraries`),
       time: new Date(0),

@@ -5,7 +5,7 @@ import { bin } from "../support/executable.js";
 import { shellBlocks } from "../support/readme.js";
 import { kitOrFail } from "./api-server.js";
 import { type ProgramResult, runProgram } from "./cluster.js";
-import { initStandIn, kumaImages } from "./kuma-images.js";
+import { initStandIn, kumaImage } from "./kuma-image.js";
 import { type Node, type NodeOptions, startNode } from "./node.js";
 
 /** A node with our images, and a user at a terminal who has kubectl and kumactl. */
@@ -25,7 +25,8 @@ const images = `--dataplane-init-image ${initStandIn}`;
 
 /** Starts a node with our images. Nothing is installed yet. Needs root. */
 export async function startInstallation(options: NodeOptions = {}): Promise<Installation> {
-  const node = await startNode({ controllers: "all", ...options, images: [await kumaImages()] });
+  const { file } = await kumaImage();
+  const node = await startNode({ controllers: "all", ...options, images: [file] });
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-user-"));
   const shim = (name: string, command: string) =>
     fs.writeFileSync(path.join(home, name), `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });

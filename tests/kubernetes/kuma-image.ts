@@ -10,10 +10,13 @@ export interface ImageArchive {
 
 const script = path.resolve(import.meta.dirname, "..", "..", "scripts", "kubernetes", "kuma-image.mjs");
 
+/** Stands in for kuma-init until that program exists: it ends at once and redirects nothing. */
+export const initStandIn = "localhost/kuma-init-without-redirection";
+
 /**
  * The image of our own programs, around the executable in dist/bin, in an archive that also has those that manifests name,
- * such as localhost/kuma-cp. It is made when the executable has changed, which
- * takes half a minute, because Debian's packages are fetched for it.
+ * such as localhost/kuma-cp, and the stand-in. It is made when the executable has changed, which takes half a minute,
+ * because Debian's packages are fetched for it.
  */
 export async function kumaImage(): Promise<ImageArchive> {
   const { status, stdout, stderr } = await runProgram([process.execPath, script], "", 300_000);

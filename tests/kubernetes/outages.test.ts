@@ -1,4 +1,5 @@
 // deadline: 900 s
+// only in npm run test:kubernetes
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.js";
 import { suite } from "../support/suite.js";
