@@ -8,9 +8,6 @@ import { ensureInstalled, pinnedNode, root, runPinned, script, step } from "./pi
 
 const directory = path.join(root, "dist", "image");
 
-/** Each is an image of its own on Kubernetes, where manifests name an image and arguments, but no program. */
-const onKubernetes = ["kuma-cp", "kuma-dp", "kuma-injector", "kuma-init"];
-
 await script(async () => {
   const words = process.argv.slice(2);
   const chosen = chosenArchitectures(words);
@@ -20,7 +17,7 @@ await script(async () => {
   }
   const { makeContents } = await import("./release/contents.mjs");
   const { writeImage, writeImages } = await import("./release/image-archive.mjs");
-  const { imageLayers, user } = await import("./release/image-layers.mjs");
+  const { imageConfigOf, imageLayers, kubernetesPrograms } = await import("./release/image-layers.mjs");
   const { sumsText } = await import("./release/sums.mjs");
 
   fs.rmSync(directory, { recursive: true, force: true });
@@ -29,16 +26,12 @@ await script(async () => {
   try {
     const contents = await makeContents(chosen, work);
     const { version, commit, time } = contents;
-    const named = (title) => ({
-      name: `localhost/${title}:${version}`,
+    const named = (program) => ({
+      name: `localhost/${program}:${version}`,
       config: {
-        User: `${user}:${user}`,
-        Env: ["PATH=/usr/local/bin"],
-        // "kuma" is not a program name: the first argument selects the program.
-        Entrypoint: [`/usr/local/bin/${title}`],
-        WorkingDir: "/home/kuma",
+        ...imageConfigOf(program),
         Labels: {
-          "org.opencontainers.image.title": title,
+          "org.opencontainers.image.title": program,
           "org.opencontainers.image.version": version,
           "org.opencontainers.image.revision": commit,
           "org.opencontainers.image.licenses": "Apache-2.0",
@@ -63,7 +56,7 @@ await script(async () => {
       );
       images.push({ name, ...written });
       const several = await step(`Packed the images for Kubernetes on ${arch}`, () =>
-        writeImages(path.join(directory, kubernetesName), { images: onKubernetes.map(named), ...shared }),
+        writeImages(path.join(directory, kubernetesName), { images: kubernetesPrograms.map(named), ...shared }),
       );
       images.push({ name: kubernetesName, ...several });
     }

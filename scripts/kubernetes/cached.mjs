@@ -4,7 +4,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { cacheDirectory } from "../fetch-envoy.mjs";
 
-/** A hash of texts, and of files and directories by their absolute paths: content and relative names count. */
+/**
+ * A hash of texts, and of files and directories by their absolute paths: content and relative names count.
+ * @param {{ texts?: readonly string[], files?: readonly string[] }} inputs
+ */
 export function hashOf({ texts = [], files = [] }) {
   const hash = createHash("sha256").update(JSON.stringify(texts));
   for (const place of files) {

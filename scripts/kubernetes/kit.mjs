@@ -52,6 +52,7 @@ const imageParts = { pause: "pause", dns: "dns", busybox: "root" };
 /** The paths of everything, whether it is there or not. */
 export function partsIn(cache) {
   const programs = Object.fromEntries(Object.keys(goPrograms).map((name) => [name, programPlace(name, cache)]));
+  /** @type {Record<"pause" | "components" | "dns" | "root", string>} */
   const parts = { ...programs, root: rootPlace(cache) };
   const files = Object.entries(imageParts).map(([name, part]) => {
     const hash = hashOf({ texts: [path.basename(parts[part])], files: [path.join(scripts, "images.mjs")] });

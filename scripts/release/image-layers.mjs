@@ -10,6 +10,20 @@ import { sharedLibraries } from "./shared-libraries.mjs";
 export const user = 5678;
 
 const home = "/home/kuma";
+/**
+ * The configuration, without labels, of the image called `program`. "kuma" is not a program: its first argument selects
+ * one.
+ */
+export const imageConfigOf = (program) => ({
+  User: `${user}:${user}`,
+  Env: ["PATH=/usr/local/bin"],
+  Entrypoint: [`/usr/local/bin/${program}`],
+  WorkingDir: home,
+});
+
+/** Each is an image of its own on Kubernetes, where manifests name an image and arguments, but no program. */
+export const kubernetesPrograms = ["kuma-cp", "kuma-dp", "kuma-injector", "kuma-init"];
+
 /** Mount points of container engines, which can't create directories in a read-only image. */
 const mountPoints = ["dev", "proc", "sys", "run"].map((name) => ({ name, directory: true }));
 

@@ -158,6 +158,9 @@ async function startStore(
   { stores, registry }: Pick<Kinds, "stores" | "registry">,
 ): Promise<OpenedStore> {
   const opened = await openStore(settings, stores, registry, randomUUID(), logger.child("store"), signal);
+  const { kubernetes } = opened;
+  if (kubernetes !== undefined)
+    metrics.countSkipped(() => kubernetes.skipped().filter(({ effect }) => effect === "none").length);
   return { ...opened, store: lifecycle.runs("store", measuredStore(opened.store, metrics)) };
 }
 

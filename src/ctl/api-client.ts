@@ -78,13 +78,11 @@ function readCauses(value: unknown): Cause[] {
  * another server.
  */
 export function failure(address: URL, answer: Answer): UserError {
-  // Of a control plane on Kubernetes, or one with a read-only API; Kuma 0.3.0 gives no reason.
-  if (answer.status === 405) return UserError.of("api.read-only");
   // Shown in one line, so that line breaks from a server can't imitate our own lines.
   const error = parseJson(answer.body);
   if (isJsonObject(error) && typeof error.title === "string" && typeof error.details === "string") {
     return UserError.of(
-      "api.refused",
+      answer.status === 405 ? "api.read-only" : "api.refused",
       { title: visible(error.title), details: visible(error.details) },
       { causes: readCauses(error.causes) },
     );

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { messageOf } from "../lib/errors.js";
@@ -132,6 +133,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     "clientError",
     guard(
       (error: NodeJS.ErrnoException, socket: Duplex) => {
+        if (error.code === requestTimeout && hasSentNothing(socket)) {
+          socket.destroy();
+          return;
+        }
         const limit = limitsOfErrors.get(error.code ?? "");
         if (limit !== undefined) incidents.refused(limit);
         refuseConnection(error, socket);
@@ -164,10 +169,18 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
 const destroy = (socket: Duplex) => void socket.destroy();
 
+const requestTimeout = "ERR_HTTP_REQUEST_TIMEOUT";
+
+/**
+ * Clients with a connection pool, such as a Kubernetes API server that calls webhooks, open connections that they may
+ * never need. That is no request that exceeded a limit, and they would log a response as unsolicited.
+ */
+const hasSentNothing = (socket: Duplex): boolean => socket instanceof Socket && socket.bytesRead === 0;
+
 /** The limit that a request exceeded, by the code of Node's error. */
 const limitsOfErrors: ReadonlyMap<string, HttpLimitName> = new Map([
   ["HPE_HEADER_OVERFLOW", "header"],
-  ["ERR_HTTP_REQUEST_TIMEOUT", "request_time"],
+  [requestTimeout, "request_time"],
 ]);
 
 /** Accepts any client certificate here: `guardHandshakes` rejects clients and can log the reason. */
@@ -263,7 +276,7 @@ function refuseBody(request: IncomingMessage, response: ServerResponse, reply: H
 
 const connectionErrors: ReadonlyMap<string, HttpReply> = new Map([
   ["HPE_HEADER_OVERFLOW", errorReply("http.head-size")],
-  ["ERR_HTTP_REQUEST_TIMEOUT", errorReply("http.timeout")],
+  [requestTimeout, errorReply("http.timeout")],
 ]);
 const malformed = errorReply("http.malformed");
 

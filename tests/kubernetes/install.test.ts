@@ -135,7 +135,7 @@ test("three instances keep apart where they can, and only one is evicted at a ti
 
 /** What \`kubectl auth can-i\` asks. @param resource \`plural.group/name\`, or \`plural/subresource\` without a group */
 async function mayControlPlane(verb: string, resource: string, namespace = ""): Promise<"yes" | "no"> {
-  const [title = "", subresource] = resource.split("/");
+  const [, title = "", subresource, name] = /^([^/=]+)(?:\/([^=]+))?(?:=(.+))?$/.exec(resource) ?? [];
   const [plural, ...group] = title.split(".");
   const { body } = await server.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
     apiVersion: "authorization.k8s.io/v1",
@@ -143,11 +143,14 @@ async function mayControlPlane(verb: string, resource: string, namespace = ""): 
     spec: {
       user: "system:serviceaccount:kuma-system:kuma-control-plane",
       groups: ["system:serviceaccounts", "system:serviceaccounts:kuma-system", "system:authenticated"],
-      resourceAttributes: { verb, group: group.join("."), resource: plural, namespace, subresource },
+      resourceAttributes: { verb, group: group.join("."), resource: plural, namespace, subresource, name },
     },
   });
   return (body as { status: { allowed: boolean } }).status.allowed ? "yes" : "no";
 }
+
+const validating = "validatingwebhookconfigurations.admissionregistration.k8s.io";
+const mutating = "mutatingwebhookconfigurations.admissionregistration.k8s.io";
 
 const permissions: readonly [allowed: "yes" | "no", verbs: string, resources: string, namespace?: string][] = [
   ["yes", "get list watch", "pods services namespaces"],
@@ -169,8 +172,12 @@ const permissions: readonly [allowed: "yes" | "no", verbs: string, resources: st
   ["no", "get list create update delete", "leases.coordination.k8s.io", "demo"],
   ["no", "get list create update patch delete escalate bind", "clusterroles.rbac.authorization.k8s.io"],
   ["no", "get update patch", "customresourcedefinitions.apiextensions.k8s.io"],
-  ["no", "update patch delete", "validatingwebhookconfigurations.admissionregistration.k8s.io"],
-  ["no", "update patch delete", "mutatingwebhookconfigurations.admissionregistration.k8s.io"],
+  ["yes", "get update", `${validating}=kuma-validating-webhook-configuration`],
+  ["yes", "get update", `${mutating}=kuma-admission-mutating-webhook-configuration`],
+  ["yes", "get update", `${mutating}=kuma-injector-webhook-configuration`],
+  ["no", "create patch delete", `${mutating}=kuma-injector-webhook-configuration`],
+  ["no", "get list create update patch delete", `${validating} ${mutating}`],
+  ["no", "get update", `${validating}=another ${mutating}=another`],
 ];
 for (const [allowed, verbs, resources, namespace] of permissions) {
   const may = allowed === "yes" ? "may" : "must not";

@@ -150,4 +150,18 @@ test("it is ready, and no request was forbidden", async () => {
   assert.not.match(running?.output() ?? "", /forbidden|status 403/i);
 });
 
+test("it ends within two seconds of SIGTERM while the API server hangs", async () => {
+  const stopping = running;
+  running = undefined;
+  api.apiServer.freeze();
+  try {
+    const at = performance.now();
+    assert.is(await stopping?.stop(), 0);
+    const took = performance.now() - at;
+    assert.ok(took < 2_000, `${took} ms`);
+  } finally {
+    api.apiServer.thaw();
+  }
+});
+
 test.run();

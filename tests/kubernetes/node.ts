@@ -46,7 +46,7 @@ export interface OwnNode {
 export interface Node extends Cluster {
   /** Throws on an existing cluster, which has none of this. */
   readonly own: OwnNode;
-  /** Loads an image archive, such as docker or `npm run image` writes. */
+  /** Loads an image archive, such as `kumaImage` or docker writes. */
   importImage(file: string): Promise<void>;
   /** Runs a program inside the node: its file system, network and processes. */
   exec(command: readonly string[], input?: string): Promise<ProgramResult>;
@@ -76,7 +76,12 @@ async function startMachine(directory: string, cgroup: string): Promise<{ machin
     });
   }
   const up = () => /^up (\d+)$/m.exec(text)?.[1];
-  await eventually("the node's namespaces are there", () => up() !== undefined || machine.exitCode !== null);
+  await eventually("the node's namespaces are there", () => up() !== undefined || machine.exitCode !== null).catch(
+    (error: Error) => {
+      machine.stdin.end();
+      throw error;
+    },
+  );
   const pid = up();
   if (pid === undefined) throw new Error(`the node's namespaces could not be made: ${text.trim()}`);
   return { machine, pid: Number(pid) };

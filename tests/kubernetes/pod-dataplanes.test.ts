@@ -268,4 +268,19 @@ test("in the steady state nothing is written, and no request was forbidden", asy
   assert.not.match(kuma.kumaCp.output(), /forbidden|status 403/i);
 });
 
+test("an API server that restarts costs no Dataplane, and what changed meanwhile is taken up", async () => {
+  const uids = async () =>
+    (await objects.list(kumaPath("dataplanes"))).map(({ metadata }) => `${metadata.name} ${metadata.uid}`).sort();
+  const before = await uids();
+  await api.apiServer.kill();
+  api.apiServer.start();
+  await api.ready();
+  await objects.pod("demo", "later", { labels: { app: "web" }, ip: "10.1.0.80" });
+  await objects.dataplane("is made", "demo", "later");
+  assert.equal(
+    (await uids()).filter((dataplane) => !dataplane.startsWith("later ")),
+    before,
+  );
+});
+
 test.run();

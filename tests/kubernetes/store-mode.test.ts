@@ -11,6 +11,7 @@ import { suite } from "../support/suite.js";
 import { type ApiServer, startApiServer } from "./api-server.js";
 import { runProgram as runCommand } from "./cluster.js";
 import { type FaultProxy, startFaultProxy } from "./fault-proxy.js";
+import { type WebhookCertificate, webhookCertificate } from "./kuma-cp.js";
 
 const test = suite("a control plane whose store is Kubernetes", { needs: "kubernetes" });
 
@@ -20,6 +21,7 @@ let cp: ControlPlane;
 let home: string;
 let tokenFile: string;
 let kubeconfig: string;
+let certificate: WebhookCertificate;
 
 /** As a ServiceAccount's token is used: a file that is replaced before the old one runs out. */
 function writeKubeconfig(url: string): string {
@@ -37,7 +39,16 @@ function writeKubeconfig(url: string): string {
   return file;
 }
 
-const settings = () => ({ ...anyPorts, HOME: home, KUBECONFIG: kubeconfig, KUMA_STORE_TYPE: "kubernetes" });
+const settings = () => ({
+  ...anyPorts,
+  HOME: home,
+  KUBECONFIG: kubeconfig,
+  KUMA_STORE_TYPE: "kubernetes",
+  KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR: certificate.directory,
+  KUMA_KUBERNETES_ADMISSION_SERVER_PORT: "0",
+  KUMA_SDS_SERVER_TLS_CERT_FILE: path.join(certificate.directory, "sds.crt"),
+  KUMA_SDS_SERVER_TLS_KEY_FILE: path.join(certificate.directory, "sds.key"),
+});
 
 async function body<T = { items: { name: string }[] }>(place: string): Promise<T> {
   const response = await fetch(`${cp.api}${place}`);
@@ -62,7 +73,8 @@ const dataplane = (name: string, more: object = {}) => ({
 test.before(async () => {
   home = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-store-mode-"));
   server = await startApiServer({ controllers: "none" });
-  proxy = await startFaultProxy(server);
+  proxy = await startFaultProxy(server, server.issuer);
+  certificate = webhookCertificate();
   tokenFile = path.join(home, "token");
   fs.writeFileSync(tokenFile, server.token);
   kubeconfig = writeKubeconfig(proxy.url);
@@ -71,7 +83,7 @@ test.after(async () => {
   await cp?.stop();
   await proxy.close();
   await server.stop();
-  fs.rmSync(home, { recursive: true, force: true });
+  for (const directory of [home, certificate.directory]) fs.rmSync(directory, { recursive: true, force: true });
 });
 
 test("without credentials it ends before it opens a port, and says where it looked for them", async () => {
@@ -247,7 +259,11 @@ test("an object that can't be read is skipped and logged once; others of its kin
     .filter((line) => line.includes("an object is skipped"));
   assert.is(lines.length, 1, lines.join("\n"));
   assert.match(lines[0] ?? "", /"broken".*"demo".*networking/);
+  const skipped = async () =>
+    /^store_objects_skipped (\d+)$/m.exec(await (await fetch(`${cp.health}/metrics`)).text())?.[1];
+  assert.is(await skipped(), "1");
   await server.apply([dataplane("broken")]);
+  await eventually("none is skipped", async () => (await skipped()) === "0");
   await eventually("it is there once it can be read", async () =>
     (await namesAt("/meshes/default/dataplanes")).includes("broken.demo"),
   );
@@ -269,7 +285,7 @@ test("a token that is replaced and then refused is read again from its file", as
   const old = server.token;
   try {
     fs.writeFileSync(tokenFile, next);
-    proxy.fail(({ authorization }) => (authorization === `Bearer ${old}` ? { status: 401 } : undefined));
+    proxy.refuseToken(old);
     proxy.cut();
     await server.apply([dataplane("rotated")]);
     await eventually("what was made since is seen", async () =>

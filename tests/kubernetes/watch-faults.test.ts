@@ -30,7 +30,7 @@ let system: string;
 
 test.before(async () => {
   stage = await startKubernetesStage(["demo"]);
-  proxy = await startFaultProxy(stage);
+  proxy = await startFaultProxy(stage, stage.issuer);
   system = await stage.emptied();
 });
 test.after(async () => {
@@ -131,7 +131,7 @@ async function survives(
   const { services } = follower;
   try {
     await eventually("everything is known before", () => services.has(`${gone}.demo`));
-    await eventually("every kind is watched", () => proxy.watches === watched);
+    await eventually("every kind is watched", () => proxy.watches() === watched);
     await fault.begin();
     await write("POST", dataplanes, dataplane(made ?? "", "after"));
     await write("PATCH", `${dataplanes}/${changed}`, dataplane(changed ?? "", "after"));
@@ -149,14 +149,13 @@ async function survives(
     assert.is(services.get(`${kept}.demo`), "before");
     assert.equal([...follower.deleted], [`${gone}.demo`]);
     assert.is(follower.listings(), 0);
-    await eventually("one watch a kind is open again", () => proxy.watches === watched);
+    await eventually("one watch a kind is open again", () => proxy.watches() === watched);
     await eventually("no connection is left over", () => proxy.connections <= watched + kubeLimits.connections);
     await eventually("it is available", () => follower.opened.store.available);
     for (const name of [kept, changed, made]) await write("DELETE", `${dataplanes}/${name}`);
     await eventually("later changes are seen as well", () => !services.has(`${kept}.demo`));
   } finally {
     proxy.heal();
-    proxy.resume();
     await follower.stop();
   }
   await eventually("a closed store leaves no connection", () => proxy.connections === 0);
@@ -165,7 +164,7 @@ async function survives(
 test("cut connections are made again, and what happened meanwhile is seen", () =>
   survives({
     begin() {
-      proxy.fail(() => ({ status: 503 }));
+      proxy.answer({}, { status: 503 });
       proxy.cut();
     },
     end: () => proxy.heal(),
@@ -175,7 +174,7 @@ test("a watch whose version is too old lists again, which shows deletions", asyn
   const before = proxy.answered(200);
   await survives({
     begin() {
-      proxy.fail(({ isWatch }) => (isWatch ? expired : undefined));
+      proxy.answer({ verb: "watch" }, expired);
       proxy.cut();
     },
     end: () => proxy.heal(),
@@ -187,7 +186,7 @@ test("an API server that is overloaded is asked again when it says so", async ()
   const before = proxy.answered(429);
   await survives({
     begin() {
-      proxy.fail(() => ({ status: 429, retryAfter: 1 }));
+      proxy.throttle({}, 1);
       proxy.cut();
     },
     during: async () => void (await eventually("requests were refused", () => proxy.answered(429) - before > watched)),
@@ -199,14 +198,14 @@ test("an API server that is overloaded is asked again when it says so", async ()
 test("internal errors of the API server, one after another, end nothing for good", () =>
   survives({
     begin() {
-      proxy.fail(() => ({ status: 500 }));
+      proxy.answer({}, { status: 500 });
       proxy.cut();
     },
     end: () => proxy.heal(),
   }));
 
 test("a connection that stalls goes on where it was", () =>
-  survives({ begin: () => proxy.stall(), end: () => proxy.resume() }));
+  survives({ begin: () => proxy.stall(), end: () => proxy.heal() }));
 
 test("a watch that is silent for too long is replaced", () =>
   survives({ begin: () => proxy.abandon(), end: () => {} }, 3_000));
@@ -214,7 +213,7 @@ test("a watch that is silent for too long is replaced", () =>
 test("answers that are none of Kubernetes count as faults, and are repaired alike", () =>
   survives({
     begin() {
-      proxy.fail(({ isWatch }) => ({ status: 200, body: isWatch ? "<html>\n" : "<html>" }));
+      proxy.answer({}, { status: 200, body: "<html>\n" });
       proxy.cut();
     },
     end: () => proxy.heal(),
@@ -223,7 +222,7 @@ test("answers that are none of Kubernetes count as faults, and are repaired alik
 test("while the API server is away reads are served from memory; it and etcd, compacted, come back without a loss", () =>
   survives({
     begin() {
-      proxy.fail(() => ({ status: 503 }));
+      proxy.answer({}, { status: 503 });
       proxy.cut();
     },
     async during(store, kept) {

@@ -1,5 +1,6 @@
 // Runs one test file and reports uvu's results to the runner, because uvu itself does not print the number of failures.
 import { pathToFileURL } from "node:url";
+import { skippedForKubernetes } from "./kubernetes-need.js";
 
 type Result = readonly [errors: unknown, passed: number, skipped: number, total: number];
 type Run = () => Promise<Result>;
@@ -34,4 +35,4 @@ try {
   if (report.failed === 0) report.failed = 1;
 }
 process.exitCode = report.failed > 0 || report.passed + report.skipped === 0 ? 1 : 0;
-process.send?.(report, () => process.exit());
+process.send?.({ ...report, skippedForKubernetes: skippedForKubernetes.tests }, () => process.exit());

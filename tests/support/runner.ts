@@ -2,9 +2,10 @@ import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { lackOfKubernetes, markUnusable, missingClusterFailsCi } from "./kubernetes-need.js";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-/** The directory of unit/ and system/; the runner's own test uses another one. */
+/** The directory of unit/, system/ and kubernetes/; the runner's own test uses another one. */
 const tests = process.env.TEST_DIRECTORY ?? path.join(root, "tests");
 const usualDeadlineMs = Number(process.env.TEST_FILE_DEADLINE_MS ?? 600_000);
 
@@ -13,16 +14,14 @@ interface Outcome {
   passed: number;
   failed: number;
   skipped: number;
+  /** Those of `skipped` that only lack a Kubernetes cluster. */
+  skippedForKubernetes: number;
   seconds: number;
   output: string;
 }
 
 /** What a test file reports to this process at its end; a file that reports nothing has failed. */
-interface Report {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
+type Report = Pick<Outcome, "passed" | "failed" | "skipped" | "skippedForKubernetes">;
 
 function find(directory: string): string[] {
   if (!fs.existsSync(directory)) return [];
@@ -95,8 +94,8 @@ function run(file: string): Promise<Outcome> {
       const died = report === undefined || (code !== 0 && report.failed === 0);
       if (late) output += `\nended after its deadline of ${deadlineMs / 1000} s\n`;
       else if (died) output += `\nended without a result (exit code ${code}, signal ${signal})\n`;
-      const { passed, failed, skipped } = report ?? { passed: 0, failed: 0, skipped: 0 };
-      resolve({ file, passed, failed: failed + (died ? 1 : 0), skipped, seconds, output });
+      const counts = report ?? { passed: 0, failed: 0, skipped: 0, skippedForKubernetes: 0 };
+      resolve({ ...counts, file, failed: counts.failed + (died ? 1 : 0), seconds, output });
     });
   });
 }
@@ -151,32 +150,66 @@ function selects(pattern: string): (file: string) => boolean {
   }
 }
 
-const pattern = process.argv[2];
+/** A file of tests/kubernetes that says so in one of its first lines is too slow for every `npm test`. */
+const onlyOnDemand = (file: string) => /^\/\/ only in npm run test:kubernetes$/m.test(fs.readFileSync(file, "utf8"));
+
+/**
+ * Finds out whether this machine can run a Kubernetes cluster at all, while CI may lack one. Elsewhere a cluster that
+ * doesn't start is a failure of the tests on it.
+ */
+async function tryCluster(): Promise<void> {
+  if (process.env.CI !== "true" || missingClusterFailsCi || lackOfKubernetes() !== undefined) return;
+  const start = performance.now();
+  try {
+    const { startNode } = await import("../kubernetes/node.js");
+    const node = await startNode();
+    console.log(`A Kubernetes cluster was ready here after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    await node.stop();
+  } catch (error) {
+    markUnusable(`a Kubernetes cluster can't be started on this machine: ${(error as Error).message}`);
+  }
+}
+
+const words = process.argv.slice(2);
+const onKubernetes = words.includes("--kubernetes");
+const pattern = words.find((word) => word !== "--kubernetes");
 const selected = pattern === undefined ? () => true : selects(pattern);
 const files = (kind: string) =>
   find(path.join(tests, kind))
     .filter((file) => selected(path.relative(root, file)))
+    .filter((file) => onKubernetes || pattern !== undefined || kind !== "kubernetes" || !onlyOnDemand(file))
     .sort();
 const outcomes: Outcome[] = [];
 const parts = partsBefore();
 for (const [kind, atOnce] of [
   ["unit", 3],
   ["system", 2],
+  ["kubernetes", 2],
 ] as const) {
+  if (onKubernetes && kind !== "kubernetes") continue;
   const start = performance.now();
-  outcomes.push(...(await runAll(files(kind), atOnce)));
+  const chosen = files(kind);
+  if (kind === "kubernetes" && chosen.length > 0) await tryCluster();
+  outcomes.push(...(await runAll(chosen, atOnce)));
   parts.push([kind, (performance.now() - start) / 1000]);
 }
 const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0);
 const passed = sum((outcome) => outcome.passed);
 const skipped = sum((outcome) => outcome.skipped);
+const skippedForKubernetes = sum((outcome) => outcome.skippedForKubernetes);
 let failed = sum((outcome) => outcome.failed);
 if (outcomes.length === 0) {
   console.error(pattern === undefined ? "there is no test" : `no test file matches ${pattern}`);
   failed = 1;
 }
 if (outcomes.length > 0) printTimes(parts, outcomes);
-const skippedInCi = process.env.CI === "true" && skipped > 0;
+if (skippedForKubernetes > 0) {
+  const files = outcomes.filter((outcome) => outcome.skippedForKubernetes > 0).length;
+  console.error(`\n${skippedForKubernetes} tests of ${files} files were skipped for want of a Kubernetes cluster:`);
+  console.error(lackOfKubernetes());
+}
+const fatal = skipped - (missingClusterFailsCi ? 0 : skippedForKubernetes);
+const skippedInCi = process.env.CI === "true" && fatal > 0;
 if (skippedInCi) console.error("\ntests were skipped, which is a failure with CI=true");
 for (const { file } of outcomes.filter((outcome) => outcome.failed > 0)) {
   console.log(`failed: ${path.relative(root, file)}`);

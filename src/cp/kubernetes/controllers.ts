@@ -8,6 +8,7 @@ import { startPodController } from "../../kubernetes/controllers/pod-controller.
 import { startSkippedObjects } from "../../kubernetes/controllers/skipped-objects.js";
 import { startWebhookCertificates } from "../../kubernetes/webhook-certificates.js";
 import { webhookServers } from "../../kubernetes/webhook-names.js";
+import { sleep } from "../../lib/deadline.js";
 import type { Registry } from "../../resources/registry.js";
 import { authorityName } from "../../resources/secret.js";
 import type { KubernetesAccess } from "../../store/kind.js";
@@ -20,6 +21,9 @@ interface Parts {
   readonly leadership: Leadership;
   readonly authorities: Authorities;
 }
+
+/** How long ending waits for requests that have begun, in milliseconds: an API server may hang. */
+const closeTimeoutMs = 500;
 
 /** Starts what makes Dataplanes of pods and keeps the meshes; it works while this control plane leads. */
 export function startControllers(context: StartContext, { access, registry, leadership, authorities }: Parts): void {
@@ -69,7 +73,9 @@ export function startControllers(context: StartContext, { access, registry, lead
     async close() {
       stop.abort();
       events.close();
-      await running.close();
+      const done = new AbortController();
+      const late = sleep(closeTimeoutMs, done.signal).catch(() => {});
+      await Promise.race([running.close(), late]).finally(() => done.abort());
     },
   });
 }

@@ -35,6 +35,8 @@ export interface Metrics {
   listenersReported(result: ReportResult): void;
   /** Sets how to count open streams, once the servers run. */
   countStreams(count: { readonly xds: () => number; readonly sds: () => number }): void;
+  /** Sets how to count objects of the Kubernetes API that can't be read. */
+  countSkipped(count: () => number): void;
   readonly contentType: string;
   /** All metrics in Prometheus's text format. */
   text(): Promise<string>;
@@ -208,9 +210,11 @@ export function startMetrics(): Metrics {
   });
   let making: Promise<string> | undefined;
   let streams = { xds: () => 0, sds: () => 0 };
+  let skipped = () => 0;
   for (const [name, help, count] of [
     ["xds_streams_active", "Open discovery streams", () => streams.xds()],
     ["sds_streams_active", "Open secret streams", () => streams.sds()],
+    ["store_objects_skipped", "Objects of the Kubernetes API that can't be read", () => skipped()],
   ] as const) {
     new Gauge({
       name,
@@ -302,6 +306,9 @@ export function startMetrics(): Metrics {
     requestRefused: (reason) => requestRefusals.inc({ reason }),
     countStreams(count) {
       streams = count;
+    },
+    countSkipped(count) {
+      skipped = count;
     },
     contentType: registry.contentType,
     text() {

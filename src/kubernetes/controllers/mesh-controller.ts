@@ -98,7 +98,7 @@ export function startMeshController(options: Options): Controller {
     const made = await ensureAuthority(name);
     await own(mesh);
     if (made && !fresh.has(name)) {
-      logger.error("the Secret of a mesh's certificate authority was deleted: the mesh has a new root certificate", {
+      logger.warn("the Secret of a mesh's certificate authority was deleted: the mesh has a new root certificate", {
         mesh: name,
       });
     }

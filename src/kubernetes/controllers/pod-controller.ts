@@ -60,7 +60,8 @@ export function startPodController(options: Options): Controller {
       if (published.get(mesh) === hash) return;
       if (index.count(mesh) === 0) published.delete(mesh);
       else published.set(mesh, hash);
-      for (const name of index.podsOf(mesh)) queue.add(name);
+      // A pod that starts waits for its Dataplane; the others only miss the newest of many services.
+      for (const name of index.podsOf(mesh)) queue.addBulk(name);
     },
   });
   const reconcile = createPodReconciler({ client, index, events, ...(wrote === undefined ? {} : { wrote }) });

@@ -4,6 +4,8 @@ import { realTimers, type Timers } from "../../lib/timers.js";
 export interface WorkQueue<Key> {
   /** The key's work is due soon. Does nothing more while it is already due; runs it again if it is running now. */
   add(key: Key): void;
+  /** The same for work that is part of a bulk: most of the time it waits for that of `add`. */
+  addBulk(key: Key): void;
   /** Nothing begins while the queue is paused; what is running ends. */
   pause(): void;
   resume(): void;
@@ -28,6 +30,8 @@ export const queueTimes = {
   coalesceMs: 100,
   /** How many keys are worked on at a time. */
   atOnce: 4,
+  /** One of so many keys is from a bulk, as long as there are others. */
+  bulkTurn: 4,
   /** Waits after a failure: doubled by each one, with jitter. */
   firstRetryMs: 5,
   longestRetryMs: 60_000,
@@ -36,7 +40,7 @@ export const queueTimes = {
 /**
  * A queue in the manner of Kubernetes controllers: changes of 100 ms are gathered, a key that is added many times is
  * worked on once, never twice at a time, four keys at most at the same time; a key that fails is tried again after 5 ms
- * to 60 s without delaying others.
+ * to 60 s without delaying others. A bulk of keys does not delay single ones by much, nor do those hold it up.
  */
 export function createWorkQueue<Key>({
   work,
@@ -48,6 +52,8 @@ export function createWorkQueue<Key>({
   const fresh = new Set<Key>();
   /** In the order in which they became due. */
   const due = new Set<Key>();
+  const bulk = new Set<Key>();
+  let turn = 0;
   const running = new Set<Key>();
   const failures = new Map<Key, number>();
   const retries = new Map<Key, unknown>();
@@ -56,12 +62,19 @@ export function createWorkQueue<Key>({
   let closed = false;
   let idle: (() => void) | undefined;
 
+  /** A key that is running stays due and has its turn when it is done. */
+  function firstOf(keys: ReadonlySet<Key>): Key | undefined {
+    for (const key of keys) if (!running.has(key)) return key;
+    return undefined;
+  }
+
   function begin(): void {
-    if (paused || closed) return;
-    for (const key of due) {
-      if (running.size >= queueTimes.atOnce) return;
-      // A key that is running stays due and has its turn when it is done.
-      if (!running.has(key)) run(key);
+    while (!paused && !closed && running.size < queueTimes.atOnce) {
+      const isBulkTurn = turn % queueTimes.bulkTurn === queueTimes.bulkTurn - 1;
+      const key = isBulkTurn ? (firstOf(bulk) ?? firstOf(due)) : (firstOf(due) ?? firstOf(bulk));
+      if (key === undefined) return;
+      turn++;
+      run(key);
     }
   }
 
@@ -77,6 +90,7 @@ export function createWorkQueue<Key>({
 
   function run(key: Key): void {
     due.delete(key);
+    bulk.delete(key);
     timers.clear(retries.get(key));
     retries.delete(key);
     running.add(key);
@@ -118,6 +132,11 @@ export function createWorkQueue<Key>({
       fresh.add(key);
       gather();
     },
+    addBulk(key) {
+      if (closed || due.has(key)) return;
+      bulk.add(key);
+      begin();
+    },
     pause() {
       paused = true;
       timers.clear(gathering);
@@ -129,7 +148,7 @@ export function createWorkQueue<Key>({
       begin();
     },
     get size() {
-      return new Set([...fresh, ...due, ...running, ...retries.keys()]).size;
+      return new Set([...fresh, ...due, ...bulk, ...running, ...retries.keys()]).size;
     },
     async close() {
       closed = true;
@@ -138,6 +157,7 @@ export function createWorkQueue<Key>({
       retries.clear();
       fresh.clear();
       due.clear();
+      bulk.clear();
       if (running.size > 0) {
         await new Promise<void>((resolve) => {
           idle = resolve;

@@ -79,10 +79,17 @@ function environment({ sidecar, ...options }: InjectionOptions, { mesh }: PodFac
   ];
 }
 
+/** Asks each second, for as long as the readiness probe would. */
+const everySecond = (times: ProbeTimes): ProbeTimes => ({
+  ...times,
+  periodSeconds: 1,
+  failureThreshold: times.failureThreshold * times.periodSeconds,
+});
+
 function probes({ healthPort, readinessProbe, livenessProbe }: SidecarOptions, native: boolean) {
   return {
-    // A native sidecar holds the pod's other containers back until it can carry their traffic.
-    ...(native ? { startupProbe: httpProbe("/ready", healthPort, readinessProbe, 1) } : {}),
+    // A native sidecar holds the pod's other containers back until it can carry their traffic, and not for longer.
+    ...(native ? { startupProbe: httpProbe("/ready", healthPort, everySecond(readinessProbe), 1) } : {}),
     livenessProbe: httpProbe("/healthy", healthPort, livenessProbe, 1),
     readinessProbe: httpProbe("/ready", healthPort, readinessProbe, readinessProbe.successThreshold),
   };

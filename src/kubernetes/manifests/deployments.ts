@@ -49,6 +49,12 @@ function volumeMount(mount: Mount): unknown {
   return { name: nameOf(mount), mountPath: path, ...(source === "scratch" ? {} : { readOnly: true }) };
 }
 
+/**
+ * Kubernetes' default, every 10 s, would keep an instance that is ready from its clients for that long: sidecars without a
+ * control plane, or pods without their sidecars. It is not ready after as long a time as by default.
+ */
+const oftenProbed = { periodSeconds: 2, failureThreshold: 15 };
+
 function deployment(program: Program, namespace: string): Manifest {
   const { app, container, account, replicas, image, pullPolicy, config, env, ports, probed, memory } = program;
   const labels = { app };
@@ -89,7 +95,7 @@ function deployment(program: Program, namespace: string): Manifest {
               env: Object.entries(env).map(([name, value]) => ({ name, value })),
               ports: Object.entries(ports).map(([name, port]) => ({ name, containerPort: port, protocol: "TCP" })),
               livenessProbe: probe("/healthy"),
-              readinessProbe: probe("/ready"),
+              readinessProbe: { ...probe("/ready"), ...oftenProbed },
               resources: { requests: { cpu: "100m", memory } },
               securityContext: restrictedContainer,
               volumeMounts: mounts.map(volumeMount),

@@ -32,8 +32,8 @@ export const kumactlErrors = {
   "api.no-authority": failure`the response of ${"address"} is not a certificate authority`,
   "api.older": failure`this Control Plane (version ${"version"}) does not support /${"path"}: it is older than this kumactl`,
   "api.no-dry-run": failure`this Control Plane does not support dry runs; nothing was changed`,
-  "api.read-only": failure`the HTTP API of this Control Plane is read-only; on Kubernetes, resources are changed as custom
-    resources with \`kubectl apply\` and \`kubectl delete\``,
+  "api.read-only": failure`${"title"} (${"details"}): the API is read-only; on Kubernetes resources are changed with
+    \`kubectl apply\` and \`kubectl delete\``,
   "api.no-rotation": failure`this Control Plane can't rotate certificate authorities`,
   "dataplane.offline": failure`no Envoy of Dataplane "${"dataplane"}" is connected`,
   "dataplane.elsewhere": failure`Envoy of Dataplane "${"dataplane"}" is connected to another control plane (instance

@@ -28,7 +28,8 @@ export function createInstances(
   const name = instancePrefix + own;
   const spec = { holderIdentity: own, leaseDurationSeconds: Math.ceil(deadMs / 1_000) };
   let held: SeenLease | undefined;
-  let known = false;
+  /** Of the Lease as this instance last saw it: another one means that the others deleted it. */
+  let uid: string | undefined;
   let settled = false;
   let beatingSince: number | undefined;
   let renewing: Promise<void> = Promise.resolve();
@@ -51,13 +52,13 @@ export function createInstances(
   async function renewNow(): Promise<void> {
     if (!(await renewHeld())) {
       const lease = await leases.get(name);
-      if (lease !== undefined) held = await leases.renew(lease, spec);
-      else {
-        held = await leases.create(name, spec, true);
-        if (known) for (const observer of observers) observer.returned();
-      }
+      held = lease === undefined ? await leases.create(name, spec, true) : await leases.renew(lease, spec);
     }
-    known = true;
+    // Not where it is created: the answer to that may be lost, and the Lease is found by the next attempt.
+    const present = held?.object.metadata.uid;
+    const before = uid;
+    uid = present;
+    if (before !== undefined && present !== before) for (const observer of observers) observer.returned();
     beatingSince ??= now();
   }
 

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import * as assert from "uvu/assert";
+import { missingClusterFailsCi } from "../../support/kubernetes-need.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("the test runner");
@@ -31,6 +32,36 @@ function run(text: string, deadlineMs = 60_000, environment: Readonly<Record<str
       },
     });
     return { status, last: stdout.trim().split("\n").at(-1), stdout };
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Runs the runner, with these words, over files of its directory kubernetes/, where no cluster can be started. */
+function runKubernetes(files: Readonly<Record<string, string>>, words: readonly string[] = [], ci = false) {
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-runner-"));
+  try {
+    fs.mkdirSync(path.join(work, "kubernetes"));
+    fs.mkdirSync(path.join(work, "unit"));
+    fs.writeFileSync(path.join(work, "package.json"), '{"type":"module"}');
+    fs.writeFileSync(path.join(work, "unit", "other.test.ts"), `${head}test("other", () => {});\ntest.run();\n`);
+    for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(work, "kubernetes", name), text);
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ["--import", "tsx", "tests/support/runner.ts", ...words],
+      {
+        encoding: "utf8",
+        env: {
+          ...process.env,
+          ...parts,
+          TEST_DIRECTORY: work,
+          XDG_CACHE_HOME: path.join(work, "no-cache"),
+          USE_EXISTING_CLUSTER: "",
+          CI: String(ci),
+        },
+      },
+    );
+    return { status, last: stdout.trim().split("\n").at(-1), stdout, stderr };
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }
@@ -129,6 +160,41 @@ test("a process that a test leaves running is killed with it", () => {
   const pid = /left (\d+) behind/.exec(stdout)?.[1];
   assert.ok(pid, stdout);
   assert.not.ok(isAlive(Number(pid)));
+});
+
+const onCluster = (needs: string) => `import { suite } from ${JSON.stringify(suiteFile)};
+const test = suite("sample", { needs: ${needs} });
+test("one", () => {});
+test("another", () => {});
+test.run();
+`;
+
+test("without a cluster its tests are skipped with their number and the reason, which CI lets pass for now", () => {
+  for (const ci of [false, true]) {
+    const { status, last, stderr } = runKubernetes({ "node.test.ts": onCluster('"kubernetes"') }, [], ci);
+    assert.is(status, ci && missingClusterFailsCi ? 1 : 0);
+    assert.is(last, "1 passed, 0 failed, 2 skipped");
+    assert.match(stderr, "2 tests of 1 files were skipped for want of a Kubernetes cluster:");
+    assert.match(stderr, "npm run kubernetes:build");
+  }
+});
+
+test("a test that lacks something besides a cluster still fails CI", () => {
+  const text = onCluster('["kubernetes", "no-such-program"]');
+  assert.is(runKubernetes({ "node.test.ts": text }, [], true).status, 1);
+});
+
+test("a file may be kept for npm run test:kubernetes, which runs nothing else", () => {
+  const text = `${head}test("slow", () => {});\ntest.run();\n`;
+  const files = {
+    "quick.test.ts": text,
+    "slow.test.ts": `// deadline: 20 s\n// only in npm run test:kubernetes\n${text}`,
+  };
+  assert.is(runKubernetes(files).last, "2 passed, 0 failed");
+  assert.is(runKubernetes(files, ["--kubernetes"]).last, "2 passed, 0 failed");
+  assert.not.match(runKubernetes(files).stdout, "slow.test.ts");
+  assert.not.match(runKubernetes(files, ["--kubernetes"]).stdout, "other.test.ts");
+  assert.match(runKubernetes(files, ["kubernetes/slow"]).stdout, "slow.test.ts");
 });
 
 test.run();

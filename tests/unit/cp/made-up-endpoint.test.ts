@@ -140,7 +140,7 @@ test("enforces its access: a writing one is for this machine, and not for cross-
   const { ask, store } = await serve();
   const path = "/meshes/m/weather/rain";
   const forwarded = await ask("PATCH", path, { "x-forwarded-for": "192.0.2.1" });
-  assert.equal([forwarded.status, /own machine only/.test(forwarded.text)], [403, true]);
+  assert.equal([forwarded.status, /only from the control plane's own machine/.test(forwarded.text)], [403, true]);
   assert.is((await ask("GET", "/meshes/m/weather", { "x-forwarded-for": "192.0.2.1" })).status, 200);
   assert.is((await ask("PATCH", path, { origin: "http://evil.example" })).status, 403);
   assert.equal(await store.list(dataplaneType, "m"), []);

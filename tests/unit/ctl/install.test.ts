@@ -51,6 +51,7 @@ test("the printed control plane is as reviewed, certificates aside", async () =>
   const { actual, expected } = golden("kubernetes/control-plane.yaml", masked(text));
   assert.is(actual, expected);
   assert.is(masked((await install()).text), masked(text));
+  assert.not.match(text, "v1beta1");
 });
 
 test("documents are printed in the order in which they have to be applied", async () => {

@@ -104,7 +104,7 @@ test("directories for log files are absolute, few and normalized; an empty list 
   assert.match(refused("/tmp/../etc"), 'the directory "/tmp/../etc" has to be written /etc');
   assert.match(
     refused(Array.from({ length: 17 }, (_, index) => `/${index}`).join()),
-    "names 17 directories; 16 may be",
+    "names 17 directories; the maximum is 16",
   );
 });
 

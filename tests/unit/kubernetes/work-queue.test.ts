@@ -67,6 +67,30 @@ test("a steady stream of additions does not hold up what is due", async () => {
   assert.equal(began, ["a", "b", "c", "d", "e", "f"]);
 });
 
+test("a single key does not wait for a bulk that is due, nor does the bulk wait for ever", async () => {
+  const { time, queue, began, end } = stage();
+  const bulk = ["b1", "b2", "b3", "b4", "b5", "b6", "b7"];
+  for (const key of bulk) queue.addBulk(key);
+  assert.equal(began, ["b1", "b2", "b3", "b4"]);
+  for (const key of ["a", "b", "c", "d", "b7"]) queue.add(key);
+  time.pass(100);
+  for (const key of ["b1", "b2", "b3", "b4"]) await end(key);
+  assert.equal(began.slice(4), ["a", "b", "c", "b5"]);
+  for (const key of ["a", "b", "c", "b5"]) await end(key);
+  assert.equal(began.slice(8), ["d", "b7", "b6"]);
+  for (const key of ["d", "b7", "b6"]) await end(key);
+  assert.is(queue.size, 0);
+});
+
+test("a bulk waits while the queue is paused", () => {
+  const { queue, began } = stage();
+  queue.pause();
+  queue.addBulk("a");
+  assert.equal(began, []);
+  queue.resume();
+  assert.equal(began, ["a"]);
+});
+
 test("a key that is added while it runs, runs again afterwards and never twice at a time", async () => {
   const { time, queue, began, end } = stage();
   queue.add("a");

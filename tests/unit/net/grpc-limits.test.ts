@@ -253,7 +253,7 @@ test("rejects calls beyond the limit, with a reason", async () => {
     stream.write(hello);
     await once(stream, "data");
   }
-  assert.match(await call(session).ended, /^8 there are 2 calls already \(limit calls\)/);
+  assert.match(await call(session).ended, /^8 there are 2 open calls already \(limit calls\)/);
   assert.equal(refused, ["calls"]);
   held[0]?.stream.close();
   await eventually("there is room again", async () => {

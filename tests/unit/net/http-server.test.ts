@@ -277,6 +277,18 @@ test("end a request whose header or body does not arrive with 408", async () => 
   }
 });
 
+test("close a connection on which no request arrives without a response, and do not count it", async () => {
+  const server = await serve({ headersMs: 200, requestMs: 500 });
+  refused.length = 0;
+  const unused = dial(server);
+  const started = dial(server);
+  started.socket.write("GET /hello HTTP/1.1\r\n");
+  await started.until(/^HTTP\/1\.1 408 /);
+  await eventually("the connection is closed", () => unused.seen.ended);
+  assert.is(unused.seen.text, "");
+  assert.equal(refused, ["request_time"]);
+});
+
 test("close idle connections", async () => {
   const server = await serve({ idleMs: 1_000 });
   const used = dial(server);

@@ -39,7 +39,7 @@ test("are rejected with the setting, the value and the reason if they can't be m
     "a".repeat(257) + "*",
   ]) {
     const message = await refusal(pattern);
-    assert.ok(message.startsWith(`SETTING holds "${pattern.slice(0, 100)}`), message);
+    assert.ok(message.startsWith(`SETTING contains "${pattern.slice(0, 100)}`), message);
     assert.match(message, /https:\/\/ui\.example\.com.*RE2/);
   }
   assert.match(await refusal("(?=a)b"), /neither an origin nor a regular expression \(.*\(\?=/);

@@ -1,5 +1,7 @@
 import { load } from "js-yaml";
 import * as assert from "uvu/assert";
+import { admissionPaths } from "../../../../src/cp/kubernetes/admission-server.js";
+import { readSettings as readControlPlane } from "../../../../src/cp/settings.js";
 import { defaults, readSettings as readInjector } from "../../../../src/injector/settings.js";
 import { controlPlaneManifests } from "../../../../src/kubernetes/manifests/control-plane.js";
 import type { Manifest } from "../../../../src/kubernetes/manifests/manifest.js";
@@ -52,6 +54,31 @@ function programOf(documents: readonly Manifest[], name: string) {
   return { container, env, file: { path, text } };
 }
 
+test("kuma-cp takes every setting, without a warning, and listens where its Service and probes connect", () => {
+  const documents = manifests();
+  const { container, env, file } = programOf(documents, "kuma-control-plane");
+  const { settings, warnings } = readControlPlane(file, env);
+  assert.equal(warnings, []);
+  assert.equal([settings.environment, settings.storeType, settings.apiReadOnly], ["kubernetes", "kubernetes", true]);
+  assert.is(settings.advertisedHostname, "kuma-control-plane.mesh-x");
+  assert.is(settings.xdsHost, settings.advertisedHostname);
+  const ports = [settings.admissionPort, settings.sdsPort, settings.xdsPort, settings.apiPort, settings.bootstrapPort];
+  const service = find<Service>(documents, "Service", "kuma-control-plane");
+  assert.equal(
+    service.spec.ports.map(({ targetPort }) => targetPort),
+    ports,
+  );
+  assert.is(container.livenessProbe.httpGet.port, settings.diagnosticsPort);
+  const declared = container.ports.map(({ containerPort }) => containerPort);
+  assert.equal(declared.sort(), [...ports, settings.diagnosticsPort].sort());
+  for (const used of [settings.admissionCertDir, settings.sdsTlsCertFile, settings.sdsTlsKeyFile]) {
+    assert.ok(
+      container.volumeMounts.some(({ mountPath }) => `${used}/`.startsWith(`${mountPath}/`)),
+      used,
+    );
+  }
+});
+
 test("kuma-injector takes every setting; its file holds the defaults", () => {
   const documents = manifests({ nativeSidecar: "false", imageRegistry: "r/m" });
   const { container, env, file } = programOf(documents, "kuma-injector");
@@ -79,6 +106,21 @@ interface Webhooks {
 }
 
 const validating = "kuma-validating-webhook-configuration";
+const mutating = "kuma-admission-mutating-webhook-configuration";
+
+test("webhooks call the paths that kuma-cp serves, about every custom resource", () => {
+  const documents = manifests();
+  const all = [
+    ...find<Webhooks>(documents, "ValidatingWebhookConfiguration", validating).webhooks,
+    ...find<Webhooks>(documents, "MutatingWebhookConfiguration", mutating).webhooks,
+  ];
+  const served: readonly string[] = Object.values(admissionPaths);
+  for (const { clientConfig } of all) assert.ok(served.includes(clientConfig.service.path));
+  const validated = find<Webhooks>(documents, "ValidatingWebhookConfiguration", validating).webhooks;
+  const resources = validated.flatMap(({ rules }) => rules.flatMap((rule) => rule.resources));
+  assert.equal(resources.sort(), ours.types.flatMap(({ kubernetes }) => kubernetes?.plural ?? []).sort());
+});
+
 interface Role {
   readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
 }
