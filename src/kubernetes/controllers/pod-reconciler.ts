@@ -4,7 +4,7 @@ import type { OwnerReference } from "../../kubeapi/object.js";
 import type { Dataplane } from "../../resources/dataplane.js";
 import { apiVersion, customObjects } from "../custom-objects.js";
 import type { EventRecorder } from "./events.js";
-import { type ObjectName, partsOf } from "./object-name.js";
+import { type ObjectName, objectName, partsOf } from "./object-name.js";
 import { type Pod, readPod } from "./pod.js";
 import { dataplaneOf, exclusion, type PodDataplane } from "./pod-dataplane.js";
 import type { PodIndex } from "./pod-index.js";
@@ -106,8 +106,10 @@ export function createPodReconciler(options: PodReconcilerOptions): (name: Objec
       { op: "add", path: "/spec", value: spec },
     ];
     const written = await client.patch(customObjects(plural, pod.namespace), pod.name, "json", patch);
-    index.setDataplane(readStoredDataplane(written));
     wrote("update");
+    // Its deletion was heard of before the answer: it is gone, and due to be created again.
+    if (index.dataplane(objectName(pod.namespace, pod.name)) === undefined) return;
+    index.setDataplane(readStoredDataplane(written));
     // Outbounds change with every new service of the mesh, which is no news of this pod.
     if (stored.fingerprint?.own === fingerprintOf(spec).own && stored.mesh === mesh) return;
     tell(pod, "UpdatedKumaDataplane", "UpdateDataplane", `Updated the Dataplane of this pod in mesh "${mesh}"`);
