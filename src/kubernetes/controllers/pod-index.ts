@@ -35,6 +35,11 @@ export interface PodIndex {
   deleteService(service: Pick<KubeService, "namespace" | "name">): void;
   setDataplane(dataplane: StoredDataplane): void;
   deleteDataplane(name: ObjectName): void;
+  /**
+   * Call before a request about a pod's Dataplane, one at a time for each. The function that is returned takes the
+   * answer, undefined for none. It counts only if the watch told nothing of this Dataplane meanwhile: that may be newer.
+   */
+  asking(name: ObjectName): (answer: StoredDataplane | undefined) => void;
   /** The listing replaces everything known of this kind. */
   listPods(pods: readonly Pod[]): void;
   listServices(services: readonly KubeService[]): void;
@@ -57,6 +62,8 @@ export function createPodIndex(hears: Hears): PodIndex {
   const services = new Map<string, Map<string, KubeService>>();
   const dataplanes = new Map<ObjectName, StoredDataplane>();
   const failing = new Set<ObjectName>();
+  /** Requests that wait for their answers. */
+  const asked = new Map<ObjectName, { overtaken: boolean }>();
   /** What each pod or Dataplane adds to the services of its mesh. */
   const offers = new Map<ObjectName, Offer>();
   /** How many offer each service, by mesh. */
@@ -175,8 +182,27 @@ export function createPodIndex(hears: Hears): PodIndex {
   const setService = (service: KubeService) => replaceService(service, service);
   const deleteService = (service: Pick<KubeService, "namespace" | "name">) => replaceService(service, undefined);
 
+  function overtake(name: ObjectName): void {
+    const request = asked.get(name);
+    if (request !== undefined) request.overtaken = true;
+  }
+
+  function asking(name: ObjectName): (answer: StoredDataplane | undefined) => void {
+    const request = { overtaken: false };
+    asked.set(name, request);
+    return (answer) => {
+      if (asked.get(name) === request) asked.delete(name);
+      if (request.overtaken) {
+        // Whatever is known now is not what the request was about.
+        if (pods.has(name)) hears.due(name);
+      } else if (answer === undefined) deleteDataplane(name);
+      else setDataplane(answer);
+    };
+  }
+
   function setDataplane(dataplane: StoredDataplane): void {
     const name = objectName(dataplane.namespace, dataplane.name);
+    overtake(name);
     dataplanes.set(name, dataplane);
     recount(name);
     // Reverts what a user changed. For what this controller wrote itself nothing differs.
@@ -184,6 +210,7 @@ export function createPodIndex(hears: Hears): PodIndex {
   }
 
   function deleteDataplane(name: ObjectName): void {
+    overtake(name);
     if (!dataplanes.delete(name)) return;
     recount(name);
     if (pods.has(name)) hears.due(name);
@@ -209,6 +236,7 @@ export function createPodIndex(hears: Hears): PodIndex {
     deleteService,
     setDataplane,
     deleteDataplane,
+    asking,
     listPods(items) {
       const listed = new Set(items.map(({ namespace, name }) => objectName(namespace, name)));
       for (const name of [...pods.keys()]) if (!listed.has(name)) deletePod(name);

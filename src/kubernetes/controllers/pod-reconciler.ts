@@ -77,17 +77,18 @@ export function createPodReconciler(options: PodReconcilerOptions): (name: Objec
   /** Reads the Dataplane again after a lost race. */
   async function reread(name: ObjectName): Promise<void> {
     const { namespace, name: own } = partsOf(name);
+    const answered = index.asking(name);
     const current = await client.get(customObjects(plural, namespace), own);
-    if (current === undefined) index.deleteDataplane(name);
-    else index.setDataplane(readStoredDataplane(current));
+    answered(current && readStoredDataplane(current));
   }
 
   async function create(pod: Pod, mesh: string, spec: Dataplane): Promise<void> {
     const { namespace, name } = pod;
     const metadata = { namespace, name, ownerReferences: [ownerOf(pod)] };
     const object = { apiVersion, kind: "Dataplane", mesh, metadata, spec };
+    const answered = index.asking(objectName(namespace, name));
     try {
-      index.setDataplane(readStoredDataplane(await client.create(customObjects(plural, namespace), object)));
+      answered(readStoredDataplane(await client.create(customObjects(plural, namespace), object)));
     } catch (error) {
       if (isLeaving(error)) return;
       throw error;
@@ -105,11 +106,9 @@ export function createPodReconciler(options: PodReconcilerOptions): (name: Objec
       { op: "add", path: "/mesh", value: mesh },
       { op: "add", path: "/spec", value: spec },
     ];
-    const written = await client.patch(customObjects(plural, pod.namespace), pod.name, "json", patch);
+    const answered = index.asking(objectName(pod.namespace, pod.name));
+    answered(readStoredDataplane(await client.patch(customObjects(plural, pod.namespace), pod.name, "json", patch)));
     wrote("update");
-    // Its deletion was heard of before the answer: it is gone, and due to be created again.
-    if (index.dataplane(objectName(pod.namespace, pod.name)) === undefined) return;
-    index.setDataplane(readStoredDataplane(written));
     // Outbounds change with every new service of the mesh, which is no news of this pod.
     if (stored.fingerprint?.own === fingerprintOf(spec).own && stored.mesh === mesh) return;
     tell(pod, "UpdatedKumaDataplane", "UpdateDataplane", `Updated the Dataplane of this pod in mesh "${mesh}"`);
@@ -153,13 +152,14 @@ export function createPodReconciler(options: PodReconcilerOptions): (name: Objec
   }
 
   async function removeStored(name: ObjectName, { namespace, name: own, uid }: StoredDataplane): Promise<void> {
+    const answered = index.asking(name);
     try {
       await client.delete(customObjects(plural, namespace), own, { uid });
       wrote("delete");
     } catch (error) {
       if (!hasStatus(error, 404)) throw error;
     }
-    index.deleteDataplane(name);
+    answered(undefined);
   }
 
   async function settle(name: ObjectName): Promise<void> {

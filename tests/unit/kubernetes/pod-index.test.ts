@@ -132,6 +132,32 @@ test("a pod whose Dataplane can't be written offers what is stored, until it can
   assert.equal([outbounds(), heard()[1]], [["web.demo.svc:80"], ["default"]]);
 });
 
+test("an answer counts unless the watch told of the Dataplane meanwhile, which then is due again", () => {
+  const { index, heard } = stage();
+  const name = objectName("demo", "a");
+  index.setPod(pod("a", "web"));
+  index.setDataplane(dataplane("a", "web", "1"));
+  index.asking(name)(dataplane("a", "web", "2"));
+  assert.is(index.dataplane(name)?.resourceVersion, "2");
+
+  const updated = index.asking(name);
+  index.setDataplane(dataplane("a", "web", "3"));
+  index.deleteDataplane(name);
+  heard();
+  updated(dataplane("a", "web", "3"));
+  assert.is(index.dataplane(name), undefined, "its deletion is newer");
+  assert.equal(heard()[0], ["a"]);
+
+  const created = index.asking(name);
+  index.setDataplane(dataplane("a", "web", "4"));
+  index.setDataplane(dataplane("a", "stolen", "5"));
+  created(dataplane("a", "web", "4"));
+  assert.is(index.dataplane(name)?.resourceVersion, "5", "what a user changed is newer");
+
+  index.asking(name)(undefined);
+  assert.is(index.dataplane(name), undefined);
+});
+
 test("a listing deletes what is not in it", () => {
   const { index, heard, outbounds } = stage();
   index.listServices([service("web"), service("db")]);
