@@ -224,7 +224,7 @@ test("a reload, with two reporting Envoys for a while, changes no health state",
     stage.cp
       .output()
       .slice(from)
-      .match(/applications are (down|well again)/g) ?? [];
+      .match(/applications (are down|accept connections again)/g) ?? [];
   await reload(1);
   assert.equal(changes(), []);
   assert.is(await flags(ports.db2), "healthy");

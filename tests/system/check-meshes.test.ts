@@ -129,7 +129,7 @@ test("a policy that matches nothing, a log without a backend, and a template tha
   await apply("proxytemplates", "ProxyTemplate", "bare", { selectors: select("client") });
   assert.match(
     (await until("templates", "warning")).reason ?? "",
-    /a ProxyTemplate leaves client-1 without the listener/,
+    /a ProxyTemplate removes the listener of client-1/,
   );
   await stage.remove("/meshes/default/proxytemplates/bare");
   await healthy();

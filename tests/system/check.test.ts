@@ -377,7 +377,7 @@ test("a certificate that is not renewed, near its end and after it, by a proxy t
       const { reason } = await until("certificate-renewal", "warning", address);
       assert.match(
         reason ?? "",
-        /^the certificate of "frozen-1" in mesh "default" ends in [\d.]+m?s, and should have been/,
+        /^the certificate of "frozen-1" in mesh "default" expires in [\d.]+m?s, and should have been/,
       );
     });
     await atTime(expiry + 2_000, async (address) => {

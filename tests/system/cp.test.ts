@@ -150,7 +150,7 @@ test("names the setting and the port when a port is taken, and leaves nothing ru
 });
 
 test("refuses settings that make no sense, by name", async () => {
-  assert.match(await refused({ KUMA_STORE_TYPE: "bogus" }), /KUMA_STORE_TYPE .*either memory or postgres/);
+  assert.match(await refused({ KUMA_STORE_TYPE: "bogus" }), /KUMA_STORE_TYPE .*either memory, postgres or kubernetes/);
   assert.match(await refused({ KUMA_API_SERVER_PORT: "65536" }), /KUMA_API_SERVER_PORT/);
   assert.match(await refused({}, ["-c", "/missing"]), /Failed to access configuration file "\/missing"/);
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "kuma-cp-test-"));
