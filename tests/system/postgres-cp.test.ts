@@ -204,7 +204,7 @@ test("without a database it waits, says so, and serves nothing; it can be stoppe
     assert.not.match(waiting.output(), /Next, in another terminal/);
     assert.is(await waiting.stop(), 0, waiting.output());
     const second = startProgram("kuma-cp", ["run"], health);
-    await eventually("it says so", () => /not there yet/.test(second.output()));
+    await eventually("it says so", () => /not available yet/.test(second.output()));
     await server.start();
     await eventually("it starts", () => second.output().includes("Next, in another terminal"));
     assert.is(await second.stop(), 0, second.output());

@@ -95,7 +95,7 @@ test("a schema of a newer version is refused by kuma-cp and by the printed SQL, 
   await openStore(address);
   await closeStores();
   await sql()`UPDATE kuma_schema SET version = ${schemaVersion + 1}`;
-  assert.match(await refusal(address), new RegExp(`version ${schemaVersion + 1}, made by a newer Kuma`));
+  assert.match(await refusal(address), new RegExp(`version ${schemaVersion + 1}, from a newer Kuma`));
   const said = await server.script(address, schema).catch((error: Error) => error.message);
   assert.match(String(said), /made by a newer Kuma/);
   assert.equal(await noted(), [schemaVersion + 1]);
@@ -152,7 +152,7 @@ test("a server that is not there yet is waited for, and that is said", async () 
   const opening = openStore(address, { onLog: (line) => lines.push(line) });
   await eventually(
     "it says so",
-    () => lines.filter((line) => /not there yet.*nothing listens there/.test(line)).length > 1,
+    () => lines.filter((line) => /not available yet.*nothing listens there/.test(line)).length > 1,
   );
   await server.start();
   await (await opening).store.create(dataplane("a"));
