@@ -127,10 +127,7 @@ test("a policy that matches nothing, a log without a backend, and a template tha
   await until("logs", "success");
 
   await apply("proxytemplates", "ProxyTemplate", "bare", { selectors: select("client") });
-  assert.match(
-    (await until("templates", "warning")).reason ?? "",
-    /a ProxyTemplate removes the listener of client-1/,
-  );
+  assert.match((await until("templates", "warning")).reason ?? "", /a ProxyTemplate removes the listener of client-1/);
   await stage.remove("/meshes/default/proxytemplates/bare");
   await healthy();
   await reaches(out, "server");
