@@ -167,7 +167,7 @@ test("a dataplane on the other machine gets its configuration and certificates, 
   await eventually("it is shown", () => /redis-1 .*Online/.test(must(near, "", "inspect", "dataplanes")));
   assert.match(
     controlPlane.output(),
-    /KUMA_GENERAL_ADVERTISED_HOSTNAME is localhost: .* the first one to 10\.77\.0\.1/,
+    /KUMA_GENERAL_ADVERTISED_HOSTNAME is localhost: .*requested from, 10\.77\.0\.1 for the first one/,
   );
   assert.not.match(sidecar.output(), /can't be reached|localhost/);
 });
