@@ -71,6 +71,9 @@ export interface Ledger {
 export const betweenEvents = "between events";
 const keptViolations = 50;
 
+/** A connection that gets no answer is given up after 10 s; on a busy machine that is noticed a little later. */
+const longestFailureMs = 15_000;
+
 /** A sidecar acts on what it received a little earlier than it says that it did. */
 const earlyMs = 100;
 
@@ -143,8 +146,8 @@ export function openLedger(now: () => number = () => performance.now()): Ledger 
   });
   const quiet = () => open(betweenEvents, []);
   let current = quiet();
-  /** A connection that fails late is judged by the event that broke it, which may be over. */
-  let before: Window | undefined;
+  /** A connection that fails late is judged by the event that broke it, which may be over, and others after it as well. */
+  let earlier: readonly Window[] = [];
 
   function rowOf(event: string): Row {
     const known = rows.get(event);
@@ -158,14 +161,14 @@ export function openLedger(now: () => number = () => performance.now()): Ledger 
     current.end = now();
     const over = current;
     for (const connection of over.waiting.splice(0)) if (!allowed(connection)) deny(connection, over);
-    before = over;
+    earlier = [over, ...earlier].filter(({ end }) => end >= now() - longestFailureMs);
     current = window;
     rowOf(window.event).runs += 1;
   }
 
-  /** Whether an allowance of this event or of the one before covers a failure, which is then counted as its. */
+  /** Whether an allowance of this event or of an earlier one covers a failure, which is then counted as its. */
   function allowed(connection: Connection): boolean {
-    for (const window of before === undefined ? [current] : [current, before]) {
+    for (const window of [current, ...earlier]) {
       for (const allowance of window.mayFail) {
         const since = covered(allowance, window, connection);
         if (since === undefined) continue;

@@ -58,6 +58,26 @@ test("an event that is over only allows failures of connections that began befor
   assert.equal(denied(), [`${betweenEvents}: new`]);
 });
 
+test("a connection that was given up late is judged by the event in which it began, whatever came since", () => {
+  const { ledger, at, record, denied } = opened();
+  ledger.begin("away", [refused]);
+  at(2);
+  ledger.settle();
+  at(3);
+  ledger.begin("next", []);
+  at(4);
+  ledger.settle();
+  at(5);
+  ledger.begin("third", []);
+  record(11, { error: "silent since away", from: 1_500 });
+  record(13, { error: "silent since next", from: 3_500 });
+  assert.equal(denied(), ["third: silent since next"]);
+  at(20);
+  ledger.settle();
+  record(21, { error: "too old to be true", from: 1_500 });
+  assert.equal(denied().length, 2);
+});
+
 test("the event that follows does not use the allowance of the one before", () => {
   const { ledger, at, record, denied } = opened();
   ledger.begin("away", [refused]);
