@@ -65,7 +65,7 @@ export interface TokenRequestSpec {
 }
 
 /** Runs a program until it exits. The event loop stays free: a relay of this process may carry its connections. */
-export function runProgram(command: readonly string[], input = "", deadlineMs = 60_000): Promise<ProgramResult> {
+export function runProgram(command: readonly string[], input = "", deadlineMs = 180_000): Promise<ProgramResult> {
   const [program = "", ...args] = command;
   const child = spawn(program, args, { timeout: deadlineMs, killSignal: "SIGKILL" });
   const texts = { stdout: "", stderr: "" };
