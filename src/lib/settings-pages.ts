@@ -1,9 +1,8 @@
 import { dump } from "js-yaml";
-import { mask, type Origin, type Setting, type SettingsTable } from "./settings.js";
+import { mask, type Origin, type SettingsTable } from "./settings.js";
 
 // The pages are made of any program's table, whose own types say which value belongs to which key.
-// biome-ignore lint/suspicious/noExplicitAny: as in `SettingsTable`
-type AnySetting = Setting<any>;
+type AnySetting = SettingsTable[string];
 
 /** The values of a table's settings by their keys. */
 export type Shown = Readonly<Record<string, unknown>>;

@@ -39,7 +39,7 @@ export interface ControlPlaneOptions {
   readonly listen: string;
   readonly address: string;
   readonly ports: Readonly<Record<"api" | "etcd" | "peers" | "controllers", number>>;
-  /** More flags, such as `--v=4`. A flag given twice has its last value. */
+  /** More flags, such as `--v=4`. A flag given twice has its last value, but lists such as `--controllers` add up. */
   readonly apiServerFlags?: readonly string[] | undefined;
   /** All controllers instead of the trimmed list. */
   readonly allControllers?: boolean | undefined;
